@@ -1,0 +1,151 @@
+"""The camera: intrinsics, extrinsics, axis conventions, orbit paths.
+
+Core cameras use OpenCV axes (x right, y down, z forward); pixel (0, 0) is the top left one and its centre lies at
+(pixel_offset, pixel_offset), 0.5 except for the published checkpoints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import CameraError
+
+Projection = Literal["perspective", "orthographic"]
+
+OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+"""Right-multiply a camera-to-world matrix in OpenGL axes (x right, y up, looks along -z) to get OpenCV axes."""
+
+MAX_IMAGE_SIDE = 16384
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole or orthographic camera.
+
+    Perspective: u = fx x/z + cx. Orthographic: u = fx x + cx with fx in pixels a metre.
+
+    Attributes:
+        width, height: image size in pixels.
+        fx, fy: focal lengths in pixels (orthographic: pixels a metre).
+        cx, cy: principal point in pixels, the image's left upper corner being (0, 0).
+        camera_to_world: (4, 4) float64 rigid transform, OpenCV axes, metres.
+        projection: ``"perspective"`` or ``"orthographic"``.
+        pixel_offset: where in its pixel a ray starts, in pixels of the image that is sampled.
+
+    Raises:
+        CameraError: an empty or oversized image, a value that is not finite, a transform that is not rigid.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    camera_to_world: np.ndarray
+    projection: Projection = "perspective"
+    pixel_offset: float = 0.5
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.camera_to_world, dtype=np.float64)
+        object.__setattr__(self, "camera_to_world", matrix)
+        matrix.flags.writeable = False
+        if not (1 <= self.width <= MAX_IMAGE_SIDE and 1 <= self.height <= MAX_IMAGE_SIDE):
+            raise CameraError(
+                f"An image of {self.width} x {self.height} pixels cannot be rendered.",
+                f"Give a width and a height from 1 to {MAX_IMAGE_SIDE}.",
+            )
+        if self.projection not in ("perspective", "orthographic"):
+            raise CameraError(f"The projection {self.projection!r} is unknown.", "Use perspective or orthographic.")
+        numbers = np.array([self.fx, self.fy, self.cx, self.cy, self.pixel_offset])
+        if matrix.shape != (4, 4) or not (np.isfinite(matrix).all() and np.isfinite(numbers).all()):
+            raise CameraError("The camera holds values that are not finite.", "Check its transform and lens.")
+        if min(self.fx, self.fy) <= 0.0:
+            raise CameraError("The camera's focal length is not positive.", "Check its lens.")
+        if not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-4):
+            raise CameraError("The camera's transform is scaled or sheared.", "Apply the camera's scale.")
+
+    @property
+    def intrinsics(self) -> np.ndarray:
+        """(3, 3) float64 matrix K."""
+        return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
+
+    @property
+    def world_to_camera(self) -> np.ndarray:
+        """(4, 4) float64 inverse of camera_to_world."""
+        rotation, centre = self.camera_to_world[:3, :3], self.camera_to_world[:3, 3]
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotation.T
+        matrix[:3, 3] = -rotation.T @ centre
+        return matrix
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """World points (..., 3) -> pixel coordinates (..., 2) and depth along the optical axis (...)."""
+        matrix = self.world_to_camera
+        local = np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        depth = local[..., 2]
+        scale = 1.0 / depth if self.projection == "perspective" else np.ones_like(depth)
+        pixels = np.stack(
+            [self.fx * local[..., 0] * scale + self.cx, self.fy * local[..., 1] * scale + self.cy], axis=-1
+        )
+        return pixels, depth
+
+    def crop(self, x: int, y: int, width: int, height: int) -> Camera:
+        """The same view through a window of the image whose upper left pixel is (x, y)."""
+        return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y)
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same view sampled by another number of pixels."""
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
+        )
+
+    def moved(self, rotation: np.ndarray, translation: np.ndarray) -> Camera:
+        """The camera after the world is turned by ``rotation`` (3, 3) about the origin, then shifted."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotation
+        matrix[:3, 3] = translation
+        return replace(self, camera_to_world=matrix @ self.camera_to_world)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        document = {key: getattr(self, key) for key in ("width", "height", "fx", "fy", "cx", "cy")}
+        document.update(
+            camera_to_world=self.camera_to_world.tolist(), projection=self.projection, pixel_offset=self.pixel_offset
+        )
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Camera:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            CameraError: a key is missing, unknown or does not fit.
+        """
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise CameraError(f"The camera is incomplete ({error}).", "Write cameras with Camera.to_json.") from error
+
+
+def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """(4, 4) camera-to-world in OpenCV axes of a camera at ``eye`` that looks at ``target``, ``up`` being upwards.
+
+    When the view direction is parallel to ``up`` another axis is taken for it.
+    """
+    forward = np.asarray(target, dtype=np.float64) - eye
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, up)
+    if np.linalg.norm(right) < 1e-8:
+        right = np.cross(forward, np.roll(up, 1))
+    right = right / np.linalg.norm(right)
+    matrix = np.eye(4)
+    matrix[:3, 0] = right
+    matrix[:3, 1] = np.cross(forward, right)
+    matrix[:3, 2] = forward
+    matrix[:3, 3] = eye
+    return matrix

@@ -1,0 +1,44 @@
+"""Writing files so that a crash or a full disk never damages what was there before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import LiveHandError
+
+
+@contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``target`` which is renamed onto it when the block succeeds.
+
+    The temporary name keeps the suffix, since image and array writers choose their format by it.
+    On any error the temporary file is removed and ``target`` stays as it was.
+
+    Raises:
+        LiveHandError: the disk is full or the folder cannot be written.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.tmp{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _explain(error: OSError, target: Path) -> LiveHandError:
+    if error.errno == errno.ENOSPC:
+        return LiveHandError(
+            f"The disk is full while writing {target}.", "Free some space; nothing that was there has been changed."
+        )
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return LiveHandError(f"{target} cannot be written ({error.strerror}).", "Choose a folder you may write to.")
+    return LiveHandError(f"{target} cannot be written ({error}).", "Check the folder and the disk.")

@@ -1,0 +1,90 @@
+"""What to draw: the request that Blender, the command line and the engine process pass to the renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .cameras import Camera
+from .errors import LiveHandError
+from .passes import PASSES
+from .poses import HandPose
+
+DEFAULT_AVATAR = "default"
+"""Avatar id of the avatar that ships inside; any other id is a path to a ``.safetensors`` file."""
+
+
+@dataclass(frozen=True)
+class HandInstance:
+    """One hand in a frame.
+
+    Attributes:
+        pose: the hand in world space, its betas and joints in the hand model's own size.
+        avatar: ``"default"`` or the path of an avatar file.
+        scale: uniform scale of the rig about the world's origin: world = scale * (point of the posed model).
+        identity: index of the latent code of a multi-identity avatar.
+    """
+
+    pose: HandPose
+    avatar: str = DEFAULT_AVATAR
+    scale: float = 1.0
+    identity: int = 0
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """One frame to render.
+
+    Attributes:
+        camera: the view; its width and height are the image size.
+        hands: the hands in it; none gives an empty frame.
+        passes: names out of ``PASSES``.
+        linear: answer ``rgba`` scene-linear Rec.709 premultiplied (for Blender) in place of display-referred sRGB.
+
+    Raises:
+        LiveHandError: an unknown pass, or a scale that is not positive.
+    """
+
+    camera: Camera
+    hands: tuple[HandInstance, ...]
+    passes: tuple[str, ...] = ("rgba",)
+    linear: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hands", tuple(self.hands))
+        object.__setattr__(self, "passes", tuple(self.passes))
+        for name in self.passes:
+            if name not in PASSES:
+                raise LiveHandError(f"The pass {name!r} is unknown.", f"Choose from {', '.join(PASSES)}.")
+        for hand in self.hands:
+            if not hand.scale > 0.0:
+                raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "camera": self.camera.to_json(),
+            "hands": [
+                {"pose": h.pose.to_json(), "avatar": h.avatar, "scale": h.scale, "identity": h.identity}
+                for h in self.hands
+            ],
+            "passes": list(self.passes),
+            "linear": self.linear,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> FrameRequest:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            LiveHandError: a part is missing or does not fit.
+        """
+        try:
+            hands = tuple(
+                HandInstance(HandPose.from_json(h["pose"]), h["avatar"], h["scale"], h["identity"])
+                for h in document["hands"]
+            )
+            camera = Camera.from_json(document["camera"])
+            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]))
+        except (KeyError, TypeError) as error:
+            raise LiveHandError(f"The frame request is incomplete ({error!r}).", "Use FrameRequest.to_json.") from error

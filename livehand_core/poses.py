@@ -1,0 +1,175 @@
+"""Hand poses: the 16 joints in MANO order, one pose, and a sequence of poses with its file format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import PoseError
+from .files import atomic_path
+from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
+
+Side = Literal["right", "left"]
+
+JOINT_NAMES = (
+    "wrist",
+    *(f"{finger}{i}" for finger in ("index", "middle", "pinky", "ring", "thumb") for i in (1, 2, 3)),
+)
+PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
+JOINT_COUNT = 16
+BETA_COUNT = 10
+
+
+def _vector(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.array(value, dtype=np.float64)
+    if array.size != int(np.prod(shape)):
+        raise PoseError(f"{name} has shape {array.shape}; {shape} is needed.", "Check the pose's joint count.")
+    if not np.isfinite(array).all():
+        raise PoseError(f"{name} holds values that are not finite (NaN or infinity).", "Check the rig or the file.")
+    array = array.reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True)
+class HandPose:
+    """One hand at one moment, in world space (metres, radians).
+
+    Joint rotations are axis-angle in each parent joint's frame, relative to the flat rest pose (MANO's mean pose
+    is added when a file is read, never later). ``global_orient`` turns the hand about its wrist joint
+    J0(betas), then ``transl`` moves it: x = R (x_rest - J0) + J0 + transl.
+
+    Attributes:
+        global_orient: (3,) float64.
+        hand_pose: (15, 3) float64, joints 1 to 15 in MANO order.
+        betas: (10,) float64 shape coefficients.
+        transl: (3,) float64.
+        side: ``"right"`` or ``"left"``.
+
+    Raises:
+        PoseError: a wrong size, a value that is not finite, or an unknown side.
+    """
+
+    global_orient: np.ndarray
+    hand_pose: np.ndarray
+    betas: np.ndarray
+    transl: np.ndarray
+    side: Side = "right"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "global_orient", _vector("global_orient", self.global_orient, (3,)))
+        object.__setattr__(self, "hand_pose", _vector("hand_pose", self.hand_pose, (15, 3)))
+        object.__setattr__(self, "betas", _vector("betas", self.betas, (BETA_COUNT,)))
+        object.__setattr__(self, "transl", _vector("transl", self.transl, (3,)))
+        if self.side not in ("right", "left"):
+            raise PoseError(f"The side {self.side!r} is unknown.", "Use 'right' or 'left'.")
+
+    @classmethod
+    def rest(cls, side: Side = "right") -> HandPose:
+        """The flat hand at the origin."""
+        return cls(np.zeros(3), np.zeros((15, 3)), np.zeros(BETA_COUNT), np.zeros(3), side)
+
+    @property
+    def full_pose(self) -> np.ndarray:
+        """(48,) global_orient followed by the 15 joint rotations."""
+        return np.concatenate([self.global_orient, self.hand_pose.reshape(-1)])
+
+    def moved(self, rotation: np.ndarray, translation: np.ndarray, wrist: np.ndarray) -> HandPose:
+        """The pose after the world is turned by ``rotation`` (3, 3) about the origin, then shifted by ``translation``.
+
+        Args:
+            wrist: (3,) rest position J0(betas) of the wrist joint, about which global_orient turns.
+        """
+        orient = matrix_to_axis_angle(rotation @ axis_angle_to_matrix(self.global_orient))
+        transl = rotation @ (wrist + self.transl) + translation - wrist
+        return replace(self, global_orient=orient, transl=transl)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, ready for JSON."""
+        return {
+            "global_orient": self.global_orient.tolist(),
+            "hand_pose": self.hand_pose.reshape(-1).tolist(),
+            "betas": self.betas.tolist(),
+            "transl": self.transl.tolist(),
+            "side": self.side,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> HandPose:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            PoseError: a key is missing or a value does not fit.
+        """
+        try:
+            values = [document[key] for key in ("global_orient", "hand_pose", "betas", "transl", "side")]
+        except KeyError as error:
+            raise PoseError(f"The pose lacks {error}.", "Write poses with HandPose.to_json.") from error
+        return cls(*values)
+
+
+def interpolate(start: HandPose, end: HandPose, fraction: float) -> HandPose:
+    """Blend two poses of one side: rotations by shortest path, betas and transl linearly."""
+    if start.side != end.side:
+        raise PoseError("A right and a left hand cannot be blended.", "Blend poses of one side.")
+    return HandPose(
+        slerp(start.global_orient, end.global_orient, fraction),
+        slerp(start.hand_pose, end.hand_pose, fraction),
+        (1.0 - fraction) * start.betas + fraction * end.betas,
+        (1.0 - fraction) * start.transl + fraction * end.transl,
+        start.side,
+    )
+
+
+@dataclass(frozen=True)
+class PoseSequence:
+    """A motion of one hand: poses at a constant rate.
+
+    Attributes:
+        poses: one pose a frame, all of one side.
+        fps: frames a second.
+    """
+
+    poses: tuple[HandPose, ...]
+    fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "poses", tuple(self.poses))
+        if not self.poses:
+            raise PoseError("The motion has no frames.", "Give at least one pose.")
+        if len({pose.side for pose in self.poses}) != 1:
+            raise PoseError("The motion mixes right and left hands.", "Keep one sequence a hand.")
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write ``.npz`` with AMASS-like keys: poses (n, 48), betas (n, 10), trans (n, 3), mocap_framerate, side."""
+        with atomic_path(path) as temporary:
+            np.savez_compressed(
+                temporary,
+                poses=np.stack([pose.full_pose for pose in self.poses]),
+                betas=np.stack([pose.betas for pose in self.poses]),
+                trans=np.stack([pose.transl for pose in self.poses]),
+                mocap_framerate=np.float64(self.fps),
+                side=np.array(self.poses[0].side),
+            )
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> PoseSequence:
+        """Read what :meth:`save` writes; betas may also be one row for all frames.
+
+        Raises:
+            PoseError: the file is not there, is damaged or has other keys.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                poses, trans = archive["poses"], archive["trans"]
+                betas = np.broadcast_to(archive["betas"], (len(poses), BETA_COUNT))
+                fps, side = float(archive["mocap_framerate"]), str(archive["side"])
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise PoseError(f"{path} is not a motion file ({error}).", "Give a .npz written by LiveHand.") from error
+        if poses.ndim != 2 or poses.shape[1] != 48 or trans.shape != (len(poses), 3):
+            raise PoseError(f"{path} has poses of shape {poses.shape}; (n, 48) is needed.", "Export hands only.")
+        rows = zip(poses, betas, trans, strict=True)
+        return cls(tuple(HandPose(p[:3], p[3:], b, t, side) for p, b, t in rows), fps)  # type: ignore[arg-type]
