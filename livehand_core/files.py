@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import LiveHandError
+
+ARCHIVE_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""All that numpy.load raises on a missing, truncated, damaged or foreign ``.npz``, or on one that lacks a key."""
 
 
 @contextmanager

@@ -62,9 +62,7 @@ def srgb_to_linear(colour: np.ndarray) -> np.ndarray:
 def linear_to_srgb(colour: np.ndarray) -> np.ndarray:
     """IEC 61966-2-1 encoding, elementwise, inverse of srgb_to_linear."""
     colour = np.asarray(colour, dtype=np.float32)
-    return np.where(
-        colour <= 0.0031308, colour * 12.92, 1.055 * np.maximum(colour, 0.0031308) ** (1.0 / 2.4) - 0.055
-    )
+    return np.where(colour <= 0.0031308, colour * 12.92, 1.055 * np.maximum(colour, 0.0031308) ** (1.0 / 2.4) - 0.055)
 
 
 def premultiplied_srgb_to_linear(rgba: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import PoseError
-from .files import atomic_path
+from .files import ARCHIVE_ERRORS, atomic_path
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
 
 Side = Literal["right", "left"]
@@ -167,7 +167,7 @@ class PoseSequence:
                 poses, trans = archive["poses"], archive["trans"]
                 betas = np.broadcast_to(archive["betas"], (len(poses), BETA_COUNT))
                 fps, side = float(archive["mocap_framerate"]), str(archive["side"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except ARCHIVE_ERRORS as error:
             raise PoseError(f"{path} is not a motion file ({error}).", "Give a .npz written by LiveHand.") from error
         if poses.ndim != 2 or poses.shape[1] != 48 or trans.shape != (len(poses), 3):
             raise PoseError(f"{path} has poses of shape {poses.shape}; (n, 48) is needed.", "Export hands only.")
