@@ -1,0 +1,130 @@
+"""The radiance field: canonical position, view direction, pose and identity -> 32 colour channels and density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .encoding import encode, encoded_size
+
+SKIP_AFTER_LAYER = 4
+"""With more layers than this the input is concatenated in front of the activations after this layer index."""
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """Sizes of a :class:`RadianceField`.
+
+    Attributes:
+        coordinates: ``"uvd"`` for the texture cube, ``"xyz"`` for world coordinates (an ablation).
+        depth: number of hidden layers.
+        width: channels of each.
+        latent_size: length of the identity code, 0 for one identity.
+        pose_size: 48 (published: global_orient and joints) or 45 (joints only).
+        feature_channels: colour channels, the first three being RGB.
+        position_frequencies: L of the position's encoding.
+        view_frequencies: L of the view direction's encoding.
+        view_width: channels of the layer that sees the view direction.
+        density_scale: factor on the density layer's output, 1 in the published form.
+    """
+
+    coordinates: Literal["uvd", "xyz"] = "uvd"
+    depth: int = 4
+    width: int = 128
+    latent_size: int = 0
+    pose_size: int = 45
+    feature_channels: int = 32
+    position_frequencies: int = 10
+    view_frequencies: int = 4
+    view_width: int = 64
+    density_scale: float = 1.0
+
+    @property
+    def position_size(self) -> int:
+        """Channels of the encoded position."""
+        return encoded_size(3, self.position_frequencies)
+
+    @property
+    def input_size(self) -> int:
+        """Channels of the first layer's input: encoded position, latent, pose."""
+        return self.position_size + self.latent_size + self.pose_size
+
+
+class RadianceField(nn.Module):
+    """MLP of METHOD section 1.6 over rays x samples.
+
+    Two exact rearrangements keep it cheap: what is constant over the frame (latent, pose) enters as a bias, and the
+    feature layer, being linear, is folded into the next one. Parameters keep the published shapes.
+    """
+
+    def __init__(self, config: FieldConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = [config.input_size] + [config.width] * (config.depth - 1)
+        if config.depth > SKIP_AFTER_LAYER + 1:
+            inputs[SKIP_AFTER_LAYER + 1] += config.input_size
+        self.layers = nn.ModuleList(nn.Linear(size, config.width) for size in inputs)
+        self.density = nn.Linear(config.width, 1)
+        self.feature = nn.Linear(config.width, config.width)
+        view_size = encoded_size(3, config.view_frequencies)
+        self.view = nn.Linear(config.width + view_size, config.view_width)
+        self.colour = nn.Linear(config.view_width, config.feature_channels)
+
+    def forward(
+        self,
+        positions: torch.Tensor,
+        view_directions: torch.Tensor,
+        pose: torch.Tensor,
+        latent: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Evaluate the field. Differentiable in every argument and parameter.
+
+        Args:
+            positions: (R, S, 3) canonical (u, v, d) or world coordinates of S samples on each of R rays.
+            view_directions: (R, 3) unit directions from the camera, one a ray.
+            pose: (pose_size,) radians.
+            latent: (latent_size,) identity code; None for zeros.
+
+        Returns:
+            colour_raw (R, S, feature_channels) before the sigmoid, sigma_raw (R, S) before the ReLU, in 1/m.
+        """
+        config = self.config
+        constant = self._constant(pose, latent)
+        encoded = encode(positions, config.position_frequencies)
+        hidden = self._with_input(self.layers[0], encoded, constant)
+        for index, layer in enumerate(self.layers[1:], start=1):
+            hidden = functional.relu(hidden)
+            if index == SKIP_AFTER_LAYER + 1:
+                tail = functional.linear(hidden, layer.weight[:, config.input_size :])
+                hidden = self._with_input(layer, encoded, constant) + tail
+            else:
+                hidden = layer(hidden)
+        hidden = functional.relu(hidden)
+        sigma = self.density(hidden)[..., 0] * config.density_scale
+
+        # view(feature(h)) = (Wv Wf) h + Wv bf: one matrix in place of two.
+        from_feature = self.view.weight[:, : config.width]
+        folded = from_feature @ self.feature.weight
+        bias = from_feature @ self.feature.bias + self.view.bias
+        directions = encode(view_directions, config.view_frequencies)
+        per_ray = functional.linear(directions, self.view.weight[:, config.width :], bias)
+        activated = functional.relu(functional.linear(hidden, folded) + per_ray[:, None])
+        return self.colour(activated), sigma
+
+    def _constant(self, pose: torch.Tensor, latent: torch.Tensor | None) -> torch.Tensor:
+        """(latent_size + pose_size,): the part of the input that is the same for every sample."""
+        if self.config.latent_size == 0:
+            return pose
+        if latent is None:
+            latent = pose.new_zeros(self.config.latent_size)
+        return torch.cat([latent, pose])
+
+    def _with_input(self, layer: nn.Linear, encoded: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+        """The layer's answer to its input columns: encoded position (per sample) and constant (as a bias)."""
+        size, end = self.config.position_size, self.config.input_size
+        bias = torch.addmv(layer.bias, layer.weight[:, size:end], constant.to(layer.weight.dtype))
+        return functional.linear(encoded, layer.weight[:, :size], bias)

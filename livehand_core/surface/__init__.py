@@ -1,0 +1,24 @@
+"""The posed proxy mesh as a surface: depth, ray bounds, nearest point, canonical coordinates. Needs torch."""
+
+from .bounds import MARGIN, lateral_kernel, published_kernel, ray_bounds
+from .canonical import SignMode, canonical_coordinates, face_neighbours, face_normals, vertex_normals
+from .nearest import NearestSurface, nearest_surface
+from .raster import Raster, rasterise, rasterise_depth, to_camera
+
+__all__ = [
+    "MARGIN",
+    "NearestSurface",
+    "Raster",
+    "SignMode",
+    "canonical_coordinates",
+    "face_neighbours",
+    "face_normals",
+    "lateral_kernel",
+    "nearest_surface",
+    "published_kernel",
+    "rasterise",
+    "rasterise_depth",
+    "ray_bounds",
+    "to_camera",
+    "vertex_normals",
+]

@@ -1,0 +1,107 @@
+"""World points -> the texture cube (u, v, d) around the posed proxy mesh (METHOD section 1.5)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from .nearest import NearestSurface
+
+SignMode = Literal["face_normal", "pseudo_normal"]
+
+DISTANCE_EPSILON = 1e-8
+"""Square metres added under the root of the distance, which therefore never falls below 0.1 mm."""
+
+REGION_TOLERANCE = 1e-6
+"""Barycentric coordinate under which the nearest point counts as on an edge or a vertex."""
+
+
+def face_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(F, 3) unit normals, outwards for counter-clockwise faces; zero for degenerate ones."""
+    a, b, c = vertices[faces].unbind(-2)
+    return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
+
+
+def vertex_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(V, 3) unit normals, each face weighted by its angle at the vertex."""
+    corners = vertices[faces]
+    normals = face_normals(vertices, faces)
+    ahead = torch.nn.functional.normalize(corners[:, [1, 2, 0]] - corners, dim=-1)
+    behind = torch.nn.functional.normalize(corners[:, [2, 0, 1]] - corners, dim=-1)
+    angle = torch.acos((ahead * behind).sum(dim=-1).clamp(-1.0, 1.0))
+    total = torch.zeros_like(vertices)
+    total.index_add_(0, faces.reshape(-1), (angle[..., None] * normals[:, None]).reshape(-1, 3))
+    return torch.nn.functional.normalize(total, dim=-1)
+
+
+def face_neighbours(faces: torch.Tensor) -> torch.Tensor:
+    """(F, 3) int64: the face across the edge opposite each corner; the face itself at a border edge."""
+    edges = torch.stack([faces[:, [1, 2]], faces[:, [2, 0]], faces[:, [0, 1]]], dim=1).sort(dim=-1).values
+    key = (edges[..., 0] * (int(faces.max()) + 1) + edges[..., 1]).reshape(-1)
+    order = key.argsort(stable=True)
+    same = torch.nonzero(key[order[1:]] == key[order[:-1]]).squeeze(-1)
+    first, second = order[same], order[same + 1]
+    owner = torch.arange(len(faces), device=faces.device)
+    answer = owner.repeat_interleave(3)
+    answer[first], answer[second] = owner[second // 3], owner[first // 3]
+    return answer.view(-1, 3)
+
+
+def sign_normals(
+    vertices: torch.Tensor, faces: torch.Tensor, nearest: NearestSurface, mode: SignMode, neighbours: torch.Tensor
+) -> torch.Tensor:
+    """(N, 3) the normals that decide on which side of the surface each point lies.
+
+    ``"face_normal"`` takes the nearest face's (published; the sign flips near sharp edges). ``"pseudo_normal"`` takes
+    the angle-weighted normal of the vertex, edge or face that holds the nearest point, which is right everywhere on a
+    closed mesh (Baerentzen and Aanaes 2005).
+    """
+    of_face = face_normals(vertices, faces)
+    normal = of_face[nearest.face]
+    if mode == "face_normal":
+        return normal
+    outside = nearest.barycentric <= REGION_TOLERANCE
+    count = outside.sum(dim=-1)
+    edge = torch.nonzero(count == 1).squeeze(-1)
+    opposite = outside[edge].to(torch.int64).argmax(dim=-1)
+    across = neighbours[nearest.face[edge], opposite]
+    corner = torch.nonzero(count == 2).squeeze(-1)
+    vertex = faces[nearest.face[corner], nearest.barycentric[corner].argmax(dim=-1)]
+    normal[edge] = normal[edge] + of_face[across]
+    normal[corner] = vertex_normals(vertices, faces)[vertex]
+    return normal
+
+
+def canonical_coordinates(
+    points: torch.Tensor,
+    vertices: torch.Tensor,
+    faces: torch.Tensor,
+    face_uv: torch.Tensor,
+    nearest: NearestSurface,
+    mode: SignMode = "pseudo_normal",
+    neighbours: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """(u, v, d) of each point. Not differentiable.
+
+    Args:
+        points: (N, 3) world space, metres.
+        vertices: (V, 3) posed mesh, metres.
+        faces: (F, 3) int64.
+        face_uv: (F, 3, 2) texture coordinates of the corners, v = 1 - v_obj.
+        nearest: of these points on this mesh.
+        mode: how the sign of d is found.
+        neighbours: ``face_neighbours(faces)``, when at hand.
+
+    Returns:
+        (N, 3): u and v in texture units, d in metres, positive outside.
+    """
+    with torch.no_grad():
+        if neighbours is None:
+            neighbours = face_neighbours(faces)
+        offset = points - nearest.closest
+        distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
+        normal = sign_normals(vertices, faces, nearest, mode, neighbours)
+        sign = torch.sign((offset * normal).sum(dim=-1))
+        uv = (nearest.barycentric[..., None] * face_uv[nearest.face]).sum(dim=-2)
+        return torch.cat([uv, (sign * distance)[:, None]], dim=-1)

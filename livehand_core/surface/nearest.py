@@ -1,0 +1,109 @@
+"""Nearest point on the proxy mesh: libigl's tree on the CPU, brute force in chunks on other devices."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+PAIRS_AT_ONCE = 1 << 22
+
+
+class NearestSurface(NamedTuple):
+    """The nearest point on a mesh for each of N points.
+
+    Attributes:
+        face: (N,) int64 triangle.
+        barycentric: (N, 3) coordinates of the nearest point in it, none negative.
+        closest: (N, 3) the point itself.
+    """
+
+    face: torch.Tensor
+    barycentric: torch.Tensor
+    closest: torch.Tensor
+
+
+def nearest_surface(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> NearestSurface:
+    """Nearest triangle, and the nearest point in it, for each point. Not differentiable.
+
+    Args:
+        points: (N, 3) metres.
+        vertices: (V, 3) metres, same device.
+        faces: (F, 3) int64.
+    """
+    with torch.no_grad():
+        if points.device.type == "cpu":
+            face = _nearest_face_tree(points, vertices, faces)
+        else:
+            face = nearest_face_exhaustive(points, vertices, faces)
+        barycentric = closest_barycentric(points, vertices[faces[face]])
+        closest = (barycentric[..., None] * vertices[faces[face]]).sum(dim=-2)
+        return NearestSurface(face, barycentric, closest)
+
+
+def closest_barycentric(points: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
+    """Barycentric coordinates of the point of a triangle that is nearest to a point (Ericson 2005, section 5.1.5).
+
+    Args:
+        points: (..., 3).
+        triangles: (..., 3, 3) corners, broadcast against ``points``; degenerate triangles are allowed.
+
+    Returns:
+        (..., 3) coordinates, none negative, sum 1.
+    """
+    a, b, c = triangles.unbind(-2)
+    ab, ac = b - a, c - a
+    ap, bp, cp = points - a, points - b, points - c
+    d1, d2 = (ab * ap).sum(-1), (ac * ap).sum(-1)
+    d3, d4 = (ab * bp).sum(-1), (ac * bp).sum(-1)
+    d5, d6 = (ab * cp).sum(-1), (ac * cp).sum(-1)
+    va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+    total = va + vb + vc
+    inverse = 1.0 / torch.where(total.abs() > 0.0, total, 1.0)
+    v, w = vb * inverse, vc * inverse
+
+    def edge(numerator: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        length = numerator + other
+        return numerator / torch.where(length > 0.0, length, 1.0)
+
+    # Regions are tested from the face inwards to the corners, each overriding what came before it.
+    on_bc = (va <= 0) & (d4 - d3 >= 0) & (d5 - d6 >= 0)
+    along = edge(d4 - d3, d5 - d6)
+    v, w = torch.where(on_bc, 1.0 - along, v), torch.where(on_bc, along, w)
+    on_ac = (vb <= 0) & (d2 >= 0) & (d6 <= 0)
+    v, w = torch.where(on_ac, 0.0, v), torch.where(on_ac, edge(d2, -d6), w)
+    on_ab = (vc <= 0) & (d1 >= 0) & (d3 <= 0)
+    v, w = torch.where(on_ab, edge(d1, -d3), v), torch.where(on_ab, 0.0, w)
+    at_c = (d6 >= 0) & (d5 <= d6)
+    v, w = torch.where(at_c, 0.0, v), torch.where(at_c, 1.0, w)
+    at_b = (d3 >= 0) & (d4 <= d3)
+    v, w = torch.where(at_b, 1.0, v), torch.where(at_b, 0.0, w)
+    at_a = (d1 <= 0) & (d2 <= 0)
+    v, w = torch.where(at_a, 0.0, v), torch.where(at_a, 0.0, w)
+    return torch.stack([1.0 - v - w, v, w], dim=-1).clamp(min=0.0)
+
+
+def nearest_face_exhaustive(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(N,) nearest triangle by trying all of them, a bounded number of pairs at once; any device, any dtype."""
+    triangles = vertices[faces]
+    answer = torch.empty(len(points), dtype=torch.int64, device=points.device)
+    step = max(1, PAIRS_AT_ONCE // max(1, len(faces)))
+    for start in range(0, len(points), step):
+        chunk = points[start : start + step, None]
+        barycentric = closest_barycentric(chunk, triangles[None])
+        difference = torch.einsum("nfk,fkd->nfd", barycentric, triangles) - chunk
+        answer[start : start + step] = difference.square().sum(dim=-1).argmin(dim=1)
+    return answer
+
+
+def _nearest_face_tree(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    import igl
+
+    def as_array(tensor: torch.Tensor) -> np.ndarray:
+        return np.ascontiguousarray(tensor.numpy(), dtype=np.float64)
+
+    if not len(points):
+        return torch.zeros(0, dtype=torch.int64)
+    _, face, _ = igl.point_mesh_squared_distance(as_array(points), as_array(vertices), faces.numpy())
+    return torch.from_numpy(np.ascontiguousarray(face, dtype=np.int64).reshape(-1))
