@@ -62,7 +62,7 @@ def ensure_system_libraries(python: Path) -> None:
     )
     if answer.returncode:
         raise SetupFailed(f"Blender's module does not load:\n{answer.stderr}")
-    say(f"Blender {answer.stdout.split()[-1]} loads")
+    say(f"Blender {answer.stdout.strip()} loads")
 
 
 def missing_libraries(python: Path) -> list[str]:
