@@ -1,0 +1,37 @@
+"""Every difference between Blender 4.2 and 5.2 that the add-on meets, in one room."""
+
+from typing import Any
+
+import bpy
+
+EEVEE_ENGINE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+"""Engine id of EEVEE."""
+
+DEPTH_PASS = "Depth"
+"""Name of the depth pass and of its compositor socket."""
+
+
+def set_image_format(settings: Any, file_format: str) -> None:
+    """Choose a picture or movie format; 5.0 wants the kind of media first."""
+    if hasattr(settings, "media_type"):
+        kinds = {"FFMPEG": "VIDEO", "OPEN_EXR_MULTILAYER": "MULTI_LAYER_IMAGE"}
+        settings.media_type = kinds.get(file_format, "IMAGE")
+    settings.file_format = file_format
+
+
+def world_colour(world: Any) -> tuple[float, float, float]:
+    """Scene-linear colour of a world's flat background, black without a world.
+
+    A Background node's unlinked colour times its strength, or the world's viewport colour. A texture has no single
+    colour: its node's default colour is taken.
+    """
+    if world is None:
+        return (0.0, 0.0, 0.0)
+    # From 5.0 on a world always has nodes and use_nodes only warns.
+    uses_nodes = bpy.app.version >= (5, 0, 0) or world.use_nodes
+    tree = world.node_tree if uses_nodes else None
+    for node in tree.nodes if tree else ():
+        if node.type == "BACKGROUND":
+            colour, strength = node.inputs["Color"].default_value, node.inputs["Strength"].default_value
+            return (colour[0] * strength, colour[1] * strength, colour[2] * strength)
+    return (world.color[0], world.color[1], world.color[2])

@@ -1,0 +1,89 @@
+"""What LiveHand stores in a .blend file: a hand's settings on its armature, the passes on the view layer."""
+
+# Blender reads the annotations of these classes as values, so they are not postponed.
+
+from typing import Any
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from livehand_core.poses import BETA_COUNT
+
+from .rig.armature import BETA_RANGE, apply_betas, proxy_meshes
+from .rig.model import BUILTIN_MODEL
+
+
+def _betas_changed(settings: Any, _context: Any) -> None:
+    if settings.is_hand and proxy_meshes(settings.id_data):
+        apply_betas(settings.id_data)
+
+
+class LiveHandRig(bpy.types.PropertyGroup):
+    """Settings of one hand, on the armature object as ``object.livehand``."""
+
+    is_hand: BoolProperty(name="Is a LiveHand Hand", default=False, options=set())
+    side: EnumProperty(
+        name="Side",
+        description="Which hand it is; fixed when the hand is added",
+        items=(("RIGHT", "Right", "A right hand", 0), ("LEFT", "Left", "A left hand", 1)),
+        default="RIGHT",
+        options=set(),
+    )
+    avatar: StringProperty(
+        name="Avatar",
+        description="Avatar file (.safetensors) that gives the hand its look; empty for the one that ships inside",
+        subtype="FILE_PATH",
+        options=set(),
+    )
+    betas: FloatVectorProperty(
+        name="Shape",
+        description="Shape coefficients of the hand, in standard deviations",
+        size=BETA_COUNT,
+        default=(0.0,) * BETA_COUNT,
+        min=-BETA_RANGE,
+        max=BETA_RANGE,
+        step=10,
+        precision=2,
+        options=set(),
+        update=_betas_changed,
+    )
+    model: StringProperty(
+        name="Model", description="Id of the hand model the rig was made from", default=BUILTIN_MODEL, options=set()
+    )
+
+
+class LiveHandPasses(bpy.types.PropertyGroup):
+    """Passes beside Combined, on the view layer as ``view_layer.livehand``."""
+
+    use_depth: BoolProperty(name="Depth", description="Metres along the view axis", default=True)
+    use_mask: BoolProperty(name="Mask", description="Number of the front-most hand, counted from 1", default=True)
+    use_normal: BoolProperty(name="Normal", description="Surface normal in world space", default=False)
+    use_uvd: BoolProperty(
+        name="Canonical", description="Texture coordinates u and v and distance d to the surface", default=False
+    )
+    use_low: BoolProperty(
+        name="Low Resolution", description="The volume-rendered image before super-resolution", default=False
+    )
+
+
+CLASSES = (LiveHandRig, LiveHandPasses)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Object.livehand = PointerProperty(type=LiveHandRig)
+    bpy.types.ViewLayer.livehand = PointerProperty(type=LiveHandPasses)
+
+
+def unregister() -> None:
+    del bpy.types.ViewLayer.livehand
+    del bpy.types.Object.livehand
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,132 @@
+"""The render engine "LiveHand" in Blender's list: a thin class over render/scene, render/session and render/passes."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import Any
+
+import bpy
+
+from livehand_core.errors import CameraError, LiveHandError, RenderCancelled
+
+from .. import compat
+from . import session
+from .camera import border_pixels, read_view
+from .passes import BLENDER_PASSES, blender_pixels, wanted_passes
+from .scene import frame_request
+
+ENGINE_ID = "LIVEHAND"
+
+
+class LiveHandRenderEngine(bpy.types.RenderEngine):
+    """Renders the scene's LiveHand hands in the engine process; nothing else of the scene is drawn."""
+
+    bl_idname = ENGINE_ID
+    bl_label = "LiveHand"
+    bl_use_preview = False
+    bl_use_postprocess = True
+    bl_use_eevee_viewport = True
+    bl_use_shading_nodes_custom = False
+    bl_use_spherical_stereo = False
+
+    def update_render_passes(self, scene: Any = None, renderlayer: Any = None) -> None:
+        """Tell the compositor which sockets this view layer has."""
+        self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
+        for entry in wanted_passes(renderlayer):
+            self.register_pass(scene, renderlayer, entry.name, len(entry.channels), entry.channels, entry.kind)
+
+    def render(self, depsgraph: Any) -> None:
+        """Render one frame of one view layer.
+
+        An exception that left here, or one between begin_result and end_result, would crash Blender when it writes
+        a multilayer EXR. So every failure becomes a report, and a result is always begun and ended.
+        """
+        started = time.perf_counter()
+        frame = session.FrameRecord()
+        pixels: dict[str, Any] = {}
+        try:
+            pixels = self._render_pixels(depsgraph, frame)
+        except RenderCancelled:
+            frame.error = "The render was cancelled."
+        except LiveHandError as error:
+            frame.error = str(error)
+            self.report({"ERROR"}, str(error))
+        except Exception as error:
+            traceback.print_exc()
+            frame.error = f"LiveHand failed unexpectedly ({type(error).__name__}: {error})."
+            self.report({"ERROR"}, f"{frame.error} The console has the details.")
+        try:
+            self._write_result(depsgraph, pixels)
+        except Exception as error:
+            traceback.print_exc()
+            frame.error = f"The picture could not be handed to Blender ({error})."
+            self.report({"ERROR"}, frame.error)
+        frame.seconds = time.perf_counter() - started
+        session.record(frame)
+
+    def view_update(self, context: Any, depsgraph: Any) -> None:
+        """Nothing is prepared for the viewport: see view_draw."""
+
+    def view_draw(self, context: Any, depsgraph: Any) -> None:
+        """Say where the picture is to be had."""
+        import blf
+
+        blf.size(0, 14.0 * context.preferences.system.ui_scale)
+        blf.position(0, 20.0, 20.0, 0.0)
+        blf.color(0, 1.0, 1.0, 1.0, 1.0)
+        blf.draw(0, "LiveHand renders with F12; use Solid or Material Preview shading to pose.")
+
+    def _render_pixels(self, depsgraph: Any, frame: session.FrameRecord) -> dict[str, Any]:
+        """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
+        scene = depsgraph.scene_eval
+        self.update_stats("", "LiveHand: reading the scene")
+        request = frame_request(depsgraph, self.camera_override)
+        self.update_stats("", f"LiveHand: rendering {len(request.hands)} hand{'s' if len(request.hands) > 1 else ''}")
+        self.update_progress(0.1)
+        answer, frame.engine_seconds = session.render(request, self.test_break)
+        frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
+        for line in answer.warnings:
+            self.report({"WARNING"}, line)
+        self.update_progress(0.9)
+        background = None if scene.render.film_transparent else compat.world_colour(scene.world)
+        size = (request.camera.width, request.camera.height)
+        pixels = {"Combined": blender_pixels("rgba", answer["rgba"], *size, background)}
+        for entry in wanted_passes(depsgraph.view_layer_eval):
+            pixels[entry.name] = blender_pixels(entry.core, answer[entry.core], *size)
+        return pixels
+
+    def _write_result(self, depsgraph: Any, pixels: dict[str, Any]) -> None:
+        """Hand the pixels over; passes that are missing stay empty."""
+        layer = depsgraph.view_layer_eval
+        for entry in wanted_passes(layer):
+            self.add_pass(entry.name, len(entry.channels), entry.channels, layer=layer.name)
+        result = self.begin_result(0, 0, *self._size(depsgraph), layer=layer.name)
+        try:
+            for render_pass in result.layers[0].passes:
+                if render_pass.name in pixels:
+                    render_pass.rect.foreach_set(pixels[render_pass.name])
+        finally:
+            self.end_result(result)
+
+    def _size(self, depsgraph: Any) -> tuple[int, int]:
+        """Width and height of the rendered region; at least one pixel, so that a result can always be begun."""
+        scene = depsgraph.scene_eval
+        try:
+            _, _, width, height = border_pixels(read_view(scene, scene.camera))
+        except CameraError:
+            width, height = self.resolution_x, self.resolution_y
+        return max(width, 1), max(height, 1)
+
+
+def register() -> None:
+    bpy.utils.register_class(LiveHandRenderEngine)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(LiveHandRenderEngine)
+    session.close()
+
+
+PASS_SWITCHES = tuple(entry.switch for entry in BLENDER_PASSES)
+"""Properties of the view layer's pass settings, in the order of the table."""

@@ -1,0 +1,162 @@
+"""Between bone matrices and HandPose, in NumPy alone (no bpy), so that it is tested without Blender.
+
+A hand joint's rotation does not depend on a bone's own axes: with B a bone's rest matrix and P its posed matrix, both
+in the armature's space, D = P B^-1 carries the rest hand to the posed one. Its rotation is the joint's global rotation
+of linear blend skinning, and the parent's inverse times it is MANO's joint rotation. Called by rig/pose and
+render/scene.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livehand_core.errors import PoseError
+from livehand_core.poses import JOINT_COUNT, JOINT_NAMES, PARENTS, HandPose, Side
+from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+
+SCALE_TOLERANCE = 1e-3
+"""Relative difference between axes from which a transform counts as non-uniformly scaled or sheared."""
+
+
+def bone_names(side: Side) -> tuple[str, ...]:
+    """The 16 bone names in joint order, with Blender's mirror suffix (``wrist.R`` ... ``thumb3.R``)."""
+    suffix = ".R" if side == "right" else ".L"
+    return tuple(name + suffix for name in JOINT_NAMES)
+
+
+def split_similarity(matrix: np.ndarray, subject: str) -> tuple[np.ndarray, float, np.ndarray]:
+    """Take a (4, 4) transform apart into rotation (3, 3), uniform scale and translation (3,).
+
+    Args:
+        subject: what the transform belongs to, for the message, e.g. ``"The armature 'Hand'"``.
+
+    Raises:
+        PoseError: not finite, collapsed to nothing, mirrored, non-uniformly scaled or sheared.
+    """
+    linear = np.asarray(matrix, dtype=np.float64)[:3, :3]
+    translation = np.array(matrix, dtype=np.float64)[:3, 3]
+    if not (np.isfinite(linear).all() and np.isfinite(translation).all()):
+        raise PoseError(f"{subject} has a transform that is not finite.", "Clear its transform (Alt G, Alt R, Alt S).")
+    determinant = float(np.linalg.det(linear))
+    scale = float(np.cbrt(abs(determinant)))
+    lengths = np.linalg.norm(linear, axis=0)
+    if scale < 1e-9:
+        raise PoseError(f"{subject} is scaled to nothing.", "Give it a positive, uniform scale.")
+    if np.abs(linear.T @ linear / scale**2 - np.eye(3)).max() > 2.0 * SCALE_TOLERANCE:
+        raise PoseError(
+            f"{subject} is scaled non-uniformly or sheared (axes of length {lengths[0]:.4g}, {lengths[1]:.4g}, "
+            f"{lengths[2]:.4g}), which a hand avatar cannot follow.",
+            "Give it and its parents one scale for all axes (apply the scale with Ctrl A).",
+        )
+    if determinant < 0.0:
+        raise PoseError(f"{subject} is mirrored (negative scale).", "Use a hand of the other side instead.")
+    left, _, right = np.linalg.svd(linear)
+    return left @ right, scale, translation
+
+
+def pose_from_matrices(
+    object_to_world: np.ndarray,
+    rest: np.ndarray,
+    posed: np.ndarray,
+    wrist: np.ndarray,
+    betas: np.ndarray,
+    side: Side,
+    name: str = "hand",
+) -> tuple[HandPose, float]:
+    """Read a hand pose from bones.
+
+    Args:
+        object_to_world: (4, 4) the armature object's world matrix.
+        rest: (16, 4, 4) rest matrices of the bones in joint order, in the armature's space.
+        posed: (16, 4, 4) their posed matrices in the armature's space, constraints included.
+        wrist: (3,) rest position J0(betas) of the hand model's wrist joint.
+        betas: (10,) shape coefficients that are handed on.
+        side: which hand it is.
+        name: the armature's name, for messages.
+
+    Returns:
+        The pose in the hand model's own size, and the uniform scale with world = scale * (point of the posed model).
+
+    Raises:
+        PoseError: a non-uniform, mirrored or sheared scale of the object or of a bone.
+    """
+    split_similarity(object_to_world, f"The armature {name!r}")
+    deformation = object_to_world @ posed @ np.linalg.inv(rest)
+    names = bone_names(side)
+    parts = [
+        split_similarity(matrix, f"The bone {bone!r} of {name!r}")
+        for matrix, bone in zip(deformation, names, strict=True)
+    ]
+    scale = parts[0][1]
+    for (_, bone_scale, _), bone in zip(parts, names, strict=True):
+        if abs(bone_scale / scale - 1.0) > SCALE_TOLERANCE:
+            raise PoseError(
+                f"The bone {bone!r} of {name!r} is scaled by {bone_scale / scale:.4g} against the wrist.",
+                "Clear the scale of its bones (Alt S in Pose Mode); scale the whole armature instead.",
+            )
+    rotations = np.stack([rotation for rotation, _, _ in parts])
+    local = np.stack([np.swapaxes(rotations[PARENTS[joint]], 0, 1) @ rotations[joint] for joint in range(1, 16)])
+    wrist_world = (object_to_world @ posed[0])[:3, 3]
+    pose = HandPose(
+        matrix_to_axis_angle(rotations[0]), matrix_to_axis_angle(local), betas, wrist_world / scale - wrist, side
+    )
+    return pose, scale
+
+
+def matrices_from_pose(
+    pose: HandPose, object_to_world: np.ndarray, rest: np.ndarray, wrist: np.ndarray, name: str = "hand"
+) -> np.ndarray:
+    """Posed bone matrices in the armature's space that show ``pose``; inverse of :func:`pose_from_matrices`.
+
+    Finger bones keep the length of the rest pose, and the object's scale is the hand's scale.
+
+    Args:
+        pose: the hand in world space, in the hand model's own size.
+        object_to_world: (4, 4) the armature object's world matrix.
+        rest: (16, 4, 4) rest matrices of the bones in joint order.
+        wrist: (3,) rest position J0(betas) of the wrist joint.
+        name: the armature's name, for messages.
+
+    Returns:
+        (16, 4, 4) float64.
+
+    Raises:
+        PoseError: the object is scaled non-uniformly, mirrored or sheared.
+    """
+    rotation, scale, _ = split_similarity(object_to_world, f"The armature {name!r}")
+    local = axis_angle_to_matrix(pose.hand_pose)
+    world_wrist = scale * (wrist + pose.transl)
+    posed = np.zeros((JOINT_COUNT, 4, 4))
+    turned = np.zeros((JOINT_COUNT, 3, 3))
+    turned[0] = rotation.T @ axis_angle_to_matrix(pose.global_orient)
+    heads = np.zeros((JOINT_COUNT, 3))
+    heads[0] = (np.linalg.inv(object_to_world) @ np.append(world_wrist, 1.0))[:3]
+    for joint in range(JOINT_COUNT):
+        if joint:
+            parent = PARENTS[joint]
+            turned[joint] = turned[parent] @ local[joint - 1]
+            heads[joint] = heads[parent] + turned[parent] @ (rest[joint, :3, 3] - rest[parent, :3, 3])
+        posed[joint, :3, :3] = turned[joint] @ rest[joint, :3, :3]
+        posed[joint, :3, 3] = heads[joint]
+        posed[joint, 3, 3] = 1.0
+    return posed
+
+
+def basis_matrices(posed: np.ndarray, rest: np.ndarray, wrist_parent: np.ndarray | None = None) -> np.ndarray:
+    """What each bone's own channels must hold (``PoseBone.matrix_basis``) for the posed matrices.
+
+    Args:
+        posed, rest: (16, 4, 4) in the armature's space.
+        wrist_parent: (4, 4) deformation P B^-1 of the bone that the wrist hangs from, None when it hangs from nothing.
+
+    Returns:
+        (16, 4, 4) float64.
+    """
+    basis = np.zeros((JOINT_COUNT, 4, 4))
+    for joint, parent in enumerate(PARENTS):
+        if parent >= 0:
+            carried = posed[parent] @ np.linalg.inv(rest[parent])
+        else:
+            carried = np.eye(4) if wrist_parent is None else wrist_parent
+        basis[joint] = np.linalg.inv(carried @ rest[joint]) @ posed[joint]
+    return basis

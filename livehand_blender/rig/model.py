@@ -1,0 +1,26 @@
+"""The hand models that a rig can be made of, by id and side. Called by the rest of rig and by render/scene."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from livehand_core.errors import HandModelError
+from livehand_core.hand.data import HandData
+from livehand_core.poses import Side
+
+BUILTIN_MODEL = "livehand-builtin-1"
+"""Id of the hand that ships inside."""
+
+
+@lru_cache(maxsize=4)
+def hand_data(model: str, side: Side) -> HandData:
+    """The arrays of a hand model.
+
+    Raises:
+        HandModelError: the model is unknown.
+    """
+    if model != BUILTIN_MODEL:
+        raise HandModelError(f"The hand model {model!r} is unknown.", f"Set the rig's model back to {BUILTIN_MODEL!r}.")
+    from livehand_core.hand.builtin import builtin_hand
+
+    return builtin_hand(side)
