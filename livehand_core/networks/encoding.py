@@ -5,11 +5,6 @@ from __future__ import annotations
 import torch
 
 
-def encoded_size(channels: int, frequencies: int) -> int:
-    """Number of channels that :func:`encode` returns."""
-    return channels * (1 + 2 * frequencies)
-
-
 def encode(x: torch.Tensor, frequencies: int) -> torch.Tensor:
     """gamma_L(x) = [x, sin(2^0 x), cos(2^0 x), ..., sin(2^(L-1) x), cos(2^(L-1) x)].
 

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .encoding import encode, encoded_size
+from .config import FieldConfig, encoded_size
+from .encoding import encode
 
 SKIP_AFTER_LAYER = 4
 """With more layers than this the input is concatenated in front of the activations after this layer index."""
-
-
-@dataclass(frozen=True)
-class FieldConfig:
-    """Sizes of a :class:`RadianceField`.
-
-    Attributes:
-        coordinates: ``"uvd"`` for the texture cube, ``"xyz"`` for world coordinates (an ablation).
-        depth: number of hidden layers.
-        width: channels of each.
-        latent_size: length of the identity code, 0 for one identity.
-        pose_size: 48 (published: global_orient and joints) or 45 (joints only).
-        feature_channels: colour channels, the first three being RGB.
-        position_frequencies: L of the position's encoding.
-        view_frequencies: L of the view direction's encoding.
-        view_width: channels of the layer that sees the view direction.
-        density_scale: factor on the density layer's output, 1 in the published form.
-    """
-
-    coordinates: Literal["uvd", "xyz"] = "uvd"
-    depth: int = 4
-    width: int = 128
-    latent_size: int = 0
-    pose_size: int = 45
-    feature_channels: int = 32
-    position_frequencies: int = 10
-    view_frequencies: int = 4
-    view_width: int = 64
-    density_scale: float = 1.0
-
-    @property
-    def position_size(self) -> int:
-        """Channels of the encoded position."""
-        return encoded_size(3, self.position_frequencies)
-
-    @property
-    def input_size(self) -> int:
-        """Channels of the first layer's input: encoded position, latent, pose."""
-        return self.position_size + self.latent_size + self.pose_size
 
 
 class RadianceField(nn.Module):

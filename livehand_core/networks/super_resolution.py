@@ -6,43 +6,15 @@ The published network's modulation is by a constant, so its weights are baked in
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from .config import SuperResolutionConfig
+
 ACTIVATION_LIMIT = 256.0
 KERNEL_TAPS = (1.0, 3.0, 3.0, 1.0)
-
-
-@dataclass(frozen=True)
-class SuperResolutionConfig:
-    """Sizes of a :class:`SuperResolution`.
-
-    Attributes:
-        factor: 2 or 4, output size over input size.
-        in_channels: channels of the feature image; the first three are RGB.
-        hidden: channels of the two blocks.
-        out_channels: 3 for RGB (published) or 4 for RGB and opacity.
-    """
-
-    factor: int = 2
-    in_channels: int = 32
-    hidden: tuple[int, int] = (128, 64)
-    out_channels: int = 4
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if self.factor not in (2, 4):
-            raise ValueError(f"super-resolution by {self.factor}; 2 or 4 is possible")
-        if self.out_channels not in (3, 4):
-            raise ValueError(f"{self.out_channels} output channels; 3 or 4 are possible")
-
-    @property
-    def receptive_radius(self) -> int:
-        """How far, in input pixels and rounded up, an input pixel reaches: four 3x3 kernels and two 4x4 filters."""
-        return 5
 
 
 class SuperResolution(nn.Module):

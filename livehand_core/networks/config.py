@@ -1,0 +1,95 @@
+"""Sizes of the networks, without torch: avatar files are described and validated by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+def encoded_size(channels: int, frequencies: int) -> int:
+    """Number of channels of the positional encoding of ``channels`` coordinates."""
+    return channels * (1 + 2 * frequencies)
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """Sizes of a ``RadianceField``.
+
+    Attributes:
+        coordinates: ``"uvd"`` for the texture cube, ``"xyz"`` for world coordinates (an ablation).
+        depth: number of hidden layers.
+        width: channels of each.
+        latent_size: length of the identity code, 0 for one identity.
+        pose_size: 48 (published: global_orient and joints) or 45 (joints only).
+        feature_channels: colour channels, the first three being RGB.
+        position_frequencies: L of the position's encoding.
+        view_frequencies: L of the view direction's encoding.
+        view_width: channels of the layer that sees the view direction.
+        density_scale: factor on the density layer's output, 1 in the published form.
+
+    Raises:
+        ValueError: a size that cannot be built.
+    """
+
+    coordinates: Literal["uvd", "xyz"] = "uvd"
+    depth: int = 4
+    width: int = 128
+    latent_size: int = 0
+    pose_size: int = 45
+    feature_channels: int = 32
+    position_frequencies: int = 10
+    view_frequencies: int = 4
+    view_width: int = 64
+    density_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.coordinates not in ("uvd", "xyz"):
+            raise ValueError(f"coordinates {self.coordinates!r}; uvd or xyz are possible")
+        if min(self.depth, self.width, self.view_width) < 1 or self.feature_channels < 3:
+            raise ValueError("a layer without channels, or fewer than three colour channels")
+        if self.latent_size < 0 or self.pose_size not in (45, 48):
+            raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; 45 or 48 are possible")
+
+    @property
+    def position_size(self) -> int:
+        """Channels of the encoded position."""
+        return encoded_size(3, self.position_frequencies)
+
+    @property
+    def input_size(self) -> int:
+        """Channels of the first layer's input: encoded position, latent, pose."""
+        return self.position_size + self.latent_size + self.pose_size
+
+
+@dataclass(frozen=True)
+class SuperResolutionConfig:
+    """Sizes of a ``SuperResolution``.
+
+    Attributes:
+        factor: 2 or 4, output size over input size.
+        in_channels: channels of the feature image; the first three are RGB.
+        hidden: channels of the two blocks.
+        out_channels: 3 for RGB (published) or 4 for RGB and opacity.
+
+    Raises:
+        ValueError: a size that cannot be built.
+    """
+
+    factor: int = 2
+    in_channels: int = 32
+    hidden: tuple[int, int] = (128, 64)
+    out_channels: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.factor not in (2, 4):
+            raise ValueError(f"super-resolution by {self.factor}; 2 or 4 are possible")
+        if self.out_channels not in (3, 4):
+            raise ValueError(f"{self.out_channels} output channels; 3 or 4 are possible")
+        if len(self.hidden) != 2 or min(self.hidden) < 1:
+            raise ValueError(f"hidden channels {self.hidden}; two positive numbers are needed")
+
+    @property
+    def receptive_radius(self) -> int:
+        """How far, in input pixels and rounded up, an input pixel reaches: four 3x3 kernels and two 4x4 filters."""
+        return 5
