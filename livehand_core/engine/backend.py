@@ -1,0 +1,122 @@
+"""What the server renders with: torch and the Renderer. Imported by the engine process only.
+
+The server takes any object of the ``Backend`` protocol, so that its own tests need no torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..errors import DeviceError, EngineError, LiveHandError
+from ..frames import FrameRequest
+from ..passes import RenderPasses
+
+
+class Backend(Protocol):
+    """Renders frames and knows its machine."""
+
+    def open(self, device: str) -> tuple[str, list[str]]:
+        """Get ready to render on a device; torch's version and one line for each device.
+
+        Raises:
+            LiveHandError: it cannot render here.
+        """
+
+    def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
+        """One frame; raises RenderCancelled soon after ``cancelled`` gives True."""
+
+    def explain(self, error: Exception) -> tuple[LiveHandError, bool]:
+        """An error of ``render`` in a user's terms, and whether the backend can go on."""
+
+
+class TorchBackend:
+    """The true backend."""
+
+    def __init__(self) -> None:
+        self._renderer: Any = None
+        self._device = "auto"
+
+    def open(self, device: str) -> tuple[str, list[str]]:
+        try:
+            import torch
+        except Exception as error:
+            # A broken installation fails in many ways: ImportError, OSError for a library, RuntimeError.
+            raise EngineError(
+                f"torch cannot be imported ({error}).", "Install torch again in the engine's environment."
+            ) from error
+        self._device = device
+        return str(torch.__version__), describe_devices()
+
+    def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
+        if self._renderer is None:
+            from ..rendering import Renderer
+
+            self._renderer = Renderer(self._device)
+        passes: RenderPasses = self._renderer.render(request, cancelled)
+        return passes
+
+    def explain(self, error: Exception) -> tuple[LiveHandError, bool]:
+        import torch
+
+        if isinstance(error, LiveHandError):
+            return error, True
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+            # The error's traceback holds the tensors; the caller drops it before the next frame.
+            self._release_memory()
+            return (
+                DeviceError(
+                    f"The engine ran out of memory ({_first_line(error)}).",
+                    "Render a smaller image, close other programs that use the device, or choose the CPU.",
+                ),
+                True,
+            )
+        usable = self._device_works()
+        return (
+            EngineError(
+                f"The engine failed at this frame ({type(error).__name__}: {_first_line(error)}).",
+                "Look into the engine's log." if usable else "Render again; the engine starts anew.",
+            ),
+            usable,
+        )
+
+    def _release_memory(self) -> None:
+        import gc
+
+        import torch
+
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _device_works(self) -> bool:
+        import torch
+
+        if not torch.cuda.is_initialized():
+            return True
+        try:
+            # After an illegal access or a launch failure every call fails until the process ends.
+            torch.cuda.synchronize()
+            return True
+        except Exception:
+            logging.exception("The CUDA device no longer works")
+            return False
+
+
+def describe_devices() -> list[str]:
+    """One line for each device that torch can use, the name that Renderer takes first."""
+    import torch
+
+    lines = []
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        lines.append(f"cuda:{index} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)")
+    if torch.backends.mps.is_available():
+        lines.append("mps (Apple GPU)")
+    lines.append(f"cpu ({torch.get_num_threads()} threads)")
+    return lines
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no further word"])[0]
