@@ -1,0 +1,239 @@
+"""The avatar in memory and on disk: networks' weights and metadata, one safetensors file, verified by its hash."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import AvatarError
+from ..files import atomic_path
+from ..hand.data import HandData
+from ..networks import RadianceField, SuperResolution
+from .metadata import (
+    DOCUMENT_KEY,
+    Architecture,
+    AvatarMetadata,
+    content_hash,
+    parse_document,
+    parse_metadata,
+    read_header,
+    resolve,
+    topology_hash,
+)
+
+State = dict[str, torch.Tensor]
+
+_DTYPES = {"F32": ("<f4", torch.float32), "F16": ("<f2", torch.float16)}
+_NAMES = {torch.float32: "F32", torch.float16: "F16"}
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A trained (or new) hand avatar.
+
+    Attributes:
+        metadata: sizes, conditioning, provenance.
+        field_state: state dict of the RadianceField, float32.
+        super_resolution_state: state dict of the SuperResolution, float32.
+        latent: (identities, latent_size) identity codes; None when the field takes none.
+        fine_state: state dict of the second field of the hierarchical pass; None without one.
+    """
+
+    metadata: AvatarMetadata
+    field_state: State
+    super_resolution_state: State
+    latent: torch.Tensor | None = None
+    fine_state: State | None = None
+
+    def networks(
+        self, device: torch.device | str = "cpu"
+    ) -> tuple[RadianceField, RadianceField | None, SuperResolution]:
+        """Field, fine field (or None) and super-resolution with these weights, in evaluation mode, no gradients."""
+        architecture = self.metadata.architecture
+        field = RadianceField(architecture.field)
+        field.load_state_dict(self.field_state)
+        fine = None
+        if self.fine_state is not None:
+            fine = RadianceField(architecture.field)
+            fine.load_state_dict(self.fine_state)
+        enlarge = SuperResolution(architecture.super_resolution)
+        enlarge.load_state_dict(self.super_resolution_state)
+        for module in (field, fine, enlarge):
+            if module is not None:
+                module.to(device).eval().requires_grad_(False)
+        return field, fine, enlarge
+
+    def tensors(self) -> State:
+        """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``."""
+        flat = {f"field.{name}": value for name, value in self.field_state.items()}
+        flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
+        flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
+        if self.latent is not None:
+            flat["latent"] = self.latent
+        return flat
+
+
+def new_avatar(
+    hand: HandData,
+    architecture: Architecture | None = None,
+    seed: int = 0,
+    *,
+    name: str = "untrained",
+    pixels_per_metre: float = 0.0,
+    identities: int = 1,
+    licence: str = "",
+) -> Avatar:
+    """An untrained avatar of today's form: wrist conditioning, half-pixel centres, pseudo-normal sign.
+
+    Args:
+        hand: the model it will be trained on; its side becomes the avatar's.
+        architecture: sizes; default ones when None.
+        seed: of the initial weights; the global random state is left alone.
+        pixels_per_metre: footprint of the training images at the hand, 0 when unknown.
+        identities: number of latent codes when the field takes one.
+    """
+    architecture = architecture or Architecture()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        field, enlarge = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
+        fine = RadianceField(architecture.field) if architecture.n_importance else None
+        size = architecture.field.latent_size
+        latent = 0.01 * torch.randn(identities, size) if size else None
+    metadata = AvatarMetadata(
+        name=name,
+        architecture=architecture,
+        hand_model=hand.name,
+        topology=topology_hash(hand),
+        side=hand.side,
+        pixels_per_metre=pixels_per_metre,
+        licence=licence,
+    )
+    return Avatar(
+        metadata, field.state_dict(), enlarge.state_dict(), latent, None if fine is None else fine.state_dict()
+    )
+
+
+def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:
+    """Write an avatar, to a temporary name first.
+
+    Args:
+        path: ends in ``.safetensors``.
+        avatar: its weights may be on any device.
+        half: store float16 (half the size; about three digits).
+
+    Returns:
+        The metadata as written, with its content hash.
+
+    Raises:
+        AvatarError: weights that are not finite or do not fit the architecture.
+        LiveHandError: the disk is full or the folder cannot be written.
+    """
+    _check_tensors(avatar.metadata, avatar.tensors(), f"The avatar {avatar.metadata.name!r}")
+    dtype = torch.float16 if half else torch.float32
+    blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
+    for name, value in sorted(avatar.tensors().items()):
+        stored = value.detach().to("cpu", dtype).contiguous()
+        if not torch.isfinite(stored).all():
+            raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
+        data = stored.numpy().astype(_DTYPES[_NAMES[dtype]][0], copy=False).tobytes()
+        blobs[name] = (_NAMES[dtype], tuple(stored.shape), data)
+    metadata = replace(avatar.metadata, content_hash="")
+    metadata = replace(metadata, content_hash=content_hash(json.loads(json.dumps(metadata.to_json())), blobs))
+    header: dict[str, object] = {"__metadata__": {DOCUMENT_KEY: json.dumps(metadata.to_json(), sort_keys=True)}}
+    position = 0
+    for name, (kind, shape, data) in blobs.items():
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [position, position + len(data)]}
+        position += len(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for _, _, data in blobs.values():
+            stream.write(data)
+    return metadata
+
+
+def load_avatar(avatar: str | Path) -> Avatar:
+    """Read and verify an avatar; weights come back as float32 on the CPU.
+
+    Args:
+        avatar: ``"default"`` or a path.
+
+    Raises:
+        AvatarError: missing, truncated, altered since it was written, foreign, or not fitting its description.
+    """
+    path = resolve(avatar)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AvatarError(f"The avatar {path} cannot be read ({error}).", "Check the file's permissions.") from error
+    header = read_header(content[:8], lambda length: content[8 : 8 + length], path)
+    metadata = parse_metadata(header, path)
+    start = 8 + int.from_bytes(content[:8], "little")
+    blobs = _blobs(header, memoryview(content)[start:], path)
+    if content_hash(parse_document(header, path), blobs) != metadata.content_hash:
+        raise AvatarError(
+            f"The avatar {path} is damaged: its content does not match its hash.", "Copy or download it again."
+        )
+    tensors = {}
+    for name, (kind, shape, data) in blobs.items():
+        array = np.frombuffer(data, dtype=_DTYPES[kind][0]).reshape(shape).astype(np.float32)
+        tensors[name] = torch.from_numpy(array)
+    _check_tensors(metadata, tensors, f"The avatar {path}")
+
+    def part(prefix: str) -> State:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    return Avatar(metadata, part("field."), part("super_resolution."), tensors.get("latent"), part("fine.") or None)
+
+
+def _blobs(header: Mapping[str, object], data: memoryview, path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """Name -> (dtype, shape, bytes) of every tensor, after checking that the file holds them."""
+    damaged = AvatarError(f"The avatar {path} is damaged: its header is not readable.", "Copy or download it again.")
+    blobs = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            kind = str(entry["dtype"])  # type: ignore[index]
+            shape = tuple(int(size) for size in entry["shape"])  # type: ignore[index]
+            begin, end = (int(offset) for offset in entry["data_offsets"])  # type: ignore[index]
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged from error
+        if kind not in _DTYPES or min(shape, default=0) < 0 or begin < 0:
+            raise damaged
+        if end - begin != math.prod(shape) * np.dtype(_DTYPES[kind][0]).itemsize:
+            raise damaged
+        if end > len(data):
+            raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+        blobs[name] = (kind, shape, bytes(data[begin:end]))
+    return blobs
+
+
+def _check_tensors(metadata: AvatarMetadata, tensors: State, label: str) -> None:
+    """Raises AvatarError when names or shapes are not those of the networks that the metadata describe."""
+    architecture = metadata.architecture
+    with torch.device("meta"):
+        field = RadianceField(architecture.field).state_dict()
+        enlarge = SuperResolution(architecture.super_resolution).state_dict()
+    expected = {f"field.{name}": tuple(value.shape) for name, value in field.items()}
+    expected |= {f"super_resolution.{name}": tuple(value.shape) for name, value in enlarge.items()}
+    if architecture.n_importance:
+        expected |= {f"fine.{name}": tuple(value.shape) for name, value in field.items()}
+    if architecture.field.latent_size:
+        count = tensors["latent"].shape[0] if "latent" in tensors and tensors["latent"].ndim else 1
+        expected["latent"] = (count, architecture.field.latent_size)
+    actual = {name: tuple(value.shape) for name, value in tensors.items()}
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
+            raise AvatarError(
+                f"{label} does not fit its description: {name} is {actual.get(name, 'missing')}, "
+                f"expected {expected.get(name, 'nothing')}.",
+                "Export it again from its training run.",
+            )

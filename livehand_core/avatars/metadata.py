@@ -1,0 +1,306 @@
+"""What an avatar file says about itself: one JSON document in the safetensors header, readable without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import AvatarError
+from ..frames import DEFAULT_AVATAR
+from ..hand.data import HandData
+from ..networks.config import FieldConfig, SuperResolutionConfig
+from ..poses import JOINT_NAMES, Side
+
+FORMAT_VERSION = 1
+DOCUMENT_KEY = "livehand_avatar"
+"""Key of the JSON document in the header's ``__metadata__``."""
+
+DEFAULT_AVATAR_PATH = Path(__file__).resolve().parent.parent / "assets" / "default_avatar.safetensors"
+
+HEADER_LIMIT = 1 << 24
+"""Longest header that is read, in bytes; a foreign file's first eight bytes may say anything."""
+
+POSE_TOLERANCE = np.radians(5.0)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the networks and number of samples a ray.
+
+    Attributes:
+        field: of the radiance field.
+        super_resolution: of the super-resolution.
+        n_samples: depths a ray in the coarse pass.
+        n_importance: depths added by the hierarchical pass, 0 for none.
+    """
+
+    field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
+    super_resolution: SuperResolutionConfig = dataclasses.field(default_factory=SuperResolutionConfig)
+    n_samples: int = 16
+    n_importance: int = 0
+
+    def __post_init__(self) -> None:
+        if not (2 <= self.n_samples <= 1024 and 0 <= self.n_importance <= 1024):
+            raise ValueError(f"{self.n_samples} + {self.n_importance} samples a ray")
+        if self.field.feature_channels != self.super_resolution.in_channels:
+            raise ValueError("the field's feature channels are not the super-resolution's input channels")
+
+
+@dataclass(frozen=True)
+class PoseStatistics:
+    """Of the 45 joint angles over the training set, radians; each a tuple of 45."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    min: tuple[float, ...]
+    max: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std", "min", "max"):
+            values = tuple(float(value) for value in getattr(self, name))
+            if len(values) != 45 or not np.isfinite(values).all():
+                raise ValueError(f"the pose statistics' {name} is not 45 finite numbers")
+            object.__setattr__(self, name, values)
+
+    @classmethod
+    def of(cls, hand_poses: np.ndarray) -> PoseStatistics:
+        """Statistics of (n, 45) or (n, 15, 3) joint angles."""
+        rows = np.asarray(hand_poses, dtype=np.float64).reshape(len(hand_poses), 45)
+        return cls(*(tuple(values) for values in (rows.mean(0), rows.std(0), rows.min(0), rows.max(0))))
+
+    def out_of_range(self, hand_pose: np.ndarray) -> dict[str, float]:
+        """Joint name -> radians by which its largest angle leaves the trained range (5 degrees are forgiven)."""
+        angles = np.asarray(hand_pose, dtype=np.float64).reshape(45)
+        excess = np.maximum(np.array(self.min) - angles, angles - np.array(self.max)).reshape(15, 3).max(axis=1)
+        return {
+            name: float(value) for name, value in zip(JOINT_NAMES[1:], excess, strict=True) if value > POSE_TOLERANCE
+        }
+
+
+@dataclass(frozen=True)
+class AvatarMetadata:
+    """Everything about an avatar but its weights.
+
+    Attributes:
+        name: for people.
+        architecture: sizes of the networks.
+        hand_model: ``HandData.name`` that it was trained on.
+        topology: ``topology_hash`` of that hand; empty when it was not known (import without the MANO files).
+        side: the hand it was trained on.
+        mirrorable: may draw the other side by mirroring.
+        conditioning: ``"published"`` (48 pose numbers, world view directions) or ``"wrist"`` (45, wrist frame).
+        colour_space: of the images it was trained on; only ``"srgb"``.
+        pixel_offset: where in a pixel its rays start: 0 published, 0.5 new.
+        sign: how the sign of d is found.
+        depth_margin: metres by which the bounds reach in front of and behind the surface.
+        lateral_margin: metres by which they reach past the silhouette; 0 for the published filter by image height.
+        pixels_per_metre: footprint at the hand in its training images, 0 when unknown.
+        pose_statistics: of its training set, for the out-of-range warning; None when unknown.
+        provenance: free-form: data set, steps, losses, tool versions.
+        licence: SPDX id or a short statement.
+        content_hash: SHA-256 over weights and this document; written by ``save_avatar``.
+    """
+
+    name: str
+    architecture: Architecture
+    hand_model: str
+    topology: str
+    side: Side
+    mirrorable: bool = True
+    conditioning: Literal["published", "wrist"] = "wrist"
+    colour_space: str = "srgb"
+    pixel_offset: float = 0.5
+    sign: Literal["face_normal", "pseudo_normal"] = "pseudo_normal"
+    depth_margin: float = 0.01
+    lateral_margin: float = 0.0025
+    pixels_per_metre: float = 0.0
+    pose_statistics: PoseStatistics | None = None
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    licence: str = ""
+    content_hash: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        pose_size = 48 if self.conditioning == "published" else 45
+        if self.conditioning not in ("published", "wrist") or self.architecture.field.pose_size != pose_size:
+            raise ValueError(f"conditioning {self.conditioning!r} with {self.architecture.field.pose_size} numbers")
+        if self.side not in ("right", "left") or self.colour_space != "srgb":
+            raise ValueError(f"side {self.side!r}, colour space {self.colour_space!r}")
+        if self.sign not in ("face_normal", "pseudo_normal"):
+            raise ValueError(f"sign {self.sign!r}")
+        numbers = (self.pixel_offset, self.depth_margin, self.lateral_margin, self.pixels_per_metre)
+        if not np.isfinite(numbers).all() or min(numbers) < 0.0 or self.depth_margin == 0.0:
+            raise ValueError("a footprint or margin that is negative or not finite")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> AvatarMetadata:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the document does not fit; ``read_metadata`` makes AvatarErrors of them.
+        """
+        values = dict(document)
+        architecture = dict(values.pop("architecture"))
+        architecture["field"] = FieldConfig(**architecture["field"])
+        architecture["super_resolution"] = SuperResolutionConfig(**architecture["super_resolution"])
+        statistics = values.pop("pose_statistics", None)
+        return cls(
+            architecture=Architecture(**architecture),
+            pose_statistics=PoseStatistics(**statistics) if statistics else None,
+            **values,
+        )
+
+    def check_hand(self, hand: HandData, of: str = "") -> None:
+        """Raises AvatarError when the avatar was not trained on this hand model and topology."""
+        label = of or f"The avatar {self.name!r}"
+        if hand.name != self.hand_model:
+            raise AvatarError(
+                f"{label} was trained on the hand model {self.hand_model!r}, not on {hand.name!r}.",
+                "Choose an avatar of this hand, or the hand of this avatar.",
+            )
+        if self.topology and topology_hash(hand) != self.topology:
+            raise AvatarError(
+                f"{label} was trained on another mesh or texture layout of {self.hand_model!r}.",
+                "Use the hand model files it was trained with, or train it again.",
+            )
+
+
+def topology_hash(hand: HandData) -> str:
+    """16 hexadecimal digits over faces and texture coordinates: what ties an avatar's (u, v) to a mesh."""
+    digest = hashlib.sha256()
+    digest.update(np.ascontiguousarray(hand.faces, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(np.round(hand.face_uv.astype(np.float64) * 65536.0), dtype="<i8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def resolve(avatar: str | Path) -> Path:
+    """The file of an avatar id or path.
+
+    Raises:
+        AvatarError: there is no such file.
+    """
+    path = DEFAULT_AVATAR_PATH if str(avatar) == DEFAULT_AVATAR else Path(avatar)
+    if path.is_file():
+        return path
+    if path is DEFAULT_AVATAR_PATH:
+        raise AvatarError(
+            "The default avatar is not part of this installation.",
+            "Install the full package, or choose an avatar file (.safetensors).",
+        )
+    raise AvatarError(f"The avatar {str(avatar)!r} does not exist.", "Choose an avatar file (.safetensors).")
+
+
+def read_metadata(avatar: str | Path) -> AvatarMetadata:
+    """What an avatar file says about itself; its weights are not read and not verified. Needs no torch.
+
+    Args:
+        avatar: ``"default"`` or a path.
+
+    Raises:
+        AvatarError: the file is missing, damaged, no avatar, or of a newer format.
+    """
+    path = resolve(avatar)
+    try:
+        with path.open("rb") as stream:
+            return parse_metadata(read_header(stream.read(8), stream.read, path), path)
+    except OSError as error:
+        raise AvatarError(f"The avatar {path} cannot be read ({error}).", "Check the file's permissions.") from error
+
+
+def read_header(first: bytes, read: Callable[[int], bytes], path: Path) -> dict[str, Any]:
+    """The safetensors header as a dict.
+
+    Args:
+        first: the file's first eight bytes, the header's length.
+        read: called with that length, gives the bytes that follow.
+        path: for messages.
+
+    Raises:
+        AvatarError: this is no safetensors file.
+    """
+    foreign = AvatarError(f"{path} is not an avatar file.", "Choose a .safetensors file written by LiveHand.")
+    if len(first) < 8:
+        raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+    (length,) = struct.unpack("<Q", first)
+    if not 2 <= length <= HEADER_LIMIT:
+        raise foreign
+    text = read(length)
+    if text[:1] != b"{":
+        raise foreign
+    if len(text) < length:
+        raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+    try:
+        header: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise AvatarError(
+            f"The avatar {path} is damaged: its header is not readable.", "Copy or download it again."
+        ) from error
+    return header
+
+
+def parse_document(header: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The avatar's JSON document in a safetensors header.
+
+    Raises:
+        AvatarError: it is not there.
+        ValueError: it is not JSON.
+    """
+    entries = header.get("__metadata__")
+    text = entries.get(DOCUMENT_KEY) if isinstance(entries, dict) else None
+    if text is None:
+        raise AvatarError(
+            f"{path} is a safetensors file, but not a LiveHand avatar.",
+            "Import official checkpoints with 'livehand import'.",
+        )
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def parse_metadata(header: Mapping[str, Any], path: Path) -> AvatarMetadata:
+    """The avatar's document in a safetensors header.
+
+    Raises:
+        AvatarError: it is not there, of a newer format, or does not fit.
+    """
+    try:
+        document = parse_document(header, path)
+        version = int(document["format_version"])
+        if version > FORMAT_VERSION:
+            raise AvatarError(
+                f"The avatar {path} has format version {version}; this LiveHand reads up to {FORMAT_VERSION}.",
+                "Update LiveHand.",
+            )
+        return AvatarMetadata.from_json(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AvatarError(
+            f"The avatar {path} is damaged: its description does not fit ({error}).", "Copy or download it again."
+        ) from error
+
+
+def content_hash(document: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> str:
+    """SHA-256 over the JSON document (without its own hash) and every tensor.
+
+    Args:
+        document: as stored in the file, so that fields added by later versions do not change the hash of older files.
+        tensors: name -> (safetensors dtype, shape, little-endian bytes).
+    """
+    digest = hashlib.sha256()
+    rest = {key: value for key, value in document.items() if key != "content_hash"}
+    digest.update(json.dumps(rest, sort_keys=True).encode())
+    for name in sorted(tensors):
+        dtype, shape, data = tensors[name]
+        digest.update(f"\n{name} {dtype} {list(shape)} {len(data)}\n".encode())
+        digest.update(data)
+    return digest.hexdigest()
