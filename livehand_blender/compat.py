@@ -12,11 +12,20 @@ DEPTH_PASS = "Depth"
 
 
 def set_image_format(settings: Any, file_format: str) -> None:
-    """Choose a picture or movie format; 5.0 wants the kind of media first."""
+    """Choose a picture or movie format; 5.0 wants the kind of media first. EXR gets full floats, PNG 8-bit RGBA."""
     if hasattr(settings, "media_type"):
         kinds = {"FFMPEG": "VIDEO", "OPEN_EXR_MULTILAYER": "MULTI_LAYER_IMAGE"}
         settings.media_type = kinds.get(file_format, "IMAGE")
     settings.file_format = file_format
+    if file_format == "PNG":
+        settings.color_mode, settings.color_depth = "RGBA", "8"
+    elif file_format.startswith("OPEN_EXR"):
+        settings.color_depth, settings.exr_codec = "32", "ZIP"
+
+
+def strips(sequencer: Any) -> Any:
+    """The strips of a sequencer (``sequences`` before 4.4)."""
+    return sequencer.strips if hasattr(sequencer, "strips") else sequencer.sequences
 
 
 def world_colour(world: Any) -> tuple[float, float, float]:

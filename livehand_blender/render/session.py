@@ -1,6 +1,6 @@
-"""The one engine process of this Blender, and a record of the last frame. Outlives the short-lived RenderEngine objects.
+"""The one engine process of this Blender, which outlives the RenderEngine objects, and a record of the last frame.
 
-Called by render/engine, the preferences' check button and scripts/render_batch.
+Called by render/engine, the panels, the preferences' check button and scripts/render_batch.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from livehand_core.engine.client import EngineClient, close_shared_clients, find_interpreter, shared_client
+from livehand_core.engine.client import EngineClient, close_shared_client, shared_client
 from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses
 
@@ -35,23 +35,37 @@ class FrameRecord:
     error: str = ""
 
 
-last_frame = FrameRecord()
-"""The frame that the LiveHand engine rendered last in this process, finished or failed."""
+_last: FrameRecord | None = None
 
 
 def record(frame: FrameRecord) -> None:
-    """Keep ``frame`` as :data:`last_frame`."""
-    global last_frame
-    last_frame = frame
+    """Keep ``frame`` as the last one."""
+    global _last
+    _last = frame
+
+
+def last_frame() -> FrameRecord | None:
+    """The frame that the LiveHand engine rendered last in this process, finished or failed; None before the first."""
+    return _last
+
+
+def status_lines() -> list[str]:
+    """What the interface tells of the engine and of the last frame. Never waits, starts nothing."""
+    info = engine_client().info
+    lines = ["The engine is not running yet."]
+    if info is not None:
+        lines = [f"Engine {info.core_version}, torch {info.torch_version}, process {info.pid}"]
+    if _last is not None and _last.error:
+        lines.append("The last frame failed; see the report.")
+    elif _last is not None:
+        lines.append(f"Last frame: {_last.seconds:.2f} s, engine {_last.engine_seconds:.2f} s")
+        lines.extend(_last.warnings)
+    return lines
 
 
 def engine_client() -> EngineClient:
-    """The client of the running engine process; the process starts on first use and again after its death.
-
-    Raises:
-        EngineError: no interpreter with torch is found.
-    """
-    return shared_client(find_interpreter(interpreter_preference(), made_environment()), log_path())
+    """The client of the one engine process; the process starts on first use and again after its death. Never waits."""
+    return shared_client(interpreter_preference(), made_environment(), log_path=log_path())
 
 
 def render(request: FrameRequest, cancelled: Callable[[], bool]) -> tuple[RenderPasses, float]:
@@ -69,4 +83,4 @@ def render(request: FrameRequest, cancelled: Callable[[], bool]) -> tuple[Render
 
 def close() -> None:
     """End the engine process, if there is one."""
-    close_shared_clients()
+    close_shared_client()

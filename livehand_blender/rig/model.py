@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from livehand_core.errors import HandModelError
+from livehand_core.hand.builtin import MODEL_ID, builtin_hand
 from livehand_core.hand.data import HandData
 from livehand_core.poses import Side
 
-BUILTIN_MODEL = "livehand-builtin-1"
+BUILTIN_MODEL = MODEL_ID
 """Id of the hand that ships inside."""
 
 
-@lru_cache(maxsize=4)
 def hand_data(model: str, side: Side) -> HandData:
     """The arrays of a hand model.
 
@@ -21,6 +19,4 @@ def hand_data(model: str, side: Side) -> HandData:
     """
     if model != BUILTIN_MODEL:
         raise HandModelError(f"The hand model {model!r} is unknown.", f"Set the rig's model back to {BUILTIN_MODEL!r}.")
-    from livehand_core.hand.builtin import builtin_hand
-
     return builtin_hand(side)

@@ -5,13 +5,12 @@
 from typing import Any
 
 import bpy
-import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatVectorProperty, StringProperty
 
 from livehand_core.errors import LiveHandError
-from livehand_core.poses import BETA_COUNT
+from livehand_core.poses import BETA_COUNT, Side
 
-from .armature import BETA_RANGE, create_hand, is_hand, rig_side
+from .armature import BETA_RANGE, create_hand, is_hand
 from .gestures import gesture_items, gesture_pose
 from .pose import apply_pose, read_pose, set_limits
 
@@ -43,7 +42,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
         return context.mode == "OBJECT"
 
     def execute(self, context: Any) -> set[str]:
-        side = "right" if self.side == "RIGHT" else "left"
+        side: Side = "right" if self.side == "RIGHT" else "left"
         try:
             rig = create_hand(context, side, tuple(self.betas), self.avatar)
         except LiveHandError as error:
