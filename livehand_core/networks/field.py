@@ -58,7 +58,7 @@ class RadianceField(nn.Module):
         for index, layer in enumerate(self.layers[1:], start=1):
             hidden = functional.relu(hidden)
             if index == SKIP_AFTER_LAYER + 1:
-                tail = functional.linear(hidden, layer.weight[:, config.input_size :])
+                tail = functional.linear(hidden, layer.get_parameter("weight")[:, config.input_size :])
                 hidden = self._with_input(layer, encoded, constant) + tail
             else:
                 hidden = layer(hidden)
@@ -82,8 +82,9 @@ class RadianceField(nn.Module):
             latent = pose.new_zeros(self.config.latent_size)
         return torch.cat([latent, pose])
 
-    def _with_input(self, layer: nn.Linear, encoded: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
+    def _with_input(self, layer: nn.Module, encoded: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
         """The layer's answer to its input columns: encoded position (per sample) and constant (as a bias)."""
+        assert isinstance(layer, nn.Linear)
         size, end = self.config.position_size, self.config.input_size
         bias = torch.addmv(layer.bias, layer.weight[:, size:end], constant.to(layer.weight.dtype))
         return functional.linear(encoded, layer.weight[:, :size], bias)

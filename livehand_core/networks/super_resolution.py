@@ -20,6 +20,8 @@ KERNEL_TAPS = (1.0, 3.0, 3.0, 1.0)
 class SuperResolution(nn.Module):
     """Feature image -> RGB (and opacity) of ``factor`` times its size."""
 
+    kernel: torch.Tensor
+
     def __init__(self, config: SuperResolutionConfig) -> None:
         super().__init__()
         self.config = config
@@ -38,10 +40,11 @@ class SuperResolution(nn.Module):
         """Unit-variance convolutions, and colour heads so small that the output starts as the enlarged input."""
         for convolution in (self.conv00, self.conv01, self.conv10, self.conv11):
             nn.init.normal_(convolution.weight, std=1.0 / math.sqrt(convolution.weight[0].numel()))
-            nn.init.zeros_(convolution.bias)
         for head in (self.colour0, self.colour1):
             nn.init.normal_(head.weight, std=0.1 / math.sqrt(head.in_channels))
-            nn.init.zeros_(head.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
     def forward(self, features: torch.Tensor, opacity: torch.Tensor | None = None) -> torch.Tensor:
         """Enlarge. Differentiable.
@@ -74,7 +77,8 @@ class SuperResolution(nn.Module):
         x = functional.conv_transpose2d(x, convolution.weight.transpose(0, 1), stride=2)
         kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
         x = functional.conv2d(x, kernel, padding=1, groups=x.shape[1])
-        return x + convolution.bias.to(x.dtype)[:, None, None]
+        bias = convolution.bias
+        return x if bias is None else x + bias.to(x.dtype)[:, None, None]
 
     def _enlarge(self, image: torch.Tensor) -> torch.Tensor:
         """Twice the size by zero insertion and the same filter."""
