@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -29,3 +32,17 @@ def registered() -> Iterator[None]:
 @pytest.fixture
 def addon(registered: None, empty_scene: None) -> None:
     """The registered add-on in an empty file."""
+
+
+@pytest.fixture(scope="session")
+def tiny_avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained avatar file of the built-in right hand, with a narrow range of trained poses."""
+    from livehand_core.avatars import PoseStatistics, new_avatar, save_avatar
+    from livehand_core.hand.builtin import builtin_hand
+
+    avatar = new_avatar(builtin_hand("right"))
+    statistics = PoseStatistics.of(np.linspace(-0.3, 0.3, 10)[:, None] * np.ones(45))
+    avatar = replace(avatar, metadata=replace(avatar.metadata, pose_statistics=statistics))
+    path = tmp_path_factory.mktemp("avatar") / "tiny.safetensors"
+    save_avatar(path, avatar)
+    return path

@@ -80,8 +80,9 @@ def test_pose_there_and_back(addon, side: str, seed: int) -> None:
     apply_pose(rig, pose)
     read, scale = read_pose(_evaluated(rig))
     assert scale == pytest.approx(np.cbrt(rig.matrix_world.determinant()), rel=1e-5)
-    expected, found = axis_angle_to_matrix(pose.full_pose.reshape(16, 3)), axis_angle_to_matrix(
-        read.full_pose.reshape(16, 3)
+    expected, found = (
+        axis_angle_to_matrix(pose.full_pose.reshape(16, 3)),
+        axis_angle_to_matrix(read.full_pose.reshape(16, 3)),
     )
     angles = np.arccos(np.clip((np.einsum("nij,nij->n", expected, found) - 1) / 2, -1, 1))
     # arccos near 1 is coarse; the chord is not.

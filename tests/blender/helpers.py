@@ -1,0 +1,64 @@
+"""Scenes for these tests, and Blender scripts in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_scene(avatar: str | Path, side: str = "right", width: int = 72, height: int = 48) -> tuple[Any, Any]:
+    """One hand before a camera, LiveHand as engine; gives (scene, armature)."""
+    import bpy
+
+    from livehand_blender.rig.armature import create_hand
+
+    scene = bpy.context.scene
+    rig = create_hand(bpy.context, side, avatar=str(avatar))
+    lens = bpy.data.cameras.new("Camera")
+    camera = bpy.data.objects.new("Camera", lens)
+    scene.collection.objects.link(camera)
+    camera.location = (-0.09 if side == "right" else 0.09, -0.5, 0.0)
+    camera.rotation_euler = (np.pi / 2, 0.0, 0.0)
+    scene.camera = camera
+    render = scene.render
+    render.engine = "LIVEHAND"
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.film_transparent = True
+    scene.view_settings.view_transform = "Standard"
+    return scene, rig
+
+
+def render_exr(scene: Any, path: Path) -> dict[str, np.ndarray]:
+    """Render a frame to a multilayer EXR and read it back: channel -> (H, W), the view layer's name left out."""
+    import bpy
+
+    from livehand_blender import compat
+    from tests.blender.exr import read_exr
+
+    compat.set_image_format(scene.render.image_settings, "OPEN_EXR_MULTILAYER")
+    scene.render.filepath = str(path)
+    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+    return {name.split(".", 1)[1]: image for name, image in read_exr(path).items()}
+
+
+def run_python(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, limit: float = 180.0, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run this Python with arguments in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        **options,
+    )
