@@ -1,1 +1,1 @@
-"""Multi-view capture of a hand in Blender: the detailed hand, the studio's light, cameras and files."""
+"""Multi-view capture of a hand in Blender: the high-detail hand, studio light, cameras."""

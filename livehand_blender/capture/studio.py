@@ -1,111 +1,129 @@
-"""The capture studio: soft light fixed to the wrist's frame, and Cycles set up for clean, quick, display-referred frames.
+"""A soft studio around a hand, and Cycles set up to render it fast with a clean mask.
 
-An avatar learns its light together with its skin. The rig therefore hangs on one object, which the capture leaves at
-the origin (the wrist's frame is the world there) and the demo ties to the wrist.
+The light belongs to the wrist's frame (it is parented to an empty that is put there), so a hand looks the same however it
+turns in the world: what an avatar conditioned in the wrist's frame can learn. Registers nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import bpy
-from mathutils import Vector
+import numpy as np
+from mathutils import Matrix, Vector
 
-from ..compat import set_image_format
+CENTRE = (-0.085, 0.0, 0.008)
+"""Middle of the hand in the wrist's frame of a right hand, metres: what the lights aim at."""
 
-RIG_NAME = "LiveHand Studio"
-
-
-@dataclass(frozen=True)
-class SoftLight:
-    """A square area light: where it is and how far it reaches, in the right hand's rest frame (metres, watts)."""
-
-    name: str
-    position: tuple[float, float, float]
-    size: float
-    power: float
-    colour: tuple[float, float, float]
-
-
-# The hand's fingers point along -x, its palm faces -y, its thumb +z; its middle is near (-0.09, 0, 0).
-LIGHTS = (
-    SoftLight("Key", (-0.35, 0.75, 0.55), 0.5, 9.0, (1.0, 0.965, 0.92)),
-    SoftLight("Palm", (-0.30, -0.80, 0.35), 0.7, 6.5, (0.95, 0.975, 1.0)),
-    SoftLight("Rim", (-0.55, 0.10, -0.85), 0.5, 4.0, (0.93, 0.965, 1.0)),
+# name, position relative to the centre in metres, size in metres, power in watts, colour
+_LIGHTS = (
+    ("key", (-0.55, 0.95, 0.55), 0.7, 15.0, (1.0, 0.965, 0.92)),
+    ("fill", (-0.35, -0.95, 0.65), 0.9, 12.0, (0.94, 0.97, 1.0)),
+    ("side", (0.15, -0.15, -1.1), 0.8, 7.0, (0.97, 0.98, 1.0)),
+    ("rim", (-1.05, 0.15, -0.25), 0.6, 5.0, (1.0, 0.99, 0.97)),
 )
-WORLD_STRENGTH = 0.28
-AIM = (-0.09, 0.0, 0.0)
 
 
-def add_studio(scene: bpy.types.Scene) -> bpy.types.Object:
-    """Add the light rig and an even grey world to ``scene``; returns the empty that carries the lights."""
-    rig = bpy.data.objects.new(RIG_NAME, None)
-    rig.empty_display_size = 0.05
+def add_studio(
+    scene: bpy.types.Scene, wrist: np.ndarray | None = None, mirrored: bool = False, strength: float = 1.0
+) -> bpy.types.Object:
+    """Soft area lights and a dim even world; returns the empty that carries the lights.
+
+    Args:
+        wrist: (4, 4) world matrix of the wrist's frame (``joint_transforms(...)[0]``); the identity when None.
+        mirrored: for a left hand: the rig is reflected in x.
+        strength: factor on every light.
+    """
+    rig = bpy.data.objects.new("LiveHand studio", None)
     scene.collection.objects.link(rig)
-    for spec in LIGHTS:
-        light = bpy.data.lights.new(f"{RIG_NAME} {spec.name}", "AREA")
-        light.shape = "SQUARE"
-        light.size = spec.size
-        light.energy = spec.power
-        light.color = spec.colour
-        lamp = bpy.data.objects.new(light.name, light)
-        lamp.parent = rig
-        lamp.location = spec.position
-        lamp.rotation_euler = (Vector(AIM) - Vector(spec.position)).to_track_quat("-Z", "Y").to_euler()
-        scene.collection.objects.link(lamp)
-    scene.world = _even_world()
+    flip = Vector((-1.0 if mirrored else 1.0, 1.0, 1.0))
+    centre = Vector(CENTRE) * flip
+    for name, offset, size, power, colour in _LIGHTS:
+        data = bpy.data.lights.new(f"LiveHand {name}", "AREA")
+        data.shape = "DISK"
+        data.size = size
+        data.energy = power * strength
+        data.color = colour
+        light = bpy.data.objects.new(data.name, data)
+        scene.collection.objects.link(light)
+        light.parent = rig
+        light.location = centre + Vector(offset) * flip
+        light.rotation_euler = (centre - light.location).to_track_quat("-Z", "Y").to_euler()
+    world = bpy.data.worlds.new("LiveHand studio")
+    world.use_nodes = True
+    background = world.node_tree.nodes["Background"]
+    background.inputs["Color"].default_value = (0.90, 0.93, 1.0, 1.0)
+    background.inputs["Strength"].default_value = 0.42 * strength
+    scene.world = world
+    move_studio(rig, np.eye(4) if wrist is None else wrist)
     return rig
 
 
-def configure_cycles(scene: bpy.types.Scene, width: int, height: int, samples: int = 10) -> None:
-    """Set ``scene`` to render with Cycles on the CPU: transparent film, denoised, standard sRGB RGBA PNG.
+def move_studio(rig: bpy.types.Object, wrist: np.ndarray) -> None:
+    """Put the lights into the (4, 4) wrist frame of another pose."""
+    rig.matrix_world = Matrix(np.asarray(wrist, dtype=np.float64).tolist())
+
+
+def configure_cycles(
+    scene: bpy.types.Scene,
+    samples: int = 16,
+    size: tuple[int, int] = (334, 512),
+    denoise: bool = True,
+    threads: int = 0,
+) -> bool:
+    """Cycles for display-referred RGBA with a transparent film, tuned for many quick frames of one hand.
 
     Args:
-        width, height: image size in pixels.
-        samples: paths a pixel before denoising.
+        size: (width, height) in pixels.
+        threads: 0 uses every core.
+
+    Returns:
+        True when frames are denoised; False where this Blender has no OpenImageDenoise.
     """
-    render = scene.render
-    render.engine = "CYCLES"
-    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
-    render.film_transparent = True
-    # Persistent data answers a changed setting one frame late (seen on 4.5) and gains nothing on one small mesh.
-    render.use_persistent_data = False
-    render.use_compositing = render.use_sequencer = False
-    render.dither_intensity = 0.0
-    render.filter_size = 1.2
+    scene.render.engine = "CYCLES"
     cycles = scene.cycles
     cycles.device = "CPU"
     cycles.samples = samples
     cycles.use_adaptive_sampling = False
-    cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 2, 2
-    cycles.transmission_bounces = cycles.volume_bounces = 0
-    cycles.caustics_reflective = cycles.caustics_refractive = False
-    cycles.sample_clamp_indirect = 4.0
     cycles.seed = 0
-    _denoise(cycles)
+    cycles.max_bounces = 3
+    cycles.diffuse_bounces = 2
+    cycles.glossy_bounces = 1
+    cycles.transmission_bounces = 0
+    cycles.volume_bounces = 0
+    cycles.transparent_max_bounces = 2
+    cycles.caustics_reflective = False
+    cycles.caustics_refractive = False
+    cycles.sample_clamp_indirect = 4.0
+    cycles.use_light_tree = True
+    scene.render.film_transparent = True
+    # A narrow filter: the picture of a pixel is that pixel's, as the volume renderer has it.
+    cycles.pixel_filter_type = "BLACKMAN_HARRIS"
+    cycles.filter_width = 1.2
+    scene.render.use_persistent_data = True
+    scene.render.threads_mode = "FIXED" if threads else "AUTO"
+    if threads:
+        scene.render.threads = threads
+    scene.render.resolution_x, scene.render.resolution_y = size
+    scene.render.resolution_percentage = 100
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.image_settings.color_mode = "RGBA"
+    scene.render.image_settings.color_depth = "8"
+    scene.render.dither_intensity = 0.0
     scene.display_settings.display_device = "sRGB"
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.look = "None"
-    scene.view_settings.exposure, scene.view_settings.gamma = 0.0, 1.0
-    set_image_format(render.image_settings, "PNG")
-    render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
+    scene.view_settings.exposure = 0.0
+    scene.view_settings.gamma = 1.0
+    return denoise and _use_denoiser(cycles)
 
 
-def _denoise(cycles: bpy.types.PropertyGroup) -> None:
+def _use_denoiser(cycles: bpy.types.PropertyGroup) -> bool:
+    cycles.use_denoising = False
     try:
         cycles.denoiser = "OPENIMAGEDENOISE"
-    except TypeError:  # Debian's build has no OpenImageDenoise: the value is missing from the enum
-        cycles.use_denoising = False
-        return
+    except TypeError:
+        # Some distributions build Blender without the library; the enum item is then missing.
+        return False
     cycles.use_denoising = True
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
     cycles.denoising_prefilter = "FAST"
-
-
-def _even_world() -> bpy.types.World:
-    world = bpy.data.worlds.new(RIG_NAME)
-    world.use_nodes = True
-    background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
-    background.inputs["Color"].default_value = (1.0, 1.0, 1.0, 1.0)
-    background.inputs["Strength"].default_value = WORLD_STRENGTH
-    return world
+    return True
