@@ -226,11 +226,13 @@ class EngineClient:
             channel = self._live.get(request_id)
             if channel is None:
                 return
-            # What was asked for before it has been answered or superseded.
+            if isinstance(answer, RenderCancelled):
+                del self._live[request_id]
+                return
+            # What was asked for before it and has no answer yet will never have one.
             self._forget(channel, request_id)
-            if not isinstance(answer, RenderCancelled):
-                state = self._channels[channel]
-                state.answered, state.answer = request_id, answer
+            state = self._channels[channel]
+            state.answered, state.answer = request_id, answer
 
     def _forget(self, channel: str, newest: int) -> None:
         for request_id in [i for i, name in self._live.items() if name == channel and i <= newest]:

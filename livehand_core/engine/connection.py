@@ -101,18 +101,20 @@ class Connection:
         self._thread.start()
 
     def send(self, message: Message) -> None:
-        """Queue a message. A viewport's request replaces its older one that is still queued. Never waits.
+        """Queue a message. A live request replaces its channel's older one that is still queued; a cancel removes what
+        it is for, so that nothing later can take a place in front of it. Never waits.
 
         Raises:
             EngineError: the message cannot be written.
         """
         coded = (message, encode(message))
         with self._wake:
-            if message["type"] == "render" and message["channel"] is not None:
-                for i, (queued, _) in enumerate(self._outgoing):
-                    if queued["type"] == "render" and queued["channel"] == message["channel"]:
-                        self._outgoing[i] = coded
-                        return
+            same = [i for i, (queued, _) in enumerate(self._outgoing) if _concern_same(queued, message)]
+            if same and message["type"] == "render":
+                self._outgoing[same[0]] = coded
+                return
+            for i in same:
+                del self._outgoing[i]
             self._outgoing.append(coded)
             self._wake.notify_all()
 
@@ -328,6 +330,15 @@ class Connection:
 
     def _where(self) -> str:
         return f" Its log is {self._log_path}." if self._log_path is not None else ""
+
+
+def _concern_same(queued: Message, message: Message) -> bool:
+    """Whether a queued render has no purpose once ``message`` is queued; holds for one queued message at most."""
+    if queued["type"] != "render" or message["type"] not in ("render", "cancel"):
+        return False
+    if message.get("channel") is not None:
+        return bool(queued["channel"] == message["channel"])
+    return message["type"] == "cancel" and bool(queued["id"] == message["id"])
 
 
 def _last_line(log: IO[bytes]) -> str:

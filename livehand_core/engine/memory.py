@@ -30,6 +30,7 @@ if sys.platform != "win32":
     import _posixshmem
 
 ALIGNMENT = 64
+ITEM_BYTES = 4
 _SERIAL = struct.Struct("<q")
 _PREFIX = re.compile(r"lh_[0-9a-f]{16}")
 _GRANULE = 1 << 20
@@ -152,19 +153,18 @@ class BlockPool:
             return self._fill(images)
 
     def _fill(self, images: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        arrays = {name: np.ascontiguousarray(image, dtype=np.float32) for name, image in images.items()}
         layout: list[dict[str, Any]] = []
         offset = ALIGNMENT
-        for name, array in arrays.items():
-            layout.append({"name": name, "shape": list(array.shape), "offset": offset})
-            offset += -(-array.nbytes // ALIGNMENT) * ALIGNMENT
+        for name, image in images.items():
+            layout.append({"name": name, "shape": list(image.shape), "offset": offset})
+            offset += -(-image.size * ITEM_BYTES // ALIGNMENT) * ALIGNMENT
         index = self._free_block(offset)
         pooled = self._blocks[index]
         self._serial += 1
         buffer = pooled.block.buffer
         buffer[: _SERIAL.size] = _SERIAL.pack(self._serial)
-        for entry, array in zip(layout, arrays.values(), strict=True):
-            _view(buffer, array.shape, entry["offset"])[...] = array
+        for entry, image in zip(layout, images.values(), strict=True):
+            _view(buffer, image.shape, entry["offset"])[...] = image
         pooled.busy = True
         dropped, self._dropped = self._dropped, []
         size, serial = pooled.block.size, self._serial

@@ -19,8 +19,8 @@ class FakeBackend:
     """Answers each pass with an image of the horizontal focal length, after what the avatar's name says.
 
     ``sleep:SECONDS`` works that long, looking for a cancel every 5 ms; ``deaf:SECONDS`` does not look;
-    ``raise``, ``avatar``, ``memory``, ``broken``, ``nan`` fail in their ways; ``die`` ends the process; ``print`` prints
-    on every path that a library might; ``warn:TEXT`` adds a warning.
+    ``raise``, ``avatar``, ``memory``, ``broken``, ``nan`` fail in their ways; ``die`` ends the process; ``print``
+    prints on every path that a library might; ``warn:TEXT`` adds a warning.
     """
 
     def open(self, device: str) -> tuple[str, list[str]]:
@@ -76,3 +76,13 @@ class RefusingBackend(FakeBackend):
 
     def open(self, device: str) -> tuple[str, list[str]]:
         raise EngineError("torch cannot be imported (libcudart.so is missing).", "Install torch again.")
+
+
+class HugeBackend(FakeBackend):
+    """Answers ``huge`` with an image that takes no memory here and a petabyte in shared memory."""
+
+    def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
+        passes = super().render(request, cancelled)
+        if request.hands[0].avatar == "huge":
+            passes.images["rgba"] = np.broadcast_to(np.float32(1.0), (1 << 24, 1 << 22, 4))
+        return passes
