@@ -4,11 +4,8 @@ from typing import Any
 
 import bpy
 
-EEVEE_ENGINE = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
-"""Engine id of EEVEE."""
-
-DEPTH_PASS = "Depth"
-"""Name of the depth pass and of its compositor socket."""
+PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set[str]()
+"""Options of a path property that may start with ``//``; unknown before 4.5, which took it without."""
 
 
 def set_image_format(settings: Any, file_format: str) -> None:

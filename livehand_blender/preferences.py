@@ -6,6 +6,8 @@ from typing import Any
 import bpy
 from bpy.props import StringProperty
 
+from . import compat
+
 PACKAGE = __package__ or "livehand_blender"
 
 
@@ -19,9 +21,13 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         description="Python executable that has torch; empty to take LIVEHAND_PYTHON, the environment made by the "
         "add-on, or Blender's own Python",
         subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
     )
     log_folder: StringProperty(
-        name="Log Folder", description="Folder of the engine's log; empty for the add-on's own", subtype="DIR_PATH"
+        name="Log Folder",
+        description="Folder of the engine's log; empty for the add-on's own",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
     )
 
     def draw(self, _context: Any) -> None:

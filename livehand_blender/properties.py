@@ -15,6 +15,7 @@ from bpy.props import (
 
 from livehand_core.poses import BETA_COUNT
 
+from . import compat
 from .rig.armature import BETA_RANGE, apply_betas, proxy_meshes
 from .rig.model import BUILTIN_MODEL
 
@@ -39,7 +40,7 @@ class LiveHandRig(bpy.types.PropertyGroup):
         name="Avatar",
         description="Avatar file (.safetensors) that gives the hand its look; empty for the one that ships inside",
         subtype="FILE_PATH",
-        options=set(),
+        options=compat.PATH_OPTIONS,
     )
     betas: FloatVectorProperty(
         name="Shape",

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatVectorProperty, StringPro
 from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT, Side
 
+from .. import compat
 from .armature import BETA_RANGE, create_hand, is_hand
 from .gestures import gesture_items, gesture_pose
 from .pose import apply_pose, read_pose, set_limits
@@ -28,7 +29,10 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
         default="RIGHT",
     )
     avatar: StringProperty(
-        name="Avatar", description="Avatar file; empty for the one that ships inside", subtype="FILE_PATH"
+        name="Avatar",
+        description="Avatar file; empty for the one that ships inside",
+        subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
     )
     betas: FloatVectorProperty(
         name="Shape", size=BETA_COUNT, default=(0.0,) * BETA_COUNT, min=-BETA_RANGE, max=BETA_RANGE

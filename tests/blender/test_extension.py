@@ -1,0 +1,129 @@
+"""The extension zip: built, judged by Blender's own tool, installed into a fresh Blender, rendering there."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.blender.helpers import ROOT, run_python
+
+pytestmark = pytest.mark.bpy
+
+INSTALLED = """
+import os, sys
+import bpy
+
+zip_path, avatar, out = sys.argv[1:]
+bpy.ops.extensions.package_install_files(filepath=zip_path, repo="user_default", enable_on_install=True)
+bpy.ops.preferences.addon_enable(module="bl_ext.user_default.livehand")
+bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+import livehand_core
+print("CORE", livehand_core.__file__)
+bpy.ops.livehand.add_hand(avatar=avatar, location=(0, 0, 0))
+scene = bpy.context.scene
+camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+scene.collection.objects.link(camera)
+camera.location, camera.rotation_euler = (-0.09, -0.5, 0.0), (1.5707963, 0.0, 0.0)
+scene.camera = camera
+bpy.ops.livehand.use_engine()
+scene.render.resolution_x, scene.render.resolution_y = 72, 48
+scene.render.filepath = out
+print("RENDERED", bpy.ops.render.render(write_still=True))
+from bl_ext.user_default.livehand.preferences import log_path
+print("LOG", log_path(), log_path().is_file())
+bpy.ops.preferences.addon_disable(module="bl_ext.user_default.livehand")
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def _builder():
+    spec = importlib.util.spec_from_file_location("build_extension", ROOT / "scripts" / "build_extension.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("extension")
+    return _builder().build(folder / "dist", folder / "tree")
+
+
+def _extension_tool() -> Path:
+    import bpy
+
+    scripts = Path(bpy.utils.resource_path("LOCAL")) / "scripts"
+    return next(scripts.glob("addons*/bl_pkg/cli/blender_ext.py"))
+
+
+def test_blenders_tool_accepts_zip_and_tree(archive: Path, tmp_path: Path) -> None:
+    tool = _extension_tool()
+    answer = run_python(tool, "validate", archive)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    tree = archive.parent.parent / "tree"
+    answer = run_python(tool, "build", "--source-dir", tree, "--output-dir", tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert len(list(tmp_path.glob("livehand-*.zip"))) == 1
+
+
+def test_zip_holds_the_add_on_and_one_light_wheel(archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        names = file.namelist()
+        (wheel,) = [name for name in names if name.endswith(".whl")]
+        file.extract(wheel, tmp_path)
+    assert {"blender_manifest.toml", "__init__.py", "rig/conversion.py", "render/engine.py", "ui/panels.py"} <= set(
+        names
+    )
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    with zipfile.ZipFile(tmp_path / wheel) as file:
+        inside = file.namelist()
+        metadata = file.read(next(name for name in inside if name.endswith("METADATA"))).decode()
+    assert "livehand_core/engine/server.py" in inside and "livehand_core/assets/hand_right.npz" in inside
+    assert "Requires-Dist" not in metadata
+    assert archive.stat().st_size < 10e6
+
+
+def test_pip_accepts_the_wheel(archive: Path, tmp_path: Path) -> None:
+    wheel = next((archive.parent.parent / "tree" / "wheels").glob("*.whl"))
+    answer = run_python("-m", "pip", "install", "--no-index", "--no-deps", "--target", tmp_path / "site", wheel)
+    assert answer.returncode == 0, answer.stderr
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import livehand_core as l; print(l.__file__)"
+    answer = run_python("-I", "-c", code)
+    assert answer.stdout.startswith(str(tmp_path / "site")), answer.stderr
+
+
+def test_the_same_sources_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:
+    again = _builder().build(tmp_path / "dist", tmp_path / "tree")
+    assert again.read_bytes() == archive.read_bytes()
+
+
+def test_a_foreign_folder_is_never_replaced(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("precious")
+    with pytest.raises(ValueError, match="not replaced"):
+        _builder().build(tmp_path / "dist", tmp_path)
+    assert precious.read_text() == "precious"
+
+
+def test_installed_extension_renders(archive: Path, tiny_avatar: Path, tmp_path: Path) -> None:
+    script = tmp_path / "installed.py"
+    script.write_text(INSTALLED)
+    environment = {
+        "BLENDER_USER_RESOURCES": str(tmp_path / "user"),
+        "LIVEHAND_PYTHON": sys.executable,
+        "PYTHONPATH": "",
+        "PYTHONSAFEPATH": "1",
+    }
+    answer = run_python(script, archive, tiny_avatar, tmp_path / "out.png", environment=environment)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert f"CORE {tmp_path / 'user'}" in answer.stdout, answer.stdout
+    assert "RENDERED {'FINISHED'}" in answer.stdout, answer.stdout + answer.stderr
+    assert (tmp_path / "out.png").is_file()
+    log = next(line for line in answer.stdout.splitlines() if line.startswith("LOG "))
+    assert log.startswith(f"LOG {tmp_path / 'user'}") and log.endswith("True")
