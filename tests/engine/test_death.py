@@ -1,0 +1,142 @@
+"""The end of either side, however it comes: the other lives on or ends in order, and no shared memory stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from livehand_core.errors import EngineError, LiveHandError
+from tests.engine.helpers import FOLDER, MakeClient, alive, eventually, make_request, shared_blocks
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
+
+CLIENT = """
+import sys, time
+sys.path.insert(0, {root!r})
+from livehand_core.engine.client import EngineClient
+from tests.engine.helpers import FAKE, FAKE_ENVIRONMENT, make_request
+client = EngineClient(sys.executable, FAKE_ENVIRONMENT, arguments=FAKE)
+client.render(make_request(width=512, height=334))
+client.submit(make_request({action!r}), "viewport")
+time.sleep(0.2)
+print(client.info.pid, flush=True)
+{last}
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_an_engine_killed_in_the_middle_of_a_frame_is_one_clear_error(
+    client_of: MakeClient, how: signal.Signals
+) -> None:
+    client = client_of()
+    pid = client.start().pid
+    threading.Timer(0.3, os.kill, (pid, how)).start()
+    begun = time.monotonic()
+    with pytest.raises(EngineError, match=f"signal {how.value}.*in the middle of its work") as caught:
+        client.render(make_request("sleep:30"))
+    assert time.monotonic() - begun < 2.0 and "start it anew" in caught.value.remedy
+    assert not alive(pid)
+    assert client.render(make_request(focal=4.0))["rgba"].max() == 4.0
+    assert client.start().pid != pid
+
+
+def test_an_engine_that_ends_by_itself_is_told_with_its_last_words(client_of: MakeClient, tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    client = client_of(log_path=log)
+    with pytest.raises(EngineError, match="ended with code 7") as caught:
+        client.render(make_request("die"))
+    assert str(log) in caught.value.remedy
+
+
+def test_every_waiting_request_hears_of_the_death(client_of: MakeClient) -> None:
+    client = client_of()
+    pid = client.start().pid
+    errors: list[LiveHandError] = []
+
+    def render() -> None:
+        try:
+            client.render(make_request("sleep:30"))
+        except EngineError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=render) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    client.submit(make_request(), "left")
+    client.submit(make_request(), "right")
+    os.kill(pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join(3.0)
+    assert len(errors) == 3
+    assert isinstance(client.poll("left"), EngineError) and isinstance(client.poll("right"), EngineError)
+    client.submit(make_request(), "left")
+    assert eventually(lambda: not client.busy("left"))
+
+
+def test_engines_killed_between_frames_again_and_again_leave_nothing(client_of: MakeClient) -> None:
+    client = client_of()
+    before = shared_blocks()
+    pids = set()
+    for _ in range(4):
+        pids.add(client.start().pid)
+        client.render(make_request(width=64, height=64))
+        os.kill(client.start().pid, signal.SIGKILL)
+        assert eventually(lambda: client.info is None)
+    assert len(pids) == 4 and not any(alive(pid) for pid in pids)
+    assert eventually(lambda: shared_blocks() <= before)
+
+
+@pytest.mark.parametrize("action", ["sleep:30", "deaf:30", ""])
+@pytest.mark.parametrize("end", ["killed", "returns", "raises", "os._exit"])
+def test_the_engine_ends_with_its_parent(action: str, end: str) -> None:
+    last = {
+        "killed": "time.sleep(60)",
+        "returns": "",
+        "raises": "raise SystemExit(3)",
+        "os._exit": "import os; os._exit(0)",
+    }
+    before = shared_blocks()
+    code = CLIENT.format(root=str(FOLDER.parents[1]), action=action, last=last[end])
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        if end == "killed":
+            assert alive(pid)
+            parent.kill()
+    assert eventually(lambda: not alive(pid), 4.0)
+    assert eventually(lambda: shared_blocks() <= before)
+
+
+def test_the_engine_notices_a_dead_parent_whose_pipe_someone_else_holds_open() -> None:
+    # A child of the parent that inherited the pipe's writing end, as a careless fork may, hides the end of file.
+    last = (
+        "import os, subprocess; pipe = client._connection._process.stdin.fileno(); os.set_inheritable(pipe, True);"
+        "holder = subprocess.Popen(['sleep', '20'], close_fds=False, stdout=subprocess.DEVNULL);"
+        "print(holder.pid, flush=True); time.sleep(60)"
+    )
+    code = CLIENT.format(root=str(FOLDER.parents[1]), action="", last=last)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid, holder = int(parent.stdout.readline()), int(parent.stdout.readline())
+        parent.kill()
+    try:
+        assert alive(holder) and eventually(lambda: not alive(pid), 4.0)
+    finally:
+        os.kill(holder, signal.SIGKILL)
+
+
+def test_a_stopped_engine_does_not_hold_up_closing(client_of: MakeClient) -> None:
+    client = client_of()
+    pid = client.start().pid
+    os.kill(pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    client.close()
+    assert time.monotonic() - begun < 5.0 and eventually(lambda: not alive(pid))
