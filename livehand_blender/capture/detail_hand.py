@@ -77,7 +77,7 @@ def skin_material() -> bpy.types.Material:
 
     rough = nodes.new("ShaderNodeMapRange")
     rough.inputs["To Min"].default_value = 0.47
-    rough.inputs["To Max"].default_value = 0.24
+    rough.inputs["To Max"].default_value = 0.32
     links.new(split.outputs["Green"], rough.inputs["Value"])
     links.new(rough.outputs["Result"], principled.inputs["Roughness"])
     scatter = nodes.new("ShaderNodeMapRange")
@@ -85,28 +85,18 @@ def skin_material() -> bpy.types.Material:
     scatter.inputs["To Max"].default_value = 0.25
     links.new(split.outputs["Green"], scatter.inputs["Value"])
     links.new(scatter.outputs["Result"], principled.inputs["Subsurface Weight"])
-    principled.subsurface_method = "RANDOM_WALK"
+    principled.subsurface_method = "BURLEY"
     principled.inputs["Subsurface Radius"].default_value = (1.0, 0.36, 0.20)
     principled.inputs["Subsurface Scale"].default_value = 0.0032
-    principled.inputs["Subsurface Anisotropy"].default_value = 0.6
     principled.inputs["IOR"].default_value = 1.42
     principled.inputs["Specular IOR Level"].default_value = 0.42
 
     bump = nodes.new("ShaderNodeBump")
     # The image spans -1 to 1 mm.
     bump.inputs["Distance"].default_value = 0.002
-    bump.inputs["Strength"].default_value = 0.85
+    bump.inputs["Strength"].default_value = 0.75
     links.new(split.outputs["Red"], bump.inputs["Height"])
-    pores = nodes.new("ShaderNodeTexVoronoi")
-    pores.inputs["Scale"].default_value = 420.0
-    coordinates = nodes.new("ShaderNodeTexCoord")
-    links.new(coordinates.outputs["UV"], pores.inputs["Vector"])
-    grain = nodes.new("ShaderNodeBump")
-    grain.inputs["Distance"].default_value = 0.00008
-    grain.inputs["Strength"].default_value = 0.5
-    links.new(pores.outputs["Distance"], grain.inputs["Height"])
-    links.new(bump.outputs["Normal"], grain.inputs["Normal"])
-    links.new(grain.outputs["Normal"], principled.inputs["Normal"])
+    links.new(bump.outputs["Normal"], principled.inputs["Normal"])
     return material
 
 

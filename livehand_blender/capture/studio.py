@@ -15,10 +15,10 @@ CENTRE = (-0.085, 0.0, 0.008)
 
 # name, position relative to the centre in metres, size in metres, power in watts, colour
 _LIGHTS = (
-    ("key", (-0.55, 0.95, 0.55), 0.7, 15.0, (1.0, 0.965, 0.92)),
-    ("fill", (-0.35, -0.95, 0.65), 0.9, 12.0, (0.94, 0.97, 1.0)),
-    ("side", (0.15, -0.15, -1.1), 0.8, 7.0, (0.97, 0.98, 1.0)),
-    ("rim", (-1.05, 0.15, -0.25), 0.6, 5.0, (1.0, 0.99, 0.97)),
+    ("key", (-0.60, 0.85, 0.70), 0.55, 11.5, (1.0, 0.965, 0.92)),
+    ("fill", (-0.45, -0.90, -0.55), 0.7, 7.5, (0.94, 0.97, 1.0)),
+    ("side", (-0.10, -0.45, 1.05), 0.7, 4.5, (0.97, 0.98, 1.0)),
+    ("rim", (0.25, 0.35, -1.05), 0.6, 4.0, (1.0, 0.99, 0.97)),
 )
 
 
@@ -51,7 +51,7 @@ def add_studio(
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
     background.inputs["Color"].default_value = (0.90, 0.93, 1.0, 1.0)
-    background.inputs["Strength"].default_value = 0.42 * strength
+    background.inputs["Strength"].default_value = 0.30 * strength
     scene.world = world
     move_studio(rig, np.eye(4) if wrist is None else wrist)
     return rig
@@ -64,7 +64,7 @@ def move_studio(rig: bpy.types.Object, wrist: np.ndarray) -> None:
 
 def configure_cycles(
     scene: bpy.types.Scene,
-    samples: int = 16,
+    samples: int = 8,
     size: tuple[int, int] = (334, 512),
     denoise: bool = True,
     threads: int = 0,
@@ -84,8 +84,8 @@ def configure_cycles(
     cycles.samples = samples
     cycles.use_adaptive_sampling = False
     cycles.seed = 0
-    cycles.max_bounces = 3
-    cycles.diffuse_bounces = 2
+    cycles.max_bounces = 2
+    cycles.diffuse_bounces = 1
     cycles.glossy_bounces = 1
     cycles.transmission_bounces = 0
     cycles.volume_bounces = 0
@@ -93,7 +93,7 @@ def configure_cycles(
     cycles.caustics_reflective = False
     cycles.caustics_refractive = False
     cycles.sample_clamp_indirect = 4.0
-    cycles.use_light_tree = True
+    cycles.use_light_tree = False
     scene.render.film_transparent = True
     # A narrow filter: the picture of a pixel is that pixel's, as the volume renderer has it.
     cycles.pixel_filter_type = "BLACKMAN_HARRIS"
@@ -125,5 +125,5 @@ def _use_denoiser(cycles: bpy.types.PropertyGroup) -> bool:
         return False
     cycles.use_denoising = True
     cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
-    cycles.denoising_prefilter = "FAST"
+    cycles.denoising_prefilter = "NONE"
     return True

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from livehand_core.hand.limits import FINGERS, JOINT_AXES, JOINT_RANGES, compose_pose, gesture, sample_pose
+from livehand_core.hand.gestures import gesture, joint_rotations, sample_pose
+from livehand_core.hand.limits import FINGERS, JOINT_AXES, JOINT_RANGES
 from livehand_core.poses import PARENTS
 from livehand_core.rotations import axis_angle_to_matrix, matrix_to_quaternion, quaternion_to_matrix
 
@@ -225,7 +226,7 @@ def pose_correctives(vertices: np.ndarray, weights: np.ndarray) -> np.ndarray:
         for angle in angles:
             pose = np.zeros((15, 3))
             pose[joint - 1] = angle
-            turn = axis_angle_to_matrix(compose_pose(pose)[joint - 1])
+            turn = axis_angle_to_matrix(joint_rotations(pose)[joint - 1])
             quaternion = (1.0 - share) * np.array([1.0, 0.0, 0.0, 0.0]) + share * matrix_to_quaternion(turn)
             quaternion /= np.linalg.norm(quaternion, axis=1, keepdims=True)
             target = np.einsum("vij,vj->vi", quaternion_to_matrix(quaternion), local)

@@ -58,10 +58,10 @@ def _line(points: np.ndarray, knots: list[tuple[float, float]]) -> tuple[np.ndar
 
 _PALM_LINES = (
     # knots (distal, radial), depth, width
-    ([(67, -44), (70, -28), (73, -12), (80, 4), (92, 14)], 0.55, 0.75),
-    ([(75, 40), (70, 24), (62, 6), (54, -14), (47, -28)], 0.55, 0.75),
-    ([(76, 40), (70, 22), (56, 8), (36, 2), (14, 4)], 0.65, 0.85),
-    ([(24, -3), (44, -3), (64, -2), (80, 2)], 0.25, 0.6),
+    ([(67, -44), (70, -28), (73, -12), (80, 4), (92, 14)], 0.38, 0.8),
+    ([(75, 40), (70, 24), (62, 6), (54, -14), (47, -28)], 0.36, 0.8),
+    ([(76, 40), (70, 22), (56, 8), (36, 2), (14, 4)], 0.42, 0.9),
+    ([(24, -3), (44, -3), (64, -2), (80, 2)], 0.12, 0.6),
 )
 _TENDONS = (
     ([(8, 5), (45, 13), (88, 27)], 0.45),
@@ -81,8 +81,8 @@ _VEINS = (
 def _nail(along: np.ndarray, side: np.ndarray, up: np.ndarray, name: str) -> dict[str, np.ndarray]:
     """Nail of one finger. ``along`` is measured from the tip (negative inwards)."""
     scale = FINGER_TABLE[name].thickness
-    half = (6.1 if name != "thumb" else 6.9) * scale
-    length = (12.2 if name != "thumb" else 13.5) * scale
+    half = (5.7 if name != "thumb" else 6.5) * scale
+    length = (11.4 if name != "thumb" else 12.6) * scale
     q = np.clip(np.abs(side) / half, 0.0, 1.0)
     back = -length + 3.2 * scale * (1.0 - np.sqrt(1.0 - 0.98 * q**2.6))
     front = -0.7 - 2.3 * scale * q**2.4
@@ -148,18 +148,18 @@ def skin(points: np.ndarray, normals: np.ndarray) -> Skin:
         height += 0.20 * plate["fold"] * _bell(plate["edge"] + 1.35, 0.75) * (up > 0)
         nail[mine] = plate["plate"]
         white[mine], moon[mine] = plate["white"], plate["moon"]
-        dark[mine] += 0.55 * _bell(plate["edge"] + 0.25, 0.35) * (up > 0)
+        dark[mine] += 0.34 * _bell(plate["edge"] + 0.25, 0.35) * (up > 0)
         red[mine] += 0.5 * _bell(plate["edge"] + 1.4, 1.4) * (up > 0) + 0.95 * belly * _step((tip + 17.0 * scale) / 9.0)
         red[mine] += 0.35 * belly * finger * _bell(along - 0.75 * lengths[first], 6.0)
         relief[mine] += height * finger
         fine[mine] += (height + rub - crease) * finger
-        dark[mine] += 0.9 * crease * finger
+        dark[mine] += 0.55 * crease * finger
         palmar[mine] += belly * finger
     # Palm.
     flat = p[:, :2]
     under = _step((0.25 - normals[:, 1]) / 0.5) * on_palm
     over = _step((normals[:, 1] + 0.05) / 0.5) * on_palm
-    palmar += under * _step((p[:, 0] - 2.0) / 10.0)
+    palmar += under * _step((p[:, 0] + 26.0 + 5.0 * noise(p, 9.0, 2.5)) / 48.0)
     bent = flat + 0.8 * np.stack([noise(p, 5.0, 3.3), noise(p, 5.0, 7.7)], axis=1)
     thumb_far = _step((distances[FINGERS.index("thumb")] - 1.0) / 4.0)
     for knots, depth, width in _PALM_LINES:
@@ -167,11 +167,11 @@ def skin(points: np.ndarray, normals: np.ndarray) -> Skin:
         fade = np.clip(6.0 * np.minimum(t, 1.0 - t), 0.0, 1.0)
         line = under * thumb_far * fade * _bell(distance, width)
         fine -= depth * line
-        dark += 0.75 * depth * line
+        dark += 0.62 * depth * line
         relief -= 0.3 * depth * under * thumb_far * fade * _bell(distance, 2.2)
-    for where, depth in ((-3.0, 0.4), (4.5, 0.3)):
+    for where, depth in ((-3.0, 0.22), (4.5, 0.16)):
         ring = (p[:, 0] - where - 0.9 * wobble - 0.004 * p[:, 1] ** 2) * 1.0
-        line = _step((-normals[:, 1] + 0.1) / 0.4) * _bell(ring, 0.7)
+        line = _step((-normals[:, 1] - 0.1) / 0.6) * _bell(ring, 0.8)
         fine -= depth * line
         dark += 0.7 * depth * line
     for knots, height_mm in _TENDONS:
@@ -219,8 +219,8 @@ def _colour(
     colour *= 1.0 + 0.035 * blotch[:, None] + 0.02 * noise(p, 0.8, 1.0)[:, None]
     freckle = np.clip(noise(p, 3.4, 12.0) - 0.62, 0.0, 1.0) * (1.0 - np.clip(palmar, 0.0, 1.0))
     colour = mix(colour, (0.62, 0.42, 0.31), 0.45 * freckle)
-    colour = mix(colour, (0.600, 0.345, 0.280), 0.72 * np.clip(dark, 0.0, 1.0))
-    plate = np.tile(np.array([0.905, 0.660, 0.610]), (len(p), 1))
-    plate = mix(plate, (0.935, 0.770, 0.730), moon)
-    plate = mix(plate, (0.935, 0.880, 0.820), white)
+    colour = mix(colour, (0.640, 0.370, 0.300), 0.72 * np.clip(dark, 0.0, 1.0))
+    plate = np.tile(np.array([0.850, 0.610, 0.550]), (len(p), 1))
+    plate = mix(plate, (0.885, 0.710, 0.660), moon)
+    plate = mix(plate, (0.895, 0.815, 0.740), 0.85 * white)
     return np.clip(colour + (plate - colour) * nail[:, None], 0.0, 1.0)
