@@ -6,6 +6,7 @@ The server takes any object of the ``Backend`` protocol, so that its own tests n
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -36,7 +37,6 @@ class TorchBackend:
 
     def __init__(self) -> None:
         self._renderer: Any = None
-        self._device = "auto"
 
     def open(self, device: str) -> tuple[str, list[str]]:
         try:
@@ -46,14 +46,14 @@ class TorchBackend:
             raise EngineError(
                 f"torch cannot be imported ({error}).", "Install torch again in the engine's environment."
             ) from error
-        self._device = device
+        try:
+            from ..rendering import Renderer
+        except ImportError as error:
+            raise _missing(error) from error
+        self._renderer = Renderer(device)
         return str(torch.__version__), describe_devices()
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
-        if self._renderer is None:
-            from ..rendering import Renderer
-
-            self._renderer = Renderer(self._device)
         passes: RenderPasses = self._renderer.render(request, cancelled)
         return passes
 
@@ -62,6 +62,8 @@ class TorchBackend:
 
         if isinstance(error, LiveHandError):
             return error, True
+        if isinstance(error, ImportError):
+            return _missing(error), True
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
             # The error's traceback holds the tensors; the caller drops it before the next frame.
             self._release_memory()
@@ -112,10 +114,15 @@ def describe_devices() -> list[str]:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         lines.append(f"cuda:{index} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)")
-    if torch.backends.mps.is_available():
-        lines.append("mps (Apple GPU)")
     lines.append(f"cpu ({torch.get_num_threads()} threads)")
     return lines
+
+
+def _missing(error: ImportError) -> EngineError:
+    return EngineError(
+        f"The engine's Python {sys.executable} cannot import {error.name or 'a library'} ({error}).",
+        f"Install it with: {sys.executable} -m pip install {(error.name or 'livehand[engine]').partition('.')[0]}",
+    )
 
 
 def _first_line(error: Exception) -> str:

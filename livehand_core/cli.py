@@ -1,0 +1,59 @@
+"""``livehand``: the command line. Each subcommand lives in a module of its own that is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from . import __version__
+from .errors import LiveHandError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": (".training.command", "train an avatar on a capture"),
+    "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
+    "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
+    "doctor": (".doctor", "say what is installed, which devices there are, and what is missing"),
+}
+"""Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, help)."""
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code: 0 done, 2 an error (its text is on stderr), 130 interrupted.
+
+    Args:
+        arguments: without the program's name; None takes this process's.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        args = _parser(given).parse_args(given)
+        return int(args.run(args))
+    except LiveHandError as error:
+        print(f"livehand: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("livehand: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; only the subcommand that is called is imported, so that help and errors need no torch."""
+    parser = argparse.ArgumentParser(
+        prog="livehand",
+        description="LiveHand: photorealistic hands from trained avatars.",
+        epilog="livehand COMMAND --help tells more of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"livehand {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    called = next((word for word in given if not word.startswith("-")), None)
+    for name, (module_name, text) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text)
+        if name == called:
+            module = import_module(module_name, __package__)
+            module.configure(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
