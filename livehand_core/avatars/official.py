@@ -115,19 +115,23 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
         raise AvatarError(
-            f"{path} was refused: it is damaged, or holds more than tensors and plain values ({reason}).",
+            f"{path} was refused: it is damaged, or holds more than tensors and plain values ({_brief(error)}).",
             "Nothing in it was executed; get it from a source that you trust.",
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, AttributeError) as error:
+    except Exception as error:  # a damaged archive can raise anything
         raise AvatarError(
-            f"The checkpoint {path} is damaged or truncated ({str(error).splitlines()[0]}).",
+            f"The checkpoint {path} is damaged or truncated ({_brief(error)}).",
             "Copy or download it again.",
         ) from error
     if not isinstance(content, dict):
         raise AvatarError(f"{path} is not an official LiveHand checkpoint.", "Give the NNNNNN.tar of a training run.")
     return content
+
+
+def _brief(error: Exception) -> str:
+    """The first line of an error's text, or its kind."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _options(path: Path) -> dict[str, str]:

@@ -1,0 +1,318 @@
+"""The avatar file: what is written is read, and nothing else is taken for an avatar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livehand_core.avatars import (
+    Architecture,
+    Avatar,
+    AvatarMetadata,
+    PoseStatistics,
+    import_checkpoint,
+    import_command,
+    load_avatar,
+    new_avatar,
+    read_metadata,
+    save_avatar,
+    topology_hash,
+)
+from livehand_core.avatars import metadata as metadata_module
+from livehand_core.errors import AvatarError, LiveHandError
+from livehand_core.hand.data import HandData
+from livehand_core.networks import FieldConfig, SuperResolutionConfig
+
+from .conftest import tube_hand
+
+GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+SMALL = Architecture(
+    FieldConfig(depth=2, width=16, feature_channels=8, latent_size=4),
+    SuperResolutionConfig(in_channels=8, hidden=(8, 6)),
+    n_samples=6,
+    n_importance=4,
+)
+
+
+@pytest.fixture(scope="module")
+def avatar() -> Avatar:
+    made = new_avatar(tube_hand(), SMALL, seed=5, name="small", pixels_per_metre=1500.0, identities=3)
+    statistics = PoseStatistics.of(np.random.default_rng(0).normal(size=(20, 45)))
+    provenance = {"capture": "tube", "steps": 10, "views": [1, 2]}
+    return replace(made, metadata=replace(made.metadata, pose_statistics=statistics, provenance=provenance))
+
+
+@pytest.fixture
+def saved(avatar: Avatar, tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    save_avatar(path, avatar)
+    return path
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_round_trip(avatar: Avatar, tmp_path: Path, half: bool) -> None:
+    path = tmp_path / "a.safetensors"
+    written = save_avatar(path, avatar, half=half)
+    read = load_avatar(path)
+    assert read.metadata == written == read_metadata(path)
+    assert replace(read.metadata, content_hash="") == avatar.metadata
+    for name, value in avatar.tensors().items():
+        assert read.tensors()[name].dtype == torch.float32
+        torch.testing.assert_close(read.tensors()[name], value, rtol=1e-3 if half else 0.0, atol=1e-4 if half else 0.0)
+    assert read.tensors().keys() == avatar.tensors().keys()
+    # Another program sees an ordinary safetensors file.
+    assert safetensors.torch.load_file(path).keys() == avatar.tensors().keys()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_saving_twice_gives_the_same_bytes(avatar: Avatar, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_avatar(tmp_path / f"{name}.safetensors", avatar)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_new_avatar_depends_on_its_seed_only() -> None:
+    hand = tube_hand()
+    torch.manual_seed(1)
+    first = new_avatar(hand, SMALL, seed=7)
+    state = torch.random.get_rng_state()
+    second = new_avatar(hand, SMALL, seed=7)
+    assert torch.equal(state, torch.random.get_rng_state())
+    for name, value in first.tensors().items():
+        assert torch.equal(value, second.tensors()[name])
+    assert not torch.equal(first.tensors()["latent"], new_avatar(hand, SMALL, seed=8).tensors()["latent"])
+
+
+def test_metadata_needs_no_torch(saved: Path) -> None:
+    code = (
+        "import sys\nfrom livehand_core.avatars import read_metadata\n"
+        f"print(read_metadata({str(saved)!r}).name, 'torch' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=GOLDEN.parents[1]
+    )
+    assert answer.stdout.split() == ["small", "False"]
+
+
+def test_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AvatarError, match=r"nowhere.safetensors' does not exist"):
+        load_avatar(tmp_path / "nowhere.safetensors")
+    with pytest.raises(AvatarError, match="does not exist"):
+        read_metadata(tmp_path)
+    monkeypatch.setattr(metadata_module, "DEFAULT_AVATAR_PATH", tmp_path / "default_avatar.safetensors")
+    with pytest.raises(AvatarError, match="default avatar is not part of this installation"):
+        load_avatar("default")
+
+
+def test_truncated(saved: Path) -> None:
+    data = saved.read_bytes()
+    header = 8 + struct.unpack("<Q", data[:8])[0]
+    for end in (0, 3, 8, 100, header - 1, header, header + 11, len(data) - 1):
+        saved.write_bytes(data[:end])
+        with pytest.raises(AvatarError, match=r"truncated|not an avatar"):
+            load_avatar(saved)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_flipped_bit_is_noticed(
+    avatar: Avatar, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    save_avatar(path, avatar)
+    content = bytearray(path.read_bytes())
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    in_header = data.draw(st.booleans())
+    position = data.draw(st.integers(0, header - 1) if in_header else st.integers(header, len(content) - 1))
+    content[position] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        read = load_avatar(path)
+    except AvatarError:
+        return
+    # Only the padding after the header, or a space in its JSON, may change without meaning.
+    assert in_header
+    assert read.metadata == replace(avatar.metadata, content_hash=read.metadata.content_hash)
+    assert all(torch.equal(value, read.tensors()[name]) for name, value in avatar.tensors().items())
+
+
+def test_foreign_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(AvatarError, match="safetensors file, but not a LiveHand avatar"):
+        load_avatar(path)
+    for content in (b"\x89PNG\r\n\x1a\n" + bytes(100), b"hello", b"{}", b"", np.random.default_rng(0).bytes(5000)):
+        path.write_bytes(content)
+        for reader in (load_avatar, read_metadata):
+            with pytest.raises(AvatarError, match=r"not an avatar|truncated"):
+                reader(path)
+
+
+def rewrite(path: Path, change: dict[str, object]) -> None:
+    """Alter the document without altering the hash that it carries."""
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + size])
+    document = json.loads(header["__metadata__"]["livehand_avatar"])
+    document.update(change)
+    header["__metadata__"]["livehand_avatar"] = json.dumps(document)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format_version": 99}, "format version 99"),
+        ({"side": "middle"}, "does not fit"),
+        ({"architecture": {}}, "does not fit"),
+        ({"surprise": 1}, "does not fit"),
+        ({"licence": "CC0-1.0"}, "does not match its hash"),
+    ],
+)
+def test_altered_documents(saved: Path, change: dict[str, object], reason: str) -> None:
+    rewrite(saved, change)
+    with pytest.raises(AvatarError, match=reason):
+        load_avatar(saved)
+
+
+def test_weights_that_do_not_fit_are_not_written(avatar: Avatar, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    wrong = replace(avatar, field_state={**avatar.field_state, "density.bias": torch.zeros(3)})
+    with pytest.raises(AvatarError, match=r"field.density.bias is \(3,\), expected \(1,\)"):
+        save_avatar(path, wrong)
+    broken = replace(avatar, field_state={**avatar.field_state, "density.bias": torch.tensor([torch.nan])})
+    with pytest.raises(AvatarError, match="not finite"):
+        save_avatar(path, broken)
+    assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_written(avatar: Avatar, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LiveHandError, match="cannot be written"):
+        save_avatar(tmp_path / "file" / "x.safetensors", avatar)
+
+
+def test_topology_is_checked(avatar: Avatar, hand: HandData) -> None:
+    avatar.metadata.check_hand(hand)
+    assert topology_hash(hand) == avatar.metadata.topology
+    with pytest.raises(AvatarError, match="another mesh or texture layout"):
+        avatar.metadata.check_hand(replace(hand, uv=hand.uv * 0.9))
+    with pytest.raises(AvatarError, match="another mesh or texture layout"):
+        avatar.metadata.check_hand(replace(hand, faces=hand.faces[:, [1, 2, 0]]))
+    with pytest.raises(AvatarError, match="hand model 'tube', not on 'mano'"):
+        avatar.metadata.check_hand(replace(hand, name="mano"))
+
+
+def test_pose_statistics() -> None:
+    statistics = PoseStatistics.of(np.stack([np.full((15, 3), -0.5), np.full((15, 3), 0.5)]))
+    pose = np.zeros((15, 3))
+    assert statistics.out_of_range(pose) == {}
+    pose[1, 2], pose[14, 0], pose[3, 0] = 0.9, -1.0, 0.55
+    assert statistics.out_of_range(pose) == pytest.approx({"index2": 0.4, "thumb3": 0.5})
+
+
+def test_metadata_that_contradicts_itself(avatar: Avatar) -> None:
+    with pytest.raises(ValueError, match="conditioning"):
+        replace(avatar.metadata, conditioning="published")
+    with pytest.raises(ValueError, match="footprint"):
+        replace(avatar.metadata, pixels_per_metre=float("nan"))
+    document = json.loads(json.dumps(avatar.metadata.to_json()))
+    assert AvatarMetadata.from_json(document) == avatar.metadata
+
+
+# --- official checkpoints ---------------------------------------------------------------------------------------------
+
+
+def test_import_command_writes_the_published_form(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    import_command.configure(parser)
+    output = tmp_path / "official.safetensors"
+    arguments = [str(GOLDEN / "uvd_sr4_seed2.tar"), str(output), "--factor", "4", "--name", "Subject 1"]
+    assert import_command.run(parser.parse_args(arguments)) == 0
+    metadata = read_metadata(output)
+    assert (metadata.name, metadata.hand_model, metadata.conditioning) == ("Subject 1", "mano", "published")
+    assert (metadata.pixel_offset, metadata.sign, metadata.lateral_margin) == (0.0, "face_normal", 0.0)
+    assert metadata.architecture.field == FieldConfig(pose_size=48)
+    assert metadata.architecture.super_resolution == SuperResolutionConfig(factor=4, out_channels=3)
+    assert metadata.provenance["step"] == 300000
+
+
+def test_factor_comes_from_the_configuration_beside(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "300000.tar"
+    checkpoint.write_bytes((GOLDEN / "uvd_sr2_seed0.tar").read_bytes())
+    with pytest.raises(AvatarError, match=r"by 2 or by 4.*--factor"):
+        import_checkpoint(checkpoint)
+    (tmp_path / "config.txt").write_text("expname = test\nsr_factor = 2\nN_samples = 24\n__import__('os') = 1\n")
+    architecture = import_checkpoint(checkpoint).metadata.architecture
+    assert (architecture.super_resolution.factor, architecture.n_samples) == (2, 24)
+
+
+def official(**changes: object) -> dict[str, object]:
+    content = torch.load(GOLDEN / "uvd_sr2_seed0.tar", weights_only=True)
+    return {**content, **changes}
+
+
+def test_latents_and_hierarchical_fields(tmp_path: Path) -> None:
+    network = dict(official()["network_fn_state_dict"])  # type: ignore[call-overload]
+    network["pts_linears.0.weight"] = torch.randn(128, 119)
+    checkpoint = tmp_path / "000100.tar"
+    torch.save(official(network_fn_state_dict=network, network_fine_state_dict=network), checkpoint)
+    codes = torch.randn(5, 8) * 2.0
+    (tmp_path / "lat_codes").mkdir()
+    torch.save({"epoch": 1, "latent_codes": {"weight": codes}}, tmp_path / "lat_codes" / "000100.npy")
+    avatar = import_checkpoint(checkpoint, factor=2)
+    assert avatar.metadata.architecture.field.latent_size == 8
+    assert avatar.metadata.architecture.n_importance > 0
+    assert avatar.fine_state is not None
+    assert avatar.latent is not None
+    lengths = avatar.latent.norm(dim=1)
+    assert bool((lengths <= 1.0 + 1e-6).all())
+    torch.testing.assert_close(avatar.latent / lengths[:, None], codes / codes.norm(dim=1, keepdim=True))
+    torch.save({"epoch": 1}, tmp_path / "wrong.npy")
+    with pytest.raises(AvatarError, match="no latent codes of 8"):
+        import_checkpoint(checkpoint, tmp_path / "wrong.npy", factor=2)
+
+
+class _Code:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        import os
+
+        return os.system, ("touch executed_by_import",)
+
+
+def test_bad_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "x.tar"
+    with pytest.raises(AvatarError, match="does not exist"):
+        import_checkpoint(path)
+    good = (GOLDEN / "uvd_sr2_seed0.tar").read_bytes()
+    for content in (b"", b"hello", good[: len(good) // 2], good[:1000]):
+        path.write_bytes(content)
+        with pytest.raises(AvatarError, match=r"damaged|refused"):
+            import_checkpoint(path, factor=2)
+    torch.save(official(extra=_Code()), path)
+    with pytest.raises(AvatarError, match=r"refused.*Nothing in it was executed"):
+        import_checkpoint(path, factor=2)
+    assert not (tmp_path / "executed_by_import").exists()
+    torch.save([1, 2], path)
+    with pytest.raises(AvatarError, match="not an official"):
+        import_checkpoint(path, factor=2)
+    torch.save({"model": {}}, path)
+    with pytest.raises(AvatarError, match="no field"):
+        import_checkpoint(path, factor=2)
+    torch.save(official(network_fn_state_dict={"a.weight": torch.zeros(2)}), path)
+    with pytest.raises(AvatarError, match="known form"):
+        import_checkpoint(path, factor=2)
