@@ -1,0 +1,229 @@
+"""A capture in memory and on disk: ``transforms.json`` as nerfstudio and instant-ngp read it, ``poses.npz``, images.
+
+The hand's wrist frame is fixed to the world in captures made here, but any pose and camera may be stored.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..cameras import OPENGL_TO_OPENCV, Camera
+from ..errors import CameraError, CaptureError, PoseError
+from ..files import atomic_path
+from ..poses import HandPose, PoseSequence
+from .images import read_image
+
+FORMAT_VERSION = 1
+TRANSFORMS = "transforms.json"
+POSES = "poses.npz"
+
+Split = Literal["train", "camera", "pose", "both"]
+"""What is new about a frame: nothing, its camera, its pose, or both. Only ``"train"`` is ever trained on."""
+
+
+@dataclass(frozen=True)
+class CaptureFrame:
+    """One image.
+
+    Attributes:
+        image: path of the image, relative to the capture's folder.
+        camera: the view, OpenCV axes, pixel centres at +0.5.
+        camera_name: which camera of the rig it is.
+        pose: index into the capture's poses.
+    """
+
+    image: str
+    camera: Camera
+    camera_name: str
+    pose: int
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Many views of many poses of one hand.
+
+    Attributes:
+        folder: where it lies.
+        frames: its images.
+        poses: the hand in each pose, world space.
+        hand_model: id of the hand model whose parameters ``poses`` holds.
+        held_out_cameras: names of cameras that are kept for evaluation.
+        held_out_poses: indices of poses that are kept for evaluation.
+        licence: SPDX id or a short statement about the images.
+        origin: how the images came to be, free text.
+    """
+
+    folder: Path
+    frames: tuple[CaptureFrame, ...]
+    poses: PoseSequence
+    hand_model: str
+    held_out_cameras: frozenset[str] = frozenset()
+    held_out_poses: frozenset[int] = frozenset()
+    licence: str = ""
+    origin: str = ""
+
+    def split(self, frame: CaptureFrame) -> Split:
+        """What is new about ``frame``."""
+        new_camera = frame.camera_name in self.held_out_cameras
+        new_pose = frame.pose in self.held_out_poses
+        if new_camera and new_pose:
+            return "both"
+        return "camera" if new_camera else "pose" if new_pose else "train"
+
+    def frames_of(self, split: Split) -> tuple[CaptureFrame, ...]:
+        """The frames of one split, in their order."""
+        return tuple(frame for frame in self.frames if self.split(frame) == split)
+
+    def hand(self, frame: CaptureFrame) -> HandPose:
+        """The hand's pose in ``frame``."""
+        return self.poses.poses[frame.pose]
+
+    def path(self, frame: CaptureFrame) -> Path:
+        """Where the frame's image lies."""
+        return self.folder / frame.image
+
+    def image(self, frame: CaptureFrame) -> np.ndarray:
+        """(H, W, 4) float32 sRGB premultiplied over black. Raises CaptureError when it cannot be read."""
+        return read_image(self.path(frame))
+
+
+def write_capture(capture: Capture) -> None:
+    """Write ``transforms.json`` and ``poses.npz`` (the images are written by whoever makes them).
+
+    Raises:
+        LiveHandError: the disk is full or the folder cannot be written.
+    """
+    document = {
+        "camera_model": "OPENCV",
+        "aabb_scale": 1,
+        "frames": [_frame_to_json(frame) for frame in capture.frames],
+        "livehand": {
+            "format_version": FORMAT_VERSION,
+            "hand_model": capture.hand_model,
+            "poses": POSES,
+            "held_out_cameras": sorted(capture.held_out_cameras),
+            "held_out_poses": sorted(capture.held_out_poses),
+            "licence": capture.licence,
+            "origin": capture.origin,
+        },
+    }
+    capture.poses.save(capture.folder / POSES)
+    with atomic_path(capture.folder / TRANSFORMS) as temporary:
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def read_capture(folder: str | PathLike[str]) -> Capture:
+    """Read a capture folder; the images are not opened (see ``checks.check_capture``).
+
+    Raises:
+        CaptureError: a file is missing or damaged; every frame that cannot be used is listed.
+    """
+    folder = Path(folder)
+    document = _read_json(folder / TRANSFORMS)
+    extra = document.get("livehand")
+    if not isinstance(extra, dict):
+        raise CaptureError(
+            f"{folder / TRANSFORMS} holds no hand poses (no 'livehand' part).",
+            "Make the capture with scripts/capture.py, or add the poses to it.",
+        )
+    if extra.get("format_version") != FORMAT_VERSION:
+        raise CaptureError(
+            f"{folder / TRANSFORMS} has format version {extra.get('format_version')}; {FORMAT_VERSION} is needed.",
+            "Use the LiveHand version that wrote it.",
+        )
+    try:
+        poses = PoseSequence.load(folder / str(extra.get("poses", POSES)))
+    except PoseError as error:
+        raise CaptureError(error.message, error.remedy) from error
+    frames, problems = [], []
+    for number, entry in enumerate(document["frames"]):
+        try:
+            frame = _frame_from_json(entry, document)
+        except (CameraError, KeyError, TypeError, ValueError) as error:
+            problems.append(f"frame {number} ({_name_of(entry)}): {_reason(error)}")
+            continue
+        if not 0 <= frame.pose < len(poses.poses):
+            problems.append(f"frame {number} ({frame.image}): pose {frame.pose} of {len(poses.poses)} poses")
+            continue
+        frames.append(frame)
+    if not document["frames"]:
+        problems.append("there are no frames")
+    raise_problems(folder, problems)
+    return Capture(
+        folder,
+        tuple(frames),
+        poses,
+        str(extra.get("hand_model", "")),
+        frozenset(str(name) for name in extra.get("held_out_cameras", ())),
+        frozenset(int(pose) for pose in extra.get("held_out_poses", ())),
+        str(extra.get("licence", "")),
+        str(extra.get("origin", "")),
+    )
+
+
+def raise_problems(folder: Path, problems: list[str]) -> None:
+    """Raise one CaptureError that lists up to 20 ``problems``; nothing happens when there are none."""
+    if not problems:
+        return
+    shown = "".join(f"\n  {line}" for line in problems[:20])
+    more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+    raise CaptureError(
+        f"The capture {folder} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:{shown}{more}\n",
+        "Capture these images again, or take their frames out of transforms.json.",
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CaptureError(f"{path} is not there.", "Give the folder of a capture.") from error
+    except (OSError, ValueError) as error:
+        raise CaptureError(f"{path} cannot be read ({error}).", "Write the capture again.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("frames"), list):
+        raise CaptureError(f"{path} has no list of frames.", "Give the folder of a capture.")
+    return document
+
+
+def _frame_to_json(frame: CaptureFrame) -> dict[str, Any]:
+    camera = frame.camera
+    return {
+        "file_path": frame.image,
+        "fl_x": camera.fx,
+        "fl_y": camera.fy,
+        "cx": camera.cx,
+        "cy": camera.cy,
+        "w": camera.width,
+        "h": camera.height,
+        "transform_matrix": (camera.camera_to_world @ OPENGL_TO_OPENCV).tolist(),
+        "camera": frame.camera_name,
+        "pose": frame.pose,
+    }
+
+
+def _frame_from_json(entry: dict[str, Any], document: dict[str, Any]) -> CaptureFrame:
+    """Intrinsics may stand once for all frames, as nerfstudio also allows."""
+
+    def number(key: str) -> float:
+        return float(entry[key] if key in entry else document[key])
+
+    camera_to_world = np.array(entry["transform_matrix"], dtype=np.float64) @ OPENGL_TO_OPENCV
+    width, height = int(number("w")), int(number("h"))
+    camera = Camera(width, height, number("fl_x"), number("fl_y"), number("cx"), number("cy"), camera_to_world)
+    return CaptureFrame(str(entry["file_path"]), camera, str(entry["camera"]), int(entry["pose"]))
+
+
+def _name_of(entry: Any) -> str:
+    return str(entry.get("file_path", "no file_path")) if isinstance(entry, dict) else "not an object"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, CameraError):
+        return error.message
+    return f"lacks {error}" if isinstance(error, KeyError) else str(error)

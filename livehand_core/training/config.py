@@ -1,0 +1,145 @@
+"""What a training run is told to do, as one value that is stored as TOML in the run's folder."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..errors import TrainingError
+from ..files import atomic_path
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of one run. Lengths in metres, angles in radians, times in minutes.
+
+    Attributes:
+        steps: number of optimiser steps; 0 when ``minutes`` decides.
+        minutes: training time after which the schedule ends; 0 when ``steps`` decides. Only a run of a given number
+            of steps can be repeated to the same result.
+        seed: of everything drawn.
+        tile: wished side of the tile a step renders of an image, in low-resolution pixels; 0 for the hand's whole box.
+        tiles_per_step: images a step draws a tile from.
+        field_rate, super_resolution_rate: Adam's learning rates at their highest.
+        rate_end: the last learning rate as a part of the highest (cosine decay); the first steps warm up.
+        average_decay: decay of the moving average of the weights that is exported.
+        samples: samples a ray, as the avatar is rendered.
+        coarse_samples: samples a ray in the first ``coarse_part`` of the run.
+        coarse_part: part of the run, 0 to 1.
+        bounds_margin: distance that rays begin in front of and end behind the proxy's surface.
+        lateral_margin: how far rays are evaluated past the proxy's silhouette.
+        hidden: channels of the two super-resolution blocks.
+        density_scale: factor on the density layer, so that Adam reaches densities of thousands a metre.
+        density_noise: standard deviation of the noise on raw densities, in 1/m.
+        alpha_weight: weight of the opacity's squared error beside the colour's.
+        structure_weight, gradient_weight: parts of the weight-free perceptual term.
+        lpips_weight: weight of LPIPS where its backbone is at hand; the weight-free term is used where it is not.
+        pose_gain: how loud the normalised pose enters the field at the start.
+        pose_noise: standard deviation of the noise on the normalised pose.
+        calibrate_colour: learn a gain and a bias a camera (rendering uses 1 and 0).
+        calibration_rate: Adam's learning rate of these.
+        checkpoint_minutes, preview_minutes: how often each is written.
+        name: of the avatar.
+        licence: of the avatar.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+    seed: int = 0
+    tile: int = 0
+    tiles_per_step: int = 1
+    field_rate: float = 2.5e-3
+    super_resolution_rate: float = 2.5e-3
+    rate_end: float = 0.02
+    average_decay: float = 0.999
+    samples: int = 16
+    coarse_samples: int = 16
+    coarse_part: float = 0.0
+    bounds_margin: float = 0.01
+    lateral_margin: float = 0.004
+    hidden: tuple[int, int] = (128, 64)
+    density_scale: float = 1000.0
+    density_noise: float = 1.0
+    alpha_weight: float = 0.5
+    structure_weight: float = 0.01
+    gradient_weight: float = 0.02
+    lpips_weight: float = 1.0
+    pose_gain: float = 0.3
+    pose_noise: float = 0.3
+    calibrate_colour: bool = False
+    calibration_rate: float = 1e-4
+    checkpoint_minutes: float = 5.0
+    preview_minutes: float = 10.0
+    name: str = "avatar"
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):
+            raise TrainingError("The run's length is not clear.", "Give either --steps or --minutes, above zero.")
+        if self.samples < 2 or self.coarse_samples < 2:
+            raise TrainingError("Less than 2 samples a ray cannot be rendered.", "Give samples of 2 or more.")
+        if self.tile < 0 or self.tiles_per_step < 1:
+            raise TrainingError("The tiles are not positive.", "Give tile 0 or more and tiles_per_step 1 or more.")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """How much of the run is done, 0 to 1."""
+        done = step / self.steps if self.steps else seconds / (60.0 * self.minutes)
+        return min(max(done, 0.0), 1.0)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # METHOD as published: a full image a step. For a device with a GPU.
+    "published": {},
+    # Two small tiles a step and a light super-resolution network: an avatar within an hour on two CPU cores.
+    "cpu": {
+        "tile": 64,
+        "tiles_per_step": 2,
+        "field_rate": 2e-3,
+        "super_resolution_rate": 1e-3,
+        "coarse_samples": 6,
+        "coarse_part": 0.3,
+        "samples": 10,
+        "bounds_margin": 0.006,
+        "hidden": (64, 32),
+    },
+}
+
+
+def preset(name: str, **changes: Any) -> TrainingConfig:
+    """The settings of a preset with some changed.
+
+    Raises:
+        TrainingError: an unknown preset, or settings that do not fit together.
+    """
+    if name not in PRESETS:
+        raise TrainingError(f"The preset {name!r} is unknown.", f"Choose from {', '.join(PRESETS)}.")
+    return TrainingConfig(**{**PRESETS[name], **changes})
+
+
+def save_config(config: TrainingConfig, path: str | PathLike[str]) -> None:
+    """Write the settings as TOML. Raises LiveHandError when the folder cannot be written."""
+    import tomli_w
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(tomli_w.dumps(asdict(config)), encoding="utf-8")
+
+
+def load_config(path: str | PathLike[str], **changes: Any) -> TrainingConfig:
+    """Read what :func:`save_config` wrote, with some settings changed.
+
+    Raises:
+        TrainingError: the file is missing, damaged, or has settings this version does not know.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read ({error}).", "Start the run anew.") from error
+    known = {field.name for field in fields(TrainingConfig)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise TrainingError(f"{path} has unknown settings: {', '.join(unknown)}.", "Remove them.")
+    return replace(TrainingConfig(**values), **changes)

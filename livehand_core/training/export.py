@@ -1,0 +1,64 @@
+"""From a trained model to an avatar: weights, pose statistics, footprint, provenance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..avatars import Architecture, Avatar, AvatarMetadata, PoseStatistics, topology_hash
+from ..captures.capture import Capture, CaptureFrame
+from ..hand.data import HandData
+from ..hand.skinning import pose_vertices
+from .config import TrainingConfig
+from .model import AvatarModel
+
+
+def pixels_per_metre(capture: Capture, frames: list[CaptureFrame], data: HandData) -> float:
+    """Median over the frames of what a metre at the hand's middle measures on the image, in pixels."""
+    middles = {pose: pose_vertices(data, capture.poses.poses[pose]).mean(axis=0) for pose in {f.pose for f in frames}}
+    depths = np.array([float(frame.camera.project(middles[frame.pose])[1]) for frame in frames])
+    focals = np.array([0.5 * (frame.camera.fx + frame.camera.fy) for frame in frames])
+    return float(np.median(focals / depths))
+
+
+def make_avatar(
+    model: AvatarModel,
+    config: TrainingConfig,
+    capture: Capture,
+    frames: list[CaptureFrame],
+    data: HandData,
+    provenance: dict[str, Any],
+) -> Avatar:
+    """The avatar that renders as ``model`` does.
+
+    Args:
+        frames: those that were trained on.
+        provenance: steps, time, perceptual term, what else a reader of the file should know.
+    """
+    architecture = Architecture(model.field.config, model.super_resolution.config, n_samples=config.samples)
+    poses = np.stack([capture.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
+    story = {
+        "trained_with": f"LiveHand {__version__}",
+        "capture": capture.origin,
+        "capture_licence": capture.licence,
+        "training_images": len(frames),
+        "training_cameras": len({frame.camera_name for frame in frames}),
+        "training_poses": len(poses),
+    }
+    metadata = AvatarMetadata(
+        name=config.name,
+        architecture=architecture,
+        hand_model=data.name,
+        topology=topology_hash(data),
+        side=data.side,
+        depth_margin=config.bounds_margin,
+        lateral_margin=config.lateral_margin,
+        pixels_per_metre=pixels_per_metre(capture, frames, data),
+        pose_statistics=PoseStatistics.of(poses),
+        provenance=story | provenance,
+        licence=config.licence or capture.licence,
+    )
+    enlarge = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
+    return Avatar(metadata, model.field_state(), enlarge)

@@ -1,0 +1,88 @@
+"""The parameters that training moves, and how they become an avatar's."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ..networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from .config import TrainingConfig
+
+SMALLEST_SPREAD = 0.1
+"""Radians: joints that hardly move in the capture are normalised as if they moved this much."""
+
+
+class AvatarModel(nn.Module):
+    """Radiance field and super-resolution of one avatar, the pose normalised, with a colour calibration a camera.
+
+    Attributes:
+        field: takes the pose as ``pose_input`` makes it, until ``field_state`` folds that into its first layer.
+        super_resolution: of RGB and opacity.
+        calibration: (cameras, 2, 3) gain - 1 and bias; the first camera's stay 0.
+    """
+
+    pose_mean: torch.Tensor
+    pose_scale: torch.Tensor
+
+    def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int) -> None:
+        """``poses``: (n, 45) joint angles of the training frames, radians."""
+        super().__init__()
+        self.field = RadianceField(FieldConfig(density_scale=config.density_scale))
+        self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden))
+        self.calibration = nn.Parameter(torch.zeros(cameras, 2, 3))
+        spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
+        self.register_buffer("pose_mean", poses.mean(dim=0))
+        self.register_buffer("pose_scale", config.pose_gain / spread)
+        self._noise = config.pose_noise * config.pose_gain
+
+    def pose_input(self, pose: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """(45,) joint angles -> what the field is given; with a generator, noise is added (training)."""
+        value = (pose - self.pose_mean) * self.pose_scale
+        if generator is not None and self._noise > 0.0:
+            value = value + self._noise * torch.randn(pose.shape, generator=generator).to(pose.device)
+        return value
+
+    def calibrate(self, colour: torch.Tensor, alpha: torch.Tensor, camera: int) -> torch.Tensor:
+        """(3, H, W) premultiplied colour as ``camera`` sees it; ``alpha`` (1, H, W) is the foreground."""
+        if camera == 0:
+            return colour
+        gain, bias = self.calibration[camera, 0], self.calibration[camera, 1]
+        return colour * (1.0 + gain[:, None, None]) + bias[:, None, None] * alpha
+
+    @torch.no_grad()
+    def field_state(self) -> dict[str, torch.Tensor]:
+        """The field's state for joint angles in radians: the normalisation becomes a part of the first layer."""
+        state = {key: value.detach().clone() for key, value in self.field.state_dict().items()}
+        config = self.field.config
+        columns = slice(config.position_size, config.input_size)
+        weight, bias = state["layers.0.weight"], state["layers.0.bias"]
+        scaled = weight[:, columns] * self.pose_scale
+        bias -= scaled @ self.pose_mean
+        weight[:, columns] = scaled
+        return state
+
+
+def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150) -> None:
+    """Teach the field that inside (d < 0) is dense and outside is empty, so that training begins with a solid hand.
+
+    A ReLU density that starts negative everywhere on a ray would never get a gradient.
+
+    Args:
+        margin: metres on both sides of the surface over which it is taught.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    device = next(field.parameters()).device
+    optimiser = torch.optim.Adam(field.parameters(), lr=2e-3)
+    pose = torch.zeros(field.config.pose_size, device=device)
+    for _ in range(steps):
+        positions = torch.rand((256, 8, 3), generator=generator)
+        positions[..., 2] = (2.0 * positions[..., 2] - 1.0) * margin
+        directions = torch.nn.functional.normalize(torch.randn((256, 3), generator=generator), dim=-1)
+        positions, directions = positions.to(device), directions.to(device)
+        _, sigma = field(positions, directions, pose)
+        # 1/e-folding within a millimetre at a depth of one millimetre, in units of the density's scale.
+        wanted = (-1000.0 * positions[..., 2]).clamp(-1.0, 2.0) * 1000.0 / field.config.density_scale
+        loss = (sigma / field.config.density_scale - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()

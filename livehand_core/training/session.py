@@ -1,0 +1,81 @@
+"""What happens beside the steps of a run: checkpoints, the avatar file and previews, each at its own pace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..avatars import Avatar, save_avatar
+from ..captures.capture import Capture, CaptureFrame
+from ..hand.data import HandData
+from .export import make_avatar
+from .journal import Journal
+from .previews import preview_frames, write_preview
+from .trainer import Trainer
+
+
+class Session:
+    """Called after every step by the trainer, and once at the end."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        capture: Capture,
+        frames: list[CaptureFrame],
+        data: HandData,
+        journal: Journal,
+        avatar_path: Path,
+        perceptual: str,
+    ) -> None:
+        """``frames``: those that are trained on; ``perceptual``: which perceptual term is used."""
+        self._trainer, self._capture, self._frames, self._data = trainer, capture, frames, data
+        self._journal, self._avatar_path, self._perceptual = journal, avatar_path, perceptual
+        self._preview_frames = preview_frames(capture)
+        self._saved = self._previewed = trainer.seconds
+
+    def after_step(self) -> None:
+        """Write what is due."""
+        config, seconds = self._trainer.config, self._trainer.seconds
+        if seconds - self._saved >= 60.0 * config.checkpoint_minutes:
+            self._saved = seconds
+            self._save()
+        if seconds - self._previewed >= 60.0 * config.preview_minutes:
+            self._previewed = seconds
+            self._preview(self._avatar())
+
+    def finish(self) -> None:
+        """Write everything once more."""
+        self._preview(self._save())
+
+    def _avatar(self) -> Avatar:
+        trainer = self._trainer
+        provenance: dict[str, Any] = {
+            "steps": trainer.step,
+            "tiles": trainer.step * trainer.config.tiles_per_step,
+            "minutes": round(trainer.seconds / 60.0, 1),
+            "device": str(trainer.device),
+            "perceptual_loss": self._perceptual,
+            "seed": trainer.config.seed,
+        }
+        model = trainer.averaged()
+        return make_avatar(model, trainer.config, self._capture, self._frames, self._data, provenance)
+
+    def _save(self) -> Avatar:
+        self._trainer.save()
+        avatar = self._avatar()
+        save_avatar(self._avatar_path, avatar)
+        return avatar
+
+    def _preview(self, avatar: Avatar) -> None:
+        step = self._trainer.step
+        path = self._trainer.run / "previews" / f"step_{step:06d}.png"
+        device = str(self._trainer.device)
+        values = write_preview(path, avatar, self._capture, self._preview_frames, self._data, device)
+        self._journal.numbers("preview", step, values)
+        shown = ("train", "camera", "pose", "both")
+        text = "  ".join(
+            f"{split} {values[f'{split}/full_image/psnr']:.2f} / {values[f'{split}/hand_box/psnr']:.2f} dB"
+            for split in shown
+            if f"{split}/full_image/psnr" in values
+        )
+        self._journal.say(f"preview {path.name}, full image / hand box: {text}")

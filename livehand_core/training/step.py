@@ -1,0 +1,120 @@
+"""What one tile of one image contributes to the loss: the differentiable forward pass of training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from ..networks import SuperResolution
+from ..rendering import integrate
+from .config import TrainingConfig
+from .losses import perceptual_error, squared_error
+from .model import AvatarModel
+from .perceptual import Lpips
+from .tiles import Tile
+from .views import View
+
+
+class TileImages(NamedTuple):
+    """A rendered tile: (4, H', W') RGB and opacity at full resolution, (4, h', w') at low resolution."""
+
+    high: torch.Tensor
+    low: torch.Tensor
+
+
+class TileLoss(NamedTuple):
+    """Scalars; ``total`` is differentiable and estimates the full image's loss, the others are for the log."""
+
+    total: torch.Tensor
+    high: torch.Tensor
+    low: torch.Tensor
+    perceptual: torch.Tensor
+
+
+def render_tile(
+    model: AvatarModel, view: View, tile: Tile, samples: int, density_noise: float, generator: torch.Generator
+) -> TileImages:
+    """Render ``tile`` of the view's feature image and enlarge it.
+
+    The tile is rendered with a border of the network's receptive radius, so its pixels are those of the whole image.
+    """
+    radius = model.super_resolution.config.receptive_radius
+    factor = model.super_resolution.config.factor
+    wide = tile.grown(radius)
+    height, width = wide.y1 - wide.y0, wide.x1 - wide.x0
+    rays = view.rays(wide, samples, generator)
+    pose = model.pose_input(view.pose, generator)
+    colour, sigma = model.field(rays.positions, rays.directions, pose)
+    noise = None
+    if density_noise > 0.0:
+        noise = density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
+    integrated = integrate(colour, sigma, rays.depths, rays.lengths, noise)
+    values = torch.cat([integrated.features, integrated.opacity[:, None]], dim=-1)
+    image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
+    # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.
+    image = image.view(1, height, width, -1).permute(0, 3, 1, 2)
+    high = model.super_resolution(image[:, :-1], image[:, -1:])[0]
+    high = high[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
+    low = image[0, :, radius:-radius, radius:-radius]
+    return TileImages(high, torch.cat([low[:3], low[-1:]]))
+
+
+def background_level(super_resolution: SuperResolution) -> torch.Tensor:
+    """(4,) mean square of what the network answers far from the hand, where its input is zero."""
+    config = super_resolution.config
+    side = 2 * config.receptive_radius + 1
+    device = next(super_resolution.parameters()).device
+    nothing = torch.zeros((1, config.in_channels + 1, side, side), device=device)
+    answer = super_resolution(nothing[:, :-1], nothing[:, -1:])[0]
+    start = config.receptive_radius * config.factor
+    return answer[:, start : start + config.factor, start : start + config.factor].square().mean(dim=(1, 2))
+
+
+def tile_loss(
+    model: AvatarModel,
+    view: View,
+    tile: Tile,
+    tile_count: int,
+    background_pixels: int,
+    config: TrainingConfig,
+    samples: int,
+    generator: torch.Generator,
+    lpips: Lpips | None = None,
+) -> TileLoss:
+    """The full image's loss as ``tile`` estimates it: its own share times ``tile_count``, plus the background's.
+
+    Args:
+        tile_count: number of tiles of the image.
+        background_pixels: low-resolution pixels outside all tiles, whose target is black.
+        lpips: used for the perceptual term in place of the weight-free one.
+    """
+    images = render_tile(model, view, tile, samples, config.density_noise, generator)
+    target, low_target = view.target(tile), view.low_target(tile)
+    # Odd image sizes end inside the last low-resolution pixel.
+    high = images.high[:, : target.shape[1], : target.shape[2]]
+    low = images.low
+    high_colour, low_colour = high[:3], low[:3]
+    if config.calibrate_colour:
+        high_colour = model.calibrate(high_colour, target[3:], view.camera_index)
+        low_colour = model.calibrate(low_colour, low_target[3:], view.camera_index)
+
+    high_share = tile_count / (view.camera.width * view.camera.height)
+    low_share = tile_count / (view.low.width * view.low.height)
+    high_error = high_share * squared_error(high_colour, target[:3])
+    low_error = low_share * squared_error(low_colour, low_target[:3])
+    alpha_error = high_share * squared_error(high[3:], target[3:]) + low_share * squared_error(low[3:], low_target[3:])
+    if lpips is not None:
+        perceptual = config.lpips_weight * (
+            high_share * lpips(high_colour, target[:3]) + low_share * lpips(low_colour, low_target[:3])
+        )
+    else:
+        weights = (config.structure_weight, config.gradient_weight)
+        perceptual = high_share * perceptual_error(high_colour, target[:3], *weights)
+        perceptual = perceptual + low_share * perceptual_error(low_colour, low_target[:3], *weights)
+
+    level = background_level(model.super_resolution)
+    background = (level[:3].mean() + config.alpha_weight * level[3]) * background_pixels
+    background = background / (view.low.width * view.low.height)
+    total = high_error + low_error + config.alpha_weight * alpha_error + perceptual + background
+    return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach())

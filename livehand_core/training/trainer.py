@@ -1,0 +1,220 @@
+"""The training loop: draws tiles, steps Adam, averages the weights, writes checkpoints. Called by the command."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..captures.capture import Capture, CaptureFrame
+from ..errors import TrainingError
+from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from .config import TrainingConfig
+from .journal import Journal
+from .model import AvatarModel, warm_start
+from .perceptual import Lpips
+from .step import TileLoss, tile_loss
+from .tiles import partition
+from .views import HandMesh, View
+
+WARM_UP_STEPS = 100
+LOG_EVERY = 50
+
+
+class Drawn(NamedTuple):
+    """What one slot of a step computed: gradients in the order of the parameters, and numbers for the log."""
+
+    gradients: tuple[torch.Tensor | None, ...]
+    loss: TileLoss
+
+
+class Trainer:
+    """One run on one device.
+
+    Attributes:
+        model: what is being trained.
+        step: optimiser steps done.
+        seconds: training time so far, previews and checkpoints not counted.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        capture: Capture,
+        frames: list[CaptureFrame],
+        config: TrainingConfig,
+        mesh: HandMesh,
+        device: torch.device,
+        journal: Journal,
+        lpips: Lpips | None = None,
+    ) -> None:
+        """``frames``: the training frames, checked.
+
+        Raises:
+            TrainingError: there are none.
+        """
+        if not frames:
+            raise TrainingError(f"The capture {capture.folder} has no training frames.", "Capture more views.")
+        self.run, self.config, self.device = run, config, device
+        self._journal, self._lpips = journal, lpips
+        torch.manual_seed(config.seed)
+        names = sorted({frame.camera_name for frame in frames})
+        poses = np.stack([capture.poses.poses[i].hand_pose.reshape(-1) for i in sorted({f.pose for f in frames})])
+        self.model = AvatarModel(config, torch.tensor(poses, dtype=torch.float32), len(names)).to(device)
+        # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
+        self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        factor = self.model.super_resolution.config.factor
+        margins = (config.bounds_margin, config.lateral_margin)
+        self.views = [
+            View(capture, frame, names.index(frame.camera_name), mesh, factor, margins, device) for frame in frames
+        ]
+        self.step, self.seconds = 0, 0.0
+        self._parameters = list(self.model.parameters())
+        self._optimiser = torch.optim.Adam(
+            [
+                {"params": list(self.model.field.parameters()), "rate": config.field_rate},
+                {"params": list(self.model.super_resolution.parameters()), "rate": config.super_resolution_rate},
+                {"params": [self.model.calibration], "rate": config.calibration_rate},
+            ],
+            lr=config.field_rate,
+            betas=(0.9, 0.99),
+        )
+        self._average = [value.detach().clone() for value in self._parameters]
+        threads = min(config.tiles_per_step, os.cpu_count() or 1) if device.type == "cpu" else 1
+        self._pool = _pool(threads)
+
+    def begin(self) -> None:
+        """Start a new run: teach the field that the hand is solid."""
+        warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
+        self._average = [value.detach().clone() for value in self._parameters]
+
+    def resume(self) -> None:
+        """Go on where the run's newest checkpoint stands. Raises TrainingError when there is none that fits."""
+        checkpoint = load_checkpoint(self.run, self.device)
+        try:
+            self.model.load_state_dict(checkpoint.model)
+            self._optimiser.load_state_dict(checkpoint.optimiser)
+            self._average = [checkpoint.average[name].clone() for name, _ in self.model.named_parameters()]
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"The checkpoint in {self.run} does not fit this capture and these settings ({error}).",
+                "Resume with the capture and the settings of the run.",
+            ) from error
+        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        names = [name for name, _ in self.model.named_parameters()]
+        average = dict(zip(names, self._average, strict=True))
+        state = Checkpoint(self.step, self.seconds, self.model.state_dict(), average, self._optimiser.state_dict())
+        save_checkpoint(self.run, state)
+
+    def close(self) -> None:
+        """End the worker threads."""
+        self._pool.shutdown()
+
+    def averaged(self) -> AvatarModel:
+        """A copy of the model with the averaged weights: what is previewed, measured and exported."""
+        poses = self.model.pose_mean[None]
+        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration)).to(self.device)
+        copy.load_state_dict(self.model.state_dict())
+        for parameter, value in zip(copy.parameters(), self._average, strict=True):
+            parameter.data.copy_(value)
+        return copy.eval()
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, 0 to 1."""
+        return self.config.progress(self.step, self.seconds)
+
+    def train(self, stop: Callable[[], bool], every_step: Callable[[], None]) -> bool:
+        """Step until the run is done, calling ``every_step`` after each; False when ``stop`` asked for an early end."""
+        sums: dict[str, float] = {}
+        began, began_step = self.seconds, self.step
+        while self.progress < 1.0:
+            if stop():
+                return False
+            for key, value in self.advance().items():
+                sums[key] = sums.get(key, 0.0) + value
+            if self.step % LOG_EVERY == 0:
+                count = self.step - began_step
+                values = {key: value / count for key, value in sums.items()}
+                values["seconds_a_step"] = (self.seconds - began) / count
+                self._log(values)
+                sums, began, began_step = {}, self.seconds, self.step
+            every_step()
+        return True
+
+    def advance(self) -> dict[str, float]:
+        """One optimiser step. Returns the losses it saw."""
+        start = time.perf_counter()
+        slots = range(self.config.tiles_per_step)
+        drawn = list(self._pool.map(self._draw, slots))
+        for index, parameter in enumerate(self._parameters):
+            found = [slot.gradients[index] for slot in drawn]
+            gradients = [gradient for gradient in found if gradient is not None]
+            parameter.grad = sum(gradients[1:], gradients[0]) / len(drawn) if gradients else None
+        self._set_rates()
+        self._optimiser.step()
+        # The average follows quickly at first, when the weights are far from where they will be.
+        decay = min(self.config.average_decay, (1.0 + self.step) / (10.0 + self.step))
+        torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+        return {
+            name: sum(float(getattr(slot.loss, name).detach()) for slot in drawn) / len(drawn)
+            for name in TileLoss._fields
+        }
+
+    def _draw(self, slot: int) -> Drawn:
+        number = self.step * self.config.tiles_per_step + slot
+        epoch, position = divmod(number, len(self.views))
+        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.views))
+        view = self.views[int(order[position])]
+        random = np.random.default_rng([self.config.seed, 2, number])
+        generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
+        radius = self.model.super_resolution.config.receptive_radius
+        tiles = partition(view.mask, radius, self.config.tile, (random.random(), random.random()))
+        if not tiles:
+            raise TrainingError(
+                f"The hand is outside the image of {view.name}.", "Check the capture's cameras and poses."
+            )
+        background = view.mask.size - sum(tile.pixels for tile in tiles)
+        tile = tiles[int(random.integers(len(tiles)))]
+        coarse = self.progress < self.config.coarse_part
+        samples = self.config.coarse_samples if coarse else self.config.samples
+        loss = tile_loss(self.model, view, tile, len(tiles), background, self.config, samples, generator, self._lpips)
+        return Drawn(torch.autograd.grad(loss.total, self._parameters, allow_unused=True), loss)
+
+    def _set_rates(self) -> None:
+        end = self.config.rate_end
+        decay = end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+        warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["rate"] * decay * warm
+
+    def _log(self, values: dict[str, float]) -> None:
+        self._journal.numbers("train", self.step, values)
+        done = self.progress
+        left = self.seconds / max(done, 1e-6) * (1.0 - done)
+        # The tiles' squared errors average to the image's, so this is the running full-image PSNR on training views.
+        psnr = -10.0 * math.log10(max(values["high"], 1e-12))
+        self._journal.say(
+            f"step {self.step}  {100.0 * done:5.1f} %  loss {values['total']:.5f}  psnr {psnr:.2f} dB  "
+            f"{values['seconds_a_step']:.3f} s a step  {left / 60.0:.1f} min left"
+        )
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Worker threads that share the cores: each tile is computed by one, whose own operations use its part of them."""
+    share = max(1, (os.cpu_count() or 1) // threads)
+    if threads == 1:
+        return ThreadPoolExecutor(1)
+    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(share,))
