@@ -203,8 +203,10 @@ def install_requirements(python: Path, lock: Path) -> None:
     """Install what ``lock`` pins and is missing: torch first, in the build that suits the machine, then the rest."""
     missing = missing_pins(python, read_lock(lock))
     say(f"{len(missing)} packages to install from {lock.relative_to(ROOT)}")
-    if missing:
+    # Before anything else: older ones do not know the progress that pip_run reads.
+    if missing_pins(python, dict([PIP.split("==")])):
         pip_install(python, [PIP], "pip itself")
+    if missing:
         torch = [pin for pin in missing if pin.split("==")[0] in TORCH_NAMES]
         rest = [pin for pin in missing if pin not in torch]
         if torch:
