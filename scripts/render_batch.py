@@ -14,6 +14,7 @@ Exit code: 0 all frames are there; 1 a frame failed; 2 the call is wrong; 130 in
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -69,10 +70,12 @@ class Addon:
     Attributes:
         session: render/session, which tells of the last frame.
         compat: differences between Blender versions.
+        pictures: render/pictures, which tells whether a file is whole.
     """
 
     session: Any
     compat: Any
+    pictures: Any
 
 
 def parse_frames(text: str) -> list[int]:
@@ -127,6 +130,8 @@ def parse_output(pattern: Path, chosen: str | None) -> Output:
         raise BatchError(f"{pattern} and --format {chosen} contradict each other. Leave one of them out.")
     path = pattern if pattern.suffix.lower() == suffix else pattern.with_name(pattern.name + suffix)
     if suffix == ".mp4":
+        # Blender would put the range of frames in place of the hashes.
+        path = path.with_name((path.stem.rstrip("#").rstrip("._-") or "movie") + suffix)
         return Output(path.with_name(f"{path.stem}.frames") / "####.png", "PNG", path)
     if "#" not in path.name:
         path = path.with_name(f"{path.stem}####{path.suffix}")
@@ -184,10 +189,11 @@ def enable_addon() -> Addon:
         BatchError: the bpy package is missing, or neither an installed extension nor this checkout can be used.
     """
     try:
-        import addon_utils
         import bpy
     except ImportError as error:
         raise BatchError(f"There is no Blender here ({error}). Run it under Blender, or pip install bpy.") from error
+    # Blender's own module, which is there once bpy is.
+    addon_utils = importlib.import_module("addon_utils")
     names = [
         module.__name__ for module in addon_utils.modules() if re.fullmatch(r"bl_ext\..*\.livehand", module.__name__)
     ]
@@ -203,8 +209,9 @@ def enable_addon() -> Addon:
             importlib.import_module(package).register()
         except ImportError as error:
             raise BatchError(f"The LiveHand add-on cannot be loaded from {ROOT} ({error}).") from error
-    session = importlib.import_module(f"{package}.render.session")
-    return Addon(session, importlib.import_module(f"{package}.compat"))
+    return Addon(
+        *(importlib.import_module(f"{package}.{room}") for room in ("render.session", "compat", "render.pictures"))
+    )
 
 
 def open_scene(options: argparse.Namespace) -> Any:
@@ -245,12 +252,12 @@ def render_frames(
     wanted = [frame for frame in frames if not (options.resume and output.finished(frame))]
     print(f"{len(wanted)} of {len(frames)} frames to render with {scene.render.engine}.", flush=True)
     failed: list[int] = []
-    started = time.monotonic()
+    first_done = 0.0
     for done, frame in enumerate(wanted, 1):
         began, before = time.monotonic(), addon.session.last_frame()
         path = output.path(frame)
         try:
-            write_picture(path, partial(_render_still, scene, frame, output.file_format, addon))
+            write_picture(path, addon, partial(_render_still, scene, frame, output.file_format, addon))
             error = ""
         except BatchError as caught:
             error = str(caught)
@@ -258,7 +265,10 @@ def render_frames(
         fresh = record if record is not before else None
         error = error or (fresh.error if fresh is not None else "")
         seconds = time.monotonic() - began
-        left = (time.monotonic() - started) / done * (len(wanted) - done)
+        # The first frame also starts the engine, so it tells nothing of the others once there is a second.
+        first_done = first_done or time.monotonic()
+        pace = seconds if done == 1 else (time.monotonic() - first_done) / (done - 1)
+        left = pace * (len(wanted) - done)
         engine = f" (engine {fresh.engine_seconds:.2f} s)" if fresh is not None else ""
         outcome = f"FAILED: {error}" if error else str(path)
         print(
@@ -276,7 +286,7 @@ def render_frames(
     return failed
 
 
-def write_picture(path: Path, render: Callable[[Path], None]) -> None:
+def write_picture(path: Path, addon: Addon, render: Callable[[Path], None]) -> None:
     """Have ``render`` write to a temporary path beside ``path`` and rename it when it is a complete picture.
 
     Raises:
@@ -288,27 +298,14 @@ def write_picture(path: Path, render: Callable[[Path], None]) -> None:
     try:
         with atomic_path(path) as temporary:
             render(temporary)
-            if not is_complete(temporary):
-                raise OSError(f"the picture is incomplete; {shutil.disk_usage(path.parent).free / 1e6:.0f} MB are free")
+            if not addon.pictures.is_complete(temporary):
+                full = shutil.disk_usage(path.parent).free < 1e6
+                raise OSError(errno.ENOSPC if full else errno.EIO, "the file is incomplete")
     except LiveHandError as error:
         raise BatchError(str(error)) from error
     except RuntimeError as error:
         message = re.sub(r"^Error:\s*", "", str(error).strip())
         raise BatchError(message) from error
-
-
-def is_complete(path: Path) -> bool:
-    """Whether a picture that Blender wrote is whole: a PNG to its last chunk, another one with anything in it.
-
-    Blender reports no error when a disk fills up in the middle of a PNG.
-    """
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
-    if path.suffix.lower() != ".png":
-        return True
-    with path.open("rb") as file:
-        file.seek(-min(12, path.stat().st_size), os.SEEK_END)
-        return file.read()[4:8] == b"IEND"
 
 
 def finish_movie(scene: Any, frames: list[int], output: Output, addon: Addon) -> None:
@@ -322,7 +319,7 @@ def finish_movie(scene: Any, frames: list[int], output: Output, addon: Addon) ->
     if missing:
         print(f"{len(missing)} frames of other chunks are missing; the last one to finish makes {output.movie.name}.")
         return
-    write_picture(output.movie, partial(_encode, scene, [output.path(frame) for frame in frames], addon))
+    write_picture(output.movie, addon, partial(_encode, scene, [output.path(frame) for frame in frames], addon))
     print(f"{output.movie}: {len(frames)} frames.", flush=True)
 
 
