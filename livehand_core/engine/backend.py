@@ -5,8 +5,10 @@ The server takes any object of the ``Backend`` protocol, so that its own tests n
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -61,12 +63,13 @@ class TorchBackend:
         import torch
 
         if isinstance(error, LiveHandError):
+            if isinstance(error, DeviceError):
+                _release_memory(error)
             return error, True
         if isinstance(error, ImportError):
             return _missing(error), True
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-            # The error's traceback holds the tensors; the caller drops it before the next frame.
-            self._release_memory()
+            _release_memory(error)
             return (
                 DeviceError(
                     f"The engine ran out of memory ({_first_line(error)}).",
@@ -82,15 +85,6 @@ class TorchBackend:
             ),
             usable,
         )
-
-    def _release_memory(self) -> None:
-        import gc
-
-        import torch
-
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     def _device_works(self) -> bool:
         import torch
@@ -123,6 +117,20 @@ def _missing(error: ImportError) -> EngineError:
         f"The engine's Python {sys.executable} cannot import {error.name or 'a library'} ({error}).",
         f"Install it with: {sys.executable} -m pip install {(error.name or 'livehand[engine]').partition('.')[0]}",
     )
+
+
+def _release_memory(error: Exception) -> None:
+    """Give the device's memory back to other programs, Blender's Cycles among them."""
+    import torch
+
+    reason: BaseException | None = error
+    while reason is not None:
+        # The frames of the traceback still hold the tensors.
+        traceback.clear_frames(reason.__traceback__)
+        reason = reason.__cause__ or reason.__context__
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _first_line(error: Exception) -> str:
