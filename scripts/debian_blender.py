@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -38,13 +39,19 @@ def main() -> int:
         print("This needs Linux, root and debootstrap: apt-get install debootstrap, then sudo.", file=sys.stderr)
         return 3
     folder, out = options.folder.resolve(), options.out.resolve()
+    if not out.is_relative_to(ROOT):
+        parser.error(f"--out must lie inside {ROOT}, which is what Blender sees there")
+    # A polite kill, too, leaves nothing mounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     make_debian(folder, options.mirror)
     archive = build(ROOT / "dist", ROOT / "build" / "extension")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    # Only the project's folder is mounted inside.
+    avatar = str(shutil.copy(options.avatar, out)) if options.avatar else ""
     with mounted(folder):
         install_blender(folder)
-        exercise(folder, archive, out, options.step, options.avatar)
+        exercise(folder, archive, out, options.step, avatar)
     return report(out)
 
 
@@ -87,6 +94,9 @@ def install_blender(folder: Path) -> None:
     policy = folder / "usr" / "sbin" / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
     policy.chmod(0o755)
+    mtab = folder / "etc" / "mtab"
+    if not mtab.is_symlink():
+        mtab.symlink_to("/proc/self/mounts")
     if not (folder / "usr" / "bin" / "blender").exists():
         say("installing Blender from Debian's archive")
         inside(folder, ["apt-get", "update", "-q"])

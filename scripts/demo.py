@@ -118,7 +118,7 @@ def render_pairs(scene: Any, folder: Path) -> list[Pair]:
     from livehand_blender import compat
 
     folder.mkdir(parents=True, exist_ok=True)
-    frames = demo_scene.SHEET_FRAMES
+    frames = list(demo_scene.SHEET_FRAMES)
     scene.render.film_transparent = True
     compat.set_image_format(scene.render.image_settings, "PNG")
     scene.render.image_settings.color_mode = "RGBA"
@@ -143,7 +143,7 @@ def render_pairs(scene: Any, folder: Path) -> list[Pair]:
         say(f"Cycles frame {number + 1} of {len(frames)}, {cycles[-1][1]:.1f} s, {left:.0f} s left")
     return [
         Pair(
-            f"frame {frame}",
+            f"{demo_scene.SHEET_FRAMES[frame]}, frame {frame}",
             over_backdrop(own, demo_scene.BACKDROP),
             over_backdrop(other, demo_scene.BACKDROP),
             seconds,

@@ -11,7 +11,7 @@ import numpy as np
 from image_checks import box_psnr, psnr
 from PIL import Image, ImageDraw, ImageFont
 
-GAP, HEAD, MARGIN = 6, 30, 18
+GAP, HEAD, MARGIN = 6, 36, 20
 PAPER, INK, FAINT = (24, 25, 27), (236, 236, 236), (150, 152, 156)
 
 
@@ -60,7 +60,7 @@ def contact_sheet(pairs: Sequence[Pair], cycles_name: str) -> Image.Image:
     rows = (("LiveHand", "neural"), (cycles_name, "cycles"))
     for row, (title, attribute) in enumerate(rows):
         top = MARGIN + row * (height + HEAD)
-        draw.text((MARGIN, top), title, INK, font)
+        draw.text((MARGIN, top + GAP), title, INK, font)
         for column, pair in enumerate(pairs):
             image = getattr(pair, attribute)
             start = (image.shape[1] - cell) // 2

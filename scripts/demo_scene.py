@@ -27,8 +27,8 @@ GESTURES += ((42, "PINCH"), (47, "PINCH"), (57, "OPEN"))
 TURN = ((47, 0.0), (72, -165.0))
 """(frame, degrees about the forearm): the palm turns away from the camera at the end."""
 
-SHEET_FRAMES = (4, 18, 31, 45, 61, 72)
-"""Frames of the contact sheet: open, fist, point, pinch, turning, turned."""
+SHEET_FRAMES = {4: "open", 18: "fist", 31: "point", 45: "pinch", 61: "turning", 72: "back"}
+"""Frames of the contact sheet and what they show."""
 
 TILT = 52.0
 """How far the fingers rise from the horizon, degrees."""
