@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import bpy
+import numpy as np
 
 from livehand_core.errors import CameraError, LiveHandError, RenderCancelled
 
 from .. import compat
 from . import session
-from .camera import border_pixels, read_view
+from .camera import FrameView, border_pixels, read_view
 from .passes import BLENDER_PASSES, blender_pixels, wanted_passes
 from .scene import frame_request
 
@@ -44,24 +46,25 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         """
         started = time.perf_counter()
         frame = session.FrameRecord()
-        pixels: dict[str, Any] = {}
-        try:
-            pixels = self._render_pixels(depsgraph, frame)
-        except RenderCancelled:
-            frame.error = "The render was cancelled."
-        except LiveHandError as error:
-            frame.error = str(error)
-            self.report({"ERROR"}, str(error))
-        except Exception as error:
-            traceback.print_exc()
-            frame.error = f"LiveHand failed unexpectedly ({type(error).__name__}: {error})."
-            self.report({"ERROR"}, f"{frame.error} The console has the details.")
-        try:
-            self._write_result(depsgraph, pixels)
-        except Exception as error:
-            traceback.print_exc()
-            frame.error = f"The picture could not be handed to Blender ({error})."
-            self.report({"ERROR"}, frame.error)
+        for view in _view_names(depsgraph.scene_eval):
+            pixels: dict[str, Any] = {}
+            try:
+                pixels = self._render_pixels(depsgraph, view, frame)
+            except RenderCancelled:
+                frame.error = "The render was cancelled."
+            except LiveHandError as error:
+                frame.error = str(error)
+                self.report({"ERROR"}, str(error))
+            except Exception as error:
+                traceback.print_exc()
+                frame.error = f"LiveHand failed unexpectedly ({type(error).__name__}: {error})."
+                self.report({"ERROR"}, f"{frame.error} The console has the details.")
+            try:
+                self._write_result(depsgraph, view, pixels)
+            except Exception as error:
+                traceback.print_exc()
+                frame.error = f"The picture could not be handed to Blender ({error})."
+                self.report({"ERROR"}, frame.error)
         frame.seconds = time.perf_counter() - started
         session.record(frame)
 
@@ -77,14 +80,15 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         blf.color(0, 1.0, 1.0, 1.0, 1.0)
         blf.draw(0, "LiveHand renders with F12; use Solid or Material Preview shading to pose.")
 
-    def _render_pixels(self, depsgraph: Any, frame: session.FrameRecord) -> dict[str, Any]:
+    def _render_pixels(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> dict[str, Any]:
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
         scene = depsgraph.scene_eval
         self.update_stats("", "LiveHand: reading the scene")
-        request = frame_request(depsgraph, self.camera_override)
+        request = frame_request(depsgraph, self._view(depsgraph, view))
         self.update_stats("", f"LiveHand: rendering {len(request.hands)} hand{'s' if len(request.hands) > 1 else ''}")
         self.update_progress(0.1)
-        answer, frame.engine_seconds = session.render(request, self.test_break)
+        answer, waited = session.render(request, self.test_break)
+        frame.engine_seconds += waited
         frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
         for line in answer.warnings:
             self.report({"WARNING"}, line)
@@ -96,12 +100,29 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
             pixels[entry.name] = blender_pixels(entry.core, answer[entry.core], *size)
         return pixels
 
-    def _write_result(self, depsgraph: Any, pixels: dict[str, Any]) -> None:
+    def _view(self, depsgraph: Any, view: str) -> FrameView:
+        """The scene's camera, or one eye of a stereo pair.
+
+        Raises:
+            CameraError: there is no camera.
+        """
+        scene = depsgraph.scene_eval
+        camera = self.camera_override or scene.camera
+        if camera is not None:
+            camera = camera.evaluated_get(depsgraph)
+        frame_view = read_view(scene, camera)
+        if not view:
+            return frame_view
+        self.active_view_set(view)
+        shift = (self.camera_shift_x(camera), frame_view.shift[1])
+        return replace(frame_view, matrix_world=np.array(self.camera_model_matrix(camera)), shift=shift)
+
+    def _write_result(self, depsgraph: Any, view: str, pixels: dict[str, Any]) -> None:
         """Hand the pixels over; passes that are missing stay empty."""
         layer = depsgraph.view_layer_eval
         for entry in wanted_passes(layer):
             self.add_pass(entry.name, len(entry.channels), entry.channels, layer=layer.name)
-        result = self.begin_result(0, 0, *self._size(depsgraph), layer=layer.name)
+        result = self.begin_result(0, 0, *self._size(depsgraph), layer=layer.name, view=view)
         try:
             for render_pass in result.layers[0].passes:
                 if render_pass.name in pixels:
@@ -117,6 +138,14 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         except CameraError:
             width, height = self.resolution_x, self.resolution_y
         return max(width, 1), max(height, 1)
+
+
+def _view_names(scene: Any) -> list[str]:
+    """Names of the stereo views to render, one empty name without stereo."""
+    if not scene.render.use_multiview:
+        return [""]
+    shown = scene.render.views if scene.render.views_format == "MULTIVIEW" else scene.render.stereo_views
+    return [view.name for view in shown if view.use]
 
 
 def register() -> None:

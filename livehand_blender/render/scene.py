@@ -14,7 +14,7 @@ from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 
 from ..rig.armature import is_hand
 from ..rig.pose import read_pose
-from .camera import core_camera, read_view
+from .camera import FrameView, core_camera, read_view
 from .passes import core_passes
 
 
@@ -22,12 +22,12 @@ class NoHandError(LiveHandError):
     """A scene without a hand that could be rendered."""
 
 
-def frame_request(depsgraph: Any, camera_object: Any = None) -> FrameRequest:
+def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest:
     """What to draw for the frame that a depsgraph was evaluated at, colours scene-linear.
 
     Args:
         depsgraph: an evaluated depsgraph; its mode (render or viewport) decides which objects are visible.
-        camera_object: evaluated camera in place of the scene's, e.g. a stereo or baking override.
+        view: what to look through in place of the scene's camera, e.g. one eye of a stereo pair.
 
     Raises:
         NoHandError: no visible LiveHand armature.
@@ -35,10 +35,7 @@ def frame_request(depsgraph: Any, camera_object: Any = None) -> FrameRequest:
         PoseError: a hand with a transform that the avatar cannot follow.
     """
     scene = depsgraph.scene_eval
-    camera_object = camera_object or scene.camera
-    if camera_object is not None:
-        camera_object = camera_object.evaluated_get(depsgraph)
-    camera = core_camera(read_view(scene, camera_object))
+    camera = core_camera(view or read_view(scene, scene.camera and scene.camera.evaluated_get(depsgraph)))
     hands = visible_hands(depsgraph)
     if not hands:
         raise NoHandError(

@@ -6,7 +6,7 @@ import bpy
 
 from ..render.engine import ENGINE_ID, PASS_SWITCHES
 from ..rig.armature import is_hand
-from ..rig.operators import LIVEHAND_OT_pose_preset
+from ..rig.gestures import gesture_items
 
 _NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
 """Panels that list BLENDER_RENDER, though what they hold is not heeded here."""
@@ -77,8 +77,8 @@ class LIVEHAND_PT_pose(bpy.types.Panel):
     def draw(self, _context: Any) -> None:
         layout = self.layout
         grid = layout.grid_flow(columns=2, align=True)
-        for item in LIVEHAND_OT_pose_preset.bl_rna.properties["gesture"].enum_items:
-            grid.operator("livehand.pose_preset", text=item.name).gesture = item.identifier
+        for identifier, label, *_ in gesture_items():
+            grid.operator("livehand.pose_preset", text=label).gesture = identifier
         row = layout.row(align=True)
         row.operator("livehand.set_limits", text="Limits On").active = True
         row.operator("livehand.set_limits", text="Limits Off").active = False

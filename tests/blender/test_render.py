@@ -134,6 +134,27 @@ def test_percentage_and_orthographic_camera(engine, tiny_avatar: Path, tmp_path:
     assert images["HandMask.X"].shape == (24, 36) and images["HandMask.X"].any()
 
 
+def test_stereo_views_have_the_disparity_of_their_depth(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    import bpy
+
+    from tests.blender.exr import read_exr
+
+    scene, _ = make_scene(tiny_avatar, width=144, height=96)
+    stereo = scene.camera.data.stereo
+    stereo.interocular_distance, stereo.convergence_distance = 0.02, 1.0
+    scene.render.use_multiview = True
+    scene.render.image_settings.file_format = "OPEN_EXR_MULTILAYER"
+    scene.render.filepath = str(tmp_path / "s.exr")
+    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+    layer = scene.view_layers[0].name
+    centres = []
+    for suffix in ("L", "R"):
+        mask = read_exr(tmp_path / f"s_{suffix}.exr")[f"{layer}.HandMask.X"] > 0
+        centres.append(np.nonzero(mask)[1].mean())
+    focal = 144 * scene.camera.data.lens / scene.camera.data.sensor_width
+    assert centres[0] - centres[1] == pytest.approx(focal * 0.02 * (1 / 0.5 - 1 / 1.0), abs=0.6)
+
+
 def test_each_view_layer_has_its_own_hands_and_passes(engine, tiny_avatar: Path, tmp_path: Path) -> None:
     import bpy
 
