@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from system_libraries import SetupFailed, ensure_system_libraries, install_with_apt, say
@@ -96,25 +96,28 @@ def python_version(python: str | Path) -> tuple[int, int] | None:
         return None
 
 
+def interpreters(version: tuple[int, int]) -> Iterator[str]:
+    """Interpreters of one version that run: this one, those on the path, and those of common version managers."""
+    name = f"python{version[0]}.{version[1]}"
+    candidates = [sys.executable, *filter(None, (shutil.which(name), f"/usr/bin/{name}", f"/usr/local/bin/{name}"))]
+    home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += [str(path) for path in home.glob(f"versions/{version[0]}.{version[1]}.*/bin/{name}")]
+    if os.name == "nt" and shutil.which("py"):
+        command = ["py", f"-{version[0]}.{version[1]}", "-c", "import sys; print(sys.executable)"]
+        candidates.append(subprocess.run(command, capture_output=True, text=True).stdout.strip())
+    return (candidate for candidate in candidates if python_version(candidate) == version)
+
+
 def find_python() -> str:
-    """A Python that Blender's module exists for: the running one if it fits, else one by its usual name.
+    """A Python that Blender's module exists for, 3.11 before 3.13.
 
     Raises:
         SetupFailed: there is none.
     """
-    candidates = [sys.executable]
-    for major, minor in BLENDER_OF_PYTHON:
-        names = (f"python{major}.{minor}", f"/usr/bin/python{major}.{minor}", f"/usr/local/bin/python{major}.{minor}")
-        candidates += [path for path in map(shutil.which, names) if path]
-        if os.name == "nt" and shutil.which("py"):
-            found = subprocess.run(
-                ["py", f"-{major}.{minor}", "-c", "import sys; print(sys.executable)"], capture_output=True, text=True
-            )
-            candidates += [found.stdout.strip()] if found.returncode == 0 else []
-    for wanted in BLENDER_OF_PYTHON:
-        for candidate in candidates:
-            if python_version(candidate) == wanted:
-                return candidate
+    for version in BLENDER_OF_PYTHON:
+        found = next(interpreters(version), None)
+        if found is not None:
+            return found
     raise SetupFailed(
         "Blender's Python module needs Python 3.11 or 3.13, and neither was found "
         f"(this is {platform.python_version()}).\nInstall one beside it, for instance\n"

@@ -1,0 +1,138 @@
+"""One frame in every supported Blender: ``python3 scripts/blender_matrix.py [--versions 4.2,4.5,5.0,5.2]``.
+
+For each version: an environment in build/ with Blender as a Python module and nothing else, the built extension
+installed from its zip into a fresh user folder, one frame of the demo scene through one shared engine environment. Each
+picture is checked by its content and compared with that of Blender 4.5. Needs Python 3.11 and, for 5.2, 3.13.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import environment
+from build_extension import build
+
+ROOT = environment.ROOT
+PYTHON_OF_BLENDER = {"4.2": (3, 11), "4.5": (3, 11), "5.0": (3, 11), "5.2": (3, 13)}
+REFERENCE = "4.5"
+TIMEOUT = 600
+CLOSE_DB = 40.0
+"""PSNR above which two Blenders' pictures count as the same: their cameras differ by float rounding at most."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one Blender did: its picture and versions, or why there is none."""
+
+    version: str
+    picture: Path | None
+    blender: str = ""
+    python: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+
+
+def main() -> int:
+    """Run all versions; 0 when each shows a hand and all agree."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--versions", default=",".join(PYTHON_OF_BLENDER), help="comma-separated")
+    parser.add_argument("--frame", type=int, default=31)
+    parser.add_argument("--avatar", type=Path, help="avatar file in place of the one that ships inside")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "matrix", help="folder of the pictures")
+    options = parser.parse_args()
+    versions = options.versions.split(",")
+    unknown = [version for version in versions if version not in PYTHON_OF_BLENDER]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(PYTHON_OF_BLENDER)}")
+    environment.enter()
+    options.out.mkdir(parents=True, exist_ok=True)
+    archive = build(ROOT / "dist", ROOT / "build" / "extension")
+    outcomes = []
+    for version in versions:
+        picture = options.out.resolve() / f"blender_{version}.png"
+        picture.unlink(missing_ok=True)
+        outcomes.append(render(version, archive, picture, options.frame, options.avatar))
+    return report(outcomes)
+
+
+def blender_python(version: str) -> Path:
+    """The interpreter of an environment that holds one Blender; made on first use.
+
+    Raises:
+        SetupFailed: no fitting Python, or the download failed.
+    """
+    folder = ROOT / "build" / f"bpy-{version}"
+    python = environment.venv_python(folder)
+    if python.exists():
+        return python
+    wanted = PYTHON_OF_BLENDER[version]
+    base = next(environment.interpreters(wanted), None)
+    if base is None:
+        raise environment.SetupFailed(f"Blender {version} needs Python {wanted[0]}.{wanted[1]}, which was not found.")
+    environment.say(f"Blender {version}: making {folder}")
+    environment.run([base, "-m", "venv", "--clear", str(folder)], "the environment cannot be made")
+    try:
+        environment.pip_install(python, [environment.PIP], "pip itself")
+        environment.pip_install(python, [f"bpy=={version}.*"], f"Blender {version} (about 350 MB)")
+        environment.ensure_system_libraries(python)
+    except environment.SetupFailed:
+        python.unlink(missing_ok=True)  # So that the next run does not take it for complete.
+        raise
+    return python
+
+
+def render(version: str, archive: Path, picture: Path, frame: int, avatar: Path | None) -> Outcome:
+    """One frame in one Blender, in a process and a user folder of its own."""
+    try:
+        python = blender_python(version)
+    except environment.SetupFailed as problem:
+        return Outcome(version, None, problem=str(problem))
+    environment.say(f"Blender {version}: rendering frame {frame}")
+    with tempfile.TemporaryDirectory() as resources:
+        variables = {
+            **os.environ,
+            "BLENDER_USER_RESOURCES": resources,
+            "LIVEHAND_PYTHON": str(environment.venv_python(environment.VENV)),
+            "LIVEHAND_MATRIX_AVATAR": str(avatar.resolve()) if avatar else "",
+        }
+        command = [str(python), str(ROOT / "scripts" / "matrix_frame.py"), str(archive), str(picture), str(frame)]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return Outcome(version, None, problem=f"no answer within {TIMEOUT} s")
+    found = next((line for line in reversed(answer.stdout.splitlines()) if line.startswith('{"blender"')), None)
+    if answer.returncode or found is None or not picture.exists():
+        lines = [line for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+        return Outcome(version, None, problem=f"exit status {answer.returncode}: " + " | ".join(lines[-4:]))
+    values = json.loads(found)
+    return Outcome(version, picture, values["blender"], values["python"], values["seconds"][-1])
+
+
+def report(outcomes: list[Outcome]) -> int:
+    """Print the table; 1 when a Blender failed, shows no hand, or differs from the reference."""
+    from image_checks import describe, load_rgb, psnr
+
+    shown = {outcome.version: load_rgb(outcome.picture) for outcome in outcomes if outcome.picture}
+    reference = shown.get(REFERENCE, next(iter(shown.values()), None))
+    failed = False
+    print(f"\n{'Blender':<14}{'Python':<9}{'s a frame':>10}  {'PSNR to ' + REFERENCE:>12}  picture")
+    for outcome in outcomes:
+        if outcome.picture is None or reference is None:
+            print(f"{outcome.version:<14}{'':<9}{'':>10}  {'':>12}  FAILED: {outcome.problem}")
+            failed = True
+            continue
+        seen, likeness = describe(outcome.picture), psnr(shown[outcome.version], reference)
+        failed |= not seen.shows_hand or likeness < CLOSE_DB
+        print(f"{outcome.blender:<14}{outcome.python:<9}{outcome.seconds:>10.2f}  {likeness:>9.1f} dB  {seen}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
