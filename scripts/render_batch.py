@@ -209,6 +209,7 @@ def enable_addon() -> Addon:
             importlib.import_module(package).register()
         except ImportError as error:
             raise BatchError(f"The LiveHand add-on cannot be loaded from {ROOT} ({error}).") from error
+    print(f"LiveHand is {package}.", flush=True)
     return Addon(
         *(importlib.import_module(f"{package}.{room}") for room in ("render.session", "compat", "render.pictures"))
     )

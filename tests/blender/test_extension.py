@@ -33,6 +33,7 @@ bpy.ops.livehand.use_engine()
 scene.render.resolution_x, scene.render.resolution_y = 72, 48
 scene.render.filepath = out
 print("RENDERED", bpy.ops.render.render(write_still=True))
+bpy.ops.wm.save_as_mainfile(filepath=out.replace(".png", ".blend"))
 from bl_ext.user_default.livehand.preferences import log_path
 print("LOG", log_path(), log_path().is_file())
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.livehand")
@@ -127,3 +128,9 @@ def test_installed_extension_renders(archive: Path, tiny_avatar: Path, tmp_path:
     assert (tmp_path / "out.png").is_file()
     log = next(line for line in answer.stdout.splitlines() if line.startswith("LOG "))
     assert log.startswith(f"LOG {tmp_path / 'user'}") and log.endswith("True")
+
+    # The batch script takes the installed extension before the checkout that it lies in.
+    arguments = [tmp_path / "out.blend", "--frames", "1", "--output", tmp_path / "#.png"]
+    answer = run_python(ROOT / "scripts" / "render_batch.py", *arguments, environment=environment)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "LiveHand is bl_ext.user_default.livehand." in answer.stdout and (tmp_path / "1.png").is_file()
