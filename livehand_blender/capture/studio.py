@@ -1,7 +1,7 @@
 """A soft studio around a hand, and Cycles set up to render it fast with a clean mask.
 
-The light belongs to the wrist's frame (it is parented to an empty that is put there), so a hand looks the same however it
-turns in the world: what an avatar conditioned in the wrist's frame can learn. Registers nothing.
+The light belongs to the wrist's frame (it is parented to an empty that is put there), so a hand looks the same however
+it turns in the world: what an avatar conditioned in the wrist's frame can learn. Registers nothing.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def finger_coordinates(points: np.ndarray, name: str) -> tuple[np.ndarray, np.nd
         knots, values = np.cumsum([0.0, *spec.lengths]), [0.0, 1.0, 2.0, 3.0]
     u = np.interp(local[:, 0], knots, values)
     before = local[:, 0] < 0.0
-    u = np.where(before, values[0] + local[:, 0] / spec.lengths[0 if name != "thumb" else 0], u)
+    u = np.where(before, values[0] + local[:, 0] / spec.lengths[0], u)
     return u, local
 
 

@@ -52,7 +52,7 @@ class _Mesh:
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, sizes: np.ndarray) -> None:
         self.points = [np.array(v) for v in vertices]
         self.sizes = [float(s) for s in sizes]
-        self.faces: dict[int, tuple[int, int, int]] = {i: tuple(map(int, f)) for i, f in enumerate(faces)}
+        self.faces: dict[int, tuple[int, int, int]] = {i: (int(a), int(b), int(c)) for i, (a, b, c) in enumerate(faces)}
         self.around: list[set[int]] = [set() for _ in vertices]
         self.next_face = len(faces)
         for i, face in self.faces.items():

@@ -6,6 +6,7 @@ Millimetres and anatomical axes (distal, radial, dorsal) inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ def noise(points: np.ndarray, size: float, shift: float = 0.0) -> np.ndarray:
     return map_coordinates(_LATTICE, (points / size + shift).T, order=3, mode="grid-wrap")
 
 
-def _line(points: np.ndarray, knots: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+def _line(points: np.ndarray, knots: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """Distance (n,) to a spline through 2-D knots, and position along it (0 to 1) of the nearest point."""
     knot = np.array(knots)
     t = np.linspace(0.0, 1.0, len(knot))
