@@ -18,6 +18,7 @@ from pathlib import Path
 
 import environment
 from build_extension import build
+from system_libraries import SetupFailed, ensure_system_libraries, say
 
 ROOT = environment.ROOT
 PYTHON_OF_BLENDER = {"4.2": (3, 11), "4.5": (3, 11), "5.0": (3, 11), "5.2": (3, 13)}
@@ -75,14 +76,14 @@ def blender_python(version: str) -> Path:
     wanted = PYTHON_OF_BLENDER[version]
     base = next(environment.interpreters(wanted), None)
     if base is None:
-        raise environment.SetupFailed(f"Blender {version} needs Python {wanted[0]}.{wanted[1]}, which was not found.")
-    environment.say(f"Blender {version}: making {folder}")
+        raise SetupFailed(f"Blender {version} needs Python {wanted[0]}.{wanted[1]}, which was not found.")
+    say(f"Blender {version}: making {folder}")
     environment.run([base, "-m", "venv", "--clear", str(folder)], "the environment cannot be made")
     try:
         environment.pip_install(python, [environment.PIP], "pip itself")
         environment.pip_install(python, [f"bpy=={version}.*"], f"Blender {version} (about 350 MB)")
-        environment.ensure_system_libraries(python)
-    except environment.SetupFailed:
+        ensure_system_libraries(python)
+    except SetupFailed:
         python.unlink(missing_ok=True)  # So that the next run does not take it for complete.
         raise
     return python
@@ -92,9 +93,9 @@ def render(version: str, archive: Path, picture: Path, frame: int, avatar: Path 
     """One frame in one Blender, in a process and a user folder of its own."""
     try:
         python = blender_python(version)
-    except environment.SetupFailed as problem:
+    except SetupFailed as problem:
         return Outcome(version, None, problem=str(problem))
-    environment.say(f"Blender {version}: rendering frame {frame}")
+    say(f"Blender {version}: rendering frame {frame}")
     with tempfile.TemporaryDirectory() as resources:
         variables = {
             **os.environ,

@@ -20,8 +20,17 @@ FRAMES = 72
 WIDTH, HEIGHT = 512, 334
 FPS = 24
 
-GESTURES = ((1, "OPEN"), (6, "OPEN"), (16, "FIST"), (20, "FIST"), (29, "POINT"), (33, "POINT"))
-GESTURES += ((42, "PINCH"), (47, "PINCH"), (57, "OPEN"))
+GESTURES = (
+    (1, "OPEN"),
+    (6, "OPEN"),
+    (16, "FIST"),
+    (20, "FIST"),
+    (29, "POINT"),
+    (33, "POINT"),
+    (42, "PINCH"),
+    (47, "PINCH"),
+    (57, "OPEN"),
+)
 """(frame, gesture) of each key; Blender interpolates between them."""
 
 TURN = ((47, 0.0), (72, -165.0))
