@@ -39,6 +39,7 @@ class TrainingConfig:
         lpips_weight: weight of LPIPS where its backbone is at hand; the weight-free term is used where it is not.
         pose_gain: how loud the normalised pose enters the field at the start.
         pose_noise: standard deviation of the noise on the normalised pose.
+        view_noise: standard deviation of a turn of the view directions, one a tile, radians.
         calibrate_colour: learn a gain and a bias a camera (rendering uses 1 and 0).
         calibration_rate: Adam's learning rate of these.
         checkpoint_minutes, preview_minutes: how often each is written.
@@ -69,6 +70,7 @@ class TrainingConfig:
     lpips_weight: float = 1.0
     pose_gain: float = 0.3
     pose_noise: float = 0.3
+    view_noise: float = 0.0
     calibrate_colour: bool = False
     calibration_rate: float = 1e-4
     checkpoint_minutes: float = 5.0
@@ -103,13 +105,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "coarse_samples": 6,
         "coarse_part": 0.3,
         "samples": 10,
-        "bounds_margin": 0.006,
+        "bounds_margin": 0.003,
+        "lateral_margin": 0.003,
         "hidden": (64, 32),
+        "view_noise": 0.04,
     },
 }
 
 
-def preset(name: str, **changes: Any) -> TrainingConfig:
+def preset(name: str, /, **changes: Any) -> TrainingConfig:
     """The settings of a preset with some changed.
 
     Raises:

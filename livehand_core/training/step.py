@@ -33,7 +33,7 @@ class TileLoss(NamedTuple):
 
 
 def render_tile(
-    model: AvatarModel, view: View, tile: Tile, samples: int, density_noise: float, generator: torch.Generator
+    model: AvatarModel, view: View, tile: Tile, samples: int, config: TrainingConfig, generator: torch.Generator
 ) -> TileImages:
     """Render ``tile`` of the view's feature image and enlarge it.
 
@@ -45,10 +45,15 @@ def render_tile(
     height, width = wide.y1 - wide.y0, wide.x1 - wide.x0
     rays = view.rays(wide, samples, generator)
     pose = model.pose_input(view.pose, generator)
-    colour, sigma = model.field(rays.positions, rays.directions, pose)
+    directions = rays.directions
+    if config.view_noise > 0.0:
+        # A few dozen cameras are few: between them the field should be smooth.
+        turn = config.view_noise * torch.randn(3, generator=generator).to(directions.device)
+        directions = torch.nn.functional.normalize(directions + turn, dim=-1)
+    colour, sigma = model.field(rays.positions, directions, pose)
     noise = None
-    if density_noise > 0.0:
-        noise = density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
+    if config.density_noise > 0.0:
+        noise = config.density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
     integrated = integrate(colour, sigma, rays.depths, rays.lengths, noise)
     values = torch.cat([integrated.features, integrated.opacity[:, None]], dim=-1)
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
@@ -89,7 +94,7 @@ def tile_loss(
         background_pixels: low-resolution pixels outside all tiles, whose target is black.
         lpips: used for the perceptual term in place of the weight-free one.
     """
-    images = render_tile(model, view, tile, samples, config.density_noise, generator)
+    images = render_tile(model, view, tile, samples, config, generator)
     target, low_target = view.target(tile), view.low_target(tile)
     # Odd image sizes end inside the last low-resolution pixel.
     high = images.high[:, : target.shape[1], : target.shape[2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def paint(model: HandModel, pose: HandPose, camera: Camera) -> np.ndarray:
 
 
 def make_capture(
-    folder: Path, data: HandData, cameras: int = 4, poses: int = 3, width: int = 48, height: int = 64
+    folder: Path, data: HandData, cameras: int = 4, poses: int = 3, width: int = 64, height: int = 96
 ) -> Capture:
     """A capture of the tube hand; the last camera and the last pose are held out."""
     model, random = HandModel(data), np.random.default_rng(3)
@@ -105,7 +106,7 @@ def make_capture(
         angle = 2.0 * np.pi * index / cameras + 0.3
         eye = np.array([-0.06, 0.4 * np.cos(angle), 0.4 * np.sin(angle)])
         camera_to_world = look_at(eye, np.array([-0.06, 0.0, 0.0]), np.array([-1.0, 0.0, 0.0]))
-        camera = Camera(width, height, 2.4 * height, 2.4 * height, width / 2, height / 2, camera_to_world)
+        camera = Camera(width, height, 1.5 * height, 1.5 * height, width / 2, height / 2, camera_to_world)
         for pose in range(poses):
             frame = CaptureFrame(f"images/pose{pose}/cam{index}.png", camera, f"cam{index}", pose)
             write_image(folder / frame.image, paint(model, hands[pose], camera))
@@ -125,3 +126,9 @@ def tubes() -> HandData:
 @pytest.fixture(scope="session")
 def capture(tmp_path_factory: pytest.TempPathFactory, tubes: HandData) -> Capture:
     return make_capture(tmp_path_factory.mktemp("capture"), tubes)
+
+
+@pytest.fixture(scope="session")
+def capture_maker() -> Callable[..., Capture]:
+    """``make_capture``, for tests that damage a capture of their own."""
+    return make_capture

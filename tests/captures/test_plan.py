@@ -1,0 +1,66 @@
+"""The plan of a capture: cameras all round, nothing cut off, a complete held-out grid, any first part useful."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livehand_core.captures.plan import Rig, camera_directions, capture_order, capture_poses, make_rig
+from livehand_core.hand.builtin import builtin_hand
+from livehand_core.hand.gestures import GESTURES
+from livehand_core.hand.skinning import pose_vertices
+
+HELD_OUT_POSES = frozenset({10, 11})
+
+
+@pytest.fixture(scope="module")
+def points() -> np.ndarray:
+    return np.concatenate([pose_vertices(builtin_hand(), pose) for pose in capture_poses(12, 0)])
+
+
+@pytest.fixture(scope="module")
+def rig(points: np.ndarray) -> Rig:
+    return make_rig(points, 34, 4, 334, 512, 1400.0, 0.95, 0)
+
+
+def test_cameras_stand_all_round() -> None:
+    directions = camera_directions(34)
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1.0)
+    for axis in np.concatenate([np.eye(3), -np.eye(3)])[1:]:
+        assert (directions @ axis).max() > np.cos(np.radians(30.0)), axis
+    assert directions[:, 0].max() < np.cos(np.radians(34.0)), "no camera looks at the cut of the forearm"
+
+
+def test_every_point_is_seen_by_every_camera(rig: Rig, points: np.ndarray) -> None:
+    for camera in rig.cameras:
+        pixels, depth = camera.project(points)
+        assert (pixels > 0).all() and (pixels < [camera.width, camera.height]).all() and (depth > 0.2).all()
+
+
+def test_held_out_cameras_are_spread(rig: Rig) -> None:
+    assert len(rig.held_out) == 4
+    eyes = [c.camera_to_world[:3, 2] for n, c in zip(rig.names, rig.cameras, strict=True) if n in rig.held_out]
+    closest = max(float(a @ b) for i, a in enumerate(eyes) for b in eyes[:i])
+    assert closest < np.cos(np.radians(30.0))
+
+
+def test_poses_hold_the_gestures_and_are_repeatable() -> None:
+    poses = capture_poses(60, 5)
+    assert len(poses) == 60
+    for gesture in GESTURES.values():
+        assert any(np.allclose(pose.hand_pose, gesture) for pose in poses)
+    again = capture_poses(60, 5)
+    np.testing.assert_array_equal([p.hand_pose for p in poses], [p.hand_pose for p in again])
+
+
+def test_order(rig: Rig) -> None:
+    order = capture_order(rig, 12, HELD_OUT_POSES, 8, 2, 0)
+    assert len(set(order)) == len(order)
+    kept = {index for index, name in enumerate(rig.names) if name in rig.held_out}
+    assert set(order[:8]) == {(pose, camera) for pose in HELD_OUT_POSES for camera in kept}
+    training = [(pose, camera) for pose, camera in order if pose not in HELD_OUT_POSES and camera not in kept]
+    assert len(training) == 10 * 8
+    views = np.bincount([camera for _, camera in training], minlength=34)
+    assert all(views[camera] in (2, 3) for camera in range(34) if camera not in kept)
+    first_round = training[:20]
+    assert {pose for pose, _ in first_round} == set(range(10)), "the first round shows every pose"

@@ -1,0 +1,214 @@
+"""Runs: a tiny one learns, a killed one goes on to the same result, its files are as said, mistakes are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from livehand_core import cli
+from livehand_core.avatars import load_avatar, read_metadata
+from livehand_core.captures.capture import Capture
+from livehand_core.captures.images import write_image
+from livehand_core.errors import TrainingError
+from livehand_core.hand import library
+from livehand_core.hand.data import HandData
+from livehand_core.training.checkpoints import checkpoint_path
+from livehand_core.training.config import TrainingConfig, load_config, preset, save_config
+from livehand_core.training.export import make_avatar, pixels_per_metre
+from livehand_core.training.journal import Journal
+from livehand_core.training.trainer import Trainer
+from livehand_core.training.views import HandMesh
+
+CPU = torch.device("cpu")
+
+
+def tiny(**changes: object) -> TrainingConfig:
+    settings = {"steps": 12, "hidden": (16, 16), "tile": 12, "samples": 4, "coarse_samples": 4, "tiles_per_step": 2}
+    return preset("cpu", **(settings | changes))
+
+
+def trainer(run: Path, capture: Capture, tubes: HandData, config: TrainingConfig) -> Trainer:
+    run.mkdir(exist_ok=True)
+    frames = list(capture.frames_of("train"))
+    return Trainer(run, capture, frames, config, HandMesh.of(tubes, CPU), CPU, Journal(run))
+
+
+def go(run: Trainer, until: int) -> None:
+    run.train(lambda: run.step >= until, lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    torch.set_num_threads(1)
+
+
+def test_resume_gives_the_same_result(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    straight = trainer(tmp_path / "straight", capture, tubes, tiny())
+    straight.begin()
+    go(straight, 12)
+
+    first = trainer(tmp_path / "stopped", capture, tubes, tiny())
+    first.begin()
+    go(first, 5)
+    first.save()
+    second = trainer(tmp_path / "stopped", capture, tubes, tiny())
+    second.resume()
+    assert second.step == 5
+    go(second, 12)
+
+    for expected, found in zip(straight.model.parameters(), second.model.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
+    for expected, found in zip(straight.averaged().parameters(), second.averaged().parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
+
+
+def test_training_lowers_the_loss(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """One view, whole: without the tiles' and views' spread the fall is plain."""
+    config = tiny(steps=40, tile=0, tiles_per_step=1, field_rate=4e-3, super_resolution_rate=4e-3)
+    frames = list(capture.frames_of("train"))[:1]
+    run = Trainer(tmp_path, capture, frames, config, HandMesh.of(tubes, CPU), CPU, Journal(tmp_path))
+    run.begin()
+    losses = [run.advance()["high"] for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+
+
+def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """The pose's normalisation is folded into the first layer; nothing else changes."""
+    run = trainer(tmp_path / "run", capture, tubes, tiny())
+    run.begin()
+    go(run, 3)
+    model, frames = run.averaged(), list(capture.frames_of("train"))
+    avatar = make_avatar(model, run.config, capture, frames, tubes, {"steps": run.step})
+    field, _, _ = avatar.networks()
+    positions = torch.rand(6, 4, 3, generator=torch.Generator().manual_seed(0)) * 0.1
+    directions = torch.nn.functional.normalize(torch.ones(6, 3), dim=-1)
+    pose = run.views[0].pose
+    with torch.no_grad():
+        expected = model.field(positions, directions, model.pose_input(pose))
+        found = field(positions, directions, pose)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)
+    assert avatar.metadata.depth_margin == run.config.bounds_margin
+    assert avatar.metadata.architecture.n_samples == 4
+    # 0.4 m away with a focal length of 144 pixels.
+    assert pixels_per_metre(capture, frames, tubes) == pytest.approx(360.0, rel=0.05)
+
+
+def test_command_writes_a_run(
+    tmp_path: Path,
+    capture: Capture,
+    tubes: HandData,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(library, "_builtin", lambda side: tubes)
+    run = tmp_path / "run"
+    settings = ["--set", "hidden=[16,16]", "tile=12", "samples=4", "coarse_samples=4"]
+    words = ["train", str(capture.folder), "--out", str(run), "--preset", "cpu"]
+    assert cli.main([*words, "--steps", "4", "--name", "tubes", *settings]) == 0
+    metadata = read_metadata(run / "avatar.safetensors")
+    assert (metadata.name, metadata.licence, metadata.hand_model) == ("tubes", "CC0-1.0", "test-tubes")
+    assert metadata.provenance["steps"] == 4 and metadata.provenance["training_images"] == 6
+    assert "weight-free" in metadata.provenance["perceptual_loss"] or "LPIPS" in metadata.provenance["perceptual_loss"]
+    assert metadata.pose_statistics is not None
+    assert "perceptual loss:" in capsys.readouterr().out
+    assert load_config(run / "config.toml").hidden == (16, 16)
+    assert list((run / "previews").glob("*.png")) and list((run / "tensorboard").iterdir())
+    kinds = [json.loads(line)["kind"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert "preview" in kinds
+
+    assert cli.main(["train", str(capture.folder), "--out", str(run), "--resume", "--steps", "6"]) == 0
+    assert read_metadata(run / "avatar.safetensors").provenance["steps"] == 6
+
+    assert (
+        cli.main(["evaluate", str(run / "avatar.safetensors"), str(capture.folder), "--json", str(tmp_path / "r.json")])
+        == 0
+    )
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert {split: value["frames"] for split, value in report["splits"].items()} == {
+        "train": 6, "camera": 2, "pose": 3, "both": 1
+    }  # fmt: skip
+    assert report["splits"]["both"]["mean"]["full_image/psnr"] > 5.0
+    assert load_avatar(run / "avatar.safetensors").metadata.name == "tubes"
+
+
+def test_bad_captures_are_named_before_training(
+    tmp_path: Path,
+    tubes: HandData,
+    capture_maker: Callable[..., Capture],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(library, "_builtin", lambda side: tubes)
+    bad = capture_maker(tmp_path / "bad", tubes, cameras=2, poses=2)
+    bad.path(bad.frames[0]).unlink()
+    write_image(bad.path(bad.frames[1]), np.zeros((96, 64, 4)))
+    assert cli.main(["train", str(bad.folder), "--out", str(tmp_path / "run"), "--steps", "2"]) == 2
+    text = capsys.readouterr().err
+    assert "2 problems" in text and "missing" in text and "mask is empty" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_interrupt_saves_and_ends(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    run = trainer(tmp_path / "run", capture, tubes, tiny())
+    run.begin()
+    assert run.train(lambda: run.step >= 2, lambda: None) is False
+    run.save()
+    assert checkpoint_path(run.run).is_file() and run.step == 2
+
+
+def test_checkpoints_that_cannot_be_used(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    run = trainer(tmp_path / "run", capture, tubes, tiny())
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        run.resume()
+    run.save()
+    other = trainer(tmp_path / "run", capture, tubes, tiny(hidden=(32, 16)))
+    with pytest.raises(TrainingError, match="does not fit"):
+        other.resume()
+    whole = checkpoint_path(run.run).read_bytes()
+    checkpoint_path(run.run).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="damaged"):
+        run.resume()
+
+
+def test_checkpoint_with_code_in_it_is_refused(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    class Malice:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (tmp_path / "executed",)  # type: ignore[return-value]
+
+    run = trainer(tmp_path / "run", capture, tubes, tiny())
+    torch.save({"format_version": 1, "step": Malice()}, checkpoint_path(run.run))
+    with pytest.raises(TrainingError, match="damaged"):
+        run.resume()
+    assert not (tmp_path / "executed").exists()
+
+
+def test_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = preset("cpu", minutes=3.0, seed=4)
+    save_config(config, tmp_path / "config.toml")
+    assert load_config(tmp_path / "config.toml") == config
+    assert load_config(tmp_path / "config.toml", minutes=0.0, steps=7).progress(7, 0.0) == 1.0
+    assert config.progress(1000, 90.0) == 0.5
+    for wrong in ({}, {"steps": 3, "minutes": 1.0}, {"steps": 3, "samples": 1}, {"steps": 3, "tiles_per_step": 0}):
+        with pytest.raises(TrainingError):
+            preset("cpu", **wrong)
+    with pytest.raises(TrainingError, match="preset"):
+        preset("fast", steps=1)
+    (tmp_path / "config.toml").write_text("speed = 3\n")
+    with pytest.raises(TrainingError, match="speed"):
+        load_config(tmp_path / "config.toml")
+    assert cli.main(["train", "x", "--out", str(tmp_path), "--steps", "1", "--set", "speed=3"]) == 2
+    assert "speed" in capsys.readouterr().err
+
+
+def test_no_training_frames(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    everything = replace(capture, held_out_poses=frozenset(range(3)))
+    with pytest.raises(TrainingError, match="no training frames"):
+        trainer(tmp_path / "run", everything, tubes, tiny())
