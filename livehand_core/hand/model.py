@@ -31,8 +31,8 @@ class HandModel:
         """Raises HandModelError when smplx is not installed."""
         self.data = data
         self.device = torch.device(device)
-        self.faces = torch.as_tensor(np.asarray(data.faces, dtype=np.int64), device=self.device)
-        self.face_uv = torch.as_tensor(np.ascontiguousarray(data.face_uv, dtype=np.float32), device=self.device)
+        self.faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64, device=self.device)
+        self.face_uv = torch.tensor(np.asarray(data.face_uv), dtype=torch.float32, device=self.device)
         self._layer = _mano_layer(data).to(self.device)
 
     @torch.no_grad()

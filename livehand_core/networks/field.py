@@ -51,6 +51,14 @@ class RadianceField(nn.Module):
         Returns:
             colour_raw (R, S, feature_channels) before the sigmoid, sigma_raw (R, S) before the ReLU, in 1/m.
         """
+        hidden, sigma = self.density_of(positions, pose, latent)
+        per_ray = self.view_term(view_directions)
+        return self.colour_of(hidden, per_ray[:, None]), sigma
+
+    def density_of(
+        self, positions: torch.Tensor, pose: torch.Tensor, latent: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The part without view direction: (..., 3) -> last hidden activations (..., width) and sigma_raw (...)."""
         config = self.config
         constant = self._constant(pose, latent)
         encoded = encode(positions, config.position_frequencies)
@@ -63,16 +71,20 @@ class RadianceField(nn.Module):
             else:
                 hidden = layer(hidden)
         hidden = functional.relu(hidden)
-        sigma = self.density(hidden)[..., 0] * config.density_scale
+        return hidden, self.density(hidden)[..., 0] * config.density_scale
 
-        # view(feature(h)) = (Wv Wf) h + Wv bf: one matrix in place of two.
-        from_feature = self.view.weight[:, : config.width]
-        folded = from_feature @ self.feature.weight
-        bias = from_feature @ self.feature.bias + self.view.bias
+    def view_term(self, view_directions: torch.Tensor) -> torch.Tensor:
+        """(R, 3) unit directions -> (R, view_width): what the view layer adds for a ray, the same for its samples."""
+        config = self.config
+        bias = self.view.weight[:, : config.width] @ self.feature.bias + self.view.bias
         directions = encode(view_directions, config.view_frequencies)
-        per_ray = functional.linear(directions, self.view.weight[:, config.width :], bias)
-        activated = functional.relu(functional.linear(hidden, folded) + per_ray[:, None])
-        return self.colour(activated), sigma
+        return functional.linear(directions, self.view.weight[:, config.width :], bias)
+
+    def colour_of(self, hidden: torch.Tensor, view_term: torch.Tensor) -> torch.Tensor:
+        """(..., width) activations and the ray's view term -> (..., feature_channels) colour_raw."""
+        # view(feature(h)) = (Wv Wf) h + Wv bf: one matrix in place of two.
+        folded = self.view.weight[:, : self.config.width] @ self.feature.weight
+        return self.colour(functional.relu(functional.linear(hidden, folded) + view_term))
 
     def _constant(self, pose: torch.Tensor, latent: torch.Tensor | None) -> torch.Tensor:
         """(latent_size + pose_size,): the part of the input that is the same for every sample."""

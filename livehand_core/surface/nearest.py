@@ -1,13 +1,16 @@
-"""Nearest point on the proxy mesh: libigl's tree on the CPU, brute force in chunks on other devices."""
+"""Nearest point on the proxy mesh, by a tree over its faces on the CPU: FCPW's on all cores, or libigl's on one."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 PAIRS_AT_ONCE = 1 << 22
+
+_HAS_FCPW = find_spec("fcpw") is not None
 
 
 class NearestSurface(NamedTuple):
@@ -33,13 +36,10 @@ def nearest_surface(points: torch.Tensor, vertices: torch.Tensor, faces: torch.T
         faces: (F, 3) int64.
     """
     with torch.no_grad():
-        if points.device.type == "cpu":
-            face = _nearest_face_tree(points, vertices, faces)
-        else:
-            face = nearest_face_exhaustive(points, vertices, faces)
-        barycentric = closest_barycentric(points, vertices[faces[face]])
-        closest = (barycentric[..., None] * vertices[faces[face]]).sum(dim=-2)
-        return NearestSurface(face, barycentric, closest)
+        face = _nearest_face_tree(points, vertices, faces)
+        corners = vertices[faces[face]]
+        barycentric = closest_barycentric(points, corners)
+        return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=-2))
 
 
 def closest_barycentric(points: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
@@ -98,12 +98,31 @@ def nearest_face_exhaustive(points: torch.Tensor, vertices: torch.Tensor, faces:
 
 
 def _nearest_face_tree(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(N,) nearest triangle. A GPU's points come to the CPU for it, which is faster there than trying all triangles."""
+    if not len(points):
+        return torch.zeros(0, dtype=torch.int64, device=points.device)
+    query = _fcpw_query if _HAS_FCPW and points.dtype == torch.float32 else _igl_query
+    face = query(points.cpu().numpy(), vertices.cpu().numpy(), faces.cpu().numpy())
+    return torch.from_numpy(face).to(points.device)
+
+
+def _fcpw_query(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    import fcpw
+
+    scene = fcpw.scene_3D()
+    scene.set_object_count(1)
+    scene.set_object_vertices(np.ascontiguousarray(vertices, dtype=np.float32), 0)
+    scene.set_object_triangles(np.ascontiguousarray(faces, dtype=np.int32), 0)
+    scene.build(fcpw.aggregate_type.bvh_surface_area, True)
+    answers = fcpw.interaction_3D_list()
+    limit = np.full(len(points), np.inf, dtype=np.float32)
+    scene.find_closest_points(np.asfortranarray(points, dtype=np.float32), limit, answers)
+    return np.fromiter((answer.primitive_index for answer in answers), np.int64, len(points))
+
+
+def _igl_query(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     import igl
 
-    def as_array(tensor: torch.Tensor) -> np.ndarray:
-        return np.ascontiguousarray(tensor.numpy(), dtype=np.float64)
-
-    if not len(points):
-        return torch.zeros(0, dtype=torch.int64)
-    _, face, _ = igl.point_mesh_squared_distance(as_array(points), as_array(vertices), faces.numpy())
-    return torch.from_numpy(np.ascontiguousarray(face, dtype=np.int64).reshape(-1))
+    arrays = (np.ascontiguousarray(array, dtype=np.float64) for array in (points, vertices))
+    _, face, _ = igl.point_mesh_squared_distance(*arrays, np.ascontiguousarray(faces))
+    return np.ascontiguousarray(face, dtype=np.int64).reshape(-1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from livehand_core.avatars import Avatar
 from livehand_core.cameras import Camera, look_at
 from livehand_core.hand.data import HandData
 from livehand_core.poses import JOINT_COUNT, PARENTS, HandPose, Side
@@ -79,6 +82,25 @@ def tube_hand(side: Side = "right", name: str = "tube") -> HandData:
         uv_faces=np.array(uv_faces, np.int64),
         licence="CC0-1.0",
     )
+
+
+def solid(avatar: Avatar) -> Avatar:
+    """The avatar with a density that rises from 0 at the surface to thousands a metre inside: a solid hand.
+
+    One channel is handed through all layers: relu(-1000 d), which the density layer multiplies.
+    """
+    state = {name: value.clone() for name, value in avatar.field_state.items()}
+    depth = avatar.metadata.architecture.field.depth
+    for index in range(depth):
+        weight, bias = state[f"layers.{index}.weight"], state[f"layers.{index}.bias"]
+        weight[0], bias[0] = 0.0, 0.0
+        weight[0, 2 if index == 0 else 0] = -1000.0 if index == 0 else 1.0
+        weight[1:, 0] *= index == 0
+    state["density.weight"].zero_()
+    state["density.weight"][0, 0] = 5000.0 / avatar.metadata.architecture.field.density_scale
+    state["density.bias"].zero_()
+    state["feature.weight"][:, 0] = 0.0
+    return replace(avatar, field_state=state)
 
 
 @pytest.fixture(autouse=True)
