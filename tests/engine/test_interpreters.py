@@ -26,7 +26,7 @@ OWN = Path(sys.executable)
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "_checked", {})
-    monkeypatch.setattr(interpreters, "PROBE_SECONDS", 20.0)
+    monkeypatch.setattr(interpreters, "PROBE_SECONDS", 60.0)
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
 
 
@@ -112,13 +112,13 @@ def test_a_missing_library_comes_with_the_command_that_installs_it(script: Write
     assert f"{python} -m pip install numpy safetensors smplx torch" in caught.value.remedy
 
 
-@pytest.mark.parametrize("body", ["exec sleep 30", "sleep 30; echo late"])
+@pytest.mark.parametrize("body", ["exec sleep 60", "sleep 60; echo late"])
 def test_an_interpreter_that_hangs_is_given_up(script: WriteScript, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreters, "PROBE_SECONDS", 0.3)
     begun = time.monotonic()
     with pytest.raises(EngineError, match="no answer within"):
         check_interpreter(script(body))
-    assert time.monotonic() - begun < 3.0
+    assert time.monotonic() - begun < 20.0
 
 
 def test_files_that_cannot_be_run_are_named(tmp_path: Path, script: WriteScript) -> None:

