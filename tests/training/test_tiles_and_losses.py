@@ -110,7 +110,7 @@ def test_tiles_have_the_loss_and_gradient_of_the_full_image(
 
     # Outside all tiles the target is black but for what the proxy does not cover, which no prediction can change.
     outside = target_outside(view, tiles)
-    assert abs(float(wanted - mean) - outside) < 2e-6
+    assert abs(float((wanted - mean).detach()) - outside) < 2e-6
     for expected, found in zip(wanted_gradients, gradients, strict=True):
         torch.testing.assert_close(found, expected, atol=3e-6, rtol=2e-3)
 

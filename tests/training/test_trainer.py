@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from livehand_core.captures.images import write_image
 from livehand_core.errors import TrainingError
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
+from livehand_core.networks import FieldConfig, RadianceField
 from livehand_core.training.checkpoints import checkpoint_path
 from livehand_core.training.config import TrainingConfig, load_config, preset, save_config
 from livehand_core.training.export import make_avatar, pixels_per_metre
 from livehand_core.training.journal import Journal
+from livehand_core.training.model import warm_start
 from livehand_core.training.trainer import Trainer
 from livehand_core.training.views import HandMesh
 
@@ -44,8 +47,9 @@ def go(run: Trainer, until: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_thread_and_a_short_warm_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("livehand_core.training.trainer.warm_start", partial(warm_start, steps=15))
     torch.set_num_threads(1)
 
 
@@ -206,6 +210,16 @@ def test_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         load_config(tmp_path / "config.toml")
     assert cli.main(["train", "x", "--out", str(tmp_path), "--steps", "1", "--set", "speed=3"]) == 2
     assert "speed" in capsys.readouterr().err
+
+
+def test_warm_start_fills_the_inside() -> None:
+    field = RadianceField(FieldConfig(density_scale=1000.0))
+    warm_start(field, 0.003, seed=0, steps=60)
+    positions = torch.rand(64, 2, 3, generator=torch.Generator().manual_seed(1))
+    positions[:, 0, 2], positions[:, 1, 2] = -0.0025, 0.0025
+    with torch.no_grad():
+        _, sigma = field(positions, torch.nn.functional.normalize(torch.ones(64, 3), dim=-1), torch.zeros(45))
+    assert (sigma[:, 0] > 300.0).float().mean() > 0.9 and (sigma[:, 1] < 300.0).float().mean() > 0.9
 
 
 def test_no_training_frames(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
