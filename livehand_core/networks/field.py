@@ -64,13 +64,13 @@ class RadianceField(nn.Module):
         encoded = encode(positions, config.position_frequencies)
         hidden = self._with_input(self.layers[0], encoded, constant)
         for index, layer in enumerate(self.layers[1:], start=1):
-            hidden = functional.relu(hidden)
+            hidden = functional.relu(hidden, inplace=True)
             if index == SKIP_AFTER_LAYER + 1:
                 tail = functional.linear(hidden, layer.get_parameter("weight")[:, config.input_size :])
                 hidden = self._with_input(layer, encoded, constant) + tail
             else:
                 hidden = layer(hidden)
-        hidden = functional.relu(hidden)
+        hidden = functional.relu(hidden, inplace=True)
         return hidden, self.density(hidden)[..., 0] * config.density_scale
 
     def view_term(self, view_directions: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..surface import SignMode, canonical_coordinates, face_normals, nearest_surface, rasterise, vertex_normals
+from ..surface import SignMode, canonical_coordinates, nearest_surface, rasterise
 from .framing import Box
 from .rays import camera_rays
 from .view import View
@@ -51,10 +51,10 @@ def geometry_passes(
         beyond = face < 0
         nearest = nearest_surface(rays.at(depth[drawn][:, None])[:, 0][beyond], proxy.vertices, proxy.faces)
         face[beyond], barycentric[beyond] = nearest.face, nearest.barycentric
-        corner = vertex_normals(proxy.vertices, proxy.faces)[proxy.faces[face]]
+        corner = proxy.normals.vertices[proxy.faces[face]]
         local = torch.nn.functional.normalize((barycentric[..., None] * corner).sum(dim=1), dim=-1)
         # The inside of the open wrist is seen from behind; the face decides, as smooth normals turn at silhouettes.
-        away = (face_normals(proxy.vertices, proxy.faces)[face] * rays.directions).sum(dim=-1, keepdim=True) > 0.0
+        away = (proxy.normals.faces[face] * rays.directions).sum(dim=-1, keepdim=True) > 0.0
         turn = torch.tensor(view.normal_to_world, dtype=local.dtype, device=local.device)
         normal = image.new_zeros(*alpha.shape, 3)
         normal[drawn] = torch.where(away & ~beyond[:, None], -local, local) @ turn.T
@@ -63,7 +63,7 @@ def geometry_passes(
         nearest = nearest_surface(points, proxy.vertices, proxy.faces)
         uvd = image.new_zeros(*alpha.shape, 3)
         uvd[drawn] = canonical_coordinates(
-            points, proxy.vertices, proxy.faces, proxy.face_uv, nearest, sign, proxy.neighbours
+            points, proxy.vertices, proxy.faces, proxy.face_uv, nearest, sign, proxy.normals
         )
         uvd[..., 2] *= view.scale
     return torch.where(drawn, depth * view.scale, torch.inf), normal, uvd

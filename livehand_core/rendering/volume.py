@@ -9,7 +9,7 @@ import torch
 
 from ..avatars.metadata import AvatarMetadata
 from ..networks import RadianceField
-from ..surface import canonical_coordinates, face_neighbours, nearest_surface
+from ..surface import SurfaceNormals, canonical_coordinates, nearest_surface
 from .clock import Clock
 from .integration import LAST_INTERVAL, Integrated, integrate
 from .rays import Rays
@@ -39,18 +39,18 @@ class Proxy:
         vertices: (V, 3) metres.
         faces: (F, 3).
         face_uv: (F, 3, 2).
-        neighbours: (F, 3), see ``face_neighbours``.
+        normals: of its faces and vertices, and which faces meet.
     """
 
     vertices: torch.Tensor
     faces: torch.Tensor
     face_uv: torch.Tensor
-    neighbours: torch.Tensor
+    normals: SurfaceNormals
 
     @classmethod
-    def of(cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor) -> Proxy:
-        """With its neighbours found."""
-        return cls(vertices, faces, face_uv, face_neighbours(faces))
+    def of(cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor, neighbours: torch.Tensor) -> Proxy:
+        """With its normals found; ``neighbours`` is ``face_neighbours(faces)``."""
+        return cls(vertices, faces, face_uv, SurfaceNormals.of(vertices, faces, neighbours))
 
     def canonical(self, points: torch.Tensor, metadata: AvatarMetadata) -> torch.Tensor:
         """(N, 3) points -> (N, 3) coordinates that the avatar's field takes."""
@@ -58,7 +58,7 @@ class Proxy:
             return points
         nearest = nearest_surface(points, self.vertices, self.faces)
         return canonical_coordinates(
-            points, self.vertices, self.faces, self.face_uv, nearest, metadata.sign, self.neighbours
+            points, self.vertices, self.faces, self.face_uv, nearest, metadata.sign, self.normals
         )
 
 

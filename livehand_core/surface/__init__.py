@@ -1,7 +1,7 @@
 """The posed proxy mesh as a surface: depth, ray bounds, nearest point, canonical coordinates. Needs torch."""
 
 from .bounds import MARGIN, lateral_kernel, published_kernel, ray_bounds
-from .canonical import SignMode, canonical_coordinates, face_neighbours, face_normals, vertex_normals
+from .canonical import SignMode, SurfaceNormals, canonical_coordinates, face_neighbours, face_normals, vertex_normals
 from .nearest import NearestSurface, nearest_surface
 from .raster import Raster, rasterise, rasterise_depth, to_camera
 
@@ -10,6 +10,7 @@ __all__ = [
     "NearestSurface",
     "Raster",
     "SignMode",
+    "SurfaceNormals",
     "canonical_coordinates",
     "face_neighbours",
     "face_normals",

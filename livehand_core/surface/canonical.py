@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -48,28 +48,45 @@ def face_neighbours(faces: torch.Tensor) -> torch.Tensor:
     return answer.view(-1, 3)
 
 
-def sign_normals(
-    vertices: torch.Tensor, faces: torch.Tensor, nearest: NearestSurface, mode: SignMode, neighbours: torch.Tensor
-) -> torch.Tensor:
-    """(N, 3) the normals that decide on which side of the surface each point lies.
+class SurfaceNormals(NamedTuple):
+    """The normals of a posed mesh, found once a frame.
+
+    Attributes:
+        faces: (F, 3) unit normals.
+        vertices: (V, 3) unit normals, weighted by angle.
+        neighbours: (F, 3) see ``face_neighbours``.
+    """
+
+    faces: torch.Tensor
+    vertices: torch.Tensor
+    neighbours: torch.Tensor
+
+    @classmethod
+    def of(cls, vertices: torch.Tensor, faces: torch.Tensor, neighbours: torch.Tensor | None = None) -> SurfaceNormals:
+        """Of (V, 3) vertices and (F, 3) faces; ``neighbours`` when at hand."""
+        if neighbours is None:
+            neighbours = face_neighbours(faces)
+        return cls(face_normals(vertices, faces), vertex_normals(vertices, faces), neighbours)
+
+
+def sign_normals(faces: torch.Tensor, nearest: NearestSurface, mode: SignMode, normals: SurfaceNormals) -> torch.Tensor:
+    """(N, 3) the normals that decide on which side of the surface each point lies; not of unit length.
 
     ``"face_normal"`` takes the nearest face's (published; the sign flips near sharp edges). ``"pseudo_normal"`` takes
     the angle-weighted normal of the vertex, edge or face that holds the nearest point, which is right everywhere on a
     closed mesh (Baerentzen and Aanaes 2005).
     """
-    of_face = face_normals(vertices, faces)
-    normal = of_face[nearest.face]
+    normal = normals.faces[nearest.face]
     if mode == "face_normal":
         return normal
     outside = nearest.barycentric <= REGION_TOLERANCE
     count = outside.sum(dim=-1)
     edge = torch.nonzero(count == 1).squeeze(-1)
     opposite = outside[edge].to(torch.int64).argmax(dim=-1)
-    across = neighbours[nearest.face[edge], opposite]
+    normal[edge] += normals.faces[normals.neighbours[nearest.face[edge], opposite]]
     corner = torch.nonzero(count == 2).squeeze(-1)
     vertex = faces[nearest.face[corner], nearest.barycentric[corner].argmax(dim=-1)]
-    normal[edge] = normal[edge] + of_face[across]
-    normal[corner] = vertex_normals(vertices, faces)[vertex]
+    normal[corner] = normals.vertices[vertex]
     return normal
 
 
@@ -80,7 +97,7 @@ def canonical_coordinates(
     face_uv: torch.Tensor,
     nearest: NearestSurface,
     mode: SignMode = "pseudo_normal",
-    neighbours: torch.Tensor | None = None,
+    normals: SurfaceNormals | None = None,
 ) -> torch.Tensor:
     """(u, v, d) of each point. Not differentiable.
 
@@ -91,17 +108,15 @@ def canonical_coordinates(
         face_uv: (F, 3, 2) texture coordinates of the corners, v = 1 - v_obj.
         nearest: of these points on this mesh.
         mode: how the sign of d is found.
-        neighbours: ``face_neighbours(faces)``, when at hand.
+        normals: of this mesh, when at hand.
 
     Returns:
         (N, 3): u and v in texture units, d in metres, positive outside.
     """
     with torch.no_grad():
-        if neighbours is None:
-            neighbours = face_neighbours(faces)
         offset = points - nearest.closest
         distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
-        normal = sign_normals(vertices, faces, nearest, mode, neighbours)
+        normal = sign_normals(faces, nearest, mode, normals or SurfaceNormals.of(vertices, faces))
         sign = torch.sign((offset * normal).sum(dim=-1))
         uv = (nearest.barycentric[..., None] * face_uv[nearest.face]).sum(dim=-2)
         return torch.cat([uv, (sign * distance)[:, None]], dim=-1)

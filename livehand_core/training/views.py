@@ -15,6 +15,7 @@ from ..hand.model import HandModel
 from ..rendering import camera_rays, low_resolution, stratified
 from ..rotations import axis_angle_to_matrix
 from ..surface import (
+    SurfaceNormals,
     canonical_coordinates,
     face_neighbours,
     lateral_kernel,
@@ -145,8 +146,9 @@ class View:
         depths = stratified(near[rows, columns], far[rows, columns], samples, jitter)
         points = rays.at(depths).reshape(-1, 3)
         nearest = nearest_surface(points, self.vertices, self._mesh.faces)
+        normals = SurfaceNormals.of(self.vertices, self._mesh.faces, self._mesh.neighbours)
         positions = canonical_coordinates(
-            points, self.vertices, self._mesh.faces, self._mesh.face_uv, nearest, neighbours=self._mesh.neighbours
+            points, self.vertices, self._mesh.faces, self._mesh.face_uv, nearest, normals=normals
         )
         return TileRays(
             (rows - tile.y0) * (tile.x1 - tile.x0) + (columns - tile.x0),
