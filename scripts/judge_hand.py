@@ -101,6 +101,8 @@ def make_environment() -> Path:
     """The interpreter of the judge's environment, made on first use."""
     python = ENVIRONMENT / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = ENVIRONMENT / "pins.txt"
+    if sys.version_info[:2] > (3, 12):
+        raise SystemExit("MediaPipe 0.10.21 has no wheels for this Python: run this script with Python 3.11 or 3.12.")
     if not (stamp.exists() and stamp.read_text() == "\n".join(PINS)):
         print(f"making {ENVIRONMENT.name} with {PINS[0]} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import HandModelError
+from ..files import ARCHIVE_ERRORS
 from .builtin import ASSETS
 from .data import HandData
 
@@ -170,9 +172,20 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 @cache
 def stored_offsets(folder: Path = ASSETS) -> np.ndarray:
     """(N,) float64 metres along the normal for the built-in hand's ``LEVELS`` detail vertices: what subdivision
-    rounds off, knuckles, nails."""
-    with np.load(folder / OFFSET_FILE, allow_pickle=False) as archive:
-        return archive["micrometres"].astype(np.float64) * 1e-6
+    rounds off, knuckles, nails.
+
+    Raises:
+        HandModelError: the asset is missing or damaged.
+    """
+    path = folder / OFFSET_FILE
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return archive["micrometres"].astype(np.float64) * 1e-6
+    except ARCHIVE_ERRORS as error:
+        raise HandModelError(
+            f"The built-in hand's relief {path} cannot be read ({error}).",
+            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
+        ) from error
 
 
 def detail_vertices(mesh: DetailMesh, posed: np.ndarray, offsets: np.ndarray | None = None) -> np.ndarray:

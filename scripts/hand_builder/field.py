@@ -56,6 +56,8 @@ _THUMB_U = np.array([0.7, 1.0, 1.3, 1.7, 2.0, 2.25, 2.6, 3.0])
 _THUMB_WIDTH = np.array([8.6, 9.2, 8.7, 8.5, 9.1, 9.3, 8.9, 7.6])
 _THUMB_DORSAL = np.array([7.8, 8.4, 7.7, 7.3, 7.6, 6.5, 5.3, 4.4])
 _THUMB_PALMAR = np.array([9.0, 9.2, 8.9, 8.2, 7.8, 8.4, 7.9, 5.6])
+_PROFILES = tuple(PchipInterpolator(_U, values) for values in (_WIDTH, _DORSAL, _PALMAR))
+_THUMB_PROFILES = tuple(PchipInterpolator(_THUMB_U, values) for values in (_THUMB_WIDTH, _THUMB_DORSAL, _THUMB_PALMAR))
 
 
 def finger_coordinates(points: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,10 +94,9 @@ def finger_distance(points: np.ndarray, name: str) -> np.ndarray:
     spec = FINGER_TABLE[name]
     u, local = finger_coordinates(points, name)
     thumb = name == "thumb"
-    table_u = _THUMB_U if thumb else _U
-    uc = np.clip(u, table_u[0], 3.0)
-    profiles = (_THUMB_WIDTH, _THUMB_DORSAL, _THUMB_PALMAR) if thumb else (_WIDTH, _DORSAL, _PALMAR)
-    width, dorsal, palmar = (PchipInterpolator(table_u, values)(uc) * spec.thickness for values in profiles)
+    profiles = _THUMB_PROFILES if thumb else _PROFILES
+    uc = np.clip(u, (_THUMB_U if thumb else _U)[0], 3.0)
+    width, dorsal, palmar = (profile(uc) * spec.thickness for profile in profiles)
     along, up, side = local.T
     # Flesh hangs below the bone: the section's centre is a little palmar of the joint line.
     up = up + 0.6

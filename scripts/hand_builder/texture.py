@@ -24,7 +24,12 @@ HEIGHT_RANGE = 1.0
 
 
 def texel_points(data: HandData, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(size, size) face index (-1 outside), (size, size, 3) barycentric coordinates, rows from the top (v = 1)."""
+    """Which triangle each texel shows, rows from the top (v = 1).
+
+    Returns:
+        face index (size, size), -1 outside; barycentric coordinates (size, size, 3); and how many triangles cover the
+        texel (size, size), more than 1 where charts overlap.
+    """
     face = np.full((size, size), -1, dtype=np.int64)
     bary = np.zeros((size, size, 3))
     overlap = np.zeros((size, size), dtype=np.int64)

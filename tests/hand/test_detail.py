@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from livehand_core.errors import HandModelError
 from livehand_core.hand import detail
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.skinning import pose_vertices
@@ -81,3 +82,8 @@ def test_normals_point_outwards_and_are_unit(mesh: detail.DetailMesh) -> None:
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-9)
     top = vertices[:, 1].argmax()
     assert normals[top, 1] > 0.8
+
+
+def test_missing_relief_is_a_clear_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(HandModelError, match=r"hand_offset\.npz.*build_hand"):
+        detail.stored_offsets(tmp_path)
