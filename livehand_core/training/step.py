@@ -13,7 +13,7 @@ from .losses import perceptual_error, squared_error
 from .model import AvatarModel
 from .perceptual import Lpips
 from .tiles import Tile
-from .views import View
+from .views import TileRays, View
 
 
 class TileImages(NamedTuple):
@@ -32,19 +32,37 @@ class TileLoss(NamedTuple):
     perceptual: torch.Tensor
 
 
-def render_tile(
-    model: AvatarModel, view: View, tile: Tile, samples: int, config: TrainingConfig, generator: torch.Generator
-) -> TileImages:
-    """Render ``tile`` of the view's feature image and enlarge it.
+class TileTask(NamedTuple):
+    """What does not depend on the parameters: which part of which image, and its rays.
+
+    Attributes:
+        view: the image.
+        tile: the part of its feature image.
+        tile_count: number of tiles the image was cut into.
+        background_pixels: low-resolution pixels outside all tiles, whose target is black.
+        rays: of the tile and a border of the network's receptive radius.
+        generator: what the noise is drawn from; it has drawn the rays' jitter.
+    """
+
+    view: View
+    tile: Tile
+    tile_count: int
+    background_pixels: int
+    rays: TileRays
+    generator: torch.Generator
+
+
+def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> TileImages:
+    """Render the task's tile of the feature image and enlarge it.
 
     The tile is rendered with a border of the network's receptive radius, so its pixels are those of the whole image.
     """
     radius = model.super_resolution.config.receptive_radius
     factor = model.super_resolution.config.factor
-    wide = tile.grown(radius)
+    wide = task.tile.grown(radius)
     height, width = wide.y1 - wide.y0, wide.x1 - wide.x0
-    rays = view.rays(wide, samples, generator)
-    pose = model.pose_input(view.pose, generator)
+    rays, generator = task.rays, task.generator
+    pose = model.pose_input(task.view.pose, generator)
     directions = rays.directions
     if config.view_noise > 0.0:
         # A few dozen cameras are few: between them the field should be smooth.
@@ -76,25 +94,14 @@ def background_level(super_resolution: SuperResolution) -> torch.Tensor:
     return answer[:, start : start + config.factor, start : start + config.factor].square().mean(dim=(1, 2))
 
 
-def tile_loss(
-    model: AvatarModel,
-    view: View,
-    tile: Tile,
-    tile_count: int,
-    background_pixels: int,
-    config: TrainingConfig,
-    samples: int,
-    generator: torch.Generator,
-    lpips: Lpips | None = None,
-) -> TileLoss:
-    """The full image's loss as ``tile`` estimates it: its own share times ``tile_count``, plus the background's.
+def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips: Lpips | None = None) -> TileLoss:
+    """The full image's loss as a tile estimates it: its own share times the number of tiles, plus the background's.
 
     Args:
-        tile_count: number of tiles of the image.
-        background_pixels: low-resolution pixels outside all tiles, whose target is black.
         lpips: used for the perceptual term in place of the weight-free one.
     """
-    images = render_tile(model, view, tile, samples, config, generator)
+    view, tile, tile_count = task.view, task.tile, task.tile_count
+    images = render_tile(model, task, config)
     target, low_target = view.target(tile), view.low_target(tile)
     # Odd image sizes end inside the last low-resolution pixel.
     high = images.high[:, : target.shape[1], : target.shape[2]]
@@ -119,7 +126,7 @@ def tile_loss(
         perceptual = perceptual + low_share * perceptual_error(low_colour, low_target[:3], *weights)
 
     level = background_level(model.super_resolution)
-    background = (level[:3].mean() + config.alpha_weight * level[3]) * background_pixels
+    background = (level[:3].mean() + config.alpha_weight * level[3]) * task.background_pixels
     background = background / (view.low.width * view.low.height)
     total = high_error + low_error + config.alpha_weight * alpha_error + perceptual + background
     return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach())

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from .config import TrainingConfig
 from .journal import Journal
 from .model import AvatarModel, warm_start
 from .perceptual import Lpips
-from .step import TileLoss, tile_loss
+from .step import TileLoss, TileTask, tile_loss
 from .tiles import partition
 from .views import HandMesh, View
 
@@ -85,10 +85,12 @@ class Trainer:
             ],
             lr=config.field_rate,
             betas=(0.9, 0.99),
+            fused=True,
         )
         self._average = [value.detach().clone() for value in self._parameters]
         threads = min(config.tiles_per_step, os.cpu_count() or 1) if device.type == "cpu" else 1
-        self._pool = _pool(threads)
+        self._pool, self._preparers = _pool(threads), _pool(threads)
+        self._prepared: dict[int, Future[TileTask]] = {}
 
     def begin(self) -> None:
         """Start a new run: teach the field that the hand is solid."""
@@ -119,6 +121,7 @@ class Trainer:
     def close(self) -> None:
         """End the worker threads."""
         self._pool.shutdown()
+        self._preparers.shutdown(cancel_futures=True)
 
     def averaged(self) -> AvatarModel:
         """A copy of the model with the averaged weights: what is previewed, measured and exported."""
@@ -155,8 +158,8 @@ class Trainer:
     def advance(self) -> dict[str, float]:
         """One optimiser step. Returns the losses it saw."""
         start = time.perf_counter()
-        slots = range(self.config.tiles_per_step)
-        drawn = list(self._pool.map(self._draw, slots))
+        self._order_tiles()
+        drawn = list(self._pool.map(self._differentiate, range(self.config.tiles_per_step)))
         for index, parameter in enumerate(self._parameters):
             found = [slot.gradients[index] for slot in drawn]
             gradients = [gradient for gradient in found if gradient is not None]
@@ -173,8 +176,8 @@ class Trainer:
             for name in TileLoss._fields
         }
 
-    def _draw(self, slot: int) -> Drawn:
-        number = self.step * self.config.tiles_per_step + slot
+    def _prepare(self, number: int) -> TileTask:
+        """The ``number``-th tile of the run; it depends on nothing else but the seed."""
         epoch, position = divmod(number, len(self.views))
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.views))
         view = self.views[int(order[position])]
@@ -188,10 +191,23 @@ class Trainer:
             )
         background = view.mask.size - sum(tile.pixels for tile in tiles)
         tile = tiles[int(random.integers(len(tiles)))]
-        coarse = self.progress < self.config.coarse_part
+        progress = self.config.progress(number // self.config.tiles_per_step, self.seconds)
+        coarse = progress < self.config.coarse_part
         samples = self.config.coarse_samples if coarse else self.config.samples
-        loss = tile_loss(self.model, view, tile, len(tiles), background, self.config, samples, generator, self._lpips)
+        rays = view.rays(tile.grown(radius), samples, generator)
+        return TileTask(view, tile, len(tiles), background, rays, generator)
+
+    def _differentiate(self, slot: int) -> Drawn:
+        task = self._prepared.pop(self.step * self.config.tiles_per_step + slot).result()
+        loss = tile_loss(self.model, task, self.config, self._lpips)
         return Drawn(torch.autograd.grad(loss.total, self._parameters, allow_unused=True), loss)
+
+    def _order_tiles(self) -> None:
+        """Have the tiles of this step and the next prepared, so that no core waits at the end of a step."""
+        first = self.step * self.config.tiles_per_step
+        for number in range(first, first + 2 * self.config.tiles_per_step):
+            if number not in self._prepared:
+                self._prepared[number] = self._preparers.submit(self._prepare, number)
 
     def _set_rates(self) -> None:
         end = self.config.rate_end

@@ -18,7 +18,7 @@ from livehand_core.training.losses import (
     structure_error,
 )
 from livehand_core.training.model import AvatarModel
-from livehand_core.training.step import background_level, render_tile, tile_loss
+from livehand_core.training.step import TileTask, background_level, render_tile, tile_loss
 from livehand_core.training.tiles import Tile, occupied, partition
 from livehand_core.training.views import HandMesh, View
 
@@ -78,10 +78,15 @@ def test_partition_of_nothing() -> None:
     assert Tile(0, 0, 2, 2).within(Tile(5, 5, 7, 7)).pixels == 0
 
 
+def task(view: View, tile: Tile, count: int, background: int) -> TileTask:
+    generator = torch.Generator().manual_seed(7)
+    return TileTask(view, tile, count, background, view.rays(tile.grown(5), 4, generator), generator)
+
+
 def full_image_loss(model: AvatarModel, view: View, config: TrainingConfig) -> torch.Tensor:
     """The loss as METHOD section 2 states it, from a rendering of the whole image with a border around it."""
     whole = Tile(0, 0, view.low.width, view.low.height)
-    images = render_tile(model, view, whole, config.samples, config, torch.Generator().manual_seed(7))
+    images = render_tile(model, task(view, whole, 1, 0), config)
     target, low_target = view.target(whole), view.low_target(whole)
     high = images.high[:, : target.shape[1], : target.shape[2]]
     errors = (high - target).square().mean(dim=(1, 2)), (images.low - low_target).square().mean(dim=(1, 2))
@@ -103,8 +108,7 @@ def test_tiles_have_the_loss_and_gradient_of_the_full_image(
     assert (len(tiles) > 1) == (side > 0)
     background = view.mask.size - sum(tile.pixels for tile in tiles)
     assert background > 0
-    generator = torch.Generator().manual_seed(7)
-    losses = [tile_loss(model, view, t, len(tiles), background, config, 4, generator).total for t in tiles]
+    losses = [tile_loss(model, task(view, t, len(tiles), background), config).total for t in tiles]
     mean = torch.stack(losses).mean()
     gradients = torch.autograd.grad(mean, parameters)
 
