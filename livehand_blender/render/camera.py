@@ -103,6 +103,33 @@ def core_camera(view: FrameView) -> Camera:
     return full.crop(*border_pixels(view))
 
 
+def region_camera(view_matrix: Any, window_matrix: Any, width: int, height: int) -> Camera:
+    """The core camera of a 3D view's region, from its two OpenGL matrices; shift and any lens are in them.
+
+    Args:
+        view_matrix: (4, 4) world to view.
+        window_matrix: (4, 4) view to clip space, perspective or orthographic.
+        width, height: the region's size in pixels.
+    """
+    window = np.array(window_matrix, dtype=np.float64)
+    to_world = np.linalg.inv(np.array(view_matrix, dtype=np.float64))
+    left, _, right = np.linalg.svd(to_world[:3, :3])
+    to_world[:3, :3] = left @ right
+    perspective = abs(window[3, 3]) < 0.5
+    # Perspective divides by -z, so there the offsets in its third column change sign.
+    x, y = (-window[0, 2], -window[1, 2]) if perspective else (window[0, 3], window[1, 3])
+    return Camera(
+        width,
+        height,
+        0.5 * width * window[0, 0],
+        0.5 * height * window[1, 1],
+        0.5 * width * (1.0 + x),
+        0.5 * height * (1.0 - y),
+        to_world @ OPENGL_TO_OPENCV,
+        "perspective" if perspective else "orthographic",
+    )
+
+
 def _rigid(view: FrameView) -> np.ndarray:
     """(4, 4) the camera's transform with its axes brought to length one, as Blender's render does."""
     matrix = np.array(view.matrix_world, dtype=np.float64)

@@ -32,6 +32,8 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
     bl_use_shading_nodes_custom = False
     bl_use_spherical_stereo = False
 
+    _viewport: Any = None
+
     def update_render_passes(self, scene: Any = None, renderlayer: Any = None) -> None:
         """Tell the compositor which sockets this view layer has."""
         self.register_pass(scene, renderlayer, "Combined", 4, "RGBA", "COLOR")
@@ -69,16 +71,20 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         session.record(frame)
 
     def view_update(self, context: Any, depsgraph: Any) -> None:
-        """Nothing is prepared for the viewport: see view_draw."""
+        """The scene changed, or the view shows this engine from now on."""
+        self._live().update(depsgraph)
 
     def view_draw(self, context: Any, depsgraph: Any) -> None:
-        """Say where the picture is to be had."""
-        import blf
+        """Draw the newest picture; never waits for the engine process."""
+        self._live().draw(context, depsgraph)
 
-        blf.size(0, 14.0 * context.preferences.system.ui_scale)
-        blf.position(0, 20.0, 20.0, 0.0)
-        blf.color(0, 1.0, 1.0, 1.0, 1.0)
-        blf.draw(0, "LiveHand renders with F12; use Solid or Material Preview shading to pose.")
+    def _live(self) -> Any:
+        if self._viewport is None:
+            # Needs a window's GPU, which Blender in the background has not.
+            from .viewport import Viewport
+
+            self._viewport = Viewport(self)
+        return self._viewport
 
     def _render_pixels(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> dict[str, Any]:
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livehand_blender.render.camera import FrameView, border_pixels, core_camera, read_view
+from livehand_blender.render.camera import FrameView, border_pixels, core_camera, read_view, region_camera
 from livehand_core.errors import CameraError
 
 pytestmark = pytest.mark.bpy
@@ -143,3 +143,25 @@ def test_missing_camera_and_wrong_object_are_refused(empty_scene) -> None:
         read_view(scene, None)
     with pytest.raises(CameraError, match="Choose a camera"):
         read_view(scene, bpy.data.objects.new("Empty", None))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_region_camera_is_the_camera_of_its_matrices(empty_scene, seed: int) -> None:
+    """A view's two matrices, here those of Blender's own camera, say the same as the camera's settings."""
+    import bpy
+
+    scene, camera_object = _random_scene(np.random.default_rng(seed))
+    view = read_view(scene, camera_object)
+    expected = core_camera(view)
+    window = camera_object.calc_matrix_camera(
+        bpy.context.evaluated_depsgraph_get(),
+        x=view.width,
+        y=view.height,
+        scale_x=view.pixel_aspect[0],
+        scale_y=view.pixel_aspect[1],
+    )
+    seen = region_camera(camera_object.matrix_world.normalized().inverted(), window, view.width, view.height)
+    assert seen.projection == expected.projection
+    for name in ("fx", "fy", "cx", "cy"):
+        assert getattr(seen, name) == pytest.approx(getattr(expected, name), rel=1e-4, abs=0.05), name
+    np.testing.assert_allclose(seen.camera_to_world, expected.camera_to_world, atol=1e-5)
