@@ -162,7 +162,7 @@ class _Pipeline:
 
     def recorded(self, name: str, like: torch.Tensor) -> torch.Tensor:
         """A recorded stage as a tensor; in its own shape when it does not have ours."""
-        value = torch.from_numpy(np.asarray(self.case[name])).to(like.dtype)
+        value = torch.tensor(np.asarray(self.case[name]), dtype=like.dtype)
         return value.reshape(like.shape) if value.numel() == like.numel() else value
 
     def run(self, given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,230 @@
+"""The published pipeline written again, plainly and in float64: loops over arrays, nothing shared with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
+
+Weights = Mapping[str, np.ndarray]
+
+
+def encode(x: np.ndarray, frequencies: int) -> np.ndarray:
+    parts = [x]
+    for level in range(frequencies):
+        parts += [np.sin(2.0**level * x), np.cos(2.0**level * x)]
+    return np.concatenate(parts, axis=-1)
+
+
+def field(weights: Weights, points: np.ndarray, views: np.ndarray, latent: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """(n, 33) raw values of (n, 3) points and unit views, by the checkpoint's own names."""
+
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ weights[f"{name}.weight"].astype(np.float64).T + weights[f"{name}.bias"]
+
+    rows = len(points)
+    start = np.concatenate([encode(points, 10), np.tile(latent, (rows, 1)), np.tile(pose, (rows, 1))], axis=-1)
+    hidden = start
+    depth = sum(name.startswith("pts_linears") and name.endswith("weight") for name in weights)
+    for index in range(depth):
+        hidden = np.maximum(linear(f"pts_linears.{index}", hidden), 0.0)
+        if index == 4 and depth > 5:
+            hidden = np.concatenate([start, hidden], axis=-1)
+    sigma = linear("alpha_linear", hidden)
+    feature = linear("feature_linear", hidden)
+    view = np.maximum(linear("views_linears.0", np.concatenate([feature, encode(views, 4)], axis=-1)), 0.0)
+    return np.concatenate([linear("rgb_linear", view), sigma], axis=-1)
+
+
+def integrate(raw: np.ndarray, depths: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Features, opacity, depth, weights of (R, S, 33) raw values."""
+    features, opacity, expected = np.zeros((len(raw), raw.shape[2] - 1)), np.zeros(len(raw)), np.zeros(len(raw))
+    weights = np.zeros(depths.shape)
+    for ray in range(len(raw)):
+        through = 1.0
+        for i in range(depths.shape[1]):
+            step = depths[ray, i + 1] - depths[ray, i] if i + 1 < depths.shape[1] else 1e10
+            alpha = 1.0 - np.exp(-step * lengths[ray] * max(raw[ray, i, -1], 0.0))
+            weights[ray, i] = through * alpha
+            through *= 1.0 - alpha + 1e-10
+            features[ray] += weights[ray, i] / (1.0 + np.exp(-raw[ray, i, :-1]))
+        opacity[ray], expected[ray] = weights[ray].sum(), (weights[ray] * depths[ray]).sum()
+    return features, opacity, expected, weights
+
+
+def importance_depths(depths: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    answer = []
+    for t, w in zip(depths, weights, strict=True):
+        middle = 0.5 * (t[1:] + t[:-1])
+        density = w[1:-1] + 1e-5
+        steps = np.concatenate([[0.0], np.cumsum(density / density.sum())])
+        answer.append(np.sort(np.concatenate([t, np.interp(np.linspace(0.0, 1.0, count), steps, middle)])))
+    return np.array(answer)
+
+
+def depth_image(vertices: np.ndarray, faces: np.ndarray, origin: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """(h, w) smallest t of origin + t direction on any triangle (Moeller and Trumbore), infinity without one."""
+    best = np.full(directions.shape[:2], np.inf)
+    for a, b, c in vertices[faces]:
+        ab, ac = b - a, c - a
+        p = np.cross(directions, ac)
+        determinant = p @ ab
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = p @ (origin - a) / determinant
+            q = np.cross(origin - a, ab)
+            v = directions @ q / determinant
+            t = (ac @ q) / determinant
+            hit = (u >= 0.0) & (v >= 0.0) & (u + v <= 1.0) & (t > 1e-3)
+        best = np.where(hit & (t < best), t, best)
+    return best
+
+
+def nearest(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest face and nearest point in it, by projecting on the plane and on the three edges of every triangle."""
+    best, face_index, closest = np.full(len(points), np.inf), np.zeros(len(points), int), np.zeros_like(points)
+
+    def offer(index: int, candidates: np.ndarray, valid: np.ndarray) -> None:
+        distance = np.where(valid, np.linalg.norm(points - candidates, axis=1), np.inf)
+        better = distance < best - 1e-12
+        best[better], face_index[better], closest[better] = distance[better], index, candidates[better]
+
+    for index, corners in enumerate(vertices[faces]):
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        foot = points - np.outer((points - corners[0]) @ normal, normal) / (normal @ normal)
+        inside = np.ones(len(points), bool)
+        for i in range(3):
+            a, b = corners[i], corners[(i + 1) % 3]
+            inside &= np.cross(b - a, foot - a) @ normal >= 0.0
+            along = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0.0, 1.0)
+            offer(index, a + along[:, None] * (b - a), np.ones(len(points), bool))
+        offer(index, foot, inside)
+    return face_index, closest
+
+
+def canonical(
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, face_uv: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) u, v, d and (n,) face, sign by the face's normal."""
+    face, closest = nearest(points, vertices, faces)
+    answer = np.zeros((len(points), 3))
+    for i, (index, c) in enumerate(zip(face, closest, strict=True)):
+        corners = vertices[faces[index]]
+        barycentric = np.linalg.lstsq(np.vstack([corners.T, np.ones(3)]), np.append(c, 1.0), rcond=None)[0]
+        answer[i, :2] = barycentric @ face_uv[index]
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        answer[i, 2] = np.sign((points[i] - c) @ normal) * np.sqrt(((points[i] - c) ** 2).sum() + 1e-8)
+    return answer, face
+
+
+def _convolve(image: np.ndarray, kernel: np.ndarray, pad: int) -> np.ndarray:
+    """(I, h, w) * (O, I, k, k), correlation."""
+    padded = np.pad(image, ((0, 0), (pad, pad), (pad, pad)))
+    size = kernel.shape[-1]
+    height, width = padded.shape[1] - size + 1, padded.shape[2] - size + 1
+    answer = np.zeros((len(kernel), height, width))
+    for y in range(size):
+        for x in range(size):
+            answer += np.einsum("oi,ihw->ohw", kernel[:, :, y, x], padded[:, y : y + height, x : x + width])
+    return answer
+
+
+_LOW_PASS = np.outer([1.0, 3.0, 3.0, 1.0], [1.0, 3.0, 3.0, 1.0]) / 64.0 * 4.0
+
+
+def _filter(image: np.ndarray) -> np.ndarray:
+    return np.stack([_convolve(channel[None], _LOW_PASS[None, None], 0)[0] for channel in image])
+
+
+def super_resolve(weights: Weights, features: np.ndarray, factor: int) -> np.ndarray:
+    """(32, h, w) -> (3, factor h, factor w), by the checkpoint's own names, modulation and all."""
+
+    def style(name: str) -> np.ndarray:
+        matrix, bias = weights[f"{name}.affine.weight"].astype(np.float64), weights[f"{name}.affine.bias"]
+        return (matrix / np.sqrt(45.0)) @ np.ones(45) + bias
+
+    def layer(name: str, x: np.ndarray, up: bool) -> np.ndarray:
+        kernel = weights[f"{name}.weight"].astype(np.float64) * style(name)[None, :, None, None]
+        kernel = kernel / np.sqrt((kernel**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-8)
+        if up:
+            spread = np.zeros((len(x), 2 * x.shape[1] - 1, 2 * x.shape[2] - 1))
+            spread[:, ::2, ::2] = x
+            x = _filter(np.pad(_convolve(spread, kernel[:, :, ::-1, ::-1], 2), ((0, 0), (1, 1), (1, 1))))
+        else:
+            x = _convolve(x, kernel, 1)
+        x = x + weights[f"{name}.bias"][:, None, None]
+        return np.clip(np.where(x > 0.0, x, 0.2 * x) * np.sqrt(2.0), -256.0, 256.0)
+
+    def head(name: str, x: np.ndarray) -> np.ndarray:
+        kernel = weights[f"{name}.weight"][:, :, 0, 0].astype(np.float64)
+        kernel = kernel * style(name) / np.sqrt(kernel.shape[1])
+        answer = np.einsum("oi,ihw->ohw", kernel, x) + weights[f"{name}.bias"][:, None, None]
+        return np.clip(answer, -256.0, 256.0)
+
+    def enlarge(image: np.ndarray) -> np.ndarray:
+        spread = np.zeros((len(image), 2 * image.shape[1], 2 * image.shape[2]))
+        spread[:, ::2, ::2] = image
+        return _filter(np.pad(spread, ((0, 0), (2, 1), (2, 1))))
+
+    image = features[:3]
+    x = layer("block0.conv0", features, factor == 4)
+    if factor == 4:
+        image = enlarge(image)
+    x = layer("block0.conv1", x, False)
+    image = image + head("block0.torgb", x)
+    x = layer("block1.conv0", x, True)
+    x = layer("block1.conv1", x, False)
+    return enlarge(image) + head("block1.torgb", x)
+
+
+def frame(case: dict[str, Any], checkpoint: dict[str, Any], coordinates: str) -> dict[str, np.ndarray]:
+    """Every stage of a case, as its file holds them."""
+
+    def arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {name: value.numpy() for name, value in state.items()}
+
+    factor, samples, focal = case["sr_factor"], case["n_samples"], case["focal"] / case["sr_factor"]
+    width, height = case["width"] // factor, case["height"] // factor
+    matrix = case["camera_to_world"].astype(np.float64)
+    i, j = np.meshgrid(np.arange(width), np.arange(height))
+    local = np.stack([(i - width / 2) / focal, -(j - height / 2) / focal, -np.ones_like(i, float)], axis=-1)
+    directions, origin = local @ matrix[:3, :3].T, matrix[:3, 3]
+    vertices = case["vertices"].astype(np.float64)
+    depth = depth_image(vertices, case["faces"], origin, directions)
+    near = minimum_filter(depth, 3, mode="constant", cval=np.inf) - 0.01
+    far = maximum_filter(np.where(np.isfinite(depth), depth, -np.inf), 3, mode="constant", cval=-np.inf) + 0.01
+    valid = near < far
+    stages: dict[str, Any] = {
+        "bounds": np.where(valid[..., None], np.stack([near, far, near], axis=-1), np.nan),
+        "ray_origins": np.broadcast_to(origin, directions.shape),
+        "ray_directions": directions,
+    }
+    rays = directions[valid]
+    lengths = np.linalg.norm(rays, axis=1)
+    fraction = np.linspace(0.0, 1.0, samples)
+    t = near[valid][:, None] * (1 - fraction) + far[valid][:, None] * fraction
+
+    def evaluate(state: Mapping[str, Any], t: np.ndarray) -> np.ndarray:
+        points = (origin + rays[:, None] * t[..., None]).reshape(-1, 3)
+        views = np.repeat(rays / lengths[:, None], t.shape[1], axis=0)
+        positions = points
+        stages.update(points=points, view_directions=views)
+        if coordinates == "uvd":
+            positions, stages["face_index"] = canonical(points, vertices, case["faces"], case["face_uv"])
+            stages.update(uv=positions[:, :2], signed_distance=positions[:, 2:])
+        stages["raw"] = field(
+            arrays(state), positions, views, case["latent"].reshape(-1), case["full_pose"].reshape(-1)
+        )
+        return stages["raw"].reshape(*t.shape, -1)
+
+    result = integrate(evaluate(checkpoint["network_fn_state_dict"], t), t, lengths)
+    if "network_fine_state_dict" in checkpoint:
+        t = importance_depths(t, result[3], case["n_importance"])
+        result = integrate(evaluate(checkpoint["network_fine_state_dict"], t), t, lengths)
+    features, opacity, expected = np.zeros((height, width, 32)), np.zeros((height, width)), np.zeros((height, width))
+    features[valid], opacity[valid], expected[valid] = result[:3]
+    high = super_resolve(arrays(checkpoint["sr_module_state_dict"]), features.transpose(2, 0, 1), factor)
+    stages.update(feature_map=features, opacity=opacity, depth=expected, rgb_low=features[..., :3])
+    stages["rgb_high"] = high.transpose(1, 2, 0)
+    return stages
