@@ -20,6 +20,8 @@ SIZE = (640, 400)
 def view(addon, monkeypatch: pytest.MonkeyPatch):
     """A Viewport, a context of a 3D view that looks at the hand, and lists of what was drawn and written."""
 
+    import bpy
+
     from livehand_blender.render import session, viewport
 
     monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
@@ -33,7 +35,10 @@ def view(addon, monkeypatch: pytest.MonkeyPatch):
         bind_display_space_shader=lambda _: None, unbind_display_space_shader=lambda: None, tag_redraw=lambda: None
     )
     context = SimpleNamespace(region=SimpleNamespace(width=SIZE[0], height=SIZE[1]), region_data=SimpleNamespace())
-    yield SimpleNamespace(viewport=viewport.Viewport(engine), context=context, drawn=drawn, written=written)
+    live = viewport.Viewport(engine)
+    yield SimpleNamespace(viewport=live, context=context, drawn=drawn, written=written)
+    if bpy.app.timers.is_registered(live._timer):
+        bpy.app.timers.unregister(live._timer)
     session.close()
 
 
