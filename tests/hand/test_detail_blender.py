@@ -42,16 +42,16 @@ def test_a_picture_has_skin_on_a_transparent_ground(scene, tmp_path) -> None:  #
     create_detail_hand("right", scene)
     rig = add_studio(scene)
     move_studio(rig, np.eye(4))
-    configure_cycles(scene, 2, (48, 64), denoise=False, threads=1)
+    configure_cycles(scene, 2, (64, 48), denoise=False, threads=1)
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    camera.location = (-0.08, 0.7, 0.0)
+    camera.location = (-0.08, 0.5, 0.01)
     camera.rotation_euler = (-np.pi / 2, 0.0, 0.0)
     scene.collection.objects.link(camera)
     scene.camera = camera
     scene.render.filepath = str(tmp_path / "hand.png")
     bpy.ops.render.render(write_still=True)
     image = np.asarray(Image.open(tmp_path / "hand.png"), dtype=np.float64) / 255.0
-    assert image.shape == (64, 48, 4)
+    assert image.shape == (48, 64, 4)
     alpha = image[..., 3]
     assert alpha[0].max() == 0.0 and 0.08 < (alpha > 0.99).mean() < 0.6
     red, green, blue = image[alpha > 0.99][:, :3].mean(axis=0)
