@@ -62,7 +62,7 @@ def ensure_system_libraries(python: Path) -> None:
     )
     if answer.returncode:
         raise SetupFailed(f"Blender's module does not load:\n{answer.stderr}")
-    say(f"Blender {answer.stdout.strip()} loads")
+    say(f"Blender {answer.stdout.strip().splitlines()[-1]} loads")
 
 
 def missing_libraries(python: Path) -> list[str]:
