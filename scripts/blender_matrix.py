@@ -71,7 +71,8 @@ def blender_python(version: str) -> Path:
     """
     folder = ROOT / "build" / f"bpy-{version}"
     python = environment.venv_python(folder)
-    if python.exists():
+    complete = folder / "complete"
+    if complete.exists():
         return python
     wanted = PYTHON_OF_BLENDER[version]
     base = next(environment.interpreters(wanted), None)
@@ -79,13 +80,10 @@ def blender_python(version: str) -> Path:
         raise SetupFailed(f"Blender {version} needs Python {wanted[0]}.{wanted[1]}, which was not found.")
     say(f"Blender {version}: making {folder}")
     environment.run([base, "-m", "venv", "--clear", str(folder)], "the environment cannot be made")
-    try:
-        environment.pip_install(python, [environment.PIP], "pip itself")
-        environment.pip_install(python, [f"bpy=={version}.*"], f"Blender {version} (about 350 MB)")
-        ensure_system_libraries(python)
-    except SetupFailed:
-        python.unlink(missing_ok=True)  # So that the next run does not take it for complete.
-        raise
+    environment.pip_install(python, [environment.PIP], "pip itself")
+    environment.pip_install(python, [f"bpy=={version}.*"], f"Blender {version} (about 350 MB)")
+    ensure_system_libraries(python)
+    complete.touch()
     return python
 
 
