@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..surface import SignMode, canonical_coordinates, nearest_surface, rasterise
+from ..surface import SignMode, canonical_coordinates, rasterise
 from .framing import Box
 from .rays import camera_rays
 from .view import View
@@ -49,7 +49,7 @@ def geometry_passes(
     if "normal" in passes:
         face, barycentric = raster.face[drawn], raster.barycentric[drawn]
         beyond = face < 0
-        nearest = nearest_surface(rays.at(depth[drawn][:, None])[:, 0][beyond], proxy.vertices, proxy.faces)
+        nearest = proxy.tree.nearest(rays.at(depth[drawn][:, None])[:, 0][beyond])
         face[beyond], barycentric[beyond] = nearest.face, nearest.barycentric
         corner = proxy.normals.vertices[proxy.faces[face]]
         local = torch.nn.functional.normalize((barycentric[..., None] * corner).sum(dim=1), dim=-1)
@@ -60,7 +60,7 @@ def geometry_passes(
         normal[drawn] = torch.where(away & ~beyond[:, None], -local, local) @ turn.T
     if "uvd" in passes:
         points = rays.at(field_depth[drawn][:, None])[:, 0]
-        nearest = nearest_surface(points, proxy.vertices, proxy.faces)
+        nearest = proxy.tree.nearest(points)
         uvd = image.new_zeros(*alpha.shape, 3)
         uvd[drawn] = canonical_coordinates(
             points, proxy.vertices, proxy.faces, proxy.face_uv, nearest, sign, proxy.normals

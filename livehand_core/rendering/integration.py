@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 
 LAST_INTERVAL = 1e10
-"""Length of the interval behind the last sample, in units of depth."""
+"""Length of the interval behind the last sample, in units of depth, in the published form.
+
+It makes any density at a ray's end opaque, and its gradient exactly zero: such density can never be unlearnt."""
 
 
 class Integrated(NamedTuple):
@@ -26,18 +28,21 @@ class Integrated(NamedTuple):
     weights: torch.Tensor
 
 
-def compositing_weights(sigma: torch.Tensor, depths: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def compositing_weights(
+    sigma: torch.Tensor, depths: torch.Tensor, lengths: torch.Tensor, last_interval: float = LAST_INTERVAL
+) -> torch.Tensor:
     """w_i = T_i alpha_i with alpha = 1 - exp(-delta sigma) and T_i = prod_{j<i} (1 - alpha_j + 1e-10).
 
     Args:
         sigma: (R, S) densities in 1/m, not negative.
         depths: (R, S) ascending.
         lengths: (R,) metres a ray advances per unit of depth.
+        last_interval: length of the interval behind the last sample, in units of depth.
 
     Returns:
         (R, S) weights; differentiable.
     """
-    interval = torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], LAST_INTERVAL)], dim=-1)
+    interval = torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], last_interval)], dim=-1)
     alpha = 1.0 - torch.exp(-sigma * interval * lengths[:, None])
     through = torch.cumprod(1.0 - alpha + 1e-10, dim=-1)
     transmittance = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], dim=-1)
@@ -50,6 +55,7 @@ def integrate(
     depths: torch.Tensor,
     lengths: torch.Tensor,
     noise: torch.Tensor | None = None,
+    last_interval: float = LAST_INTERVAL,
 ) -> Integrated:
     """Composite the field's answers along each ray.
 
@@ -59,12 +65,13 @@ def integrate(
         depths: (R, S) sample depths along the optical axis, ascending, metres.
         lengths: (R,) norm of each ray direction whose depth component is 1.
         noise: (R, S) added to sigma_raw in training (standard normal in the published form).
+        last_interval: length of the interval behind the last sample, in units of depth.
 
     Returns:
         Integrated; differentiable in the raw values.
     """
     if noise is not None:
         sigma_raw = sigma_raw + noise
-    weights = compositing_weights(torch.relu(sigma_raw), depths, lengths)
+    weights = compositing_weights(torch.relu(sigma_raw), depths, lengths, last_interval)
     features = (weights[..., None] * torch.sigmoid(colour_raw)).sum(dim=1)
     return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights)

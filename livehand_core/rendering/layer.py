@@ -9,6 +9,9 @@ from torch.nn import functional
 
 from .framing import Box
 
+ALPHA_FLOOR = 0.02
+"""Opacity under which a pixel is empty: the networks' noise beside the hand would fray depth, normals and edges."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -89,6 +92,6 @@ def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor) 
     """
     factor = output.shape[-1] // opacity.shape[-1]
     alpha = output[3] if len(output) == 4 else enlarge(opacity[None], factor)[0]
-    alpha = alpha.clamp(0.0, 1.0) * support
+    alpha = torch.where(support & (alpha >= ALPHA_FLOOR), alpha.clamp(max=1.0), 0.0)
     colour = output[:3].clamp(min=0.0).minimum(alpha)
     return torch.cat([colour, alpha[None]]).movedim(0, -1)

@@ -9,9 +9,9 @@ import torch
 
 from ..avatars.metadata import AvatarMetadata
 from ..networks import RadianceField
-from ..surface import SurfaceNormals, canonical_coordinates, nearest_surface
+from ..surface import SurfaceNormals, SurfaceTree, canonical_coordinates
 from .clock import Clock
-from .integration import LAST_INTERVAL, Integrated, integrate
+from .integration import Integrated, integrate
 from .rays import Rays
 from .sampling import from_weights, stratified
 
@@ -40,23 +40,26 @@ class Proxy:
         faces: (F, 3).
         face_uv: (F, 3, 2).
         normals: of its faces and vertices, and which faces meet.
+        tree: for nearest points.
     """
 
     vertices: torch.Tensor
     faces: torch.Tensor
     face_uv: torch.Tensor
     normals: SurfaceNormals
+    tree: SurfaceTree
 
     @classmethod
     def of(cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor, neighbours: torch.Tensor) -> Proxy:
         """With its normals found; ``neighbours`` is ``face_neighbours(faces)``."""
-        return cls(vertices, faces, face_uv, SurfaceNormals.of(vertices, faces, neighbours))
+        normals = SurfaceNormals.of(vertices, faces, neighbours)
+        return cls(vertices, faces, face_uv, normals, SurfaceTree(vertices, faces))
 
     def canonical(self, points: torch.Tensor, metadata: AvatarMetadata) -> torch.Tensor:
         """(N, 3) points -> (N, 3) coordinates that the avatar's field takes."""
         if metadata.architecture.field.coordinates == "xyz":
             return points
-        nearest = nearest_surface(points, self.vertices, self.faces)
+        nearest = self.tree.nearest(points)
         return canonical_coordinates(
             points, self.vertices, self.faces, self.face_uv, nearest, metadata.sign, self.normals
         )
@@ -136,7 +139,7 @@ class _March:
             view, condition = self.rays.view_directions, self.conditioning
             colour, sigma = field(positions, view, condition.pose, condition.latent)
         with self.clock.stage("integrate"):
-            return integrate(colour, sigma, depths, self.rays.lengths)
+            return integrate(colour, sigma, depths, self.rays.lengths, last_interval=self.metadata.last_interval)
 
     def front_to_back(self, field: RadianceField, depths: torch.Tensor) -> Marched:
         """The same sums, a few samples at a time, without what cannot be seen.
@@ -145,7 +148,8 @@ class _March:
         exact but for TRANSMITTANCE_FLOOR.
         """
         rays, count = self.rays, len(depths)
-        interval = torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], LAST_INTERVAL)], dim=-1)
+        last = torch.full_like(depths[:, :1], self.metadata.last_interval)
+        interval = torch.cat([depths.diff(dim=-1), last], dim=-1)
         lengths = interval * rays.lengths[:, None]
         through = depths.new_ones(count)
         features = depths.new_zeros(count, field.config.feature_channels)

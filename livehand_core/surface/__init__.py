@@ -2,7 +2,7 @@
 
 from .bounds import MARGIN, lateral_kernel, published_kernel, ray_bounds
 from .canonical import SignMode, SurfaceNormals, canonical_coordinates, face_neighbours, face_normals, vertex_normals
-from .nearest import NearestSurface, nearest_surface
+from .nearest import NearestSurface, SurfaceTree, nearest_surface
 from .raster import Raster, rasterise, rasterise_depth, to_camera
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Raster",
     "SignMode",
     "SurfaceNormals",
+    "SurfaceTree",
     "canonical_coordinates",
     "face_neighbours",
     "face_normals",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ import torch
 PAIRS_AT_ONCE = 1 << 22
 
 _HAS_FCPW = find_spec("fcpw") is not None
+
+_Query = Callable[[np.ndarray], np.ndarray]
+"""(N, 3) points -> (N,) int64 nearest triangles."""
 
 
 class NearestSurface(NamedTuple):
@@ -27,19 +31,38 @@ class NearestSurface(NamedTuple):
     closest: torch.Tensor
 
 
-def nearest_surface(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> NearestSurface:
-    """Nearest triangle, and the nearest point in it, for each point. Not differentiable.
+class SurfaceTree:
+    """A posed mesh prepared for many queries."""
 
-    Args:
-        points: (N, 3) metres.
-        vertices: (V, 3) metres, same device.
-        faces: (F, 3) int64.
-    """
-    with torch.no_grad():
-        face = _nearest_face_tree(points, vertices, faces)
-        corners = vertices[faces[face]]
-        barycentric = closest_barycentric(points, corners)
-        return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=-2))
+    def __init__(self, vertices: torch.Tensor, faces: torch.Tensor) -> None:
+        """
+        Args:
+            vertices: (V, 3) metres.
+            faces: (F, 3) int64, same device.
+        """
+        self._vertices, self._faces = vertices, faces
+        exact = vertices.dtype != torch.float32
+        arrays = vertices.detach().cpu().numpy(), faces.cpu().numpy()
+        self._query = (_igl_query if exact or not _HAS_FCPW else _fcpw_query)(*arrays)
+
+    def nearest(self, points: torch.Tensor) -> NearestSurface:
+        """Nearest triangle, and the nearest point in it, for each of (N, 3) points. Not differentiable.
+
+        A GPU's points come to the CPU for it, which is faster than trying all triangles there.
+        """
+        with torch.no_grad():
+            if len(points):
+                face = torch.from_numpy(self._query(points.detach().cpu().numpy())).to(points.device)
+            else:
+                face = torch.zeros(0, dtype=torch.int64, device=points.device)
+            corners = self._vertices[self._faces[face]]
+            barycentric = closest_barycentric(points, corners)
+            return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=-2))
+
+
+def nearest_surface(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> NearestSurface:
+    """Nearest triangle, and the nearest point in it, for each of (N, 3) points; see :class:`SurfaceTree`."""
+    return SurfaceTree(vertices, faces).nearest(points)
 
 
 def closest_barycentric(points: torch.Tensor, triangles: torch.Tensor) -> torch.Tensor:
@@ -97,16 +120,7 @@ def nearest_face_exhaustive(points: torch.Tensor, vertices: torch.Tensor, faces:
     return answer
 
 
-def _nearest_face_tree(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
-    """(N,) nearest triangle. A GPU's points come to the CPU for it, which is faster there than trying all triangles."""
-    if not len(points):
-        return torch.zeros(0, dtype=torch.int64, device=points.device)
-    query = _fcpw_query if _HAS_FCPW and points.dtype == torch.float32 else _igl_query
-    face = query(points.cpu().numpy(), vertices.cpu().numpy(), faces.cpu().numpy())
-    return torch.from_numpy(face).to(points.device)
-
-
-def _fcpw_query(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _fcpw_query(vertices: np.ndarray, faces: np.ndarray) -> _Query:
     import fcpw
 
     scene = fcpw.scene_3D()
@@ -114,15 +128,23 @@ def _fcpw_query(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> 
     scene.set_object_vertices(np.ascontiguousarray(vertices, dtype=np.float32), 0)
     scene.set_object_triangles(np.ascontiguousarray(faces, dtype=np.int32), 0)
     scene.build(fcpw.aggregate_type.bvh_surface_area, True)
-    answers = fcpw.interaction_3D_list()
-    limit = np.full(len(points), np.inf, dtype=np.float32)
-    scene.find_closest_points(np.asfortranarray(points, dtype=np.float32), limit, answers)
-    return np.fromiter((answer.primitive_index for answer in answers), np.int64, len(points))
+
+    def query(points: np.ndarray) -> np.ndarray:
+        answers = fcpw.interaction_3D_list()
+        limit = np.full(len(points), np.inf, dtype=np.float32)
+        scene.find_closest_points(np.asfortranarray(points, dtype=np.float32), limit, answers)
+        return np.fromiter((answer.primitive_index for answer in answers), np.int64, len(points))
+
+    return query
 
 
-def _igl_query(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _igl_query(vertices: np.ndarray, faces: np.ndarray) -> _Query:
     import igl
 
-    arrays = (np.ascontiguousarray(array, dtype=np.float64) for array in (points, vertices))
-    _, face, _ = igl.point_mesh_squared_distance(*arrays, np.ascontiguousarray(faces))
-    return np.ascontiguousarray(face, dtype=np.int64).reshape(-1)
+    corners, triangles = np.ascontiguousarray(vertices, dtype=np.float64), np.ascontiguousarray(faces)
+
+    def query(points: np.ndarray) -> np.ndarray:
+        _, face, _ = igl.point_mesh_squared_distance(points.astype(np.float64, order="C"), corners, triangles)
+        return np.ascontiguousarray(face, dtype=np.int64).reshape(-1)
+
+    return query
