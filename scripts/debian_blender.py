@@ -49,9 +49,13 @@ def main() -> int:
     out.mkdir(parents=True)
     # Only the project's folder is mounted inside.
     avatar = str(shutil.copy(options.avatar, out)) if options.avatar else ""
-    with mounted(folder):
-        install_blender(folder)
-        exercise(folder, archive, out, options.step, avatar)
+    try:
+        with mounted(folder):
+            install_blender(folder)
+            exercise(folder, archive, out, options.step, avatar)
+    except subprocess.CalledProcessError as error:
+        print(f"{' '.join(error.cmd)}\nended with status {error.returncode}; its output stands above", file=sys.stderr)
+        return 1
     return report(out)
 
 
@@ -105,6 +109,8 @@ def install_blender(folder: Path) -> None:
 
 def exercise(folder: Path, archive: Path, out: Path, step: int, avatar: str) -> None:
     """Validate, build, install; make the scene; render it."""
+    # Blender keeps a wheel that it has unpacked before as long as the version is the same.
+    shutil.rmtree(folder / "root" / ".config" / "blender", ignore_errors=True)
     inside(folder, ["blender", "--version"])
     extension = ["blender", "--command", "extension"]
     inside(folder, [*extension, "validate", str(archive)])
