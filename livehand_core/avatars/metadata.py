@@ -102,6 +102,7 @@ class AvatarMetadata:
         sign: how the sign of d is found.
         depth_margin: metres by which the bounds reach in front of and behind the surface.
         lateral_margin: metres by which they reach past the silhouette; 0 for the published filter by image height.
+        last_interval: metres of depth that the last sample of a ray stands for: 1e10 published, which makes it opaque.
         pixels_per_metre: footprint at the hand in its training images, 0 when unknown.
         pose_statistics: of its training set, for the out-of-range warning; None when unknown.
         provenance: free-form: data set, steps, losses, tool versions.
@@ -121,6 +122,7 @@ class AvatarMetadata:
     sign: Literal["face_normal", "pseudo_normal"] = "pseudo_normal"
     depth_margin: float = 0.01
     lateral_margin: float = 0.0025
+    last_interval: float = 1e10
     pixels_per_metre: float = 0.0
     pose_statistics: PoseStatistics | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -136,9 +138,10 @@ class AvatarMetadata:
             raise ValueError(f"side {self.side!r}, colour space {self.colour_space!r}")
         if self.sign not in ("face_normal", "pseudo_normal"):
             raise ValueError(f"sign {self.sign!r}")
-        numbers = (self.pixel_offset, self.depth_margin, self.lateral_margin, self.pixels_per_metre)
-        if not np.isfinite(numbers).all() or min(numbers) < 0.0 or self.depth_margin == 0.0:
-            raise ValueError("a footprint or margin that is negative or not finite")
+        margins = (self.depth_margin, self.lateral_margin, self.last_interval)
+        numbers = (self.pixel_offset, self.pixels_per_metre, *margins)
+        if not np.isfinite(numbers).all() or min(numbers) < 0.0 or min(self.depth_margin, self.last_interval) == 0.0:
+            raise ValueError("a footprint, margin or interval that is negative or not finite")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -26,6 +26,7 @@ class FieldConfig:
         view_frequencies: L of the view direction's encoding.
         view_width: channels of the layer that sees the view direction.
         density_scale: factor on the density layer's output, 1 in the published form.
+        distance_scale: factor on d before its encoding, 1 in the published form.
 
     Raises:
         ValueError: a size that cannot be built.
@@ -41,6 +42,7 @@ class FieldConfig:
     view_frequencies: int = 4
     view_width: int = 64
     density_scale: float = 1.0
+    distance_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.coordinates not in ("uvd", "xyz"):

@@ -61,6 +61,8 @@ class RadianceField(nn.Module):
         """The part without view direction: (..., 3) -> last hidden activations (..., width) and sigma_raw (...)."""
         config = self.config
         constant = self._constant(pose, latent)
+        if config.distance_scale != 1.0:
+            positions = positions * positions.new_tensor([1.0, 1.0, config.distance_scale])
         encoded = encode(positions, config.position_frequencies)
         hidden = self._with_input(self.layers[0], encoded, constant)
         for index, layer in enumerate(self.layers[1:], start=1):

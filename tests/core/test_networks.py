@@ -93,6 +93,22 @@ def test_constant_density_has_a_closed_form(sigma: float, count: int, length: fl
     assert float(empty.opacity) == 0.0
 
 
+def test_a_last_interval_of_finite_length_lets_light_through() -> None:
+    depths = stratified(torch.tensor([0.4], dtype=torch.float64), torch.tensor([0.43], dtype=torch.float64), 6)
+    colour, length = torch.zeros(1, 6, 3, dtype=torch.float64), torch.tensor([1.5], dtype=torch.float64)
+    answer = integrate(colour, torch.full_like(depths, 40.0), depths, length, last_interval=0.002)
+    assert float(answer.opacity) == pytest.approx(1.0 - math.exp(-40.0 * 1.5 * 0.032), abs=1e-6)
+
+
+def test_distance_scale_stretches_d_only() -> None:
+    plain = RadianceField(FieldConfig(depth=2, width=8))
+    scaled = RadianceField(FieldConfig(depth=2, width=8, distance_scale=30.0))
+    scaled.load_state_dict(plain.state_dict())
+    positions, stretched = torch.rand(2, 3, 3), torch.tensor([1.0, 1.0, 30.0])
+    rest = (torch.eye(3)[:2], torch.zeros(45))
+    torch.testing.assert_close(scaled(positions, *rest), plain(positions * stretched, *rest))
+
+
 def test_stratified_samples_stay_in_their_strata() -> None:
     near, far = torch.tensor([0.2, 0.5]), torch.tensor([0.3, 0.9])
     even = stratified(near, far, 5)
