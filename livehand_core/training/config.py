@@ -31,8 +31,13 @@ class TrainingConfig:
         coarse_part: part of the run, 0 to 1.
         bounds_margin: distance that rays begin in front of and end behind the proxy's surface.
         lateral_margin: how far rays are evaluated past the proxy's silhouette.
+        last_interval: depth that the last sample of a ray stands for. The published 1e10 makes it opaque and stops its
+            gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
         hidden: channels of the two super-resolution blocks.
         density_scale: factor on the density layer, so that Adam reaches densities of thousands a metre.
+        distance_scale: factor on the distance d before its encoding, which makes it as lively as u and v.
+        ray_steps: steps at the beginning that train the field alone, on rays drawn from all images.
+        ray_batch: rays of each of them.
         density_noise: standard deviation of the noise on raw densities, in 1/m.
         alpha_weight: weight of the opacity's squared error beside the colour's.
         structure_weight, gradient_weight: parts of the weight-free perceptual term.
@@ -61,8 +66,12 @@ class TrainingConfig:
     coarse_part: float = 0.0
     bounds_margin: float = 0.01
     lateral_margin: float = 0.004
+    last_interval: float = 0.001
     hidden: tuple[int, int] = (128, 64)
     density_scale: float = 1000.0
+    distance_scale: float = 64.0
+    ray_steps: int = 0
+    ray_batch: int = 4096
     density_noise: float = 1.0
     alpha_weight: float = 0.5
     structure_weight: float = 0.01
@@ -98,7 +107,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "published": {},
     # Two small tiles a step and a light super-resolution network: an avatar within an hour on two CPU cores.
     "cpu": {
-        "tile": 64,
+        "tile": 32,
+        "ray_steps": 2500,
         "tiles_per_step": 2,
         "field_rate": 2e-3,
         "super_resolution_rate": 1e-3,

@@ -55,6 +55,7 @@ def make_avatar(
         side=data.side,
         depth_margin=config.bounds_margin,
         lateral_margin=config.lateral_margin,
+        last_interval=config.last_interval,
         pixels_per_metre=pixels_per_metre(capture, frames, data),
         pose_statistics=PoseStatistics.of(poses),
         provenance=story | provenance,

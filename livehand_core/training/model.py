@@ -27,7 +27,9 @@ class AvatarModel(nn.Module):
     def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int) -> None:
         """``poses``: (n, 45) joint angles of the training frames, radians."""
         super().__init__()
-        self.field = RadianceField(FieldConfig(density_scale=config.density_scale))
+        sizes = FieldConfig(density_scale=config.density_scale, distance_scale=config.distance_scale)
+        self.field = RadianceField(sizes)
+        _initialise(self.field)
         self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden))
         self.calibration = nn.Parameter(torch.zeros(cameras, 2, 3))
         spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
@@ -60,6 +62,18 @@ class AvatarModel(nn.Module):
         bias -= scaled @ self.pose_mean
         weight[:, columns] = scaled
         return state
+
+
+def _initialise(field: RadianceField) -> None:
+    """Hidden layers that keep the variance of their input (He 2015); the pose begins without a say."""
+    for layer in field.layers:
+        assert isinstance(layer, nn.Linear)
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+    first = field.layers[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.weight[:, field.config.position_size : field.config.input_size] = 0.0
 
 
 def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150) -> None:

@@ -72,7 +72,7 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     noise = None
     if config.density_noise > 0.0:
         noise = config.density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
-    integrated = integrate(colour, sigma, rays.depths, rays.lengths, noise)
+    integrated = integrate(colour, sigma, rays.depths, rays.lengths, noise, config.last_interval)
     values = torch.cat([integrated.features, integrated.opacity[:, None]], dim=-1)
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
     # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.

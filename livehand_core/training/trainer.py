@@ -20,6 +20,7 @@ from .config import TrainingConfig
 from .journal import Journal
 from .model import AvatarModel, warm_start
 from .perceptual import Lpips
+from .ray_stage import train_on_rays
 from .step import TileLoss, TileTask, tile_loss
 from .tiles import partition
 from .views import HandMesh, View
@@ -89,12 +90,18 @@ class Trainer:
         )
         self._average = [value.detach().clone() for value in self._parameters]
         threads = min(config.tiles_per_step, os.cpu_count() or 1) if device.type == "cpu" else 1
+        self._threads = threads
         self._pool, self._preparers = _pool(threads), _pool(threads)
         self._prepared: dict[int, Future[TileTask]] = {}
 
     def begin(self) -> None:
-        """Start a new run: teach the field that the hand is solid."""
+        """Start a new run: teach the field that the hand is solid, then the volume-rendered image."""
+        start = time.perf_counter()
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
+        if self.config.ray_steps:
+            train_on_rays(self.model, self.views, self.config, self._pool, self._threads, self._journal.say)
+        if not self.config.steps:
+            self.seconds += time.perf_counter() - start
         self._average = [value.detach().clone() for value in self._parameters]
 
     def resume(self) -> None:

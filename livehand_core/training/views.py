@@ -141,6 +141,27 @@ class View:
         window = (slice(inside.y0, inside.y1), slice(inside.x0, inside.x1))
         rows, columns = torch.nonzero(near[window] < far[window], as_tuple=True)
         rows, columns = rows + inside.y0, columns + inside.x0
+        return self._sampled(rows, columns, (tile.x0, tile.y0, tile.x1 - tile.x0), samples, generator)
+
+    def scattered_rays(self, count: int, samples: int, generator: torch.Generator) -> tuple[TileRays, torch.Tensor]:
+        """``count`` rays from anywhere in the image, or all there are, and their (R, 4) low-resolution targets."""
+        near, far = self.bounds
+        rows, columns = torch.nonzero(near < far, as_tuple=True)
+        chosen = torch.randperm(len(rows), generator=generator)[:count].to(self._device)
+        rows, columns = rows[chosen], columns[chosen]
+        rays = self._sampled(rows, columns, (0, 0, self.low.width), samples, generator)
+        return rays, self._low_image[:, rows, columns].float().T
+
+    def _sampled(
+        self,
+        rows: torch.Tensor,
+        columns: torch.Tensor,
+        window: tuple[int, int, int],
+        samples: int,
+        generator: torch.Generator,
+    ) -> TileRays:
+        """Stratified samples on the rays of these pixels; ``window``: left, top and width of the pixels' numbering."""
+        near, far = self.bounds
         rays = camera_rays(self.low, columns, rows)
         jitter = torch.rand((len(rows), samples), generator=generator).to(self._device)
         depths = stratified(near[rows, columns], far[rows, columns], samples, jitter)
@@ -150,8 +171,9 @@ class View:
         positions = canonical_coordinates(
             points, self.vertices, self._mesh.faces, self._mesh.face_uv, nearest, normals=normals
         )
+        left, top, width = window
         return TileRays(
-            (rows - tile.y0) * (tile.x1 - tile.x0) + (columns - tile.x0),
+            (rows - top) * width + (columns - left),
             depths,
             rays.lengths,
             positions.view(*depths.shape, 3),

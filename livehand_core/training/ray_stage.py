@@ -1,0 +1,103 @@
+"""The first stage of a short run: the field alone, on rays drawn from all images at once.
+
+Neighbouring rays tell nearly the same, so a tile teaches less than as many rays from everywhere. Super-resolution needs
+tiles; the field does not, and what it learns here is the volume-rendered image that super-resolution starts from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+
+from ..rendering import integrate
+from .config import TrainingConfig
+from .model import AvatarModel
+from .views import View
+
+RAYS_PER_VIEW = 2048
+LOG_EVERY = 250
+
+
+class RayPool(NamedTuple):
+    """N rays of S samples from all views: what ``TileRays`` holds of each, and (N, 4) low-resolution targets."""
+
+    depths: torch.Tensor
+    lengths: torch.Tensor
+    positions: torch.Tensor
+    directions: torch.Tensor
+    targets: torch.Tensor
+
+    def take(self, index: torch.Tensor) -> RayPool:
+        """The rays of an index tensor."""
+        return RayPool(*(value[index] for value in self))
+
+
+def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecutor) -> RayPool:
+    """RAYS_PER_VIEW rays of every view, with their samples in canonical coordinates."""
+
+    def of_view(index: int) -> RayPool:
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+        rays, targets = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
+        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets)
+
+    parts = list(pool.map(of_view, range(len(views))))
+    return RayPool(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generator: torch.Generator) -> torch.Tensor:
+    """Mean squared error of low-resolution colour, and of opacity by its weight, at the mean pose."""
+    pose = model.pose_input(model.pose_mean)
+    turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
+    directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
+    colour, sigma = model.field(rays.positions, directions, pose)
+    answer = integrate(colour, sigma, rays.depths, rays.lengths, last_interval=config.last_interval)
+    colour_error = (answer.features[:, :3] - rays.targets[:, :3]).square().mean()
+    return colour_error + config.alpha_weight * (answer.opacity - rays.targets[:, 3]).square().mean()
+
+
+def train_on_rays(
+    model: AvatarModel,
+    views: list[View],
+    config: TrainingConfig,
+    pool: ThreadPoolExecutor,
+    threads: int,
+    say: Callable[[str], None],
+) -> None:
+    """Train the field for ``config.ray_steps`` steps; the learning rate falls to a third.
+
+    Args:
+        threads: parts that each step is split into, computed by ``pool``.
+        say: takes a line now and then.
+    """
+    rays = draw_rays(views, config.coarse_samples, config.seed, pool)
+    say(f"{len(rays.depths)} rays drawn from {len(views)} images")
+    parameters = list(model.field.parameters())
+    optimiser = torch.optim.Adam(parameters, lr=config.field_rate, betas=(0.9, 0.99), fused=True)
+    total = 0.0
+    for step in range(config.ray_steps):
+        progress = step / config.ray_steps
+        optimiser.param_groups[0]["lr"] = config.field_rate * (2.0 + math.cos(math.pi * progress)) / 3.0
+        generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_033 + step)
+        index = torch.randint(len(rays.depths), (config.ray_batch,), generator=generator)
+        tasks = [
+            (part, torch.Generator().manual_seed(int(torch.randint(1 << 40, (1,), generator=generator))))
+            for part in index.chunk(threads)
+        ]
+
+        def differentiate(task: tuple[torch.Tensor, torch.Generator]) -> tuple[float, tuple[torch.Tensor, ...]]:
+            part, own = task
+            loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
+            return float(loss.detach()), torch.autograd.grad(loss, parameters)
+
+        answers = list(pool.map(differentiate, tasks))
+        for number, parameter in enumerate(parameters):
+            parameter.grad = sum((gradients[number] for _, gradients in answers[1:]), answers[0][1][number])
+        optimiser.step()
+        total += sum(loss for loss, _ in answers) / len(answers)
+        if (step + 1) % LOG_EVERY == 0:
+            say(f"rays: step {step + 1} of {config.ray_steps}  loss {total / LOG_EVERY:.5f}")
+            total = 0.0
