@@ -18,8 +18,8 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
 
     interpreter: StringProperty(
         name="Python of the Engine",
-        description="Python executable that has torch; empty to take LIVEHAND_PYTHON, the environment made by the "
-        "add-on, or Blender's own Python",
+        description="Python executable that has torch, or its environment's folder; empty to take LIVEHAND_PYTHON, the "
+        "folder environment in the add-on's own folder, or Blender's own Python",
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
     )

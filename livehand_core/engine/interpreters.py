@@ -106,8 +106,8 @@ def find_interpreter(preference: str = "", made_environment: Path | None = None)
     tried = " ".join(f"({i}) {line}" for i, line in enumerate(rejected, 1)) or "No place to look in is set."
     raise EngineError(
         f"No Python with torch was found for the engine. {tried}",
-        "Make the engine's environment in the add-on's preferences, or give there or in the variable "
-        f"{ENVIRONMENT_VARIABLE} a Python {_minimum()} or newer that has {', '.join(REQUIRED_MODULES)}.",
+        f"Give a Python {_minimum()} or newer that has {', '.join(REQUIRED_MODULES)} in the add-on's preferences or in "
+        f"the variable {ENVIRONMENT_VARIABLE}.",
     )
 
 
