@@ -34,7 +34,7 @@ def compose(
     if "rgba" in passes:
         stack = [_placed(layer.rgba, layer.box.left, layer.box.top, width, height, 0.0) for _, layer in layers]
         depth = _depths(layers, width, height)
-        images["rgba"] = _over(stack, depth, width, height)
+        images["rgba"] = _over(stack, depth)
         if linear:
             images["rgba"] = premultiplied_srgb_to_linear(images["rgba"])
     if "rgba_low" in passes:
@@ -64,16 +64,20 @@ def _depths(layers: Sequence[tuple[int, Layer]], width: int, height: int) -> lis
     return [_placed(layer.depth, layer.box.left, layer.box.top, width, height, np.inf) for _, layer in layers]
 
 
-def _over(stack: Sequence[np.ndarray], depth: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
-    """Composite premultiplied images, per pixel from the nearest to the farthest."""
+def _over(stack: Sequence[np.ndarray], depth: Sequence[np.ndarray]) -> np.ndarray:
+    """Composite premultiplied (H, W, 4) images, per pixel from the nearest to the farthest."""
     if len(stack) == 1:
         return stack[0]
-    order = np.argsort(np.stack(depth), axis=0, kind="stable")
-    colours = np.stack(stack)
-    answer = np.zeros((height, width, 4), dtype=np.float32)
-    for rank in range(len(stack)):
-        behind = np.take_along_axis(colours, order[rank][None, ..., None], axis=0)[0]
-        answer += (1.0 - answer[..., 3:]) * behind
+    # Where at most one hand is seen the sum is the picture; only the rest needs an order.
+    answer = np.sum(stack, axis=0)
+    shared = np.nonzero(np.sum([image[..., 3] > 0.0 for image in stack], axis=0) > 1)
+    colours = np.stack([image[shared] for image in stack])
+    order = np.argsort(np.stack([image[shared] for image in depth]), axis=0, kind="stable")
+    merged = np.zeros_like(colours[0])
+    pixel = np.arange(len(merged))
+    for nearest in order:
+        merged += (1.0 - merged[:, 3:]) * colours[nearest, pixel]
+    answer[shared] = merged
     return answer
 
 
@@ -112,4 +116,4 @@ def _low(layers: Sequence[tuple[int, Layer]], width: int, height: int) -> np.nda
             depth = resize(torch.from_numpy(finite), *size).numpy()[..., 0]
         colours.append(colour)
         depths.append(depth)
-    return _over(colours, depths, *size)
+    return _over(colours, depths)
