@@ -1,8 +1,8 @@
 """The installed extension in Debian's own Blender: ``sudo python3 scripts/debian_blender.py [--frames 1,24,60]``.
 
 Makes a small Debian in build/ (debootstrap), installs its Blender and the extension's zip in it, lets Blender validate
-and build the extension, makes the demo scene and renders it with ``blender -b FILE -a``. The engine runs in the
-project's own environment, which is mounted there at the same path. Needs root, and about 1.5 GB.
+and build the extension, makes the demo scene and renders it with ``blender -b FILE -a`` and with render_batch.py. The
+engine runs in the project's own environment, which is mounted there at the same path. Needs root, and about 1.5 GB.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def mounted(folder: Path) -> Iterator[None]:
         yield
     finally:
         for point in reversed(points):
-            subprocess.run(["umount", str(point)], check=False)
+            # Lazily: an engine that is still ending keeps its mounts busy for a moment.
+            subprocess.run(["umount", "--lazy", str(point)], check=False)
 
 
 def _mount(what: Sequence[str], point: Path, points: list[Path]) -> None:
@@ -124,6 +125,9 @@ def exercise(folder: Path, archive: Path, out: Path, step: int, avatar: str) -> 
     inside(folder, ["blender", "-b", str(scene), *frames, "-a"])
     count = len(list(out.glob("frame_*.png")))
     say(f"{count} frames in {time.monotonic() - started:.1f} s, Blender's start and the engine's included")
+    batch = ["--python-exit-code", "1", "--python", str(ROOT / "scripts" / "render_batch.py"), "--"]
+    wanted = ["--frames", "24,60", "--output", str(out / "frame_batch_####.png")]
+    inside(folder, ["blender", "--background", str(scene), *batch, *wanted])
 
 
 def inside(folder: Path, command: Sequence[str], quiet: bool = False) -> None:

@@ -151,7 +151,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "--output", type=Path, required=True, metavar="PATTERN", help="such as out/####.png or out/a.mp4"
     )
     parser.add_argument(
-        "--format", choices=sorted(SUFFIXES), help="default: by the pattern's suffix; exr is multilayer"
+        "--format", type=str.lower, choices=sorted(SUFFIXES), help="default: by the pattern's suffix; exr is multilayer"
     )
     parser.add_argument("--resume", action="store_true", help="skip frames whose picture is there")
     parser.add_argument("--chunk", type=parse_chunk, metavar="I/N", help="render the I-th of N parts of the list")
