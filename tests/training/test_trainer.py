@@ -32,7 +32,15 @@ CPU = torch.device("cpu")
 
 
 def tiny(**changes: object) -> TrainingConfig:
-    settings = {"steps": 12, "hidden": (16, 16), "tile": 12, "samples": 4, "coarse_samples": 4, "tiles_per_step": 2}
+    settings = {
+        "steps": 12,
+        "ray_steps": 0,
+        "hidden": (16, 16),
+        "tile": 12,
+        "samples": 4,
+        "coarse_samples": 4,
+        "tiles_per_step": 2,
+    }
     return preset("cpu", **(settings | changes))
 
 
@@ -114,7 +122,7 @@ def test_command_writes_a_run(
 ) -> None:
     monkeypatch.setattr(library, "_builtin", lambda side: tubes)
     run = tmp_path / "run"
-    settings = ["--set", "hidden=[16,16]", "tile=12", "samples=4", "coarse_samples=4"]
+    settings = ["--set", "hidden=[16,16]", "tile=12", "samples=4", "coarse_samples=4", "ray_steps=2"]
     words = ["train", str(capture.folder), "--out", str(run), "--preset", "cpu"]
     assert cli.main([*words, "--steps", "4", "--name", "tubes", *settings]) == 0
     metadata = read_metadata(run / "avatar.safetensors")

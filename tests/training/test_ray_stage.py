@@ -1,0 +1,55 @@
+"""The stage that trains the field alone on rays from all images."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from livehand_core.captures.capture import Capture
+from livehand_core.hand.data import HandData
+from livehand_core.training.config import TrainingConfig, preset
+from livehand_core.training.model import AvatarModel
+from livehand_core.training.ray_stage import draw_rays, ray_loss, train_on_rays
+from livehand_core.training.views import HandMesh, View
+
+
+@pytest.fixture
+def config() -> TrainingConfig:
+    torch.set_num_threads(1)
+    return preset("cpu", steps=1, ray_steps=40, ray_batch=256, coarse_samples=4, samples=4, hidden=(16, 16))
+
+
+@pytest.fixture
+def views(capture: Capture, tubes: HandData, config: TrainingConfig) -> list[View]:
+    mesh, cpu = HandMesh.of(tubes, torch.device("cpu")), torch.device("cpu")
+    return [View(capture, frame, 0, mesh, 2, (0.003, 0.003), cpu) for frame in capture.frames_of("train")[:3]]
+
+
+def test_pool_holds_every_ray_once_with_its_target(views: list[View], config: TrainingConfig) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        rays = draw_rays(views, 4, 0, pool)
+    assert len(rays.depths) == sum(int(view.mask.sum()) for view in views)
+    assert (rays.depths.diff(dim=-1) >= 0).all()
+    # Rays lie inside the margins: d is at most the depth margin and the lateral one together, and the target is
+    # opaque somewhere and empty somewhere.
+    assert rays.targets[:, 3].max() > 0.99 and rays.targets[:, 3].min() < 0.01
+    assert (rays.targets[:, :3] <= rays.targets[:, 3:] + 1e-3).all()
+
+
+def test_stage_lowers_its_loss_and_repeats(views: list[View], config: TrainingConfig) -> None:
+    results = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        model = AvatarModel(config, torch.zeros(1, 45), 1)
+        with ThreadPoolExecutor(1) as pool:
+            rays = draw_rays(views, 4, 0, pool)
+            generator = torch.Generator().manual_seed(0)
+            before = float(ray_loss(model, rays, config, generator).detach())
+            train_on_rays(model, views, config, pool, 1, lambda line: None)
+            after = float(ray_loss(model, rays, config, generator).detach())
+        assert after < 0.5 * before
+        results.append([value.clone() for value in model.parameters()])
+    for first, second in zip(*results, strict=True):
+        torch.testing.assert_close(first, second, rtol=0.0, atol=0.0)
