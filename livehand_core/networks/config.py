@@ -25,6 +25,8 @@ class FieldConfig:
         position_frequencies: L of the position's encoding.
         view_frequencies: L of the view direction's encoding.
         view_width: channels of the layer that sees the view direction.
+        normal_frequencies: L of the encoding of the posed surface's normal, which follows (u, v, d); 0 for no normal,
+            as in the published form. Light that is fixed to the wrist shades a finger by where its skin faces.
         density_scale: factor on the density layer's output, 1 in the published form.
         distance_scale: factor on d before its encoding, 1 in the published form.
 
@@ -41,6 +43,7 @@ class FieldConfig:
     position_frequencies: int = 10
     view_frequencies: int = 4
     view_width: int = 64
+    normal_frequencies: int = 0
     density_scale: float = 1.0
     distance_scale: float = 1.0
 
@@ -49,13 +52,16 @@ class FieldConfig:
             raise ValueError(f"coordinates {self.coordinates!r}; uvd or xyz are possible")
         if min(self.depth, self.width, self.view_width) < 1 or self.feature_channels < 3:
             raise ValueError("a layer without channels, or fewer than three colour channels")
+        if self.normal_frequencies and self.coordinates != "uvd":
+            raise ValueError("normals go with uvd coordinates only")
         if self.latent_size < 0 or self.pose_size not in (45, 48):
             raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; 45 or 48 are possible")
 
     @property
     def position_size(self) -> int:
-        """Channels of the encoded position."""
-        return encoded_size(3, self.position_frequencies)
+        """Channels of the encoded position, and of the encoded normal where the field takes one."""
+        normal = encoded_size(3, self.normal_frequencies) if self.normal_frequencies else 0
+        return encoded_size(3, self.position_frequencies) + normal
 
     @property
     def input_size(self) -> int:

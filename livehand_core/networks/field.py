@@ -43,9 +43,10 @@ class RadianceField(nn.Module):
         """Evaluate the field. Differentiable in every argument and parameter.
 
         Args:
-            positions: (R, S, 3) canonical (u, v, d) or world coordinates of S samples on each of R rays.
+            positions: (R, S, 3) canonical (u, v, d) or world coordinates of S samples on each of R rays; (R, S, 6) with
+                the surface's unit normal in the wrist's frame where the configuration asks for it.
             view_directions: (R, 3) unit directions from the camera, one a ray.
-            pose: (pose_size,) radians.
+            pose: (pose_size,) radians; (R, pose_size) when each ray has its own and there is no identity code.
             latent: (latent_size,) identity code; None for zeros.
 
         Returns:
@@ -61,9 +62,7 @@ class RadianceField(nn.Module):
         """The part without view direction: (..., 3) -> last hidden activations (..., width) and sigma_raw (...)."""
         config = self.config
         constant = self._constant(pose, latent)
-        if config.distance_scale != 1.0:
-            positions = positions * positions.new_tensor([1.0, 1.0, config.distance_scale])
-        encoded = encode(positions, config.position_frequencies)
+        encoded = self._encode(positions)
         hidden = self._with_input(self.layers[0], encoded, constant)
         for index, layer in enumerate(self.layers[1:], start=1):
             hidden = functional.relu(hidden, inplace=True)
@@ -88,6 +87,17 @@ class RadianceField(nn.Module):
         folded = self.view.weight[:, : self.config.width] @ self.feature.weight
         return self.colour(functional.relu(functional.linear(hidden, folded) + view_term))
 
+    def _encode(self, positions: torch.Tensor) -> torch.Tensor:
+        """(..., 3 or 6) positions, with normals where the field takes them -> (..., position_size)."""
+        config = self.config
+        place = positions[..., :3]
+        if config.distance_scale != 1.0:
+            place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
+        encoded = encode(place, config.position_frequencies)
+        if not config.normal_frequencies:
+            return encoded
+        return torch.cat([encoded, encode(positions[..., 3:], config.normal_frequencies)], dim=-1)
+
     def _constant(self, pose: torch.Tensor, latent: torch.Tensor | None) -> torch.Tensor:
         """(latent_size + pose_size,): the part of the input that is the same for every sample."""
         if self.config.latent_size == 0:
@@ -100,5 +110,8 @@ class RadianceField(nn.Module):
         """The layer's answer to its input columns: encoded position (per sample) and constant (as a bias)."""
         assert isinstance(layer, nn.Linear)
         size, end = self.config.position_size, self.config.input_size
+        if constant.dim() == 2:
+            per_ray = functional.linear(constant.to(layer.weight.dtype), layer.weight[:, size:end], layer.bias)
+            return functional.linear(encoded, layer.weight[:, :size]) + per_ray[:, None]
         bias = torch.addmv(layer.bias, layer.weight[:, size:end], constant.to(layer.weight.dtype))
         return functional.linear(encoded, layer.weight[:, :size], bias)

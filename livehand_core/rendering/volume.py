@@ -9,7 +9,7 @@ import torch
 
 from ..avatars.metadata import AvatarMetadata
 from ..networks import RadianceField
-from ..surface import SurfaceNormals, SurfaceTree, canonical_coordinates
+from ..surface import SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
 from .clock import Clock
 from .integration import Integrated, integrate
 from .rays import Rays
@@ -56,13 +56,16 @@ class Proxy:
         return cls(vertices, faces, face_uv, normals, SurfaceTree(vertices, faces))
 
     def canonical(self, points: torch.Tensor, metadata: AvatarMetadata) -> torch.Tensor:
-        """(N, 3) points -> (N, 3) coordinates that the avatar's field takes."""
+        """(N, 3) points -> (N, 3) coordinates that the avatar's field takes, or (N, 6) with the surface's normal."""
         if metadata.architecture.field.coordinates == "xyz":
             return points
         nearest = self.tree.nearest(points)
-        return canonical_coordinates(
+        uvd = canonical_coordinates(
             points, self.vertices, self.faces, self.face_uv, nearest, metadata.sign, self.normals
         )
+        if not metadata.architecture.field.normal_frequencies:
+            return uvd
+        return torch.cat([uvd, smooth_normals(self.faces, nearest, self.normals)], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class _March:
     def _positions(self, rays: Rays, depths: torch.Tensor) -> torch.Tensor:
         with self.clock.stage("nearest"):
             points = rays.at(depths)
-            return self.proxy.canonical(points.reshape(-1, 3), self.metadata).view(points.shape)
+            return self.proxy.canonical(points.reshape(-1, 3), self.metadata).view(*depths.shape, -1)
 
     def at_once(self, field: RadianceField, depths: torch.Tensor) -> Integrated:
         """All samples of all rays."""

@@ -90,6 +90,12 @@ def sign_normals(faces: torch.Tensor, nearest: NearestSurface, mode: SignMode, n
     return normal
 
 
+def smooth_normals(faces: torch.Tensor, nearest: NearestSurface, normals: SurfaceNormals) -> torch.Tensor:
+    """(N, 3) unit normals of the surface at each nearest point, interpolated between the vertices'."""
+    corners = normals.vertices[faces[nearest.face]]
+    return torch.nn.functional.normalize((nearest.barycentric[..., None] * corners).sum(dim=-2), dim=-1)
+
+
 def canonical_coordinates(
     points: torch.Tensor,
     vertices: torch.Tensor,

@@ -35,9 +35,11 @@ class TrainingConfig:
             gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
         hidden: channels of the two super-resolution blocks.
         density_scale: factor on the density layer, so that Adam reaches densities of thousands a metre.
+        normal_frequencies: L of the encoding of the surface's normal; 0 trains the published form without it.
         distance_scale: factor on the distance d before its encoding, which makes it as lively as u and v.
         ray_steps: steps at the beginning that train the field alone, on rays drawn from all images.
         ray_batch: rays of each of them.
+        ray_rate: Adam's learning rate in them.
         density_noise: standard deviation of the noise on raw densities, in 1/m.
         alpha_weight: weight of the opacity's squared error beside the colour's.
         structure_weight, gradient_weight: parts of the weight-free perceptual term.
@@ -69,9 +71,11 @@ class TrainingConfig:
     last_interval: float = 0.001
     hidden: tuple[int, int] = (128, 64)
     density_scale: float = 1000.0
+    normal_frequencies: int = 2
     distance_scale: float = 64.0
     ray_steps: int = 0
     ray_batch: int = 4096
+    ray_rate: float = 2.5e-3
     density_noise: float = 1.0
     alpha_weight: float = 0.5
     structure_weight: float = 0.01
@@ -105,15 +109,15 @@ class TrainingConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     # METHOD as published: a full image a step. For a device with a GPU.
     "published": {},
-    # Two small tiles a step and a light super-resolution network: an avatar within an hour on two CPU cores.
+    # First single rays, then two small tiles a step, a light super-resolution: an avatar in an hour on two CPU cores.
     "cpu": {
         "tile": 32,
         "ray_steps": 2500,
         "tiles_per_step": 2,
-        "field_rate": 2e-3,
+        "field_rate": 8e-4,
         "super_resolution_rate": 1e-3,
         "coarse_samples": 6,
-        "coarse_part": 0.3,
+        "coarse_part": 0.8,
         "samples": 10,
         "bounds_margin": 0.003,
         "lateral_margin": 0.003,

@@ -27,7 +27,11 @@ class AvatarModel(nn.Module):
     def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int) -> None:
         """``poses``: (n, 45) joint angles of the training frames, radians."""
         super().__init__()
-        sizes = FieldConfig(density_scale=config.density_scale, distance_scale=config.distance_scale)
+        sizes = FieldConfig(
+            normal_frequencies=config.normal_frequencies,
+            density_scale=config.density_scale,
+            distance_scale=config.distance_scale,
+        )
         self.field = RadianceField(sizes)
         _initialise(self.field)
         self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden))
@@ -38,7 +42,7 @@ class AvatarModel(nn.Module):
         self._noise = config.pose_noise * config.pose_gain
 
     def pose_input(self, pose: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        """(45,) joint angles -> what the field is given; with a generator, noise is added (training)."""
+        """(..., 45) joint angles -> what the field is given; with a generator, noise is added (training)."""
         value = (pose - self.pose_mean) * self.pose_scale
         if generator is not None and self._noise > 0.0:
             value = value + self._noise * torch.randn(pose.shape, generator=generator).to(pose.device)
@@ -89,7 +93,8 @@ def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150)
     optimiser = torch.optim.Adam(field.parameters(), lr=2e-3)
     pose = torch.zeros(field.config.pose_size, device=device)
     for _ in range(steps):
-        positions = torch.rand((256, 8, 3), generator=generator)
+        positions = torch.rand((256, 8, 6), generator=generator)
+        positions[..., 3:] = torch.nn.functional.normalize(2.0 * positions[..., 3:] - 1.0, dim=-1)
         positions[..., 2] = (2.0 * positions[..., 2] - 1.0) * margin
         directions = torch.nn.functional.normalize(torch.randn((256, 3), generator=generator), dim=-1)
         positions, directions = positions.to(device), directions.to(device)

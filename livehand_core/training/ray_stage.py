@@ -23,13 +23,14 @@ LOG_EVERY = 250
 
 
 class RayPool(NamedTuple):
-    """N rays of S samples from all views: what ``TileRays`` holds of each, and (N, 4) low-resolution targets."""
+    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, and (N, 45) joint angles."""
 
     depths: torch.Tensor
     lengths: torch.Tensor
     positions: torch.Tensor
     directions: torch.Tensor
     targets: torch.Tensor
+    poses: torch.Tensor
 
     def take(self, index: torch.Tensor) -> RayPool:
         """The rays of an index tensor."""
@@ -42,15 +43,16 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
     def of_view(index: int) -> RayPool:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
         rays, targets = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
-        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets)
+        poses = views[index].pose.expand(len(targets), -1)
+        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets, poses)
 
     parts = list(pool.map(of_view, range(len(views))))
     return RayPool(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generator: torch.Generator) -> torch.Tensor:
-    """Mean squared error of low-resolution colour, and of opacity by its weight, at the mean pose."""
-    pose = model.pose_input(model.pose_mean)
+    """Mean squared error of low-resolution colour, and of opacity by its weight."""
+    pose = model.pose_input(rays.poses, generator)
     turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
     colour, sigma = model.field(rays.positions, directions, pose)
@@ -76,11 +78,11 @@ def train_on_rays(
     rays = draw_rays(views, config.coarse_samples, config.seed, pool)
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
     parameters = list(model.field.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=config.field_rate, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.Adam(parameters, lr=config.ray_rate, betas=(0.9, 0.99), fused=True)
     total = 0.0
     for step in range(config.ray_steps):
         progress = step / config.ray_steps
-        optimiser.param_groups[0]["lr"] = config.field_rate * (2.0 + math.cos(math.pi * progress)) / 3.0
+        optimiser.param_groups[0]["lr"] = config.ray_rate * (2.0 + math.cos(math.pi * progress)) / 3.0
         generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_033 + step)
         index = torch.randint(len(rays.depths), (config.ray_batch,), generator=generator)
         tasks = [

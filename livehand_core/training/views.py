@@ -22,6 +22,7 @@ from ..surface import (
     nearest_surface,
     rasterise_depth,
     ray_bounds,
+    smooth_normals,
 )
 from .losses import downsampled
 from .tiles import Tile
@@ -51,7 +52,7 @@ class TileRays:
         pixels: (R,) int64 index into the tile's grown rectangle, row by row.
         depths: (R, S) metres.
         lengths: (R,) metres a ray advances per unit of depth.
-        positions: (R, S, 3) canonical (u, v, d).
+        positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame.
         directions: (R, 3) unit view directions in the wrist's frame.
     """
 
@@ -171,11 +172,12 @@ class View:
         positions = canonical_coordinates(
             points, self.vertices, self._mesh.faces, self._mesh.face_uv, nearest, normals=normals
         )
+        facing = smooth_normals(self._mesh.faces, nearest, normals) @ self._wrist
         left, top, width = window
         return TileRays(
             (rows - top) * width + (columns - left),
             depths,
             rays.lengths,
-            positions.view(*depths.shape, 3),
+            torch.cat([positions, facing], dim=-1).view(*depths.shape, 6),
             rays.view_directions @ self._wrist,
         )

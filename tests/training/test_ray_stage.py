@@ -53,3 +53,18 @@ def test_stage_lowers_its_loss_and_repeats(views: list[View], config: TrainingCo
         results.append([value.clone() for value in model.parameters()])
     for first, second in zip(*results, strict=True):
         torch.testing.assert_close(first, second, rtol=0.0, atol=0.0)
+
+
+def test_a_pose_for_each_ray_is_that_pose_for_all(config: TrainingConfig) -> None:
+    torch.manual_seed(2)
+    model = AvatarModel(config, torch.randn(5, 45), 1)
+    with torch.no_grad():
+        for parameter in model.field.parameters():
+            parameter.normal_(0.0, 0.1)
+    positions, directions = torch.rand(3, 4, 6), torch.nn.functional.normalize(torch.randn(3, 3), dim=-1)
+    poses = torch.randn(3, 45)
+    together = model.field(positions, directions, poses)
+    for ray in range(3):
+        alone = model.field(positions[ray : ray + 1], directions[ray : ray + 1], poses[ray])
+        for a, b in zip(together, alone, strict=True):
+            torch.testing.assert_close(a[ray], b[0], rtol=1e-4, atol=1e-4)

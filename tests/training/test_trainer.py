@@ -99,7 +99,7 @@ def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, 
     model, frames = run.averaged(), list(capture.frames_of("train"))
     avatar = make_avatar(model, run.config, capture, frames, tubes, {"steps": run.step})
     field, _, _ = avatar.networks()
-    positions = torch.rand(6, 4, 3, generator=torch.Generator().manual_seed(0)) * 0.1
+    positions = torch.rand(6, 4, 6, generator=torch.Generator().manual_seed(0)) * 0.1
     directions = torch.nn.functional.normalize(torch.ones(6, 3), dim=-1)
     pose = run.views[0].pose
     with torch.no_grad():
@@ -223,7 +223,8 @@ def test_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_warm_start_fills_the_inside() -> None:
     field = RadianceField(FieldConfig(density_scale=1000.0))
     warm_start(field, 0.003, seed=0, steps=60)
-    positions = torch.rand(64, 2, 3, generator=torch.Generator().manual_seed(1))
+    positions = torch.rand(64, 2, 6, generator=torch.Generator().manual_seed(1))
+    positions[..., 3:] = torch.nn.functional.normalize(2.0 * positions[..., 3:] - 1.0, dim=-1)
     positions[:, 0, 2], positions[:, 1, 2] = -0.0025, 0.0025
     with torch.no_grad():
         _, sigma = field(positions, torch.nn.functional.normalize(torch.ones(64, 3), dim=-1), torch.zeros(45))
