@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/make_default_avatar.py
 
-About 25 minutes of capture and an hour of training on two CPU cores; both go on where they were when started again.
+About 25 minutes of capture and 20 of training on two CPU cores; both go on where they were when started again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--capture", type=Path, default=ROOT / "captures" / "default", help="folder of the capture")
     parser.add_argument("--run", type=Path, default=ROOT / "runs" / "default", help="folder of the training run")
-    parser.add_argument("--minutes", type=float, default=52.0, help="length of the training")
+    parser.add_argument("--minutes", type=float, default=18.0, help="length of the training")
     parser.add_argument("--out", type=Path, default=DEFAULT_AVATAR_PATH, help="where the avatar goes")
     options = parser.parse_args()
 

@@ -109,10 +109,10 @@ class TrainingConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     # METHOD as published: a full image a step. For a device with a GPU.
     "published": {},
-    # First single rays, then two small tiles a step, a light super-resolution: an avatar in an hour on two CPU cores.
+    # First single rays, then two small tiles a step, a light super-resolution: an avatar in half an hour on two CPU cores.
     "cpu": {
         "tile": 32,
-        "ray_steps": 2500,
+        "ray_steps": 2000,
         "tiles_per_step": 2,
         "field_rate": 8e-4,
         "super_resolution_rate": 1e-3,
