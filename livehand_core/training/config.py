@@ -109,7 +109,7 @@ class TrainingConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     # METHOD as published: a full image a step. For a device with a GPU.
     "published": {},
-    # First single rays, then two small tiles a step, a light super-resolution: an avatar in half an hour on two CPU cores.
+    # Single rays first, then two small tiles a step and light super-resolution: half an hour on two CPU cores.
     "cpu": {
         "tile": 32,
         "ray_steps": 2000,
