@@ -12,6 +12,7 @@ from .config import TrainingConfig
 from .losses import perceptual_error, squared_error
 from .model import AvatarModel
 from .perceptual import Lpips
+from .precision import product_precision
 from .tiles import Tile
 from .views import TileRays, View
 
@@ -68,7 +69,9 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
         # A few dozen cameras are few: between them the field should be smooth.
         turn = config.view_noise * torch.randn(3, generator=generator).to(directions.device)
         directions = torch.nn.functional.normalize(directions + turn, dim=-1)
-    colour, sigma = model.field(rays.positions, directions, pose)
+    with product_precision(directions.device):
+        colour, sigma = model.field(rays.positions, directions, pose)
+    colour, sigma = colour.float(), sigma.float()
     noise = None
     if config.density_noise > 0.0:
         noise = config.density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
@@ -77,7 +80,8 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
     # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.
     image = image.view(1, height, width, -1).permute(0, 3, 1, 2)
-    high = model.super_resolution(image[:, :-1], image[:, -1:])[0]
+    with product_precision(image.device):
+        high = model.super_resolution(image[:, :-1], image[:, -1:])[0].float()
     high = high[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
     low = image[0, :, radius:-radius, radius:-radius]
     return TileImages(high, torch.cat([low[:3], low[-1:]]))
