@@ -12,7 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PROBE = """
-import json, os, sys
+import json, os, sys, traceback
+def fail(*error):
+    # A render engine that is still registered when the interpreter ends hangs Blender 4.5.
+    traceback.print_exception(*error)
+    sys.stderr.flush()
+    os._exit(1)
+sys.excepthook = fail
 sys.path[:0] = [{root!r}, {scripts!r}]
 import bpy
 from bpy_extras.object_utils import world_to_camera_view
@@ -25,7 +31,7 @@ frames = []
 for frame in range(1, demo_scene.FRAMES + 1, 5):
     scene.frame_set(frame)
     mesh = proxy.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    seen = [world_to_camera_view(scene, scene.camera, mesh.matrix_world @ v.co) for v in mesh.data.vertices[::7]]
+    seen = [world_to_camera_view(scene, scene.camera, mesh.matrix_world @ v.co) for v in list(mesh.data.vertices)[::7]]
     frames.append([min(p.x for p in seen), max(p.x for p in seen), min(p.y for p in seen), max(p.y for p in seen)])
 render = scene.render
 print("PROBE " + json.dumps({{"frames": frames, "engine": render.engine, "format": render.image_settings.file_format,
