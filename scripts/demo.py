@@ -75,8 +75,8 @@ def run(out: Path, avatar: Path | None, with_cycles: bool) -> None:
     print(table(pairs, film, engine))
     print()
     say("An avatar learns its light with its skin: the Cycles frames are lit by the lights of the capture that it was")
-    say("trained on, tied to the wrist as they were there. The film's gestures are among that capture's poses, its views")
-    say("are not; docs/training.md has the figures for poses and cameras that were held out.")
+    say("trained on, tied to the wrist as they were there. The film's gestures are among that capture's poses, its")
+    say("views are not; docs/training.md has the figures for poses and cameras that were held out.")
     for name in ("demo.mp4", "contact_sheet.png", "demo.blend"):
         say(f"{out / name} ({(out / name).stat().st_size / 1e6:.2f} MB)")
 
