@@ -3,43 +3,109 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..errors import LiveHandError, TrainingError
 from .config import PRESETS, TrainingConfig, load_config, preset, save_config
+from .control import (
+    AVATAR_FILE,
+    CHECKPOINT_FILE,
+    Order,
+    RunStatus,
+    describe,
+    give_order,
+    locked,
+    read_status,
+)
+from .lengths import LENGTHS, settings_of
+from .monitor import Monitor
 
 CONFIG_FILE = "config.toml"
-AVATAR_FILE = "avatar.safetensors"
+INTERRUPTED = 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Train an avatar on a capture. RUN gets the settings (config.toml), metrics.jsonl, TensorBoard events, a "
-        "checkpoint, previews, and avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it cleanly; "
-        "--resume goes on. Held-out cameras and poses are measured and never trained on."
+        "checkpoint, previews, curves, and avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it "
+        "cleanly; --resume goes on. Held-out cameras and poses are measured and never trained on. A run in another "
+        "terminal, or one started by Blender, is watched and steered with --status, --pause, --go-on and --stop."
     )
-    parser.add_argument("capture", type=Path, help="folder of a capture")
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("capture", type=Path, nargs="?", help="folder of a capture; a resumed run knows its own")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of the run in steps; only such a run can be repeated exactly")
     length.add_argument("--minutes", type=float, help="length of the run in minutes of training")
-    parser.add_argument("--preset", choices=tuple(PRESETS), help="settings; by default 'cpu' or 'published' by device")
+    parser.add_argument(
+        "--preset",
+        choices=(*LENGTHS, *PRESETS),
+        help="quick, standard, full: 'cpu' or 'published' by device, with a length of its own",
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change single settings")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="avatar", help="name of the avatar")
     parser.add_argument("--licence", default="", help="SPDX id; the capture's by default")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--status", type=Path, metavar="RUN", help="say how a run stands, and end")
+    other.add_argument("--pause", type=Path, metavar="RUN", help="have a run write a checkpoint and wait, and end")
+    other.add_argument("--go-on", type=Path, metavar="RUN", help="have a paused run go on, and end")
+    other.add_argument("--stop", type=Path, metavar="RUN", help="have a run end cleanly, and end")
+    parser.add_argument("--json", action="store_true", help="with --status: JSON for programs")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; 0 when the run is done, 130 when it was interrupted."""
+    """Train, or watch and steer a run; 0 when it is done, 130 when it was interrupted."""
+    if _steer(args):
+        return 0
+    if args.out is None:
+        raise TrainingError("It is not said where the run goes.", "Give --out RUN, a folder.")
+    known = read_status(args.out) if args.resume else RunStatus("starting", args.name, preset=args.preset or "")
+    capture = args.capture or (Path(known.capture) if known.capture else None)
+    if capture is None:
+        raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
+    with locked(args.out), interruptible() as stop:
+        status = replace(known, capture=str(capture.resolve()), device=args.device, message="")
+        monitor = Monitor(args.out, status, stop)
+        try:
+            done = _train(args, capture, monitor)
+        except KeyboardInterrupt:
+            monitor.close("stopped", "Stopped before there was a checkpoint." if not _resumable(args.out) else "")
+            return INTERRUPTED
+        except BaseException as error:
+            message = str(error) if isinstance(error, LiveHandError) else f"{type(error).__name__}: {error}"
+            monitor.close("failed", message)
+            raise
+        monitor.close("done" if done else "stopped")
+    return 0 if done else INTERRUPTED
+
+
+def _steer(args: argparse.Namespace) -> bool:
+    """Do what --status, --pause, --go-on and --stop ask for; False when none was given."""
+    if args.status is not None:
+        status = read_status(args.status)
+        print(json.dumps(asdict(status)) if args.json else describe(status))
+        return True
+    orders: tuple[tuple[Path | None, Order], ...] = ((args.pause, "pause"), (args.go_on, "go"), (args.stop, "stop"))
+    for folder, order in orders:
+        if folder is not None:
+            give_order(folder, order)
+            return True
+    return False
+
+
+def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> bool:
+    """Train; False when the run was stopped early."""
     from ..captures.capture import read_capture
     from ..captures.checks import SMALLEST_MASK, check_capture
     from ..hand.library import find_hand
@@ -54,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     device = pick_device(args.device)
     config = _settings(args, "cpu" if device.type == "cpu" else "published")
-    capture = read_capture(args.capture)
+    monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
+    capture = read_capture(capture_folder)
     masks = check_capture(capture)
     frames = [
         frame
@@ -62,28 +129,34 @@ def run(args: argparse.Namespace) -> int:
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
-    args.out.mkdir(parents=True, exist_ok=True)
     journal = Journal(args.out)
     lpips, perceptual = load_lpips(device)
-    journal.say(f"{len(frames)} training images of {len(capture.frames)} in {args.capture}; device {device}")
+    journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture_folder}; device {device}")
     journal.say(f"perceptual loss: {perceptual}")
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data, device), device, journal, lpips)
-    if args.resume:
+    save_config(config, args.out / CONFIG_FILE)
+    session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
+    if args.resume and _resumable(args.out):
         trainer.resume()
         journal.say(f"resumed at step {trainer.step}")
     else:
+        monitor.tell(state="rays", message="First stage: single rays from all images.")
         trainer.begin()
-    save_config(config, args.out / CONFIG_FILE)
-    session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual)
-    with interruptible() as stop:
-        done = trainer.train(stop, session.after_step)
+        session.checkpoint()
+    monitor.watch(trainer)
+    monitor.tell(state="training", message="")
+    done = trainer.train(monitor.stop_asked, session.after_step)
     session.finish()
     journal.say(
         f"{'done' if done else 'interrupted; --resume goes on'} at step {trainer.step}: {args.out / AVATAR_FILE}"
     )
     trainer.close()
     journal.close()
-    return 0 if done else 130
+    return done
+
+
+def _resumable(run: Path) -> bool:
+    return (run / CHECKPOINT_FILE).is_file()
 
 
 def _settings(args: argparse.Namespace, default_preset: str) -> TrainingConfig:
@@ -95,14 +168,15 @@ def _settings(args: argparse.Namespace, default_preset: str) -> TrainingConfig:
     if args.resume:
         return load_config(args.out / CONFIG_FILE, **changes)
     changes |= {"seed": args.seed, "name": args.name, "licence": args.licence}
+    if args.preset in LENGTHS:
+        length = {} if "minutes" in changes or "steps" in changes else {"minutes": LENGTHS[args.preset].minutes}
+        return preset(default_preset, **(settings_of(args.preset) | length | changes))
     return preset(args.preset or default_preset, **changes)
 
 
 def _assignment(item: str) -> tuple[str, Any]:
     from dataclasses import fields
     from tomllib import TOMLDecodeError, loads
-
-    from ..errors import TrainingError
 
     key, _, text = item.partition("=")
     known = {field.name for field in fields(TrainingConfig)}

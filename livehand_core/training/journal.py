@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+METRICS_FILE = "metrics.jsonl"
+
 
 class Journal:
-    """Writes the numbers of a run as they come; ``close`` when done."""
+    """Writes the numbers of a run as they come; ``close`` when done.
+
+    Attributes:
+        on_numbers: called with kind, step and values whenever numbers are stored.
+    """
 
     def __init__(self, run: Path) -> None:
-        self._lines = (run / "metrics.jsonl").open("a", encoding="utf-8")
+        self.on_numbers: Callable[[str, int, dict[str, float]], None] = lambda kind, step, values: None
+        self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
         self._board: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -33,6 +41,7 @@ class Journal:
         if self._board is not None:
             for key, value in values.items():
                 self._board.add_scalar(f"{kind}/{key}", value, step)
+        self.on_numbers(kind, step, values)
 
     def close(self) -> None:
         """Flush and close the files."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 from ..avatars import Avatar, save_avatar
 from ..captures.capture import Capture, CaptureFrame
 from ..hand.data import HandData
+from .curves import draw_curves, training_psnr
 from .export import make_avatar
 from .journal import Journal
+from .monitor import Monitor
 from .previews import preview_frames, write_preview
 from .trainer import Trainer
+
+CURVES_SECONDS = 5.0
 
 
 class Session:
@@ -26,12 +31,16 @@ class Session:
         journal: Journal,
         avatar_path: Path,
         perceptual: str,
+        monitor: Monitor,
     ) -> None:
         """``frames``: those that are trained on; ``perceptual``: which perceptual term is used."""
+        self._monitor = monitor
         self._trainer, self._capture, self._frames, self._data = trainer, capture, frames, data
         self._journal, self._avatar_path, self._perceptual = journal, avatar_path, perceptual
         self._preview_frames = preview_frames(capture)
         self._saved = self._previewed = trainer.seconds
+        self._drawn, self._new_numbers = time.monotonic(), False
+        journal.on_numbers = self._note
 
     def after_step(self) -> None:
         """Write what is due."""
@@ -42,10 +51,35 @@ class Session:
         if seconds - self._previewed >= 60.0 * config.preview_minutes:
             self._previewed = seconds
             self._preview(self._avatar())
+        if self._new_numbers and time.monotonic() - self._drawn >= CURVES_SECONDS:
+            self._draw()
+        self._monitor.point(before_pause=self.pause)
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint and the avatar as it is now."""
+        self._save()
+
+    def pause(self) -> None:
+        """Write what a run that rests should leave behind."""
+        self._journal.say(f"pausing at step {self._trainer.step}")
+        self._save()
+        self._draw()
 
     def finish(self) -> None:
         """Write everything once more."""
         self._preview(self._save())
+        self._draw()
+
+    def _note(self, kind: str, step: int, values: dict[str, float]) -> None:
+        self._new_numbers = True
+        if kind == "train":
+            self._monitor.tell(loss=values.get("total"), psnr=training_psnr(values))
+        elif kind == "preview":
+            self._monitor.tell(held_out_psnr=values.get("both/full_image/psnr"))
+
+    def _draw(self) -> None:
+        self._drawn, self._new_numbers = time.monotonic(), False
+        draw_curves(self._trainer.run)
 
     def _avatar(self) -> Avatar:
         trainer = self._trainer

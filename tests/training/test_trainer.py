@@ -22,6 +22,7 @@ from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, RadianceField
 from livehand_core.training.checkpoints import checkpoint_path
 from livehand_core.training.config import TrainingConfig, load_config, preset, save_config
+from livehand_core.training.control import read_status
 from livehand_core.training.export import make_avatar, pixels_per_metre
 from livehand_core.training.journal import Journal
 from livehand_core.training.model import warm_start
@@ -165,7 +166,7 @@ def test_bad_captures_are_named_before_training(
     assert cli.main(["train", str(bad.folder), "--out", str(tmp_path / "run"), "--steps", "2"]) == 2
     text = capsys.readouterr().err
     assert "2 problems" in text and "missing" in text and "mask is empty" in text
-    assert not (tmp_path / "run").exists()
+    assert read_status(tmp_path / "run").state == "failed" and "2 problems" in read_status(tmp_path / "run").message
 
 
 def test_interrupt_saves_and_ends(tmp_path: Path, capture: Capture, tubes: HandData) -> None:

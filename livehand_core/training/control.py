@@ -1,0 +1,239 @@
+"""A run as seen from outside: how far it is, whether its process lives, and how to pause, stop or go on with it.
+
+Everything goes through small files in the run's folder, so a run can be watched and steered by a terminal, by Blender,
+and by a Blender that was started after it. Standard library only; the training process writes through ``monitor``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from ..errors import TrainingError
+from ..files import atomic_path
+
+FORMAT_VERSION = 1
+STATUS_FILE = "status.json"
+ORDER_FILE = "order.txt"
+LOCK_FILE = "run.lock"
+LOG_FILE = "train.log"
+AVATAR_FILE = "avatar.safetensors"
+CHECKPOINT_FILE = "checkpoint.pt"
+CURVES_FILE = "curves.png"
+PREVIEW_FILE = "preview.png"
+
+START_SECONDS = 120.0
+"""How long a run may be "starting" before its process has taken the lock: importing torch is slow on a busy machine."""
+
+State = Literal["starting", "rays", "training", "paused", "done", "stopped", "interrupted", "failed"]
+Order = Literal["go", "pause", "stop"]
+ALIVE: tuple[State, ...] = ("starting", "rays", "training", "paused")
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a run says of itself.
+
+    Attributes:
+        state: ``"interrupted"`` is never written: it is what a run has become whose process died.
+        name: of the avatar.
+        capture: folder that it is trained on.
+        preset, device: as chosen.
+        step: optimiser steps done.
+        progress: part of the run that is done, 0 to 1.
+        seconds: training time so far; ``seconds_left``: what the rest will take, negative when unknown.
+        loss, psnr: the newest training loss, and PSNR in dB on training views; None before the first.
+        held_out_psnr: PSNR in dB of the newest preview on new cameras and poses (full image); None without.
+        message: one line for people: an error, or what is being done.
+        pid: of the training process.
+        updated: time of writing, seconds since the epoch.
+    """
+
+    state: State
+    name: str = ""
+    capture: str = ""
+    preset: str = ""
+    device: str = ""
+    step: int = 0
+    progress: float = 0.0
+    seconds: float = 0.0
+    seconds_left: float = -1.0
+    loss: float | None = None
+    psnr: float | None = None
+    held_out_psnr: float | None = None
+    message: str = ""
+    pid: int = 0
+    updated: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process works on the run."""
+        return self.state in ALIVE
+
+
+def write_status(run: Path, status: RunStatus) -> None:
+    """Write the status with the time of now. Raises LiveHandError when the folder cannot be written."""
+    document = {"format_version": FORMAT_VERSION, **asdict(replace(status, updated=time.time()))}
+    with atomic_path(run / STATUS_FILE) as temporary:
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+
+
+def read_status(run: Path) -> RunStatus:
+    """How a run stands; a run whose process has died without a word is ``"interrupted"``.
+
+    Raises:
+        TrainingError: the folder holds no run, or one of a newer version.
+    """
+    path = run / STATUS_FILE
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        version = int(document.pop("format_version"))
+        if version > FORMAT_VERSION:
+            raise TrainingError(
+                f"The run {run} was written by a newer LiveHand (format version {version}).", "Update LiveHand."
+            )
+        known = {field.name for field in fields(RunStatus)}
+        status = RunStatus(**{key: value for key, value in document.items() if key in known})
+    except FileNotFoundError as error:
+        if (run / CHECKPOINT_FILE).is_file():
+            # Of a version that wrote no status, and took no lock.
+            return RunStatus("stopped", run.name)
+        raise TrainingError(f"{run} holds no training run.", "Give the folder of a run.") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"{path} cannot be read ({error}).", "Start the run anew.") from error
+    fresh = status.state == "starting" and time.time() - status.updated < START_SECONDS
+    if status.alive and not fresh and not is_running(run):
+        return replace(status, state="interrupted", seconds_left=-1.0, message="Its process has ended unexpectedly.")
+    return status
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The runs directly below a folder, the one that was worked on last first; nothing when there is no such folder."""
+    found = []
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return []
+    for entry in entries:
+        times = []
+        for name in (STATUS_FILE, CHECKPOINT_FILE):
+            try:
+                times.append(os.stat(os.path.join(entry.path, name)).st_mtime)
+            except OSError:
+                continue
+        if times:
+            found.append((max(times), Path(entry.path)))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def give_order(run: Path, order: Order) -> None:
+    """Ask the run's process to pause, to go on, or to stop after its step.
+
+    Raises:
+        TrainingError: no process works on the run.
+        LiveHandError: the folder cannot be written.
+    """
+    status = read_status(run)
+    if not status.alive:
+        raise TrainingError(f"The run {run} is not running (it is {status.state}).", "Resume it first.")
+    with atomic_path(run / ORDER_FILE) as temporary:
+        temporary.write_text(order, encoding="utf-8")
+
+
+def read_order(run: Path) -> Order:
+    """What the run's process is asked to do; ``"go"`` when nothing was said."""
+    try:
+        text = (run / ORDER_FILE).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return "go"
+    return text if text in ("pause", "stop") else "go"  # type: ignore[return-value]
+
+
+def clear_order(run: Path) -> None:
+    """Forget an order that was given to an earlier process."""
+    (run / ORDER_FILE).unlink(missing_ok=True)
+
+
+def is_running(run: Path) -> bool:
+    """Whether some process holds the run's lock. The system gives a lock back however its holder ends."""
+    path = run / LOCK_FILE
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb+") as stream:
+            return not _try_lock(stream, shared=True)
+    except OSError:
+        return False
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run's lock within the block, so that only one process works on a run.
+
+    Raises:
+        TrainingError: another process works on it.
+        LiveHandError: the folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        stream = (run / LOCK_FILE).open("ab+")
+    except OSError as error:
+        raise TrainingError(
+            f"{run} cannot be written ({error.strerror}).", "Choose a folder you may write to."
+        ) from error
+    with stream:
+        for _ in range(10):
+            if _try_lock(stream, shared=False):
+                break
+            # Someone who only looks holds it for a moment.
+            time.sleep(0.05)
+        else:
+            raise TrainingError(
+                f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
+            )
+        yield
+
+
+def _try_lock(stream: IO[bytes], shared: bool) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            stream.seek(0)
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            if shared:
+                stream.seek(0)
+                msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def describe(status: RunStatus) -> str:
+    """The status as one line."""
+    parts = [status.state, f"step {status.step}", f"{100.0 * status.progress:.0f} %"]
+    if status.seconds_left >= 0.0:
+        parts.append(f"{duration(status.seconds_left)} left")
+    parts += [f"loss {status.loss:.5f}"] if status.loss is not None else []
+    parts += [f"{status.psnr:.2f} dB"] if status.psnr is not None else []
+    parts += [f"held out {status.held_out_psnr:.2f} dB"] if status.held_out_psnr is not None else []
+    return ", ".join(parts) + (f": {status.message}" if status.message else "")
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: ``"45 s"``, ``"12 min"``, ``"2 h 05 min"``."""
+    seconds = max(seconds, 0.0)
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60.0)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
