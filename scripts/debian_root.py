@@ -1,4 +1,4 @@
-"""A small Debian in a folder, with its own Blender inside: made by debootstrap, entered by chroot. Needs Linux and root.
+"""A small Debian in a folder, with its own Blender inside: made by debootstrap, entered by chroot, by root on Linux.
 
 Called by ``debian_blender.py`` and by the window tests (``gui/machine.py``). Each command gets a mount namespace of its
 own, so nothing stays mounted whichever way it ends.

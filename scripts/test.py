@@ -1,6 +1,7 @@
-"""The project's tests in one command: ``python3 scripts/test.py [--quick] [-k EXPRESSION] [pytest arguments]``.
+"""The project's tests in one command: ``python3 scripts/test.py [--quick] [--gui] [-k EXPRESSION] [pytest arguments]``.
 
-Makes the environment it needs, then runs ruff, mypy and pytest in it. The exit status is 0 when all pass.
+Makes the environment it needs, then runs ruff, mypy and pytest in it. The exit status is 0 when all pass. Tests that
+drive Blender's window run where one is at hand; ``--gui`` prepares one and runs nothing else (docs/development.md).
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import environment
+from debian_root import BLENDER_OF_SUITE, Debian
+from system_libraries import SetupFailed
 
 LINTERS = {
     "ruff check": ["ruff", "check", "."],
@@ -25,19 +29,39 @@ def main() -> int:
     """Run everything; the status of the first step that failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="leave out the slow tests and those inside Blender")
+    parser.add_argument("--gui", action="store_true", help="only the tests of Blender's window; prepares a Blender")
+    parser.add_argument(
+        "--suite", choices=BLENDER_OF_SUITE, default="trixie", help="which Debian's Blender --gui prepares (4.3 or 5.2)"
+    )
+    parser.add_argument("--debian", type=Path, help="folder of that Debian (default: build/debian-SUITE)")
     parser.add_argument("-k", metavar="EXPRESSION", help="only the tests that match, and no linters")
     options, rest = parser.parse_known_args()
     environment.enter()
+    from gui import machine
+
+    if options.gui and not os.environ.get("BLENDER"):
+        folder = (options.debian or machine.default_folder(options.suite)).resolve()
+        try:
+            Debian(folder, options.suite).prepare(window=True)
+        except SetupFailed as problem:
+            print(f"[test] no window to test in: {problem}", file=sys.stderr)
+            return 3
+        os.environ["LIVEHAND_DEBIAN"] = str(folder)
 
     failed: dict[str, int] = {}
-    if options.k is None:
+    if options.k is None and not options.gui:
         for name, command in LINTERS.items():
             failed |= step(name, [sys.executable, "-m", *command])
     pytest = [sys.executable, "-m", "pytest", *rest]
-    if options.quick:
-        pytest += ["-m", "not slow and not bpy"]
+    if options.gui:
+        pytest += ["-m", "gui"]
+    elif options.quick:
+        pytest += ["-m", "not slow and not bpy and not gui"]
     if options.k is not None:
         pytest += ["-k", options.k]
+    if not options.quick:
+        found, why = machine.find()
+        print(f"[test] tests of Blender's window: {why if found else f'left out; {why}'}", flush=True)
     failed |= step("pytest", pytest)
     if failed:
         print(f"[test] failed: {', '.join(failed)}", flush=True)

@@ -79,16 +79,13 @@ class Display:
         pause = ("sleep", "0.1")
         self._xdotool(*_move(x, y), *pause, "mousedown", str(button), *pause, "mouseup", str(button))
 
-    def drag(
-        self, path: Sequence[tuple[float, float]], button: int = 2, seconds: float = 0.5, modifier: str = ""
-    ) -> None:
-        """Hold a button, and a modifier key if named, along ``path`` for about ``seconds``."""
+    def drag(self, path: Sequence[tuple[float, float]], button: int = 2, seconds: float = 0.5) -> None:
+        """Hold a button along ``path`` for about ``seconds``."""
         pause = ("sleep", f"{seconds / max(len(path), 1):.3f}")
-        held = ("keydown", modifier) if modifier else ()
-        words = [*_move(*path[0]), "sleep", "0.1", *held, "mousedown", str(button)]
+        words = [*_move(*path[0]), "sleep", "0.1", "mousedown", str(button)]
         for point in path[1:]:
             words += [*pause, *_move(*point)]
-        words += [*pause, "mouseup", str(button), *(("keyup", modifier) if modifier else ())]
+        words += [*pause, "mouseup", str(button)]
         self._xdotool(*words)
 
     def key(self, *keys: str) -> None:

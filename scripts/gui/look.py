@@ -1,4 +1,4 @@
-"""What a screenshot shows: skin, a silhouette, motion. Pictures are (H, W, 3) float sRGB in [0, 1], masks (H, W) bool."""
+"""What a screenshot shows: skin, a silhouette, motion. Pictures are (H, W, 3) sRGB in [0, 1], masks (H, W) bool."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Match:
 
     def __str__(self) -> str:
         return (
-            f"{100 * self.covered:.1f} % of {self.expected} expected pixels seen, {100 * self.outside:.1f} % elsewhere"
+            f"{100 * self.covered:.1f} % of {self.expected} pixels seen, {100 * self.outside:.1f} % elsewhere"
         )
 
 

@@ -107,7 +107,7 @@ def triangles(rig: str) -> list[list[float]]:
     window, area = _window(), _area("VIEW_3D")
     region = _region(area, "WINDOW")
     projection = area.spaces.active.region_3d.perspective_matrix
-    left, top, right, bottom = _box(window, region)
+    box = _box(window, region)
     graph = bpy.context.evaluated_depsgraph_get()
     found: list[list[float]] = []
     for child in bpy.data.objects[rig].children_recursive:
@@ -116,16 +116,7 @@ def triangles(rig: str) -> list[list[float]]:
         shown = child.evaluated_get(graph)
         mesh = shown.to_mesh()
         mesh.calc_loop_triangles()
-        points = []
-        for vertex in mesh.vertices:
-            clip = projection @ shown.matrix_world @ vertex.co.to_4d()
-            depth = clip.w if abs(clip.w) > 1e-9 else 1e-9
-            points.append(
-                (
-                    (clip.x / depth + 1.0) * 0.5 * (right - left) + left,
-                    (1.0 - clip.y / depth) * 0.5 * (bottom - top) + top,
-                )
-            )
+        points = [_on_screen(projection, shown.matrix_world @ vertex.co, box) for vertex in mesh.vertices]
         found += [[value for index in face.vertices for value in points[index]] for face in mesh.loop_triangles]
         shown.to_mesh_clear()
     return found
@@ -134,10 +125,18 @@ def triangles(rig: str) -> list[list[float]]:
 def project(point: list[float]) -> list[float]:
     """Where the 3D view shows a point of the world."""
     window, area = _window(), _area("VIEW_3D")
-    left, top, right, bottom = _box(window, _region(area, "WINDOW"))
-    clip = area.spaces.active.region_3d.perspective_matrix @ mathutils.Vector((*point, 1.0))
-    x, y = clip.x / clip.w, clip.y / clip.w
-    return [left + (x + 1.0) * 0.5 * (right - left), top + (1.0 - y) * 0.5 * (bottom - top)]
+    projection = area.spaces.active.region_3d.perspective_matrix
+    return _on_screen(projection, mathutils.Vector(point), _box(window, _region(area, "WINDOW")))
+
+
+def new_file() -> None:
+    """An empty file with one window, as Blender ships it; add-ons and preferences stay."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+
+
+def open_file(path: str) -> None:
+    """Open a .blend file in place of what is open."""
+    bpy.ops.wm.open_mainfile(filepath=path)
 
 
 def finish() -> None:
@@ -148,6 +147,13 @@ def finish() -> None:
             bpy.ops.wm.quit_blender()
 
     bpy.app.timers.register(leave, first_interval=0.3)
+
+
+def _on_screen(projection: Any, point: Any, box: list[float]) -> list[float]:
+    clip = projection @ point.to_4d()
+    depth = clip.w if abs(clip.w) > 1e-9 else 1e-9
+    left, top, right, bottom = box
+    return [left + (clip.x / depth + 1.0) / 2.0 * (right - left), top + (1.0 - clip.y / depth) / 2.0 * (bottom - top)]
 
 
 def _window() -> Any:
