@@ -96,7 +96,8 @@ def package_files(package: Path) -> list[Path]:
 def write_wheel(target: Path, version: str) -> None:
     """The whole of livehand_core as a pure Python wheel that asks for NumPy alone.
 
-    The rooms that need torch are inside, too: the engine process runs them, Blender's Python never imports them.
+    The rooms that need torch are inside, too: the engine process runs them, Blender's Python never imports them. What
+    they need are the extras of the project; the add-on's environment is made by them.
     """
     info = f"{DISTRIBUTION}-{version}.dist-info"
     members = [(path.relative_to(ROOT).as_posix(), path.read_bytes()) for path in package_files(ROOT / DISTRIBUTION)]
@@ -104,6 +105,7 @@ def write_wheel(target: Path, version: str) -> None:
         f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version}\n"
         "Summary: LiveHand's core, as carried by the Blender extension\n"
         "License: Apache-2.0 AND CC0-1.0\nRequires-Python: >=3.11\n"
+        + "".join(f"{line}\n" for line in requirement_lines())
     )
     members.append((f"{info}/METADATA", metadata.encode()))
     tags = "Wheel-Version: 1.0\nGenerator: build_extension\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -113,6 +115,20 @@ def write_wheel(target: Path, version: str) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [*members, (f"{info}/RECORD", record.encode())]:
             archive.writestr(_member(name), content, compresslevel=9)
+
+
+def requirement_lines() -> list[str]:
+    """The wheel's dependencies and its extras ``engine`` and ``train``, as metadata lines made of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [f"Requires-Dist: {entry}" for entry in project["dependencies"]]
+    for extra in ("engine", "train"):
+        lines.append(f"Provides-Extra: {extra}")
+        for entry in project["optional-dependencies"][extra]:
+            # The project's own name is that of the whole; the wheel is its core.
+            name, _, marker = entry.replace("livehand[", f"{DISTRIBUTION}[").partition(";")
+            also = f"({marker.strip()}) and " if marker else ""
+            lines.append(f'Requires-Dist: {name.strip()} ; {also}extra == "{extra}"')
+    return lines
 
 
 def write_zip(target: Path, members: Iterable[tuple[Path, str]]) -> None:
