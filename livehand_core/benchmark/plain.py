@@ -1,0 +1,230 @@
+"""One frame by METHOD's formulas as they stand, in float32 torch: what every shortcut is measured and checked against.
+
+Every ray with bounds, all of its samples, the networks as they are written down (pose beside the position in each
+sample's input, the feature layer by itself), super-resolution of the whole image. No crop, no early end, nothing
+folded. Only the nearest surface is a library's, since trying 1538 triangles for each sample would measure nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..avatars.file import Avatar
+from ..cameras import Camera
+from ..frames import HandInstance
+from ..hand.data import HandData
+from ..hand.model import HandModel
+from ..networks import RadianceField, encode
+from ..networks.field import SKIP_AFTER_LAYER
+from ..rendering.integration import Integrated, integrate
+from ..rendering.layer import ALPHA_FLOOR
+from ..rendering.rays import Rays, camera_rays, low_resolution
+from ..rendering.sampling import from_weights, stratified
+from ..rendering.view import view_of
+from ..surface import (
+    SurfaceNormals,
+    canonical_coordinates,
+    lateral_kernel,
+    nearest_surface,
+    published_kernel,
+    rasterise_depth,
+    ray_bounds,
+    smooth_normals,
+)
+
+SAMPLES_AT_ONCE = 1 << 16
+"""Samples that are evaluated together: all of a frame's would not fit into the memory of a small machine."""
+
+
+@dataclass(frozen=True)
+class PlainFrame:
+    """One hand's picture and what it took.
+
+    Attributes:
+        rgba: (H, W, 4) float32, premultiplied, display-referred.
+        valid: (h, w) bool, the rays that were evaluated, of the feature image.
+        weights: (R, S) compositing weights of their samples.
+        transmittance: (R, S) what is left of the light when it reaches each sample.
+    """
+
+    rgba: np.ndarray
+    valid: np.ndarray
+    weights: np.ndarray
+    transmittance: np.ndarray
+
+
+class PlainRenderer:
+    """Draws one hand of one avatar, without haste.
+
+    Example:
+        >>> plain = PlainRenderer(load_avatar("default"), builtin_hand("right"))
+        >>> plain.render(HandInstance(HandPose.rest()), camera).rgba.shape
+        (334, 512, 4)
+
+    Args:
+        avatar: of a right or left hand; only hands of its own side are drawn.
+        hand: the model it was trained on.
+    """
+
+    def __init__(self, avatar: Avatar, hand: HandData) -> None:
+        self.metadata = avatar.metadata
+        self.field, self.fine, self.super_resolution = avatar.networks("cpu")
+        self.latents = avatar.latent
+        self.model = HandModel(hand)
+
+    @torch.inference_mode()
+    def render(self, instance: HandInstance, camera: Camera) -> PlainFrame:
+        """Draw a hand into the whole of the camera's image."""
+        metadata = self.metadata
+        world = metadata.architecture.field.coordinates == "xyz" and metadata.conditioning != "wrist"
+        view = view_of(
+            instance, camera, self.model.data, to_wrist=metadata.conditioning == "wrist", to_origin=not world
+        )
+        assert not view.mirrored, "the plain formulation draws the avatar's own side"
+        vertices = self.model([view.pose])[0][0]
+        low = self._feature_camera(view.camera)
+
+        margin = metadata.lateral_margin
+        kernel = published_kernel(low.height) if margin == 0.0 else lateral_kernel(low, vertices, margin)
+        depth = rasterise_depth(vertices, self.model.faces, low)
+        near, far = ray_bounds(depth, kernel, metadata.depth_margin)
+        valid = near < far
+        rows, columns = torch.nonzero(valid, as_tuple=True)
+        rays = camera_rays(low, columns, rows)
+        bounds = (near[valid].clamp(min=0.0), far[valid])
+
+        wrist = metadata.conditioning == "wrist"
+        angles = view.pose.hand_pose.reshape(-1) if wrist else view.pose.full_pose
+        pose = torch.tensor(angles, dtype=torch.float32)
+        latent = None if self.latents is None else self.latents[instance.identity]
+        result, depths = self._along(rays, bounds, vertices, pose, latent)
+
+        features = torch.zeros(metadata.architecture.field.feature_channels, low.height, low.width)
+        features[:, valid] = result.features.T
+        opacity = torch.zeros(low.height, low.width)
+        opacity[valid] = result.opacity
+        image = self.super_resolution(features[None], opacity[None, None])[0]
+        rgba = self._picture(image, opacity, valid, view.camera)
+        passed = 1.0 - result.weights.cumsum(dim=-1)
+        before = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=-1)
+        return PlainFrame(rgba.numpy(), valid.numpy(), result.weights.numpy(), before.numpy())
+
+    def _feature_camera(self, camera: Camera) -> Camera:
+        """The feature image's: sizes are rounded up, in the published form down."""
+        factor = self.metadata.architecture.super_resolution.factor
+        offset = self.metadata.pixel_offset
+        camera = replace(camera, pixel_offset=offset)
+        if offset == 0.0:
+            return camera.resized(max(camera.width // factor, 1), max(camera.height // factor, 1))
+        return low_resolution(camera, factor)
+
+    def _along(
+        self,
+        rays: Rays,
+        bounds: tuple[torch.Tensor, torch.Tensor],
+        vertices: torch.Tensor,
+        pose: torch.Tensor,
+        latent: torch.Tensor | None,
+    ) -> tuple[Integrated, torch.Tensor]:
+        """Sums along every ray, and the depths of its samples."""
+        architecture = self.metadata.architecture
+        depths = stratified(*bounds, architecture.n_samples)
+        result = self._evaluate(self.field, rays, depths, vertices, pose, latent)
+        if self.fine is not None:
+            depths = from_weights(depths, result.weights, architecture.n_importance)
+            result = self._evaluate(self.fine, rays, depths, vertices, pose, latent)
+        return result, depths
+
+    def _evaluate(
+        self,
+        field: RadianceField,
+        rays: Rays,
+        depths: torch.Tensor,
+        vertices: torch.Tensor,
+        pose: torch.Tensor,
+        latent: torch.Tensor | None,
+    ) -> Integrated:
+        normals = SurfaceNormals.of(vertices, self.model.faces)
+        count, samples = depths.shape
+        parts = []
+        step = max(1, SAMPLES_AT_ONCE // samples)
+        for start in range(0, count, step):
+            some = Rays(*(value[start : start + step] for value in rays))
+            points = some.at(depths[start : start + step]).reshape(-1, 3)
+            positions = self._canonical(points, vertices, normals)
+            directions = some.view_directions.repeat_interleave(samples, dim=0)
+            colour, sigma = plain_field(field, positions, directions, pose, latent)
+            shape = (len(some.origins), samples)
+            parts.append((colour.view(*shape, -1), sigma.view(shape)))
+        colour, sigma = (torch.cat(values) for values in zip(*parts, strict=True))
+        return integrate(colour, sigma, depths, rays.lengths, last_interval=self.metadata.last_interval)
+
+    def _canonical(self, points: torch.Tensor, vertices: torch.Tensor, normals: SurfaceNormals) -> torch.Tensor:
+        """(N, 3) world points -> what the field takes: uvd (and the normal), or the points themselves."""
+        config = self.metadata.architecture.field
+        if config.coordinates == "xyz":
+            return points
+        faces = self.model.faces
+        nearest = nearest_surface(points, vertices, faces)
+        uvd = canonical_coordinates(points, vertices, faces, self.model.face_uv, nearest, self.metadata.sign, normals)
+        if not config.normal_frequencies:
+            return uvd
+        return torch.cat([uvd, smooth_normals(faces, nearest, normals)], dim=-1)
+
+    def _picture(self, image: torch.Tensor, opacity: torch.Tensor, valid: torch.Tensor, camera: Camera) -> torch.Tensor:
+        """Super-resolution's (3 or 4, H, W) -> (height, width, 4): nothing outside the rays, no colour above alpha."""
+        factor = self.metadata.architecture.super_resolution.factor
+        alpha = image[3]
+        if len(image) == 3:
+            alpha = functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
+        alpha = alpha.clamp(0.0, 1.0)
+        support = functional.interpolate(valid[None, None].float(), scale_factor=factor, mode="nearest")[0, 0] > 0.0
+        alpha = torch.where(support & (alpha >= ALPHA_FLOOR), alpha, 0.0)
+        colour = torch.minimum(image[:3].clamp(min=0.0), alpha)
+        picture = torch.cat([colour, alpha[None]])
+        size = (camera.height, camera.width)
+        if self.metadata.pixel_offset == 0.0 and picture.shape[1:] != size:
+            picture = functional.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
+        return picture[:, : camera.height, : camera.width].movedim(0, -1)
+
+
+def plain_field(
+    field: RadianceField,
+    positions: torch.Tensor,
+    directions: torch.Tensor,
+    pose: torch.Tensor,
+    latent: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """METHOD section 1.6 for N samples, each with its own complete input.
+
+    Args:
+        positions: (N, 3) uvd or world coordinates, (N, 6) with normals.
+        directions: (N, 3) unit.
+        pose: (pose_size,) radians.
+        latent: (latent_size,) or None.
+
+    Returns:
+        colour_raw (N, C), sigma_raw (N,).
+    """
+    config, count = field.config, len(positions)
+    place = positions[:, :3] * positions.new_tensor([1.0, 1.0, config.distance_scale])
+    parts = [encode(place, config.position_frequencies)]
+    if config.normal_frequencies:
+        parts.append(encode(positions[:, 3:], config.normal_frequencies))
+    if config.latent_size:
+        code = pose.new_zeros(config.latent_size) if latent is None else latent
+        parts.append(code.expand(count, -1))
+    start = torch.cat([*parts, pose.expand(count, -1)], dim=-1)
+    hidden = start
+    for index, layer in enumerate(field.layers):
+        if index == SKIP_AFTER_LAYER + 1:
+            hidden = torch.cat([start, hidden], dim=-1)
+        hidden = functional.relu(layer(hidden))
+    sigma = field.density(hidden)[:, 0] * config.density_scale
+    feature = field.feature(hidden)
+    seen = torch.cat([feature, encode(directions, config.view_frequencies)], dim=-1)
+    return field.colour(functional.relu(field.view(seen))), sigma
