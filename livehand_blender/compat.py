@@ -41,3 +41,54 @@ def world_colour(world: Any) -> tuple[float, float, float]:
             colour, strength = node.inputs["Color"].default_value, node.inputs["Strength"].default_value
             return (colour[0] * strength, colour[1] * strength, colour[2] * strength)
     return (world.color[0], world.color[1], world.color[2])
+
+
+def action_curves(thing: Any) -> list[Any]:
+    """The F-curves that animate a data-block through its action and slot; empty without any.
+
+    From 4.4 on an action keeps them by slot, and from 5.0 on only there.
+    """
+    animation = thing.animation_data
+    if animation is None or animation.action is None:
+        return []
+    if hasattr(animation, "action_slot"):
+        bag = _channelbag(animation.action, animation.action_slot)
+        return list(bag.fcurves) if bag is not None else []
+    return list(animation.action.fcurves)
+
+
+def new_action_curves(action: Any, name: str) -> Any:
+    """The collection that takes the F-curves of one object in a new action; makes slot, layer and strip where needed.
+
+    Args:
+        action: an action without any slot.
+        name: name of the slot, as a rule the object's.
+
+    Returns:
+        What has ``new(data_path, index=...)``.
+    """
+    if not hasattr(action, "slots"):
+        return action.fcurves
+    slot = action.slots.new(id_type="OBJECT", name=name)
+    strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True).fcurves
+
+
+def assign_action(thing: Any, action: Any) -> None:
+    """Let an action animate a data-block, by its first slot where actions have slots."""
+    animation = thing.animation_data or thing.animation_data_create()
+    animation.action = action
+    if hasattr(animation, "action_slot"):
+        animation.action_slot = action.slots[0] if action is not None and len(action.slots) else None
+
+
+def _channelbag(action: Any, slot: Any) -> Any:
+    """The channelbag of a slot, None without one."""
+    if slot is None:
+        return None
+    for layer in action.layers:
+        for strip in layer.strips:
+            bag = strip.channelbag(slot)
+            if bag is not None:
+                return bag
+    return None

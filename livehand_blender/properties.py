@@ -16,13 +16,15 @@ from bpy.props import (
 from livehand_core.poses import BETA_COUNT
 
 from . import compat
-from .rig.armature import BETA_RANGE, apply_betas, proxy_meshes
 from .rig.model import BUILTIN_MODEL
+from .rig.proxy import BETA_RANGE
+
+_OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
 
 def _betas_changed(settings: Any, _context: Any) -> None:
-    if settings.is_hand and proxy_meshes(settings.id_data):
-        apply_betas(settings.id_data)
+    """Drivers move joints and mesh; what is set from Python must be told to the dependency graph."""
+    settings.id_data.update_tag()
 
 
 class LiveHandRig(bpy.types.PropertyGroup):
@@ -41,6 +43,7 @@ class LiveHandRig(bpy.types.PropertyGroup):
         description="Avatar file (.safetensors) that gives the hand its look; empty for the one that ships inside",
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
+        override=_OVERRIDABLE,
     )
     betas: FloatVectorProperty(
         name="Shape",
@@ -51,7 +54,7 @@ class LiveHandRig(bpy.types.PropertyGroup):
         max=BETA_RANGE,
         step=10,
         precision=2,
-        options=set(),
+        override=_OVERRIDABLE,
         update=_betas_changed,
     )
     model: StringProperty(
@@ -79,7 +82,7 @@ CLASSES = (LiveHandRig, LiveHandPasses)
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.Object.livehand = PointerProperty(type=LiveHandRig)
+    bpy.types.Object.livehand = PointerProperty(type=LiveHandRig, override=_OVERRIDABLE)
     bpy.types.ViewLayer.livehand = PointerProperty(type=LiveHandPasses)
 
 

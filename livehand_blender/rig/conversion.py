@@ -12,7 +12,7 @@ import numpy as np
 
 from livehand_core.errors import PoseError
 from livehand_core.poses import JOINT_COUNT, JOINT_NAMES, PARENTS, HandPose, Side
-from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_quaternion
 
 SCALE_TOLERANCE = 1e-3
 """Relative difference between axes from which a transform counts as non-uniformly scaled or sheared."""
@@ -160,3 +160,17 @@ def basis_matrices(posed: np.ndarray, rest: np.ndarray, wrist_parent: np.ndarray
             carried = np.eye(4) if wrist_parent is None else wrist_parent
         basis[joint] = np.linalg.inv(carried @ rest[joint]) @ posed[joint]
     return basis
+
+
+def finger_quaternions(hand_pose: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Rotation channels of the finger bones for a pose, without a rig.
+
+    Args:
+        hand_pose: (15, 3) axis-angle rotations of joints 1 to 15.
+        axes: (16, 3, 3) rest rotations of the bones in joint order.
+
+    Returns:
+        (15, 4) unit quaternions, w first, in each bone's own axes.
+    """
+    turns = axis_angle_to_matrix(np.asarray(hand_pose, dtype=np.float64).reshape(15, 3))
+    return matrix_to_quaternion(np.swapaxes(axes[1:], 1, 2) @ turns @ axes[1:])

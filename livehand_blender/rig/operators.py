@@ -1,19 +1,18 @@
-"""Operators on hands: add one, pose it, set its limits."""
+"""The operator that adds a hand."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatVectorProperty, StringProperty
+from bpy.props import EnumProperty, FloatVectorProperty, StringProperty
 
 from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT, Side
 
 from .. import compat
-from .armature import BETA_RANGE, create_hand, is_hand
-from .gestures import gesture_items, gesture_pose
-from .pose import apply_pose, read_pose, set_limits
+from .armature import create_hand
+from .proxy import BETA_RANGE
 
 
 class LIVEHAND_OT_add_hand(bpy.types.Operator):
@@ -26,6 +25,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
     side: EnumProperty(
         name="Side",
         items=(("RIGHT", "Right", "A right hand", 0), ("LEFT", "Left", "A left hand", 1)),
+        description="Which hand to add; the left one is the mirror of the right one",
         default="RIGHT",
     )
     avatar: StringProperty(
@@ -35,11 +35,15 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
         options=compat.PATH_OPTIONS,
     )
     betas: FloatVectorProperty(
-        name="Shape", size=BETA_COUNT, default=(0.0,) * BETA_COUNT, min=-BETA_RANGE, max=BETA_RANGE
+        name="Shape",
+        description="Ten shape coefficients, in standard deviations",
+        size=BETA_COUNT,
+        default=(0.0,) * BETA_COUNT,
+        min=-BETA_RANGE,
+        max=BETA_RANGE,
     )
-
     location: FloatVectorProperty(name="Location", description="The wrist; the 3D cursor by default", subtype="XYZ")
-    rotation: FloatVectorProperty(name="Rotation", subtype="EULER")
+    rotation: FloatVectorProperty(name="Rotation", description="Euler angles of the hand, radians", subtype="EULER")
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -59,52 +63,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LIVEHAND_OT_pose_preset(bpy.types.Operator):
-    """Put the active hand's fingers into a named gesture; the wrist stays where it is"""
-
-    bl_idname = "livehand.pose_preset"
-    bl_label = "Pose Preset"
-    bl_options = {"REGISTER", "UNDO"}
-
-    gesture: EnumProperty(name="Gesture", items=gesture_items())
-    keyframe: BoolProperty(name="Insert Keys", description="Key the bones at the current frame", default=False)
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        return is_hand(context.object)
-
-    def execute(self, context: Any) -> set[str]:
-        rig = context.object
-        try:
-            context.view_layer.update()
-            current, _ = read_pose(rig.evaluated_get(context.evaluated_depsgraph_get()))
-            frame = context.scene.frame_current if self.keyframe else None
-            apply_pose(rig, gesture_pose(self.gesture, current), frame)
-        except LiveHandError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class LIVEHAND_OT_set_limits(bpy.types.Operator):
-    """Switch the rotation limits of the active hand's fingers on or off"""
-
-    bl_idname = "livehand.set_limits"
-    bl_label = "Rotation Limits"
-    bl_options = {"REGISTER", "UNDO"}
-
-    active: BoolProperty(name="Active", default=True)
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        return is_hand(context.object)
-
-    def execute(self, context: Any) -> set[str]:
-        set_limits(context.object, self.active)
-        return {"FINISHED"}
-
-
-CLASSES = (LIVEHAND_OT_add_hand, LIVEHAND_OT_pose_preset, LIVEHAND_OT_set_limits)
+CLASSES = (LIVEHAND_OT_add_hand,)
 
 
 def register() -> None:

@@ -1,17 +1,25 @@
-"""Armature pose -> HandPose and back, on bpy objects. Called by rig/operators and render/scene."""
+"""Armature pose -> HandPose and back, on bpy objects. Called by rig/operators, motion and render/scene."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
 from livehand_core.errors import PoseError
+from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import HandPose
 
-from .armature import LIMIT_NAME, rig_data, rig_side
+from ..compat import action_curves
+from .armature import rig_data, rig_side
+from .controls import LIMIT_NAME
 from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices
+from .layout import control_name, finger_joints, ik_name, joint_shifts
+
+ROTATION_CHANNELS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
+"""Name of a pose bone's rotation channel by its rotation mode; ``rotation_euler`` in all other modes."""
 
 
 def read_pose(rig: Any, matrix_world: Any = None) -> tuple[HandPose, float]:
@@ -32,51 +40,147 @@ def read_pose(rig: Any, matrix_world: Any = None) -> tuple[HandPose, float]:
     data = rig_data(rig)
     betas = np.array(rig.livehand.betas, dtype=np.float64)
     world = np.array(rig.matrix_world if matrix_world is None else matrix_world, dtype=np.float64)
-    bones = _pose_bones(rig)
+    bones = joint_bones(rig)
     rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
     posed = np.array([bone.matrix for bone in bones], dtype=np.float64)
     return pose_from_matrices(world, rest, posed, data.rest_joints(betas)[0], betas, rig_side(rig), rig.name)
 
 
-def apply_pose(rig: Any, pose: HandPose, keyframe: float | None = None) -> None:
+@dataclass(frozen=True)
+class PoseWriter:
+    """What turns a HandPose into a rig's channels, read from the rig once for any number of poses.
+
+    Attributes:
+        rig: the (original) armature object.
+        bones: its 16 joint bones.
+        rest: (16, 4, 4) their rest matrices, at the places where the rig's betas put the joints.
+        world: (4, 4) the object's world matrix.
+        wrist: (3,) rest position of the hand model's wrist joint.
+        carried: (4, 4) deformation of the bone that the wrist hangs from, None when it hangs from nothing.
+    """
+
+    rig: Any
+    bones: tuple[Any, ...]
+    rest: np.ndarray
+    world: np.ndarray
+    wrist: np.ndarray
+    carried: np.ndarray | None
+
+    @classmethod
+    def of(cls, rig: Any) -> PoseWriter:
+        """Read a rig as it stands.
+
+        Raises:
+            PoseError: bones are missing.
+        """
+        bones = joint_bones(rig)
+        data, betas = rig_data(rig), np.array(rig.livehand.betas, dtype=np.float64)
+        rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
+        rest[:, :3, 3] += joint_shifts(data) @ betas
+        parent = bones[0].parent
+        carried = None
+        if parent is not None:
+            carried = np.array(parent.matrix, dtype=np.float64) @ np.linalg.inv(np.array(parent.bone.matrix_local))
+        world = np.array(rig.matrix_world, dtype=np.float64)
+        return cls(rig, tuple(bones), rest, world, data.rest_joints(betas)[0], carried)
+
+    def matrices(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
+        """(16, 4, 4) posed matrices in the armature's space, and (16, 4, 4) what the bones' own channels must hold.
+
+        Raises:
+            PoseError: the pose is of the other side, or the object is scaled non-uniformly.
+        """
+        if pose.side != rig_side(self.rig):
+            raise PoseError(
+                f"A {pose.side} hand's pose does not fit {self.rig.name!r}.", "Choose a rig of the same side."
+            )
+        posed = matrices_from_pose(pose, self.world, self.rest, self.wrist, self.rig.name)
+        return posed, basis_matrices(posed, self.rest, self.carried)
+
+
+def apply_pose(rig: Any, pose: HandPose, keyframe: float | None = None, wrist: bool = True) -> None:
     """Pose an armature's bones, in whatever rotation mode they are, so that :func:`read_pose` gives ``pose`` back.
 
-    The armature object itself does not move, and its betas stay. Constraints stay active: rotation limits, say,
-    still clamp what is set here (see :func:`set_limits`).
+    The armature object itself does not move, and its betas stay. The pose goes into the finger bones' own channels:
+    curl and spread controls turn back to zero, and each finger's IK target moves to its tip, so that IK changes
+    nothing whether it is on or off. Constraints stay active: rotation limits, say, still clamp what is set here (see
+    :func:`set_limits`).
 
     Args:
         rig: the (original) armature object.
         pose: the hand in world space, of the rig's side.
         keyframe: frame at which the channels are keyed, None for no keys.
+        wrist: whether the wrist takes its place from the pose; it stays otherwise.
 
     Raises:
         PoseError: the pose is of the other side, bones are missing, or the object is scaled non-uniformly.
     """
-    if pose.side != rig_side(rig):
-        raise PoseError(f"A {pose.side} hand's pose does not fit {rig.name!r}.", "Choose a rig of the same side.")
-    bones = _pose_bones(rig)
-    rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
-    wrist = rig_data(rig).rest_joints(np.array(rig.livehand.betas, dtype=np.float64))[0]
-    posed = matrices_from_pose(pose, np.array(rig.matrix_world, dtype=np.float64), rest, wrist, rig.name)
-    parent = bones[0].parent
-    carried = None
-    if parent is not None:
-        carried = np.array(parent.matrix, dtype=np.float64) @ np.linalg.inv(np.array(parent.bone.matrix_local))
-    for index, (bone, basis) in enumerate(zip(bones, basis_matrices(posed, rest, carried), strict=True)):
-        _set_channels(bone, basis, with_location=index == 0)
-        if keyframe is not None:
-            _key(bone, keyframe, with_location=index == 0)
+    writer = PoseWriter.of(rig)
+    posed, basis = writer.matrices(pose)
+    if not wrist:
+        # Tips are found in the armature's space, so the fingers go where the wrist is.
+        stays = np.array(writer.bones[0].matrix, dtype=np.float64)
+        posed = stays @ np.linalg.inv(posed[0]) @ posed
+    for index, (bone, matrix) in enumerate(zip(writer.bones, basis, strict=True)):
+        if index or wrist:
+            set_channels(bone, matrix, with_location=index == 0)
+    for bone in release_controls(rig):
+        if keyframe is not None and _has_keys(rig, bone):
+            key_bone(bone, keyframe, with_location=False)
+    for finger in FINGERS:
+        last = finger_joints(finger)[-1]
+        target = place_target(rig, finger, posed[last], writer.bones[last].bone.length)
+        if target is not None and keyframe is not None and _has_keys(rig, target):
+            target.keyframe_insert("location", frame=keyframe)
+    if keyframe is not None:
+        for index, bone in enumerate(writer.bones):
+            if index or wrist:
+                key_bone(bone, keyframe, with_location=index == 0)
+
+
+def release_controls(rig: Any) -> list[Any]:
+    """Turn all curl and spread controls of a rig back to zero; the bones that were turned back."""
+    side = rig_side(rig)
+    controls = [rig.pose.bones.get(control_name(finger, side)) for finger in (*FINGERS, "fingers")]
+    found = [bone for bone in controls if bone is not None]
+    for bone in found:
+        set_channels(bone, np.eye(4), with_location=False)
+    return found
+
+
+def place_target(rig: Any, finger: str, last: np.ndarray, length: float) -> Any:
+    """Move a finger's IK target to the end of its last bone, and give the target; None when the rig lacks it.
+
+    Args:
+        last: (4, 4) posed matrix of the last bone in the armature's space.
+        length: the last bone's length in metres.
+    """
+    target = rig.pose.bones.get(ik_name(finger, rig_side(rig)))
+    if target is not None and target.parent is None:
+        tip = last[:3, 3] + length * last[:3, 1]
+        target.location = target.bone.matrix_local.inverted() @ Vector(tip)
+    return target
 
 
 def set_limits(rig: Any, active: bool) -> None:
-    """Switch the rotation limits of the finger bones on or off; a tracked or imported motion may exceed them."""
-    for bone in rig.pose.bones:
+    """Switch the rotation limits of a rig's fingers on or off, IK included; tracked motion, say, may exceed them."""
+    for name in bone_names(rig_side(rig))[1:]:
+        bone = rig.pose.bones.get(name)
+        if bone is None:
+            continue
         constraint = bone.constraints.get(LIMIT_NAME)
         if constraint is not None:
             constraint.enabled = active
+        for axis in "xyz":
+            setattr(bone, f"use_ik_limit_{axis}", active)
 
 
-def _pose_bones(rig: Any) -> list[Any]:
+def joint_bones(rig: Any) -> list[Any]:
+    """The 16 pose bones of the joints in the order of the pose.
+
+    Raises:
+        PoseError: bones are missing.
+    """
     names = bone_names(rig_side(rig))
     missing = [name for name in names if name not in rig.pose.bones]
     if missing:
@@ -86,7 +190,13 @@ def _pose_bones(rig: Any) -> list[Any]:
     return [rig.pose.bones[name] for name in names]
 
 
-def _set_channels(bone: Any, basis: np.ndarray, with_location: bool) -> None:
+def rotation_channel(bone: Any) -> str:
+    """The property that holds a pose bone's rotation in its rotation mode."""
+    return ROTATION_CHANNELS.get(bone.rotation_mode, "rotation_euler")
+
+
+def set_channels(bone: Any, basis: np.ndarray, with_location: bool) -> None:
+    """Write a (4, 4) basis matrix into a pose bone's channels, close to what they held."""
     location, rotation, _ = Matrix(basis.tolist()).decompose()
     if bone.rotation_mode == "QUATERNION":
         # The sign nearest the former value, so that keyed quaternions do not spin on their way.
@@ -103,8 +213,14 @@ def _set_channels(bone: Any, basis: np.ndarray, with_location: bool) -> None:
         bone.location = location
 
 
-def _key(bone: Any, frame: float, with_location: bool) -> None:
-    channel = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
-    bone.keyframe_insert(channel.get(bone.rotation_mode, "rotation_euler"), frame=frame)
+def key_bone(bone: Any, frame: float, with_location: bool) -> None:
+    """Insert keys for a pose bone's rotation, and for its location if asked."""
+    bone.keyframe_insert(rotation_channel(bone), frame=frame, group=bone.name)
     if with_location:
-        bone.keyframe_insert("location", frame=frame)
+        bone.keyframe_insert("location", frame=frame, group=bone.name)
+
+
+def _has_keys(rig: Any, bone: Any) -> bool:
+    """Whether a pose bone is animated, so that a key is needed to hold what was set."""
+    path = bone.path_from_id()
+    return any(curve.data_path.startswith(path) for curve in action_curves(rig))

@@ -209,7 +209,8 @@ def test_joints_follow_the_shape(addon) -> None:
         rig.livehand.betas[0] = value
         rig.livehand.betas = rig.livehand.betas
         joints = rig_data(rig).rest_joints(np.array(rig.livehand.betas))
-        heads = np.array([rig.data.bones[f"{name}.R"].head_local for name in JOINT_NAMES])
+        shown = _evaluated(rig)
+        heads = np.array([shown.pose.bones[f"{name}.R"].head for name in JOINT_NAMES])
         np.testing.assert_allclose(heads, joints - joints[0], atol=1e-6)
         lengths[value] = heads
     assert np.abs(lengths[2.0] - lengths[-2.0]).max() > 1e-4
@@ -239,7 +240,7 @@ def test_a_hidden_rig_takes_a_shape_on_its_mesh(addon) -> None:
     rig = _create()
     rig.hide_viewport = True
     rig.livehand.betas = (1.5,) * 10
-    keys = proxy_meshes(rig)[0].data.shape_keys.key_blocks
+    keys = _evaluated(proxy_meshes(rig)[0]).data.shape_keys.key_blocks
     assert [keys[f"beta {i + 1}"].value for i in range(10)] == [1.5] * 10
 
 
@@ -250,7 +251,8 @@ def test_operator_adds_one_hand_with_what_was_asked(addon) -> None:
         "FINISHED"
     }
     rig = bpy.context.object
-    assert next(bone.name for bone in rig.pose.bones) == "wrist.L" and len(rig.pose.bones) == 16
+    assert next(bone.name for bone in rig.pose.bones) == "wrist.L"
+    assert {bone.name[-2:] for bone in rig.pose.bones} == {".L"}
     assert tuple(rig.location) == (1, 2, 3) and rig.livehand.avatar == "/x.safetensors"
     assert tuple(rig.livehand.betas) == (0.5,) * 10
     mesh = rig.children[0]

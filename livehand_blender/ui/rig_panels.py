@@ -1,0 +1,127 @@
+"""Panels of a hand's pose, fingers, IK, shape and motion, below the panel "Hand" of the tab."""
+
+from typing import Any
+
+import bpy
+
+from livehand_core.hand.limits import FINGERS
+
+from ..rig.armature import active_hand, rig_side
+from ..rig.controls import IK_NAME
+from ..rig.conversion import bone_names
+from ..rig.layout import control_name, finger_joints
+
+_ROWS = ("thumb", "index", "middle", "ring", "pinky")
+"""Fingers in the order in which a hand shows them."""
+
+
+class _HandPanel:
+    """Where all panels of a hand are, and when."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_parent_id = "LIVEHAND_PT_hand"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return active_hand(context) is not None
+
+
+class LIVEHAND_PT_pose(_HandPanel, bpy.types.Panel):
+    """Gestures, blending, and one hand's pose onto others."""
+
+    bl_label = "Pose"
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        rig = active_hand(context)
+        if not rig.is_editable:
+            layout.label(text="Linked: make a library override to pose it.", icon="LINKED")
+        layout.operator_menu_enum("livehand.pose_preset", "gesture", text="Apply Gesture", icon="POSE_HLT")
+        row = layout.row()
+        row.operator_context = "INVOKE_DEFAULT"
+        row.operator_menu_enum("livehand.blend_pose", "gesture", text="Blend to Gesture", icon="ARROW_LEFTRIGHT")
+        layout.operator("livehand.copy_pose", icon="PASTEFLIPDOWN")
+
+
+class LIVEHAND_PT_fingers(_HandPanel, bpy.types.Panel):
+    """Curl, spread and IK of each finger, keyed as any other property."""
+
+    bl_label = "Fingers"
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_decorate = True
+        rig = active_hand(context)
+        side, names = rig_side(rig), bone_names(rig_side(rig))
+        grid = layout.grid_flow(row_major=True, columns=4, even_columns=True, align=True)
+        for title in ("", "Curl", "Spread", "Tip IK"):
+            grid.label(text=title)
+        for finger in ("fingers", *_ROWS):
+            control = rig.pose.bones.get(control_name(finger, side))
+            grid.label(text="All four" if finger == "fingers" else finger.title())
+            for axis in (0, 2):
+                if control is None:
+                    grid.label(text="")
+                else:
+                    grid.prop(control, "rotation_euler", index=axis, text="")
+            last = rig.pose.bones.get(names[finger_joints(finger)[-1]]) if finger in FINGERS else None
+            constraint = last.constraints.get(IK_NAME) if last is not None else None
+            if constraint is None:
+                grid.label(text="")
+            else:
+                grid.prop(constraint, "influence", text="", slider=True)
+        row = layout.row(align=True)
+        row.operator("livehand.set_ik", text="IK On").influence = 1.0
+        row.operator("livehand.set_ik", text="IK Off").influence = 0.0
+        layout.operator("livehand.apply_controls")
+        row = layout.row(align=True)
+        row.operator("livehand.set_limits", text="Limits On").active = True
+        row.operator("livehand.set_limits", text="Limits Off").active = False
+
+
+class LIVEHAND_PT_shape(_HandPanel, bpy.types.Panel):
+    """The ten shape coefficients."""
+
+    bl_label = "Shape"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        settings = active_hand(context).livehand
+        column = self.layout.column(align=True)
+        for index in range(len(settings.betas)):
+            column.prop(settings, "betas", index=index, text=f"Beta {index + 1}", slider=True)
+
+
+class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
+    """Motion files, the pose library, and a character's wrist."""
+
+    bl_label = "Motion and Library"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        row = layout.row(align=True)
+        row.operator("livehand.import_motion", text="Import", icon="IMPORT")
+        row.operator("livehand.export_motion", text="Export", icon="EXPORT")
+        layout.operator("livehand.make_pose_library", icon="ASSET_MANAGER")
+        rig = active_hand(context)
+        if rig.parent_type == "BONE" and rig.parent is not None:
+            layout.label(text=f"On {rig.parent.name}, {rig.parent_bone}", icon="BONE_DATA")
+            layout.operator("livehand.detach", icon="UNLINKED")
+        else:
+            layout.operator("livehand.attach", icon="LINKED")
+
+
+CLASSES = (LIVEHAND_PT_pose, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
