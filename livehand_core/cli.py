@@ -13,6 +13,7 @@ from .errors import LiveHandError
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": (".training.command", "train an avatar on a capture"),
     "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
+    "bench": (".benchmark.command", "measure how fast an avatar is drawn on this machine"),
     "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
     "doctor": (".doctor", "say what is installed, which devices there are, and what is missing"),
 }

@@ -30,7 +30,7 @@ ELEVATION = np.radians(12.0)
 MIDDLE = np.array([-0.085, 0.0, 0.006])
 """Of a right hand in its wrist's frame."""
 
-WRIST_GAP = 0.02
+WRIST_GAP = 0.045
 """Metres by which each of two hands stands away from the middle plane."""
 
 
@@ -72,11 +72,11 @@ def animation(settings: AnimationSettings) -> list[FrameRequest]:
 
 def frame(settings: AnimationSettings, time: float) -> FrameRequest:
     """The request at ``time``, 0 at the beginning and 1 at the end."""
-    hands = (HandInstance(hand_pose(time), settings.avatar),)
+    poses = [hand_pose(time)]
     if settings.hands == 2:
-        apart = np.array([-WRIST_GAP, 0.0, 0.0])
-        right = hand_pose(time, apart)
-        hands = (HandInstance(right, settings.avatar), HandInstance(_mirrored(right), settings.avatar))
+        right = hand_pose(time, np.array([-WRIST_GAP, 0.0, 0.0]))
+        poses = [right, _mirrored(right)]
+    hands = tuple(HandInstance(pose, settings.avatar) for pose in poses)
     return FrameRequest(camera(settings, time), hands, settings.passes)
 
 
@@ -86,9 +86,7 @@ def hand_pose(time: float, transl: np.ndarray | None = None) -> HandPose:
     index = min(int(position), len(GESTURES) - 2)
     part = position - index
     place = np.zeros(3) if transl is None else transl
-    first, second = (
-        HandPose(np.zeros(3), gesture(name), np.zeros(10), place) for name in GESTURES[index : index + 2]
-    )
+    first, second = (HandPose(np.zeros(3), gesture(name), np.zeros(10), place) for name in GESTURES[index : index + 2])
     return interpolate(first, second, part * part * (3.0 - 2.0 * part))
 
 

@@ -37,7 +37,7 @@ from ..surface import (
 )
 
 SAMPLES_AT_ONCE = 1 << 16
-"""Samples that are evaluated together: all of a frame's would not fit into the memory of a small machine."""
+"""Samples that are evaluated together, so that a frame of any size fits into memory."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ class PlainRenderer:
         (334, 512, 4)
 
     Args:
-        avatar: of a right or left hand; only hands of its own side are drawn.
+        avatar: whose hand is drawn; hands of the other side are mirrored.
         hand: the model it was trained on.
+        device: torch's name of where to compute.
     """
 
-    def __init__(self, avatar: Avatar, hand: HandData) -> None:
-        self.metadata = avatar.metadata
-        self.field, self.fine, self.super_resolution = avatar.networks("cpu")
-        self.latents = avatar.latent
-        self.model = HandModel(hand)
+    def __init__(self, avatar: Avatar, hand: HandData, device: str = "cpu") -> None:
+        self.metadata, self.device = avatar.metadata, device
+        self.field, self.fine, self.super_resolution = avatar.networks(device)
+        self.latents = None if avatar.latent is None else avatar.latent.to(device)
+        self.model = HandModel(hand, device)
 
     @torch.inference_mode()
     def render(self, instance: HandInstance, camera: Camera) -> PlainFrame:
@@ -84,7 +85,6 @@ class PlainRenderer:
         view = view_of(
             instance, camera, self.model.data, to_wrist=metadata.conditioning == "wrist", to_origin=not world
         )
-        assert not view.mirrored, "the plain formulation draws the avatar's own side"
         vertices = self.model([view.pose])[0][0]
         low = self._feature_camera(view.camera)
 
@@ -99,19 +99,22 @@ class PlainRenderer:
 
         wrist = metadata.conditioning == "wrist"
         angles = view.pose.hand_pose.reshape(-1) if wrist else view.pose.full_pose
-        pose = torch.tensor(angles, dtype=torch.float32)
+        pose = torch.tensor(angles, dtype=torch.float32, device=self.device)
         latent = None if self.latents is None else self.latents[instance.identity]
-        result, depths = self._along(rays, bounds, vertices, pose, latent)
+        result = self._along(rays, bounds, vertices, pose, latent)
 
-        features = torch.zeros(metadata.architecture.field.feature_channels, low.height, low.width)
+        channels = metadata.architecture.field.feature_channels
+        features = torch.zeros(channels, low.height, low.width, device=self.device)
         features[:, valid] = result.features.T
-        opacity = torch.zeros(low.height, low.width)
+        opacity = torch.zeros_like(depth)
         opacity[valid] = result.opacity
         image = self.super_resolution(features[None], opacity[None, None])[0]
         rgba = self._picture(image, opacity, valid, view.camera)
+        if view.mirrored:
+            rgba = rgba.flip(1)
         passed = 1.0 - result.weights.cumsum(dim=-1)
         before = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=-1)
-        return PlainFrame(rgba.numpy(), valid.numpy(), result.weights.numpy(), before.numpy())
+        return PlainFrame(*(value.cpu().numpy() for value in (rgba, valid, result.weights, before)))
 
     def _feature_camera(self, camera: Camera) -> Camera:
         """The feature image's: sizes are rounded up, in the published form down."""
@@ -129,15 +132,15 @@ class PlainRenderer:
         vertices: torch.Tensor,
         pose: torch.Tensor,
         latent: torch.Tensor | None,
-    ) -> tuple[Integrated, torch.Tensor]:
-        """Sums along every ray, and the depths of its samples."""
+    ) -> Integrated:
+        """Sums along every ray."""
         architecture = self.metadata.architecture
         depths = stratified(*bounds, architecture.n_samples)
         result = self._evaluate(self.field, rays, depths, vertices, pose, latent)
         if self.fine is not None:
             depths = from_weights(depths, result.weights, architecture.n_importance)
             result = self._evaluate(self.fine, rays, depths, vertices, pose, latent)
-        return result, depths
+        return result
 
     def _evaluate(
         self,
@@ -178,10 +181,8 @@ class PlainRenderer:
     def _picture(self, image: torch.Tensor, opacity: torch.Tensor, valid: torch.Tensor, camera: Camera) -> torch.Tensor:
         """Super-resolution's (3 or 4, H, W) -> (height, width, 4): nothing outside the rays, no colour above alpha."""
         factor = self.metadata.architecture.super_resolution.factor
-        alpha = image[3]
-        if len(image) == 3:
-            alpha = functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
-        alpha = alpha.clamp(0.0, 1.0)
+        enlarged = functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
+        alpha = (image[3] if len(image) == 4 else enlarged).clamp(0.0, 1.0)
         support = functional.interpolate(valid[None, None].float(), scale_factor=factor, mode="nearest")[0, 0] > 0.0
         alpha = torch.where(support & (alpha >= ALPHA_FLOOR), alpha, 0.0)
         colour = torch.minimum(image[:3].clamp(min=0.0), alpha)

@@ -1,0 +1,155 @@
+"""``livehand bench``: measure the renderer and the engine on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import LiveHandError
+from ..files import atomic_path
+from ..frames import DEFAULT_AVATAR
+from .animation import FRAMES, REFERENCE_SIZE, AnimationSettings, animation
+
+if TYPE_CHECKING:
+    from .report import Report
+
+PLAIN_FRAMES = 5
+SOAK_LARGE = (1920, 1080)
+UNTRAINED = "untrained"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Measure how fast an avatar is drawn here: an animation of a hand under a slow orbit, stage by stage, against "
+        "the plain formulation in the same run, and against the matrix products that this machine is capable of. "
+        "docs/performance.md explains the figures."
+    )
+    parser.add_argument(
+        "--avatar",
+        default=DEFAULT_AVATAR,
+        help="avatar file; 'untrained' makes one of published size with random weights, which no ray ends early in: "
+        "its frames cost more than any trained avatar's",
+    )
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="of the image; 512x334, or twice as wide for two hands"
+    )
+    parser.add_argument("--hands", type=int, default=1, help="1, or 2 for a right and a left one")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="of the animation")
+    parser.add_argument("--keep-pixels", action="store_true", help="hands as large in pixels as at 512x334")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--precision", choices=("fast", "exact"), help="of the renderer; its own default otherwise")
+    parser.add_argument(
+        "--plain-frames", type=int, default=PLAIN_FRAMES, help="frames for the plain formulation; 0 leaves it out"
+    )
+    parser.add_argument("--no-engine", action="store_true", help="leave the engine process out")
+    parser.add_argument("--soak", type=int, default=0, metavar="N", help="also N frames through one engine process")
+    parser.add_argument("--json", metavar="PATH", help="write the figures as one JSON object; - for standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure; 0 when it is done."""
+    width, height = args.size or (REFERENCE_SIZE[0] * args.hands, REFERENCE_SIZE[1])
+    settings = AnimationSettings(args.avatar, width, height, args.hands, args.frames, args.keep_pixels)
+    if args.avatar == UNTRAINED:
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="livehand_bench_") as folder:
+            path = _untrained(Path(folder))
+            report = replace(_measure(args, replace(settings, avatar=str(path))), settings=settings)
+    else:
+        report = _measure(args, settings)
+    from .report import table
+
+    text = json.dumps(report.to_json(), indent=2, allow_nan=False)
+    if args.json == "-":
+        print(text)
+    else:
+        print(table(report))
+        if args.json:
+            with atomic_path(args.json) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
+    # The engine's start is measured first, while this process holds neither torch nor compiled kernels.
+    requests = animation(settings)
+    engine = transport = soaked = None
+    if not args.no_engine:
+        from .engine_run import measure_engine, measure_transport
+
+        _say("engine: two starts and the animation")
+        engine = measure_engine(requests, args.device)
+        transport = measure_transport(requests).median_ms
+    if args.soak:
+        from .soak import SETTLE, soak
+
+        if args.soak <= SETTLE:
+            raise LiveHandError(f"A soak of {args.soak} frames shows nothing.", f"Give more than {SETTLE}.")
+        _say(f"soak: {args.soak} frames")
+        large = replace(settings, width=SOAK_LARGE[0], height=SOAK_LARGE[1], keep_pixels=False, frames=1)
+        soaked = soak(requests, animation(large)[0], args.soak, args.device, _say)
+
+    from ..rendering import Renderer
+    from .machine import describe, usable_cores
+    from .timing import time_frames
+
+    _say(f"renderer: {settings.frames} frames")
+    options = {"precision": args.precision} if args.precision else {}
+    renderer = Renderer(args.device, **options)
+    timings = time_frames(renderer.render, requests)
+    warnings = renderer.render(requests[-1]).warnings
+    machine, comparison, peaks = describe(), None, {}
+    device = str(renderer.device)
+    if args.plain_frames:
+        from .comparison import compare
+        from .peaks import cuda_peaks, gemm_peaks
+
+        _say(f"plain formulation: {args.plain_frames} frames")
+        comparison = compare(renderer.render, animation(replace(settings, frames=args.plain_frames)), device)
+        _say("matrix products")
+        on_cuda = device.startswith("cuda")
+        peaks = cuda_peaks(device) if on_cuda else gemm_peaks(machine["instructions"], usable_cores())
+    from .report import Report
+
+    return Report(
+        settings=settings,
+        device=device,
+        precision=args.precision or "",
+        arithmetic="float32",
+        machine=machine,
+        timings=timings,
+        comparison=comparison,
+        peaks=peaks,
+        engine=engine,
+        soak=soaked,
+        transport_ms=transport,
+        warnings=warnings,
+    )
+
+
+def _untrained(folder: Path) -> Path:
+    """An avatar of published size with random weights."""
+    from ..avatars import new_avatar, save_avatar
+    from ..hand.builtin import builtin_hand
+
+    path = folder / "untrained.safetensors"
+    save_avatar(path, new_avatar(builtin_hand("right")))
+    return path
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, e.g. 512x334")
+    return int(width), int(height)
+
+
+def _say(line: str) -> None:
+    """Progress, kept apart from the figures on standard output."""
+    print(f"[bench] {line}", file=sys.stderr, flush=True)

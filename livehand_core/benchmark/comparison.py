@@ -1,0 +1,87 @@
+"""The plain formulation on some frames of the animation: its time, how far apart the pictures are, the work counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..avatars.file import load_avatar
+from ..errors import LiveHandError
+from ..frames import FrameRequest
+from ..hand.library import find_hand
+from ..passes import RenderPasses
+from .flops import FrameWork, frame_work
+from .plain import PlainRenderer
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """n frames drawn by both.
+
+    Attributes:
+        plain_seconds, seconds: (n,) of the plain formulation and of the renderer.
+        work: of each frame, its hands added up.
+        psnr: dB of the renderer's colour against the plain one's, over the pixels that either draws.
+        largest_error: of any channel of any pixel.
+    """
+
+    plain_seconds: np.ndarray
+    seconds: np.ndarray
+    work: tuple[FrameWork, ...]
+    psnr: float
+    largest_error: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times the renderer is faster: the median over the frames."""
+        return float(np.median(self.plain_seconds / self.seconds))
+
+    @property
+    def gflop(self) -> float:
+        """10^9 operations of a frame, median."""
+        return float(np.median([work.flop for work in self.work]) / 1e9)
+
+
+def compare(
+    render: Callable[[FrameRequest], RenderPasses], requests: Sequence[FrameRequest], device: str = "cpu"
+) -> Comparison:
+    """Draw each frame by ``render`` and by the plain formulation, one after the other.
+
+    Args:
+        render: the renderer that is measured, warm.
+        requests: of hands of one avatar; the first is also drawn by the plain formulation beforehand, unmeasured.
+        device: torch's name of the device that the plain formulation computes on.
+    """
+    avatar = load_avatar(requests[0].hands[0].avatar)
+    plain = PlainRenderer(avatar, find_hand(avatar.metadata.hand_model, avatar.metadata.side), device)
+    architecture = avatar.metadata.architecture
+    for hand in requests[0].hands:
+        plain.render(hand, requests[0].camera)
+    slow, fast, work, error, largest = [], [], [], [], 0.0
+    for request in requests:
+        start = time.perf_counter()
+        frames = [plain.render(hand, request.camera) for hand in request.hands]
+        between = time.perf_counter()
+        passes = render(request)
+        slow.append(between - start)
+        fast.append(time.perf_counter() - between)
+        counted = [frame_work(architecture, frame.valid, frame.transmittance) for frame in frames]
+        work.append(_added(counted))
+        if len(frames) == 1:
+            difference = passes["rgba"] - frames[0].rgba
+            drawn = (passes["rgba"][..., 3] > 0.0) | (frames[0].rgba[..., 3] > 0.0)
+            error.append(float(np.square(difference[drawn, :3], dtype=np.float64).mean()) if drawn.any() else 0.0)
+            largest = max(largest, float(np.abs(difference).max()))
+    mean = float(np.mean(error)) if error else float("nan")
+    psnr = float(-10.0 * np.log10(max(mean, 1e-12)))
+    return Comparison(np.array(slow), np.array(fast), tuple(work), psnr, largest if error else float("nan"))
+
+
+def _added(works: Sequence[FrameWork]) -> FrameWork:
+    if not works:
+        raise LiveHandError("A frame without hands cannot be compared.", "Give at least one hand.")
+    rows = [(w.rays, w.samples, w.live_samples, w.field, w.super_resolution) for w in works]
+    return FrameWork(*(sum(column) for column in zip(*rows, strict=True)))

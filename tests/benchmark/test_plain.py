@@ -1,0 +1,94 @@
+"""The plain formulation and the renderer draw the same pictures, in every variant of an avatar."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from livehand_core.avatars import Architecture, Avatar, new_avatar
+from livehand_core.benchmark.plain import PlainRenderer, plain_field
+from livehand_core.frames import FrameRequest, HandInstance
+from livehand_core.networks import FieldConfig, RadianceField, SuperResolutionConfig
+from livehand_core.poses import HandPose
+from livehand_core.rendering import Renderer
+from livehand_core.rendering.view import mirror_pose
+from tests.core.conftest import camera_at, solid, tube_hand
+
+FIELD = FieldConfig(depth=3, width=24, feature_channels=8)
+ENLARGE = SuperResolutionConfig(in_channels=8, hidden=(10, 6))
+
+VARIANTS = {
+    "uvd": Architecture(FIELD, ENLARGE, n_samples=8),
+    "by 4, three channels": Architecture(FIELD, replace(ENLARGE, factor=4, out_channels=3), n_samples=8),
+    "normals": Architecture(replace(FIELD, normal_frequencies=2, distance_scale=64.0), ENLARGE, n_samples=8),
+    "latent": Architecture(replace(FIELD, latent_size=8), ENLARGE, n_samples=8),
+    "deep": Architecture(replace(FIELD, depth=7), ENLARGE, n_samples=8),
+    "hierarchical": Architecture(FIELD, ENLARGE, n_samples=8, n_importance=6),
+    "xyz": Architecture(replace(FIELD, coordinates="xyz"), ENLARGE, n_samples=8),
+}
+
+
+def made(architecture: Architecture) -> Avatar:
+    """An avatar of the tube with some hand to see; its last samples do not hide what lies behind them."""
+    avatar = new_avatar(tube_hand(), architecture, seed=4)
+    avatar = replace(avatar, metadata=replace(avatar.metadata, last_interval=0.001))
+    if architecture.field.coordinates == "xyz":
+        state = dict(avatar.field_state)
+        state["density.bias"] = state["density.bias"] + 100.0
+        return replace(avatar, field_state=state)
+    avatar = solid(avatar)
+    return replace(avatar, fine_state=avatar.field_state) if architecture.n_importance else avatar
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("size", [(96, 64), (75, 51)])
+def test_renderer_and_plain_formulation_agree(name: str, size: tuple[int, int], bent_pose: HandPose) -> None:
+    avatar = made(VARIANTS[name])
+    camera = camera_at((-0.06, 0.1, 0.33), *size, focal=1.5 * size[0])
+    instance = HandInstance(bent_pose, "a")
+    frame = PlainRenderer(avatar, tube_hand()).render(instance, camera)
+    renderer = Renderer("cpu", hands={("tube", "right"): tube_hand()}, avatars={"a": avatar})
+    rgba = renderer.render(FrameRequest(camera, (instance,)))["rgba"]
+    assert (frame.rgba[..., 3] > 0.3).mean() > 0.05
+    assert frame.rgba.shape == rgba.shape == (size[1], size[0], 4)
+    np.testing.assert_allclose(frame.rgba, rgba, atol=1e-4)
+
+
+def test_a_left_hand_is_mirrored(bent_pose: HandPose) -> None:
+    avatar = made(VARIANTS["uvd"])
+    camera = camera_at((-0.06, 0.1, 0.33))
+    instance = HandInstance(mirror_pose(bent_pose), "a")
+    hands = {("tube", "right"): tube_hand()}
+    rgba = Renderer("cpu", hands=hands, avatars={"a": avatar}).render(FrameRequest(camera, (instance,)))["rgba"]
+    frame = PlainRenderer(avatar, tube_hand()).render(instance, camera)
+    assert rgba.max() > 0.3
+    np.testing.assert_allclose(frame.rgba, rgba, atol=1e-4)
+
+
+def test_light_is_spent_along_each_ray(bent_pose: HandPose) -> None:
+    frame = PlainRenderer(made(VARIANTS["uvd"]), tube_hand()).render(
+        HandInstance(bent_pose), camera_at((0.0, 0.1, 0.4))
+    )
+    assert frame.weights.shape == frame.transmittance.shape == (frame.valid.sum(), 8)
+    np.testing.assert_allclose(frame.transmittance[:, 0], 1.0)
+    assert (np.diff(frame.transmittance, axis=1) <= 1e-6).all()
+    # What a sample takes away is what the next one lacks.
+    taken = frame.transmittance[:, :-1] - frame.transmittance[:, 1:]
+    np.testing.assert_allclose(taken, frame.weights[:, :-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [3, 7])
+def test_the_field_unfolded_is_the_field(depth: int) -> None:
+    config = replace(FIELD, depth=depth, latent_size=8, normal_frequencies=2, distance_scale=8.0, density_scale=5.0)
+    torch.manual_seed(1)
+    field = RadianceField(config)
+    positions, directions = torch.rand(40, 1, 6), torch.nn.functional.normalize(torch.randn(40, 3), dim=-1)
+    pose, latent = torch.rand(45), torch.rand(8)
+    with torch.inference_mode():
+        colour, sigma = field(positions, directions, pose, latent)
+        plain_colour, plain_sigma = plain_field(field, positions[:, 0], directions, pose, latent)
+    torch.testing.assert_close(plain_colour, colour[:, 0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(plain_sigma, sigma[:, 0], atol=1e-4, rtol=1e-5)
