@@ -1,0 +1,1 @@
+"""The hot loops of the CPU renderer, compiled by numba at run time: no torch, any processor."""

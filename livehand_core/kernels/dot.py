@@ -1,0 +1,202 @@
+"""Blocks of dot products: the one piece that matrix products and convolutions of the CPU renderer are made of.
+
+A block is six rows of activations against 16 or 64 columns of packed weights, summed over taps. Its vectors are written
+as LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the arrays' dtype:
+
+==========  =========  ==================================  =======================================
+activations weights    one instruction multiplies          where
+==========  =========  ==================================  =======================================
+float32     float32    16 pairs, fused multiply-add        everywhere
+int16       int16      32 pairs into int32 (vpdpwssd)      AVX-512 VNNI
+uint8       int8       64 pairs into int32 (vpdpbusd)      AVX-512 VNNI
+==========  =========  ==================================  =======================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+ROWS = 6
+"""Rows of a block: with four vectors of columns they fill 24 of AVX-512's 32 registers."""
+
+LANES = 16
+"""Columns of a packed vector."""
+
+CACHE_LINE = 64
+
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+
+PANELS = 4 if _FEATURES.get("avx512f") else 1
+"""Vectors of columns a block takes at once: 16 lanes are one register with AVX-512, two with AVX2, four with NEON."""
+
+HAS_INTEGER_DOT = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512bw"))
+"""Whether the processor multiplies and adds pairs of int16 and fours of int8 in one instruction."""
+
+_GROUP = {"float32": 1, "int16": 2, "uint8": 4}
+"""Neighbouring inputs that one 32-bit lane holds."""
+
+_MULTIPLY_ADD = {
+    "int16": ("llvm.x86.avx512.vpdpwssd.512", ir.VectorType(ir.IntType(16), 32)),
+    "uint8": ("llvm.x86.avx512.vpdpbusd.512", ir.VectorType(ir.IntType(8), 64)),
+}
+
+
+def padded(inputs: int, dtype: np.dtype[Any] | type) -> int:
+    """Inputs a row must hold: the next multiple of what one lane holds."""
+    group = _GROUP[np.dtype(dtype).name]
+    return -(-inputs // group) * group
+
+
+def pack(weights: np.ndarray, dtype: np.dtype[Any] | type) -> np.ndarray:
+    """Weights in the order in which :func:`dot_block` reads them.
+
+    Args:
+        weights: (outputs, taps, inputs), already of the values to be stored.
+        dtype: of the activations: float32, int16, uint8.
+
+    Returns:
+        (blocks, taps * steps * panels * 16 * group) array, one row a block of ``16 * PANELS`` outputs; outputs and
+        inputs are padded with zeros.
+    """
+    group = _GROUP[np.dtype(dtype).name]
+    stored = {"float32": np.float32, "int16": np.int16, "uint8": np.int8}[np.dtype(dtype).name]
+    outputs, taps, inputs = weights.shape
+    columns = LANES * PANELS
+    blocks, steps = -(-outputs // columns), -(-inputs // group)
+    whole = np.zeros((blocks * columns, taps, steps * group), dtype=stored)
+    whole[:outputs, :, :inputs] = weights
+    ordered = whole.reshape(blocks, PANELS, LANES, taps, steps, group).transpose(0, 3, 4, 1, 2, 5)
+    packed = aligned((blocks, ordered.size // blocks), stored)
+    packed[:] = ordered.reshape(blocks, -1)
+    return packed
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
+    """A zeroed array that begins at a cache line: a vector load across two lines takes twice as long."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
+    return context.make_array(array_type)(context, builder, value).data
+
+
+@intrinsic  # type: ignore[misc]
+def dot_block(
+    typing_context: Any, sums: Any, rows: Any, row_offsets: Any, first: Any, tap_offsets: Any, weights: Any
+) -> Any:
+    """sums[m, n] = sum over taps t and inputs k of rows.flat[row_offsets[first + m] + tap_offsets[t] + k] * w[n, t, k].
+
+    Args:
+        sums: (6, 16 * PANELS) int32 or float32, written.
+        rows: activations of any shape, C-contiguous.
+        row_offsets: int64, where each row begins in ``rows``, in elements; six from ``first`` on are used.
+        first: index into row_offsets.
+        tap_offsets: (taps + 1,) int64 elements added for each tap; the last entry is the number of inputs a tap, a
+            multiple of what a lane holds.
+        weights: one row of :func:`pack`'s answer.
+    """
+    kind = str(rows.dtype)
+    signature = types.void(sums, rows, row_offsets, types.intp, tap_offsets, weights)
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        addresses = [
+            _data(context, builder, array_type, value)
+            for array_type, value in zip((sums, rows, row_offsets), arguments[:3], strict=True)
+        ]
+        taps = context.make_array(tap_offsets)(context, builder, arguments[4])
+        _Block(builder, kind).emit(*addresses, arguments[3], taps, _data(context, builder, weights, arguments[5]))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+class _Block:
+    """Writes the LLVM code of one block."""
+
+    def __init__(self, builder: Any, kind: str) -> None:
+        self.builder, self.kind = builder, kind
+        self.index = ir.IntType(64)
+        lane = ir.FloatType() if kind == "float32" else ir.IntType(32)
+        self.lane, self.vector = lane, ir.VectorType(lane, LANES)
+        self.zero = ir.Constant(self.vector, None)
+
+    def emit(self, sums: Any, rows: Any, row_offsets: Any, first: Any, taps: Any, weights: Any) -> None:
+        builder, index = self.builder, self.index
+        group = _GROUP[self.kind]
+        count = builder.sub(builder.extract_value(taps.shape, 0), index(1))
+        inputs = builder.load(builder.gep(taps.data, [count]))
+        steps = builder.sdiv(inputs, index(group))
+        starts = [builder.load(builder.gep(row_offsets, [builder.add(first, index(m))])) for m in range(ROWS)]
+        weight_vectors = builder.bitcast(weights, self.vector.as_pointer())
+        totals = [cgutils.alloca_once_value(builder, self.zero) for _ in range(ROWS * PANELS)]
+        position = cgutils.alloca_once_value(builder, index(0))
+        with cgutils.for_range(builder, count) as tap:
+            shift = builder.load(builder.gep(taps.data, [tap.index]))
+            lanes = [
+                builder.bitcast(builder.gep(rows, [builder.add(start, shift)]), self.lane.as_pointer())
+                for start in starts
+            ]
+            with cgutils.for_range(builder, steps) as step:
+                at = builder.load(position)
+                panels = [
+                    builder.load(builder.gep(weight_vectors, [builder.add(at, index(n))]), align=4)
+                    for n in range(PANELS)
+                ]
+                for m in range(ROWS):
+                    value = builder.load(builder.gep(lanes[m], [step.index]), align=group and 4 // group)
+                    spread = self._spread(value)
+                    for n in range(PANELS):
+                        total = totals[m * PANELS + n]
+                        builder.store(self._multiply_add(builder.load(total), spread, panels[n]), total)
+                builder.store(builder.add(at, index(PANELS)), position)
+        out = builder.bitcast(sums, self.vector.as_pointer())
+        for slot, total in enumerate(totals):
+            builder.store(builder.load(total), builder.gep(out, [index(slot)]), align=4)
+
+    def _spread(self, value: Any) -> Any:
+        builder = self.builder
+        first = builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.IntType(32)(0))
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+        return builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), mask)
+
+    def _multiply_add(self, total: Any, spread: Any, panel: Any) -> Any:
+        builder = self.builder
+        if self.kind == "float32":
+            fused = ir.FunctionType(self.vector, [self.vector] * 3)
+            operation = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{LANES}f32")
+            return builder.call(operation, [spread, panel, total])
+        name, packed = _MULTIPLY_ADD[self.kind]
+        if llvmlite.binding.llvm_version_info[0] < 22:
+            packed = self.vector
+        operation = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(self.vector, [self.vector, packed, packed]), name
+        )
+        return builder.call(operation, [total, builder.bitcast(spread, packed), builder.bitcast(panel, packed)])
+
+
+@njit(nogil=True, cache=True)
+def matrix_rate(rows: np.ndarray, weights: np.ndarray, sums: np.ndarray, repeats: int) -> int:
+    """Multiply-adds done by ``repeats`` passes of all rows over one block of weights; for measuring the peak.
+
+    Args:
+        rows: (M, K), M a multiple of 6.
+        weights: one row of :func:`pack`'s answer for K inputs.
+        sums: (6, 16 * PANELS).
+    """
+    count, inputs = rows.shape
+    offsets = np.arange(count) * inputs
+    taps = np.array([0, inputs])
+    for _ in range(repeats):
+        for first in range(0, count, ROWS):
+            dot_block(sums, rows, offsets, first, taps, weights)
+    return repeats * count * inputs * sums.shape[1]

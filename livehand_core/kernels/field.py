@@ -1,0 +1,246 @@
+"""The radiance field along rays, front to back: encoding, layers, compositing, in blocks that stay in the cache."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from .dot import LANES, PANELS, ROWS, dot_block
+from .elementary import cycles, exponential, round_like
+from .rows import add_sigmoids, put_waves, relu_row, relu_row_with_head
+
+COLUMNS = LANES * PANELS
+"""Outputs of one block of :func:`livehand_core.kernels.dot.dot_block`."""
+
+RAYS_AT_ONCE = 96
+"""Rays of a block: with GROUP samples each, all layers' activations stay in the second-level cache."""
+
+GROUP = 2
+"""Samples a ray in one step; rays that let nothing more through drop out between steps."""
+
+TRANSMITTANCE_FLOOR = np.float32(1e-4)
+"""What a ray lets through when it ends: at most this much of any colour, a fortieth of an 8-bit step, is left out."""
+
+WEIGHT_FLOOR = np.float32(1e-6)
+"""Compositing weight under which a sample's colour is not looked up."""
+
+_ONE, _ZERO, _TINY = np.float32(1.0), np.float32(0.0), np.float32(1e-10)
+
+
+class FieldWeights(NamedTuple):
+    """A radiance field as the kernel reads it; integers stand for (value / step), see ``rendering.cpu.prepare``.
+
+    Attributes:
+        wave_table: (C, P) angles of the waves by coordinate, P a multiple of 16; ``waves`` of them are meant.
+        input_steps: (C + 1,) scale over step of each coordinate as it is stored, and 1 / step of the waves.
+        input_like: an encoded row's length and the activations' dtype; sines, cosines, coordinates, zeros.
+        sum_like: empty, of the dtype of a block's sums.
+        first, hidden: packed weights; (blocks, size) and (L - 1, blocks, size).
+        first_gain, hidden_gain: (W,), (L - 1, W) one unit of a sum in steps of the layer's output.
+        hidden_bias: (L - 1, W) in steps of the layer's output.
+        density, density_bias: (W,) the density layer, times the density scale and the step of its input.
+        view_layer, view_gain: the folded colour layer; its bias is the ray's view term.
+        colour_layer, colour_gain, colour_bias: the last layer.
+    """
+
+    wave_table: np.ndarray
+    waves: int
+    input_steps: np.ndarray
+    input_like: np.ndarray
+    sum_like: np.ndarray
+    first: np.ndarray
+    first_gain: np.ndarray
+    hidden: np.ndarray
+    hidden_gain: np.ndarray
+    hidden_bias: np.ndarray
+    density: np.ndarray
+    density_bias: np.float32
+    view_layer: np.ndarray
+    view_gain: np.ndarray
+    colour_layer: np.ndarray
+    colour_gain: np.ndarray
+    colour_bias: np.ndarray
+
+
+@njit(nogil=True)
+def _encode(table, waves, plain, places, rays, living, first, group, samples, rows, inputs):
+    """Encodings of ``group`` samples from ``first`` on of each living ray: sines of all waves, cosines, coordinates."""
+    axes = len(plain) - 1
+    at = 0
+    for index in range(living):
+        place = (rays[index] * samples + first) * axes
+        for _ in range(group):
+            put_waves(table, places, place, waves, plain[axes], rows, at)
+            for axis in range(axes):
+                rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
+            at += inputs
+            place += axes
+
+
+@njit(nogil=True)
+def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
+    """One layer with ReLU for ``count`` rows; adds the density layer's products to ``sigma`` when asked."""
+    width = output.shape[1]
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panel = packed[block]
+        for first in range(0, count, ROWS):
+            dot_block(sums, rows, offsets, first, taps, panel)
+            place = first * width + column
+            if with_head:
+                for m in range(ROWS):
+                    at = place + m * width
+                    sigma[first + m] += relu_row_with_head(sums, m, gain, bias, column, output, at, heads, column)
+            else:
+                for m in range(ROWS):
+                    relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
+
+
+@njit(nogil=True)
+def _view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, taps, output, sums):
+    """The layer that sees the view direction, for the picked rows of hidden activations."""
+    width, view_width = hidden.shape[1], output.shape[1]
+    for index in range(count):
+        offsets[index] = picked[index] * width
+    last = -(-count // ROWS) * ROWS
+    for index in range(count, last):
+        offsets[index] = offsets[count - 1]
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panel = packed[block]
+        for first in range(0, last, ROWS):
+            dot_block(sums, hidden, offsets, first, taps, panel)
+            for m in range(min(ROWS, count - first)):
+                row = first + m
+                begin = rays[row] * view_width + column
+                relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
+
+
+@njit(nogil=True)
+def _colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
+    """features[ray] += share * sigmoid(colour) for each row."""
+    channels, width = features.shape[1], rows.shape[1]
+    last = -(-count // ROWS) * ROWS
+    for index in range(last):
+        offsets[index] = index * width
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panels = min(PANELS, (channels - column) // LANES)
+        panel = packed[block]
+        for first in range(0, last, ROWS):
+            dot_block(sums, rows, offsets, first, taps, panel)
+            for m in range(min(ROWS, count - first)):
+                row = first + m
+                for part in range(panels):
+                    at = column + part * LANES
+                    add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def march(
+    weights, first_bias, view_terms, coordinates, near, far, lengths, last_interval, features, opacity, depth, ticks,
+    start, stop,
+):  # fmt: skip
+    """Composite rays ``start`` to ``stop`` front to back; the sums of METHOD section 1.7.
+
+    Rays drop out when their transmittance has gone, and colours are looked up only where there is density: exact but
+    for the two floors above.
+
+    Args:
+        weights: FieldWeights.
+        first_bias: (W,) of the first layer, with this frame's pose and identity, in steps of its output.
+        view_terms: (R, V) what the view layer adds for each ray, in steps of its output.
+        coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
+        near, far: (R,) depths along the optical axis, metres.
+        lengths: (R,) metres that a ray advances per unit of depth.
+        last_interval: length of the interval behind the last sample, in units of depth.
+        features: (R, F), F a multiple of 16, opacity: (R,), depth: (R,): written; sums of weight times sigmoid(colour), weight, weight times
+            depth.
+        ticks: (2,) int64, added to: counter ticks in the field and in compositing.
+        start, stop: rays of this call.
+    """
+    samples = coordinates.shape[1]
+    width = weights.hidden_gain.shape[1]
+    rows = -(-RAYS_AT_ONCE * GROUP // ROWS) * ROWS
+    inputs = len(weights.input_like)
+    # One row more than needed: waves are written in whole vectors, over the next row's beginning.
+    encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
+    even = np.zeros((rows, width), dtype=weights.input_like.dtype)
+    odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
+    viewed = np.zeros((rows, len(weights.view_gain)), dtype=weights.input_like.dtype)
+    sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
+    sigma = np.zeros(rows, np.float32)
+    encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
+    encoded_taps, hidden_taps = np.array([0, inputs]), np.array([0, width])
+    viewed_taps = np.array([0, viewed.shape[1]])
+    picked, picked_ray, shares = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.float32)
+    alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
+    encoded_rows, places = encoded.reshape(-1), coordinates.reshape(-1)
+
+    for begin in range(start, stop, RAYS_AT_ONCE):
+        living = min(RAYS_AT_ONCE, stop - begin)
+        for index in range(living):
+            ray = begin + index
+            alive[index], through[index] = ray, _ONE
+            opacity[ray], depth[ray] = _ZERO, _ZERO
+            features[ray, :] = _ZERO
+        for sample in range(0, samples, GROUP):
+            if living == 0:
+                break
+            before = cycles()
+            group = min(GROUP, samples - sample)
+            count = living * group
+            _encode(
+                weights.wave_table, weights.waves, weights.input_steps, places, alive, living, sample, group, samples,
+                encoded_rows, inputs,
+            )  # fmt: skip
+            sigma[:] = weights.density_bias
+            whole = -(-count // ROWS) * ROWS
+            _dense(
+                encoded, encoded_at, whole, encoded_taps, weights.first, weights.first_gain, first_bias, even, sums,
+                weights.density, len(weights.hidden) == 0, sigma,
+            )  # fmt: skip
+            source, target = even, odd
+            for layer in range(len(weights.hidden)):
+                _dense(
+                    source, hidden_at, whole, hidden_taps, weights.hidden[layer], weights.hidden_gain[layer],
+                    weights.hidden_bias[layer], target, sums, weights.density, layer == len(weights.hidden) - 1, sigma,
+                )  # fmt: skip
+                source, target = target, source
+            middle = cycles()
+            ticks[0] += middle - before
+
+            found, still = 0, 0
+            for index in range(living):
+                ray, passed = alive[index], through[index]
+                step = (far[ray] - near[ray]) / np.float32(samples - 1)
+                for inner in range(group):
+                    number = sample + inner
+                    interval = step if number < samples - 1 else last_interval
+                    density = max(sigma[index * group + inner], _ZERO)
+                    alpha = _ONE - exponential(-density * interval * lengths[ray])
+                    share = passed * alpha
+                    passed *= _ONE - alpha + _TINY
+                    opacity[ray] += share
+                    depth[ray] += share * (near[ray] + step * np.float32(number))
+                    if share > WEIGHT_FLOOR:
+                        picked[found], picked_ray[found], shares[found] = index * group + inner, ray, share
+                        found += 1
+                if passed > TRANSMITTANCE_FLOOR:
+                    alive[still], through[still] = ray, passed
+                    still += 1
+            living = still
+            after = cycles()
+            ticks[1] += after - middle
+            if found:
+                _view_layer(
+                    weights.view_layer, weights.view_gain, source, picked, picked_ray, found, view_terms, picked_at,
+                    hidden_taps, viewed, sums,
+                )  # fmt: skip
+                _colour_layer(
+                    weights.colour_layer, weights.colour_gain, weights.colour_bias, viewed, picked_ray, shares, found,
+                    picked_at, viewed_taps, sums, features,
+                )  # fmt: skip
+            ticks[0] += cycles() - after

@@ -1,0 +1,1 @@
+"""The renderer for processors: numpy and compiled kernels, no torch."""

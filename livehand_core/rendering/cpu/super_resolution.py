@@ -1,0 +1,225 @@
+"""Super-resolution on the CPU: packed weights, work space, and the order of the convolutions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...kernels import convolution as kernels
+from ...kernels.convolution import COLUMNS, MARGIN
+from ...kernels.dot import LANES, pack, padded
+from ...networks.config import SuperResolutionConfig
+from .workers import Workers
+
+State = Mapping[str, np.ndarray]
+
+HEADROOM = 1.15
+"""How far activations may leave the range seen in calibration before uint8 cuts them."""
+
+_PHASES = (((0, 0), (2, 0), (0, 2), (2, 2)), ((0, 1), (2, 1)), ((1, 0), (1, 2)), ((1, 1),))
+"""Kernel entries (down, across) that make each of the four values of a source pixel in the transposed convolution."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """How activations are stored: value = (integer - zero) / step; step 1 and zero 0 for float32."""
+
+    step: float = 1.0
+    zero: int = 0
+
+    @classmethod
+    def of(cls, low: float, high: float) -> Range:
+        """uint8 for values in [low, high] and HEADROOM more."""
+        low, high = min(low, 0.0) * HEADROOM, max(high, 1e-6) * HEADROOM
+        step = 255.0 / (high - low)
+        return cls(step, round(-low * step))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One convolution: packed weights (four in an enlarging one), gain, biases, as the kernels take them."""
+
+    packed: tuple[np.ndarray, ...]
+    gain: np.ndarray
+    raw_bias: np.ndarray
+    bias: np.ndarray
+    heads: np.ndarray
+    head_bias: np.ndarray
+    target: Range
+    stored: bool
+
+
+def _whole(size: int) -> int:
+    return -(-size // COLUMNS) * COLUMNS
+
+
+def _fill(values: np.ndarray, size: int) -> np.ndarray:
+    answer = np.zeros((*values.shape[:-1], size), dtype=np.float32)
+    answer[..., : values.shape[-1]] = values
+    return answer
+
+
+class SuperResolutionKernels:
+    """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in uint8.
+
+    Args:
+        config: sizes.
+        state: float32 arrays by the names of ``SuperResolution.state_dict``.
+        ranges: of what conv00, conv01 and conv10 answer, for uint8; None for float32.
+    """
+
+    def __init__(self, config: SuperResolutionConfig, state: State, ranges: tuple[Range, Range, Range] | None) -> None:
+        self.config = config
+        self.dtype = np.dtype(np.float32 if ranges is None else np.uint8)
+        self.channels = padded(config.in_channels, self.dtype)
+        self._sum_like = np.zeros(0, dtype=np.float32 if ranges is None else np.int32)
+        self._input = Range() if ranges is None else Range(255.0)
+        first, second, third = ranges or (Range(),) * 3
+        wide, narrow = (_whole(size) for size in config.hidden)
+        self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
+        self._conv01 = self._layer(state, "conv01", "colour0", first, second, wide, False)
+        self._conv10 = self._layer(state, "conv10", None, second, third, wide, True)
+        self._conv11 = self._layer(state, "conv11", "colour1", third, Range(), narrow, False, stored=False)
+        self._space: dict[str, np.ndarray] = {}
+
+    def _layer(
+        self, state: State, name: str, head: str | None, source: Range, target: Range, inputs: int, enlarging: bool,
+        stored: bool = True,
+    ) -> _Layer:  # fmt: skip
+        # Leaky ReLU is homogeneous: its factor sqrt(2) goes into the gain, as does the step of the answer.
+        scale = math.sqrt(2.0) * target.step
+        weight = state[f"{name}.weight"]
+        outputs = _whole(len(weight))
+        unit = np.ones(len(weight), dtype=np.float32)
+        if self.dtype != np.float32:
+            unit = np.maximum(np.abs(weight).max(axis=(1, 2, 3)) / 127.0, 1e-12)
+            weight = np.rint(weight / unit[:, None, None, None])
+        gain = unit * scale / source.step
+
+        def packed(entries: tuple[tuple[int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+            """Packed weights of some kernel entries, and what the stored zeros of the source add to their sums."""
+            part = np.stack([weight[:, :, down, across] for down, across in entries], axis=1)
+            offset = -source.zero * part.sum(axis=(1, 2)) * gain
+            return pack(_fill(part, inputs), self.dtype), _fill(offset, outputs)
+
+        every = tuple((down, across) for down in range(3) for across in range(3))
+        parts = [packed(entries) for entries in (_PHASES if enlarging else (every,))]
+        bias = _fill(state[f"{name}.bias"] * scale, outputs)
+        heads, head_bias = np.zeros((0, outputs), np.float32), np.zeros(self.config.out_channels, np.float32)
+        if head is not None:
+            heads = _fill(state[f"{head}.weight"][:, :, 0, 0] / target.step, outputs)
+            head_bias = state[f"{head}.bias"].astype(np.float32)
+        if not enlarging:
+            bias = bias + parts[0][1]
+        raw = np.stack([offset for _, offset in parts])
+        return _Layer(
+            tuple(part for part, _ in parts), _fill(gain, outputs), raw, bias, heads, head_bias, target, stored
+        )
+
+    def enlarge(
+        self, features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, workers: Workers
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The picture of the valid pixels' surroundings.
+
+        Args:
+            features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, zero where not valid. F a multiple of 16.
+            opacity: (h + 2 MARGIN, w + 2 MARGIN).
+            valid: bool, of the same size.
+            workers: where the parts run.
+
+        Returns:
+            (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, set where the hand may be drawn; and where that is,
+            bool. Work space: good until the next call.
+        """
+        where = kernels.grow(valid, 3, True)
+        source = features
+        if self.dtype != np.float32:
+            source = self._array("input", (*valid.shape, self.channels), self.dtype)
+            source[:] = 0
+            kernels.quantise(features[..., : self.config.in_channels], np.flatnonzero(valid), np.float32(255.0), source)
+        picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
+        picture[:] = 0.0
+        if self.config.factor == 4:
+            pixels = np.flatnonzero(valid)
+            kernels.start_picture(features, opacity, pixels, np.zeros_like(self._conv01.head_bias), picture)
+            source = self._enlarging(self._conv00, source, kernels.grow(valid, 2, True), "first", workers)
+            valid = kernels.enlarged(valid)
+            near = np.flatnonzero(kernels.grow(valid, 2, True))
+            small, picture = picture, self._array("middle", (*valid.shape, self.config.out_channels), np.float32)
+            picture[:] = 0.0
+            kernels.enlarge_picture(small, near, 0, len(near), self._conv01.head_bias, picture)
+        else:
+            source = self._plain(self._conv00, source, np.flatnonzero(where), "first", picture, workers)
+            near = np.flatnonzero(kernels.grow(valid, 2, True))
+            kernels.start_picture(features, opacity, near, self._conv01.head_bias, picture)
+        source = self._plain(self._conv01, source, near, "second", picture, workers)
+        source = self._enlarging(self._conv10, source, kernels.grow(valid, 1, True), "third", workers)
+        drawn = kernels.enlarged(valid)
+        pixels = np.flatnonzero(drawn)
+        large = self._array("large", (*drawn.shape, self.config.out_channels), np.float32)
+        workers.spread(
+            len(pixels), lambda start, stop: kernels.enlarge_picture(picture, pixels, start, stop, self._conv11.head_bias, large)
+        )
+        self._plain(self._conv11, source, pixels, "last", large, workers)
+        return large, drawn
+
+    def _plain(
+        self, layer: _Layer, source: np.ndarray, pixels: np.ndarray, name: str, picture: np.ndarray, workers: Workers
+    ) -> np.ndarray:
+        height, width, channels = source.shape
+        steps = [down * width + across for down in (-1, 0, 1) for across in (-1, 0, 1)]
+        taps = np.array([step * channels for step in steps] + [channels])
+        target = self._target(layer, (height, width), name)
+        workers.spread(
+            len(pixels),
+            lambda start, stop: kernels.convolve(
+                source, self._sum_like, pixels, start, stop, taps, layer.packed[0], layer.gain, layer.bias,
+                np.float32(layer.target.zero), target, layer.heads, picture,
+            ),
+        )  # fmt: skip
+        return target
+
+    def _enlarging(
+        self, layer: _Layer, source: np.ndarray, inside: np.ndarray, name: str, workers: Workers
+    ) -> np.ndarray:
+        height, width, channels = source.shape
+        # Source pixels that kernel entry (down, across) meets: those half as far up and to the left.
+        taps = tuple(
+            np.array([-(down // 2 * width + across // 2) * channels for down, across in entries] + [channels])
+            for entries in _PHASES
+        )
+        target = self._target(layer, (2 * (height - MARGIN), 2 * (width - MARGIN)), name)
+        cells = kernels.grow(inside, 1, False)
+        counts = inside.sum(axis=1)
+        workers.spread_rows(
+            counts,
+            lambda first, last: kernels.enlarge_and_convolve(
+                source, self._sum_like, cells, inside, first, last, taps, layer.packed, layer.gain, layer.raw_bias,
+                layer.bias, np.float32(layer.target.zero), target,
+            ),
+        )  # fmt: skip
+        return target
+
+    def _target(self, layer: _Layer, size: tuple[int, int], name: str) -> np.ndarray:
+        if not layer.stored:
+            return self._array(name, (0, 0, LANES), self.dtype)
+        target = self._array(name, (*size, len(layer.gain)), self.dtype)
+        kernels.clear_margin(target, layer.target.zero)
+        return target
+
+    def _array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
+        """Memory that is kept from frame to frame: fresh pages cost more than the convolutions that fill them."""
+        size = math.prod(shape)
+        known = self._space.get(name)
+        if known is None or known.size < size or known.size > 4 * size + 4096:
+            known = self._space[name] = np.zeros(size, dtype=dtype)
+        return known[:size].reshape(shape)
+
+    def ranges(self) -> tuple[Range, Range, Range]:
+        """uint8 ranges of the activations of the last frame, which must have run in float32."""
+        names = ("first", "second", "third")
+        return tuple(Range.of(float(self._space[name].min()), float(self._space[name].max())) for name in names)  # type: ignore[return-value]

@@ -1,0 +1,82 @@
+"""Threads that share a frame's work. The kernels run without the interpreter's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+PARTS = 4
+"""Parts a thread gets of each job: enough to even out, few enough to call."""
+
+
+class Workers:
+    """A pool of threads; a pool of one runs in the caller's.
+
+    Args:
+        threads: number, or None for the processors this process may use.
+        check: called between parts; raises to stop.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or available_processors()
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self.check: Callable[[], None] = _nothing
+
+    def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
+        """work(start, stop) over [0, count) in parts.
+
+        Raises:
+            RenderCancelled: ``check`` raised it; parts that have begun end first.
+        """
+        size = max(-(-count // (self.threads * PARTS)), smallest)
+        self._run([(start, min(start + size, count)) for start in range(0, count, size)], work)
+
+    def spread_rows(self, weights: np.ndarray, work: Callable[[int, int], object]) -> None:
+        """work(first, last) over rows, cut so that each thread gets about the same sum of weights.
+
+        Raises:
+            RenderCancelled: as in :meth:`spread`.
+        """
+        total = np.cumsum(weights)
+        if not total[-1]:
+            return
+        rows = np.flatnonzero(weights)
+        marks = np.linspace(0.0, float(total[-1]), self.threads * 2 + 1)[1:-1]
+        cuts = [int(rows[0]), *np.searchsorted(total, marks).tolist(), int(rows[-1]) + 1]
+        self._run([(first, last) for first, last in zip(cuts[:-1], cuts[1:], strict=True) if last > first], work)
+
+    def _run(self, parts: list[tuple[int, int]], work: Callable[[int, int], object]) -> None:
+        self.check()
+        remaining = iter(parts)
+
+        def drain() -> None:
+            # next() on a list's iterator is atomic: the threads take parts as they become free.
+            for start, stop in remaining:
+                work(start, stop)
+                self.check()
+
+        if self._pool is None or len(parts) < 2:
+            drain()
+            return
+        others = [self._pool.submit(drain) for _ in range(min(self.threads, len(parts)) - 1)]
+        try:
+            drain()
+        finally:
+            for other in others:
+                other.exception()
+        for other in others:
+            other.result()
+
+
+def _nothing() -> None:
+    """No check."""
+
+
+def available_processors() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
