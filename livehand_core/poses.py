@@ -23,13 +23,30 @@ JOINT_COUNT = 16
 BETA_COUNT = 10
 
 
+LARGEST_VALUE = 1e6
+"""Of metres, radians and shape coefficients: beyond it single precision turns a mesh into rubbish."""
+
+_CHECK = "Check the rig or the file."
+
+
+def _where(name: str, wrong: np.ndarray) -> str:
+    """Which joints or entries are wrong, for a message."""
+    if wrong.ndim == 2:
+        return " at " + ", ".join(JOINT_NAMES[1 + joint] for joint in np.flatnonzero(wrong.any(axis=1)))
+    return " at " + ", ".join(f"{name}[{entry}]" for entry in np.flatnonzero(wrong))
+
+
 def _vector(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.array(value, dtype=np.float64)
     if array.size != int(np.prod(shape)):
         raise PoseError(f"{name} has shape {array.shape}; {shape} is needed.", "Check the pose's joint count.")
-    if not np.isfinite(array).all():
-        raise PoseError(f"{name} holds values that are not finite (NaN or infinity).", "Check the rig or the file.")
     array = array.reshape(shape)
+    if not np.isfinite(array).all():
+        where = _where(name, ~np.isfinite(array))
+        raise PoseError(f"{name} holds values that are not finite (NaN or infinity){where}.", _CHECK)
+    if np.abs(array).max() > LARGEST_VALUE:
+        where = _where(name, np.abs(array) > LARGEST_VALUE)
+        raise PoseError(f"{name} holds values beyond {LARGEST_VALUE:g}{where}; no hand is posed so.", _CHECK)
     array.flags.writeable = False
     return array
 
@@ -86,6 +103,15 @@ class HandPose:
         orient = matrix_to_axis_angle(rotation @ axis_angle_to_matrix(self.global_orient))
         transl = rotation @ (wrist + self.transl) + translation - wrist
         return replace(self, global_orient=orient, transl=transl)
+
+    def mirrored(self) -> HandPose:
+        """The same pose of the other hand, reflected in the plane x = 0; betas stay.
+
+        A reflection keeps a rotation vector's part along the plane's normal and reverses the rest.
+        """
+        turn, shift = np.array([1.0, -1.0, -1.0]), np.array([-1.0, 1.0, 1.0])
+        side: Side = "left" if self.side == "right" else "right"
+        return HandPose(self.global_orient * turn, self.hand_pose * turn, self.betas, self.transl * shift, side)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, ready for JSON."""

@@ -1,7 +1,8 @@
 """Constraints, locks, colours and shapes of a rig's bones: joint limits, curl and spread, IK. Called by rig/armature.
 
-A finger bone's own channels come first (FK). Its control's turn is added to them, then the joint limits clamp the
-sum, and last the finger's IK, off at first, bends the finger towards its target within the same limits.
+A finger bone's own channels come first (FK). Its control's turn is added to them, the joint limits clamp the sum, and
+the finger's IK, off at first, bends the finger towards its target. A second bone copies the outcome and holds the limits
+once more, since Blender applies no constraint after IK and its solver knows limits only roughly.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .layout import (
     control_name,
     finger_joints,
     ik_name,
+    limit_names,
 )
 from .widgets import widget
 
@@ -35,15 +37,19 @@ CURL_NAME = "LiveHand Curl"
 IK_NAME = "LiveHand IK"
 """Name of the IK constraint on the last bone of each finger."""
 
-COLLECTIONS = {"joint": "Fingers", "control": "Controls", "gather": "Controls", "ik": "IK", "deform": "Deform"}
-"""Bone collection of each kind of bone."""
+COLLECTIONS = {"joint": "Fingers", "control": "Controls", "gather": "Controls", "ik": "IK"}
+"""Bone collection of each kind of bone that is posed; all others are in a hidden one."""
+
+HIDDEN = "Mechanism"
+"""Bone collection of the bones that nobody poses."""
 
 _PALETTES = {"right": "THEME01", "left": "THEME04"}
 _FULL_TURN = np.pi
 _IK_MARGINS = {"thumb": (1.14, 1.35), "pinky": (1.3, 1.8)}
 """How much further than its limits the solver may bend and spread a first joint (see _limit_ik); others 1.2 and 1.5.
 
-Measured on natural poses: tips are reached within 0.3 mm, the limits hold within 4 degrees of bend and 6 of spread."""
+With these a finger bone reaches the tips of natural poses within 0.3 mm and passes its limits by a few degrees at most;
+towards targets out of reach it may pass them by all of the margin, before the limits are held."""
 
 
 def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
@@ -56,27 +62,32 @@ def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
     for bone in extra:
         _collect(rig, bone.name, bone.kind)
         rig.data.bones[bone.name].use_deform = bone.kind == "deform"
-        if bone.kind != "deform":
+        if bone.kind in COLLECTIONS:
             bones[bone.name].color.palette = _PALETTES[side]
+        else:
+            _lock(bones[bone.name])
     for name in names[1:]:
         rig.data.bones[name].use_deform = False
-    rig.data.collections[COLLECTIONS["deform"]].is_visible = False
+    rig.data.collections[HIDDEN].is_visible = False
     for finger in FINGERS:
         _dress_finger(rig, finger, side)
     _dress_control(bones[control_name("fingers", side)], "spread", widget("ARC"))
-    for deform in (bones[bone.name] for bone in extra if bone.kind == "deform"):
-        deform.lock_location = deform.lock_rotation = deform.lock_scale = (True, True, True)
-        deform.lock_rotation_w = True
+
+
+def _lock(bone: Any) -> None:
+    bone.lock_location = bone.lock_rotation = bone.lock_scale = (True, True, True)
+    bone.lock_rotation_w = True
 
 
 def _collect(rig: Any, name: str, kind: str) -> None:
-    title = COLLECTIONS[kind]
+    title = COLLECTIONS.get(kind, HIDDEN)
     collection = rig.data.collections.get(title) or rig.data.collections.new(title)
     collection.assign(rig.data.bones[name])
 
 
 def _dress_finger(rig: Any, finger: str, side: Side) -> None:
     bones, names, limits = rig.pose.bones, bone_names(side), bone_limits(side)
+    limit_bones = limit_names(side)
     control = bones[control_name(finger, side)]
     target = bones[ik_name(finger, side)]
     weights = CURL_WEIGHTS["thumb" if finger == "thumb" else "finger"]
@@ -89,8 +100,14 @@ def _dress_finger(rig: Any, finger: str, side: Side) -> None:
         bone = bones[names[joint]]
         bone.lock_location = bone.lock_scale = (True, True, True)
         _follow(bone, rig, control.name, weights[part], 1.0 if part == 0 else 0.0)
-        _limit(bone, *limits[joint - 1])
-        _limit_ik(bone, *limits[joint - 1], _IK_MARGINS.get(finger, (1.2, 1.5)))
+        x, y, z = limits[joint - 1]
+        _limit(bone, x, y, z)
+        _limit_ik(bone, x, y, z, _IK_MARGINS.get(finger, (1.2, 1.5)))
+        copy = bones[limit_bones[joint]].constraints.new("COPY_TRANSFORMS")
+        copy.target, copy.subtarget = rig, bone.name
+        # The orientation of the copying bone counts, so that the other's roll may be edited.
+        copy.target_space, copy.owner_space = "LOCAL_OWNER_ORIENT", "LOCAL"
+        _limit(bones[limit_bones[joint]], x, y, z)
     last = bones[names[finger_joints(finger)[-1]]]
     ik = last.constraints.new("IK")
     ik.name = IK_NAME
@@ -99,8 +116,8 @@ def _dress_finger(rig: Any, finger: str, side: Side) -> None:
     ik.iterations = 200
     ik.influence = 0.0
     target.rotation_mode = "QUATERNION"
-    target.lock_rotation = target.lock_scale = (True, True, True)
-    target.lock_rotation_w = True
+    _lock(target)
+    target.lock_location = (False, False, False)
     target.custom_shape = widget("BALL")
 
 

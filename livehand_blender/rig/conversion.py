@@ -8,6 +8,8 @@ render/scene.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from livehand_core.errors import PoseError
@@ -33,25 +35,48 @@ def split_similarity(matrix: np.ndarray, subject: str) -> tuple[np.ndarray, floa
     Raises:
         PoseError: not finite, collapsed to nothing, mirrored, non-uniformly scaled or sheared.
     """
-    linear = np.asarray(matrix, dtype=np.float64)[:3, :3]
-    translation = np.array(matrix, dtype=np.float64)[:3, 3]
-    if not (np.isfinite(linear).all() and np.isfinite(translation).all()):
-        raise PoseError(f"{subject} has a transform that is not finite.", "Clear its transform (Alt G, Alt R, Alt S).")
-    determinant = float(np.linalg.det(linear))
-    scale = float(np.cbrt(abs(determinant)))
-    lengths = np.linalg.norm(linear, axis=0)
-    if scale < 1e-9:
-        raise PoseError(f"{subject} is scaled to nothing.", "Give it a positive, uniform scale.")
-    if np.abs(linear.T @ linear / scale**2 - np.eye(3)).max() > 2.0 * SCALE_TOLERANCE:
+    rotations, scales, translations = split_similarities(np.asarray(matrix, dtype=np.float64)[None], [subject])
+    return rotations[0], float(scales[0]), translations[0]
+
+
+def split_similarities(matrices: np.ndarray, subjects: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As :func:`split_similarity`, for (N, 4, 4) transforms at once: the live view reads a hand for each redraw.
+
+    Returns:
+        (N, 3, 3) rotations, (N,) scales, (N, 3) translations.
+
+    Raises:
+        PoseError: for the first transform that cannot be followed.
+    """
+    linear, translations = matrices[:, :3, :3], matrices[:, :3, 3]
+    finite = np.isfinite(matrices[:, :3]).all(axis=(1, 2))
+    if not finite.all():
         raise PoseError(
-            f"{subject} is scaled non-uniformly or sheared (axes of length {lengths[0]:.4g}, {lengths[1]:.4g}, "
+            f"{subjects[int(np.argmin(finite))]} has a transform that is not finite.",
+            "Clear its transform (Alt G, Alt R, Alt S).",
+        )
+    determinants = np.linalg.det(linear)
+    scales = np.cbrt(np.abs(determinants))
+    if scales.min() < 1e-9:
+        raise PoseError(
+            f"{subjects[int(np.argmin(scales))]} is scaled to nothing.", "Give it a positive, uniform scale."
+        )
+    skew = np.abs(np.swapaxes(linear, 1, 2) @ linear / scales[:, None, None] ** 2 - np.eye(3)).max(axis=(1, 2))
+    if skew.max() > 2.0 * SCALE_TOLERANCE:
+        worst = int(np.argmax(skew > 2.0 * SCALE_TOLERANCE))
+        lengths = np.linalg.norm(linear[worst], axis=0)
+        raise PoseError(
+            f"{subjects[worst]} is scaled non-uniformly or sheared (axes of length {lengths[0]:.4g}, {lengths[1]:.4g}, "
             f"{lengths[2]:.4g}), which a hand avatar cannot follow.",
             "Give it and its parents one scale for all axes (apply the scale with Ctrl A).",
         )
-    if determinant < 0.0:
-        raise PoseError(f"{subject} is mirrored (negative scale).", "Use a hand of the other side instead.")
+    if determinants.min() < 0.0:
+        raise PoseError(
+            f"{subjects[int(np.argmin(determinants))]} is mirrored (negative scale).",
+            "Use a hand of the other side instead.",
+        )
     left, _, right = np.linalg.svd(linear)
-    return left @ right, scale, translation
+    return left @ right, scales, translations
 
 
 def pose_from_matrices(
@@ -83,19 +108,15 @@ def pose_from_matrices(
     split_similarity(object_to_world, f"The armature {name!r}")
     deformation = object_to_world @ posed @ np.linalg.inv(rest)
     names = bone_names(side)
-    parts = [
-        split_similarity(matrix, f"The bone {bone!r} of {name!r}")
-        for matrix, bone in zip(deformation, names, strict=True)
-    ]
-    scale = parts[0][1]
-    for (_, bone_scale, _), bone in zip(parts, names, strict=True):
+    rotations, scales, _ = split_similarities(deformation, [f"The bone {bone!r} of {name!r}" for bone in names])
+    scale = float(scales[0])
+    for bone_scale, bone in zip(scales, names, strict=True):
         if abs(bone_scale / scale - 1.0) > SCALE_TOLERANCE:
             raise PoseError(
                 f"The bone {bone!r} of {name!r} is scaled by {bone_scale / scale:.4g} against the wrist.",
                 "Clear the scale of its bones (Alt S in Pose Mode); scale the whole armature instead.",
             )
-    rotations = np.stack([rotation for rotation, _, _ in parts])
-    local = np.stack([np.swapaxes(rotations[PARENTS[joint]], 0, 1) @ rotations[joint] for joint in range(1, 16)])
+    local = np.swapaxes(rotations[list(PARENTS[1:])], 1, 2) @ rotations[1:]
     wrist_world = (object_to_world @ posed[0])[:3, 3]
     pose = HandPose(
         matrix_to_axis_angle(rotations[0]), matrix_to_axis_angle(local), betas, wrist_world / scale - wrist, side

@@ -1,4 +1,4 @@
-"""Named gestures as an enum and as poses, in NumPy alone (no bpy). Called by rig/pose_operators and rig/pose_library."""
+"""Named gestures as an enum and as poses, in NumPy alone (no bpy). Called by the rig's operators."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The bones of a hand rig beside the sixteen joints, in NumPy alone (no bpy). Called by rig/armature, controls and shape.
+"""The bones of a hand rig beside the sixteen joints, in NumPy alone (no bpy). Called by rig/armature and its parts.
 
-- ``DEF-index1.R``: deforms the mesh about the joint where the betas put it; child of the joint's own bone.
+- ``LIM-index1.R``: copies the joint's own bone ``index1.R``, IK included, and holds the joint limits; this is the pose
+  that a hand shows.
+- ``DEF-index1.R``: deforms the mesh about the joint where the betas put it; child of the one before.
 - ``index_control.R``: turning it about X curls the finger, about Z spreads it.
 - ``fingers_control.R``: the same for the four fingers together.
 - ``index_ik.R``: where the finger tip shall be; has no parent, so a tip stays where it is while the wrist moves.
@@ -38,7 +40,7 @@ class ExtraBone:
 
     Attributes:
         name: with Blender's mirror suffix.
-        kind: ``"deform"``, ``"control"``, ``"gather"`` (control of all fingers) or ``"ik"``.
+        kind: ``"limit"``, ``"deform"``, ``"control"``, ``"gather"`` (control of all fingers) or ``"ik"``.
         parent: name of its parent, empty for none.
         matrix: (4, 4) rest matrix in the armature's space.
         length: metres.
@@ -54,6 +56,12 @@ class ExtraBone:
 def suffix(side: Side) -> str:
     """Blender's mirror suffix of a side."""
     return ".R" if side == "right" else ".L"
+
+
+def limit_names(side: Side) -> tuple[str, ...]:
+    """The 16 bones whose pose a hand shows, in joint order: the wrist itself, and one beside each finger bone."""
+    names = bone_names(side)
+    return (names[0], *(f"LIM-{name}" for name in names[1:]))
 
 
 def deform_names(side: Side) -> tuple[str, ...]:
@@ -82,11 +90,12 @@ def extra_bones(data: HandData) -> tuple[ExtraBone, ...]:
     """Every bone of a rig beside its joints, for betas of zero."""
     matrices, lengths = bone_matrices(data, np.zeros(BETA_COUNT))
     names, side = bone_names(data.side), data.side
-    extra = [
-        ExtraBone(deform, "deform", names[joint], matrices[joint], float(lengths[joint]))
-        for joint, deform in enumerate(deform_names(side))
-        if joint
-    ]
+    limits, deforms = limit_names(side), deform_names(side)
+    extra = []
+    for joint in range(1, JOINT_COUNT):
+        place = matrices[joint], float(lengths[joint])
+        extra.append(ExtraBone(limits[joint], "limit", limits[PARENTS[joint]], *place))
+        extra.append(ExtraBone(deforms[joint], "deform", limits[joint], *place))
     for finger in FINGERS:
         first, _, last = finger_joints(finger)
         above = matrices[first].copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..compat import action_curves
 from .armature import rig_data, rig_side
 from .controls import LIMIT_NAME
 from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices
-from .layout import control_name, finger_joints, ik_name, joint_shifts
+from .layout import control_name, finger_joints, ik_name, joint_shifts, limit_names
 
 ROTATION_CHANNELS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 """Name of a pose bone's rotation channel by its rotation mode; ``rotation_euler`` in all other modes."""
@@ -40,7 +41,8 @@ def read_pose(rig: Any, matrix_world: Any = None) -> tuple[HandPose, float]:
     data = rig_data(rig)
     betas = np.array(rig.livehand.betas, dtype=np.float64)
     world = np.array(rig.matrix_world if matrix_world is None else matrix_world, dtype=np.float64)
-    bones = joint_bones(rig)
+    joint_bones(rig)
+    bones = _find(rig, limit_names(rig_side(rig)))
     rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
     posed = np.array([bone.matrix for bone in bones], dtype=np.float64)
     return pose_from_matrices(world, rest, posed, data.rest_joints(betas)[0], betas, rig_side(rig), rig.name)
@@ -164,7 +166,8 @@ def place_target(rig: Any, finger: str, last: np.ndarray, length: float) -> Any:
 
 def set_limits(rig: Any, active: bool) -> None:
     """Switch the rotation limits of a rig's fingers on or off, IK included; tracked motion, say, may exceed them."""
-    for name in bone_names(rig_side(rig))[1:]:
+    side = rig_side(rig)
+    for name in (*bone_names(side)[1:], *limit_names(side)[1:]):
         bone = rig.pose.bones.get(name)
         if bone is None:
             continue
@@ -181,7 +184,10 @@ def joint_bones(rig: Any) -> list[Any]:
     Raises:
         PoseError: bones are missing.
     """
-    names = bone_names(rig_side(rig))
+    return _find(rig, bone_names(rig_side(rig)))
+
+
+def _find(rig: Any, names: Sequence[str]) -> list[Any]:
     missing = [name for name in names if name not in rig.pose.bones]
     if missing:
         raise PoseError(

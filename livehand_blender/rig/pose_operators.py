@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import bpy
+import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
 from livehand_core.errors import LiveHandError, PoseError
@@ -16,8 +17,8 @@ from .armature import active_hand, is_hand, rig_side
 from .controls import IK_NAME
 from .conversion import bone_names
 from .gestures import gesture_items, gesture_pose
-from .layout import finger_joints
 from .hand_operator import HandOperator, evaluated_pose, key_frame, key_property
+from .layout import finger_joints
 from .pose import apply_pose, place_target, rotation_channel, set_limits
 
 _FINGER_ITEMS = tuple(
@@ -148,7 +149,7 @@ class LIVEHAND_OT_set_ik(HandOperator):
     )
     snap: BoolProperty(
         name="Keep the Pose",
-        description="Move targets to the tips when IK is switched on; give the pose to the bones when it is switched off",
+        description="Move targets to the tips when IK goes on; give the pose to the bones when it goes off",
         default=True,
     )
     keyframe: key_property()
@@ -164,7 +165,7 @@ class LIVEHAND_OT_set_ik(HandOperator):
             if constraint is None:
                 raise PoseError(f"{last.name!r} of {rig.name!r} has no IK.", "Add a new LiveHand hand.")
             if self.snap and self.influence > 0.0 and constraint.influence == 0.0:
-                target = place_target(rig, finger, last.matrix, last.bone.length)
+                target = place_target(rig, finger, np.array(last.matrix), last.bone.length)
                 if frame is not None and target is not None:
                     target.keyframe_insert("location", frame=frame, group=target.name)
             constraint.influence = self.influence

@@ -87,3 +87,15 @@ def test_rubbish_motion_files_are_refused(tmp_path: Path, content: bytes) -> Non
 def test_empty_motion_is_refused() -> None:
     with pytest.raises(PoseError, match="no frames"):
         PoseSequence(())
+
+
+def test_mirrored_joints_are_the_joints_seen_in_a_mirror() -> None:
+    from livehand_core.hand.builtin import builtin_hand
+    from livehand_core.hand.skinning import pose_joints
+
+    pose = make_pose(7)
+    other = pose.mirrored()
+    assert other.side == "left"
+    seen = pose_joints(builtin_hand("right"), pose) * [-1.0, 1.0, 1.0]
+    np.testing.assert_allclose(pose_joints(builtin_hand("left"), other), seen, atol=1e-6)
+    np.testing.assert_array_equal(other.mirrored().full_pose, pose.full_pose)

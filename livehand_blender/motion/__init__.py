@@ -1,0 +1,1 @@
+"""Motion files into actions of a hand rig, and back."""
