@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -142,6 +143,7 @@ class Connection:
             path = self._interpreter()
             log = self._open_log()
             self._spawn(path, log)
+            _take_broken_pipes_as_errors()
             self.info = self._shake_hands(path)
             self._writer.start()
             self._read(reader)
@@ -346,3 +348,12 @@ def _last_line(log: IO[bytes]) -> str:
     log.seek(max(0, size - 4096))
     lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip()[:300] if lines else ""
+
+
+def _take_broken_pipes_as_errors() -> None:
+    """Have this thread, and those that it starts, meet a dead engine as an OSError.
+
+    Blender leaves SIGPIPE as the system has it, so that a write to an engine that was just killed would end Blender.
+    """
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})

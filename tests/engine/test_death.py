@@ -140,3 +140,28 @@ def test_a_stopped_engine_does_not_hold_up_closing(client_of: MakeClient) -> Non
     begun = time.monotonic()
     client.close()
     assert time.monotonic() - begun < 20.0 and eventually(lambda: not alive(pid))
+
+
+BROKEN_PIPE = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+# As in Blender, which leaves this signal as the system has it: a write to a dead process ends the writer.
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+from livehand_core.engine.client import EngineClient
+from tests.engine.helpers import FAKE, FAKE_ENVIRONMENT, make_request
+client = EngineClient(sys.executable, FAKE_ENVIRONMENT, arguments=FAKE)
+for _ in range(3):
+    pid = client.start().pid
+    os.kill(pid, signal.SIGKILL)
+    for number in range(300):
+        client.submit(make_request(), f"viewport {{number}}")
+    client.render(make_request())
+client.close()
+print("alive", flush=True)
+"""
+
+
+def test_a_host_that_heeds_broken_pipes_survives_its_engine() -> None:
+    code = BROKEN_PIPE.format(root=str(FOLDER.parents[1]))
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0 and "alive" in answer.stdout, (answer.returncode, answer.stderr)
