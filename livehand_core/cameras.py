@@ -60,9 +60,18 @@ class Camera:
             )
         if self.projection not in ("perspective", "orthographic"):
             raise CameraError(f"The projection {self.projection!r} is unknown.", "Use perspective or orthographic.")
-        numbers = np.array([self.fx, self.fy, self.cx, self.cy, self.pixel_offset])
-        if matrix.shape != (4, 4) or not (np.isfinite(matrix).all() and np.isfinite(numbers).all()):
-            raise CameraError("The camera holds values that are not finite.", "Check its transform and lens.")
+        if matrix.shape != (4, 4):
+            raise CameraError(
+                f"The camera's transform has shape {matrix.shape}; (4, 4) is needed.", "Check its matrix."
+            )
+        numbers = {name: getattr(self, name) for name in ("fx", "fy", "cx", "cy", "pixel_offset")}
+        wrong = [name for name, value in numbers.items() if not np.isfinite(value)]
+        if not np.isfinite(matrix).all():
+            wrong.append("camera_to_world")
+        if wrong:
+            raise CameraError(
+                f"The camera holds values that are not finite: {', '.join(wrong)}.", "Check its transform and lens."
+            )
         if min(self.fx, self.fy) <= 0.0:
             raise CameraError("The camera's focal length is not positive.", "Check its lens.")
         if not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class FrameRequest:
         linear: answer ``rgba`` scene-linear Rec.709 premultiplied (for Blender) in place of display-referred sRGB.
 
     Raises:
-        LiveHandError: an unknown pass, or a scale that is not positive.
+        LiveHandError: an unknown pass, or a scale that is not positive and finite.
     """
 
     camera: Camera
@@ -57,7 +58,7 @@ class FrameRequest:
             if name not in PASSES:
                 raise LiveHandError(f"The pass {name!r} is unknown.", f"Choose from {', '.join(PASSES)}.")
         for hand in self.hands:
-            if not hand.scale > 0.0:
+            if not 0.0 < hand.scale < math.inf:
                 raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..cameras import Camera, look_at
 from ..errors import LiveHandError
 from ..frames import DEFAULT_AVATAR, FrameRequest, HandInstance
-from ..hand.gestures import gesture, mirror_hand_pose
+from ..hand.gestures import gesture
 from ..poses import HandPose, interpolate
 
 FRAMES = 72
@@ -75,7 +75,7 @@ def frame(settings: AnimationSettings, time: float) -> FrameRequest:
     poses = [hand_pose(time)]
     if settings.hands == 2:
         right = hand_pose(time, np.array([-WRIST_GAP, 0.0, 0.0]))
-        poses = [right, _mirrored(right)]
+        poses = [right, right.mirrored()]
     hands = tuple(HandInstance(pose, settings.avatar) for pose in poses)
     return FrameRequest(camera(settings, time), hands, settings.passes)
 
@@ -104,14 +104,3 @@ def camera(settings: AnimationSettings, time: float) -> Camera:
         scale = min(width / (REFERENCE_SIZE[0] * settings.hands), height / REFERENCE_SIZE[1])
     focal = FOCAL * scale
     return Camera(width, height, focal, focal, width / 2, height / 2, matrix)
-
-
-def _mirrored(pose: HandPose) -> HandPose:
-    """The left hand that is the right one's picture in a mirror at x = 0."""
-    return HandPose(
-        pose.global_orient * [1.0, -1.0, -1.0],
-        mirror_hand_pose(pose.hand_pose),
-        pose.betas,
-        pose.transl * [-1.0, 1.0, 1.0],
-        "left",
-    )

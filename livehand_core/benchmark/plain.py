@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..avatars.file import Avatar
 from ..cameras import Camera
 from ..frames import HandInstance
+from ..framing import lateral_kernel, published_kernel
 from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..networks import RadianceField, encode
@@ -28,9 +29,7 @@ from ..rendering.view import view_of
 from ..surface import (
     SurfaceNormals,
     canonical_coordinates,
-    lateral_kernel,
     nearest_surface,
-    published_kernel,
     rasterise_depth,
     ray_bounds,
     smooth_normals,
