@@ -40,28 +40,30 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def build(out: Path, tree: Path) -> Path:
+def build(out: Path, tree: Path, root: Path = ROOT) -> Path:
     """Assemble the extension's tree in ``tree`` and zip it into ``out``; gives the zip's path.
+
+    Args:
+        root: the checkout that it is made of.
 
     Raises:
         ValueError: the versions of manifest and core differ, or ``tree`` holds something else.
     """
-    manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
-    version = core_version()
-    wheel_name = f"{DISTRIBUTION}-{version}-py3-none-any.whl"
-    if manifest["version"] != version or manifest["wheels"] != [f"./wheels/{wheel_name}"]:
-        raise ValueError(f"blender_manifest.toml does not name version {version} and ./wheels/{wheel_name}.")
+    text = (root / "blender_manifest.toml").read_text(encoding="utf-8")
+    version = core_version(root)
+    if tomllib.loads(text)["version"] != version:
+        raise ValueError(f"blender_manifest.toml does not name version {version} of {DISTRIBUTION}.")
     if tree.exists():
         if any(tree.iterdir()) and not (tree / "blender_manifest.toml").is_file():
             raise ValueError(f"{tree} is not an extension's tree, so it is not replaced. Choose another --tree.")
         shutil.rmtree(tree)
     (tree / "wheels").mkdir(parents=True)
-    shutil.copy(ROOT / "blender_manifest.toml", tree)
-    for source in package_files(ROOT / "livehand_blender"):
-        target = tree / source.relative_to(ROOT / "livehand_blender")
+    for source in package_files(root / "livehand_blender"):
+        target = tree / source.relative_to(root / "livehand_blender")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-    write_wheel(tree / "wheels" / wheel_name, version)
+    wheel = write_wheel(tree / "wheels", version, root)
+    (tree / "blender_manifest.toml").write_text(_with_wheel(text, wheel.name), encoding="utf-8")
     out.mkdir(parents=True, exist_ok=True)
     archive = out / f"livehand-{version}.zip"
     temporary = archive.with_suffix(".tmp")
@@ -70,16 +72,22 @@ def build(out: Path, tree: Path) -> Path:
     return archive
 
 
-def core_version() -> str:
+def core_version(root: Path = ROOT) -> str:
     """The version of livehand_core, read without importing it.
 
     Raises:
         ValueError: its __init__ names none.
     """
-    for line in (ROOT / DISTRIBUTION / "__init__.py").read_text(encoding="utf-8").splitlines():
+    for line in (root / DISTRIBUTION / "__init__.py").read_text(encoding="utf-8").splitlines():
         if line.startswith("__version__"):
             return line.split('"')[1]
     raise ValueError(f"{DISTRIBUTION}/__init__.py names no __version__.")
+
+
+def _with_wheel(manifest: str, wheel: str) -> str:
+    """The manifest's text with the wheel named in front of its first table."""
+    head, table, rest = manifest.partition("\n[")
+    return f'{head}\nwheels = ["./wheels/{wheel}"]\n{table}{rest}'
 
 
 def package_files(package: Path) -> list[Path]:
@@ -93,42 +101,35 @@ def package_files(package: Path) -> list[Path]:
     ]
 
 
-def write_wheel(target: Path, version: str) -> None:
-    """The whole of livehand_core as a pure Python wheel that asks for NumPy alone.
+def write_wheel(folder: Path, version: str, root: Path = ROOT) -> Path:
+    """The whole of livehand_core as a pure Python wheel that asks for NumPy alone; gives its path.
 
-    The rooms that need torch are inside, too: the engine process runs them, Blender's Python never imports them. What
-    they need are the extras of the project; the add-on's environment is made by them.
+    The rooms that need torch are inside, too: the engine process runs them, Blender's Python never imports them.
+
+    Blender unpacks a wheel only when it holds none of the same name and version. So the version carries a digest of the
+    content, and installing a zip always brings the core that lies in it.
     """
+    members = [(path.relative_to(root).as_posix(), path.read_bytes()) for path in package_files(root / DISTRIBUTION)]
+    digest = hashlib.sha256()
+    for name, content in members:
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    version = f"{version}+{digest.hexdigest()[:12]}"
     info = f"{DISTRIBUTION}-{version}.dist-info"
-    members = [(path.relative_to(ROOT).as_posix(), path.read_bytes()) for path in package_files(ROOT / DISTRIBUTION)]
     metadata = (
         f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version}\n"
         "Summary: LiveHand's core, as carried by the Blender extension\n"
         "License: Apache-2.0 AND CC0-1.0\nRequires-Python: >=3.11\n"
-        + "".join(f"{line}\n" for line in requirement_lines())
     )
     members.append((f"{info}/METADATA", metadata.encode()))
     tags = "Wheel-Version: 1.0\nGenerator: build_extension\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     members.append((f"{info}/WHEEL", tags.encode()))
     lines = [f"{name},sha256={_digest(content)},{len(content)}" for name, content in members]
     record = "\n".join([*lines, f"{info}/RECORD,,"]) + "\n"
+    target = folder / f"{DISTRIBUTION}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [*members, (f"{info}/RECORD", record.encode())]:
             archive.writestr(_member(name), content, compresslevel=9)
-
-
-def requirement_lines() -> list[str]:
-    """The wheel's dependencies and its extras ``engine`` and ``train``, as metadata lines made of pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [f"Requires-Dist: {entry}" for entry in project["dependencies"]]
-    for extra in ("engine", "train"):
-        lines.append(f"Provides-Extra: {extra}")
-        for entry in project["optional-dependencies"][extra]:
-            # The project's own name is that of the whole; the wheel is its core.
-            name, _, marker = entry.replace("livehand[", f"{DISTRIBUTION}[").partition(";")
-            also = f"({marker.strip()}) and " if marker else ""
-            lines.append(f'Requires-Dist: {name.strip()} ; {also}extra == "{extra}"')
-    return lines
+    return target
 
 
 def write_zip(target: Path, members: Iterable[tuple[Path, str]]) -> None:

@@ -36,6 +36,7 @@ class FrameRecord:
 
 
 _last: FrameRecord | None = None
+_held: EngineClient | None = None
 
 
 def record(frame: FrameRecord) -> None:
@@ -65,6 +66,8 @@ def status_lines() -> list[str]:
 
 def engine_client() -> EngineClient:
     """The client of the one engine process; the process starts on first use and again after its death. Never waits."""
+    if _held is not None:
+        return _held
     return shared_client(interpreter_preference(), made_environment(), log_path=log_path())
 
 
@@ -81,6 +84,17 @@ def render(request: FrameRequest, cancelled: Callable[[], bool]) -> tuple[Render
     return passes, time.perf_counter() - started
 
 
+def hold(held: bool) -> None:
+    """Keep the present engine whatever the preferences say, or follow them again.
+
+    The preferences go before the add-on does when it is switched off while a render runs.
+    """
+    global _held
+    _held = engine_client() if held else None
+
+
 def close() -> None:
     """End the engine process, if there is one."""
+    global _held
+    _held = None
     close_shared_client()
