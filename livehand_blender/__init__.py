@@ -10,11 +10,22 @@ _ROOMS = ("preferences", "properties", "rig.operators", "render.engine", "render
 
 def register() -> None:
     """Called by Blender when the add-on is switched on."""
+    lifecycle = import_module(".lifecycle", __package__)
+    if lifecycle.stays():
+        return
     for room in _ROOMS:
         import_module(f".{room}", __package__).register()
+    lifecycle.arrived(_leave)
 
 
 def unregister() -> None:
     """Called by Blender when the add-on is switched off."""
+    if not import_module(".lifecycle", __package__).postponed(_leave):
+        _leave()
+
+
+def _leave() -> None:
+    lifecycle = import_module(".lifecycle", __package__)
     for room in reversed(_ROOMS):
         import_module(f".{room}", __package__).unregister()
+    lifecycle.gone(_leave)
