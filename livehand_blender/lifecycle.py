@@ -23,6 +23,8 @@ def arrived(leave: Callable[[], None]) -> None:
     """
     if not bpy.app.binary_path:
         atexit.register(leave)
+        if bpy.app.version < (4, 5, 0):
+            _end_before_blender()
 
 
 def postponed(leave: Callable[[], None]) -> bool:
@@ -77,6 +79,22 @@ def _hold_engine(held: bool) -> None:
     from .render import session
 
     session.hold(held)
+
+
+def _end_before_blender() -> None:
+    """Have the process end, with its own status, before the library of Blender tears itself down.
+
+    As a module, Blender 4.2 crashes there after any add-on that has a property with an update function.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    if hasattr(library, "on_exit"):
+        # Runs before what was registered earlier, such as Blender's, and gets the status as its first argument.
+        library.on_exit(library._exit, None)
+        atexit.register(library.fflush, None)
 
 
 def _say(text: str) -> None:
