@@ -1,8 +1,8 @@
 """Constraints, locks, colours and shapes of a rig's bones: joint limits, curl and spread, IK. Called by rig/armature.
 
 A finger bone's own channels come first (FK). Its control's turn is added to them, the joint limits clamp the sum, and
-the finger's IK, off at first, bends the finger towards its target. A second bone copies the outcome and holds the limits
-once more, since Blender applies no constraint after IK and its solver knows limits only roughly.
+the finger's IK, off at first, bends the finger towards its target. A second bone copies the outcome and holds the
+limits once more, since Blender applies no constraint after IK and its solver knows limits only roughly.
 """
 
 from __future__ import annotations
