@@ -5,7 +5,26 @@ Importing this package needs no Blender; bpy is first imported by register().
 
 from importlib import import_module
 
-_ROOMS = ("preferences", "properties", "rig.operators", "render.engine", "render.operators", "ui.panels", "ui.menus")
+_ROOMS = (
+    "preferences",
+    "background",
+    "properties",
+    "render.settings",
+    "rig.operators",
+    "rig.pose_operators",
+    "rig.attach",
+    "rig.pose_library",
+    "motion.operators",
+    "render.engine",
+    "render.operators",
+    "render.overlay",
+    "compositing.operators",
+    "environment.operators",
+    "ui.panels",
+    "ui.rig_panels",
+    "ui.render_panels",
+    "ui.menus",
+)
 
 
 def register() -> None:

@@ -23,8 +23,7 @@ def arrived(leave: Callable[[], None]) -> None:
     """
     if not bpy.app.binary_path:
         atexit.register(leave)
-        if bpy.app.version < (4, 5, 0):
-            _end_before_blender()
+        _end_before_blender()
 
 
 def postponed(leave: Callable[[], None]) -> bool:
@@ -84,7 +83,8 @@ def _hold_engine(held: bool) -> None:
 def _end_before_blender() -> None:
     """Have the process end, with its own status, before the library of Blender tears itself down.
 
-    As a module, Blender 4.2 crashes there after any add-on that has a property with an update function.
+    As a module, Blender 4.2 crashes there after any add-on that has a property with an update function, and 4.5 waits
+    for ever for a thread of its own when Python's last garbage collection has left some of its objects alive.
     """
     if sys.platform != "linux":
         return

@@ -1,14 +1,22 @@
-"""The add-on's preferences: which Python runs the engine, and where its log goes."""
+"""The add-on's preferences: the engine's Python, folders, and how training goes on without Blender."""
+
+# Blender reads the annotations of these classes as values, so they are not postponed.
 
 from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from . import compat
 
 PACKAGE = __package__ or "livehand_blender"
+
+
+def _interpreter_changed(_preferences: Any, _context: Any) -> None:
+    from .environment.operators import probe
+
+    probe()
 
 
 class LiveHandPreferences(bpy.types.AddonPreferences):
@@ -19,24 +27,78 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
     interpreter: StringProperty(
         name="Python of the Engine",
         description="Python executable that has torch, or its environment's folder; empty to take LIVEHAND_PYTHON, the "
-        "folder environment in the add-on's own folder, or Blender's own Python",
+        "environment made here, or Blender's own Python",
+        subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
+        update=_interpreter_changed,
+    )
+    torch_build: EnumProperty(
+        name="Build",
+        description="Which build of torch a new environment gets",
+        items=(
+            ("CPU", "Processor", "Runs everywhere; the smallest download", 0),
+            ("CUDA", "CUDA", "For an NVIDIA GPU, with its driver installed", 1),
+            ("DEFAULT", "As Published", "What the package index gives on this system", 2),
+        ),
+        default="CPU",
+    )
+    torch_index: StringProperty(
+        name="Index of torch",
+        description="Package index that torch is taken from, for instance of another CUDA version; empty for the known "
+        "one",
+    )
+    base_python: StringProperty(
+        name="Made From",
+        description="Python 3.11 or newer that the environment is made from; empty for Blender's own",
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
     )
+    wheel_folder: StringProperty(
+        name="Wheels",
+        description="Folder with the wheels of all packages, to install without the network; empty to download",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    with_training: BoolProperty(
+        name="With Training", description="Also install what training and its measures need", default=True
+    )
+    show_options: BoolProperty(name="Options", description="More choices for a new environment", default=False)
+    show_log: BoolProperty(name="Log", description="The last lines of the engine's log", default=False)
     log_folder: StringProperty(
         name="Log Folder",
         description="Folder of the engine's log; empty for the add-on's own",
         subtype="DIR_PATH",
         options=compat.PATH_OPTIONS,
     )
+    avatar_folder: StringProperty(
+        name="Avatars",
+        description="Folder of the avatars in the list; empty for the add-on's own",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    run_folder: StringProperty(
+        name="Training Runs",
+        description="Folder of the training runs in the list; empty for the add-on's own",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    default_avatar: StringProperty(
+        name="Default Avatar",
+        description="Avatar file that new hands get; empty for the one that ships inside",
+        subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    keep_training: BoolProperty(
+        name="Train On Without Blender",
+        description="Training goes on when Blender is closed or the add-on is switched off; otherwise it is stopped "
+        "and can be resumed",
+        default=True,
+    )
 
-    def draw(self, _context: Any) -> None:
-        layout = self.layout
-        layout.use_property_split = True
-        layout.prop(self, "interpreter")
-        layout.prop(self, "log_folder")
-        layout.operator("livehand.engine_check", icon="CHECKMARK")
-        layout.label(text=f"Log: {log_path()}")
+    def draw(self, context: Any) -> None:
+        from .ui.setup_panels import draw_preferences
+
+        draw_preferences(self.layout, self, context)
 
 
 def preferences() -> Any:
@@ -45,31 +107,48 @@ def preferences() -> Any:
     return addon.preferences if addon else None
 
 
+def preference(name: str, default: Any = "") -> Any:
+    """One stored preference, ``default`` when there are none."""
+    stored = preferences()
+    return getattr(stored, name) if stored else default
+
+
 def interpreter_preference() -> str:
     """Path of the engine's interpreter that the user set, empty when unset."""
-    stored = preferences()
-    return bpy.path.abspath(stored.interpreter) if stored and stored.interpreter else ""
+    return bpy.path.abspath(preference("interpreter"))
 
 
-def made_environment() -> Path | None:
-    """Folder of the Python environment that the add-on makes for the engine, None outside an installed extension."""
-    folder = _user_folder(create=False)
-    return folder / "environment" if folder else None
+def made_environment() -> Path:
+    """Folder of the Python environment that the add-on makes for the engine, whether or not it is there."""
+    return data_folder() / "environment"
+
+
+def avatar_folder() -> Path:
+    """Folder of the avatars in the list."""
+    return _folder("avatar_folder", "avatars")
+
+
+def run_folder() -> Path:
+    """Folder of the training runs in the list."""
+    return _folder("run_folder", "runs")
 
 
 def log_path() -> Path:
     """File that the engine writes its log to."""
-    stored = preferences()
-    if stored and stored.log_folder:
-        return Path(bpy.path.abspath(stored.log_folder)) / "engine.log"
-    folder = _user_folder(create=True) or Path(bpy.app.tempdir or ".")
-    return folder / "engine.log"
+    return _folder("log_folder", ".") / "engine.log"
 
 
-def _user_folder(create: bool) -> Path | None:
-    if not PACKAGE.startswith("bl_ext."):
-        return None
-    return Path(bpy.utils.extension_path_user(PACKAGE, create=create))
+def data_folder() -> Path:
+    """The add-on's own folder, which outlives its updates; not made here."""
+    if PACKAGE.startswith("bl_ext."):
+        return Path(bpy.utils.extension_path_user(PACKAGE))
+    # Registered from a checkout.
+    return Path(bpy.utils.user_resource("DATAFILES")) / "livehand"
+
+
+def _folder(name: str, own: str) -> Path:
+    chosen = preference(name)
+    return Path(bpy.path.abspath(chosen)) if chosen else data_folder() / own
 
 
 CLASSES = (LiveHandPreferences,)

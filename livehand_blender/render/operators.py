@@ -1,12 +1,9 @@
-"""Operators around the engine: use it in this scene, check that its process starts."""
+"""Operators around the engine: use it in this scene."""
 
 from typing import Any
 
 import bpy
 
-from livehand_core.errors import LiveHandError
-
-from . import session
 from .engine import ENGINE_ID
 
 
@@ -23,25 +20,7 @@ class LIVEHAND_OT_use_engine(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LIVEHAND_OT_engine_check(bpy.types.Operator):
-    """Start the engine process and report its Python, torch and devices"""
-
-    bl_idname = "livehand.engine_check"
-    bl_label = "Check Engine"
-    bl_options = {"REGISTER"}
-
-    def execute(self, context: Any) -> set[str]:
-        try:
-            info = session.engine_client().start()
-        except LiveHandError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        devices = ", ".join(str(device) for device in info.devices)
-        self.report({"INFO"}, f"Engine {info.core_version} runs with torch {info.torch_version} on {devices}")
-        return {"FINISHED"}
-
-
-CLASSES = (LIVEHAND_OT_use_engine, LIVEHAND_OT_engine_check)
+CLASSES = (LIVEHAND_OT_use_engine,)
 
 
 def register() -> None:

@@ -1,6 +1,6 @@
 """Finding the Python interpreter that holds torch, and the command line that starts the engine on it.
 
-Called by the client, the doctor and the add-on's preferences; NumPy is not even needed.
+Called by the client, the doctor and the add-on; NumPy is not even needed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ import json
 print("\\nLIVEHAND " + json.dumps({"version": list(sys.version_info[:3]), "missing": missing, "torch": torch}))
 """
 
-# The engine runs the very livehand_core that the client belongs to. Only that package is shown to it: the folder around
+# Engine and command line run the very livehand_core that the caller belongs to. Only that package is shown to it: the folder around
 # it may be Blender's site-packages, full of modules for another Python.
 _BOOTSTRAP = """
 import sys
@@ -56,7 +56,7 @@ import importlib.machinery, importlib.util, runpy
 spec = importlib.machinery.PathFinder.find_spec("livehand_core", [folder])
 module = sys.modules["livehand_core"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-runpy.run_module("livehand_core.engine", run_name="__main__", alter_sys=True)
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
@@ -158,9 +158,24 @@ def check_interpreter(path: Path) -> tuple[str, str]:
     return _checked[key]
 
 
+def forget_interpreter(path: Path) -> None:
+    """Have an interpreter asked again: its environment has changed."""
+    for key in [key for key in _checked if key[0] == str(path)]:
+        del _checked[key]
+
+
 def engine_command(path: Path, arguments: Sequence[str] = ()) -> list[str]:
     """The command line of an engine on this interpreter, running this very livehand_core."""
-    return [str(path), "-c", _BOOTSTRAP, str(_PACKAGE.parent), *arguments]
+    return _module_command(path, "livehand_core.engine", arguments)
+
+
+def core_command(path: Path, arguments: Sequence[str]) -> list[str]:
+    """The command line of ``livehand ARGUMENTS`` on this interpreter, running this very livehand_core."""
+    return _module_command(path, "livehand_core", arguments)
+
+
+def _module_command(path: Path, module: str, arguments: Sequence[str]) -> list[str]:
+    return [str(path), "-c", _BOOTSTRAP, str(_PACKAGE.parent), module, *arguments]
 
 
 def child_environment(path: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

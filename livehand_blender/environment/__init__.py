@@ -1,0 +1,1 @@
+"""The engine's Python: using an existing one, making an environment, checking, logs, the doctor."""
