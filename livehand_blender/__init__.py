@@ -28,12 +28,20 @@ _ROOMS = (
 
 
 def register() -> None:
-    """Called by Blender when the add-on is switched on."""
+    """Called by Blender when the add-on is switched on. All of it, or after an error nothing."""
     lifecycle = import_module(".lifecycle", __package__)
     if lifecycle.stays():
         return
-    for room in _ROOMS:
-        import_module(f".{room}", __package__).register()
+    done = []
+    try:
+        for name in _ROOMS:
+            room = import_module(f".{name}", __package__)
+            room.register()
+            done.append(room)
+    except Exception:
+        for room in reversed(done):
+            room.unregister()
+        raise
     lifecycle.arrived(_leave)
 
 
@@ -45,6 +53,6 @@ def unregister() -> None:
 
 def _leave() -> None:
     lifecycle = import_module(".lifecycle", __package__)
-    for room in reversed(_ROOMS):
-        import_module(f".{room}", __package__).unregister()
+    for name in reversed(_ROOMS):
+        import_module(f".{name}", __package__).unregister()
     lifecycle.gone(_leave)
