@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -102,6 +104,59 @@ def test_pip_accepts_the_wheel(archive: Path, tmp_path: Path) -> None:
 def test_the_same_sources_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:
     again = _builder().build(tmp_path / "dist", tmp_path / "tree")
     assert again.read_bytes() == archive.read_bytes()
+
+
+def _variant(folder: Path, version: str, mark: str = "") -> Path:
+    """The zip of a checkout that differs from this one by its version, or by a line in the core."""
+    root = folder / "checkout"
+    for name in ("livehand_core", "livehand_blender"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    present = _builder().core_version()
+    manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+    (root / "blender_manifest.toml").write_text(manifest.replace(f'version = "{present}"', f'version = "{version}"'))
+    core = root / "livehand_core" / "__init__.py"
+    core.write_text(core.read_text(encoding="utf-8").replace(f'"{present}"', f'"{version}"') + f'\nMARK = "{mark}"\n')
+    return _builder().build(folder / "dist", folder / "tree", root)
+
+
+def _life(*arguments: str | Path, user: Path) -> dict:
+    variables = {"BLENDER_USER_RESOURCES": str(user), "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
+    answer = run_python(ROOT / "scripts" / "matrix_lifecycle.py", *arguments, environment=variables)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stdout + answer.stderr, answer.stdout + answer.stderr
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def test_upgraded_switched_off_and_on_and_uninstalled_nothing_stays(archive: Path, tmp_path: Path) -> None:
+    present = _builder().core_version()
+    older, changed = _variant(tmp_path / "older", "0.0.1"), _variant(tmp_path / "changed", present, "changed")
+    user = tmp_path / "user"
+    user.mkdir()
+    seen = _life(older, archive, changed, user=user)
+    assert seen["older"] == ["0.0.1", "0.0.1", ""]
+    assert seen["newer"] == [present, present, ""], "the older core is still in use"
+    assert seen["changed"] == [present, present, "changed"], "the same version's changed core was not unpacked"
+    assert seen["hooks"]["operators"] and seen["again"] == seen["hooks"]
+    assert not any(seen["clean"].values()) and not any(seen["disabled"].values()), seen["disabled"]
+    assert not any(seen["uninstalled"].values()), seen["uninstalled"]
+    assert seen["left"] == []
+
+
+def test_enabling_is_quick_and_imports_nothing_heavy(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "user").mkdir()
+    _life("--install", archive, user=tmp_path / "user")
+    seen = [_life("--enable", user=tmp_path / "user") for _ in range(3)]
+    assert all(one["enabled"] and one["heavy"] == [] for one in seen)
+    # The processor's time: other work on the machine does not count.
+    assert min(one["processor"] for one in seen) < 0.3, seen
+
+
+@pytest.mark.parametrize(("last", "status"), [("raise RuntimeError('failed')", 1), ("sys.exit(7)", 7), ("pass", 0)])
+def test_a_script_ends_with_its_own_status(last: str, status: int) -> None:
+    """The engine is registered when the interpreter ends; Blender 4.5 would hang."""
+    code = f"import sys, bpy, livehand_blender\nlivehand_blender.register()\nprint('said')\n{last}\n"
+    answer = run_python("-c", code, limit=60.0)
+    assert answer.returncode == status and "said" in answer.stdout, answer.stderr
 
 
 def test_a_foreign_folder_is_never_replaced(tmp_path: Path) -> None:
