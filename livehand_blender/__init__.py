@@ -20,9 +20,12 @@ _ROOMS = (
     "render.overlay",
     "compositing.operators",
     "environment.operators",
+    "avatars.pictures",
+    "avatars.operators",
     "ui.panels",
     "ui.rig_panels",
     "ui.render_panels",
+    "ui.avatar_panels",
     "ui.menus",
 )
 

@@ -11,6 +11,7 @@ from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT, Side
 
 from .. import compat
+from ..preferences import preference
 from .armature import create_hand
 from .proxy import BETA_RANGE
 
@@ -30,7 +31,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
     )
     avatar: StringProperty(
         name="Avatar",
-        description="Avatar file; empty for the one that ships inside",
+        description="Avatar file; by default the one chosen for new hands, empty for the one that ships inside",
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
     )
@@ -52,7 +53,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         side: Side = "right" if self.side == "RIGHT" else "left"
         try:
-            rig = create_hand(context, side, tuple(self.betas), self.avatar)
+            rig = create_hand(context, side, tuple(self.betas), self._avatar())
         except LiveHandError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -61,6 +62,11 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
         rig.location = self.location
         rig.rotation_euler = self.rotation
         return {"FINISHED"}
+
+    def _avatar(self) -> str:
+        """The avatar that was asked for, or the one that new hands get."""
+        given = self.properties.is_property_set("avatar")
+        return str(self.avatar if given else preference("default_avatar"))
 
 
 CLASSES = (LIVEHAND_OT_add_hand,)

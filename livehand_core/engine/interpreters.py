@@ -46,8 +46,8 @@ import json
 print("\\nLIVEHAND " + json.dumps({"version": list(sys.version_info[:3]), "missing": missing, "torch": torch}))
 """
 
-# Engine and command line run the very livehand_core that the caller belongs to. Only that package is shown to it: the folder around
-# it may be Blender's site-packages, full of modules for another Python.
+# Engine and command line run the very livehand_core that the caller belongs to. Only that package is shown to them: the
+# folder around it may be Blender's site-packages, full of modules for another Python.
 _BOOTSTRAP = """
 import sys
 folder = sys.argv.pop(1)

@@ -1,0 +1,149 @@
+"""The Avatars panel: the list, the chosen one's picture and papers, a warning about the active hand's pose."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
+from livehand_core.errors import LiveHandError
+
+from ..avatars.library import describe
+from ..avatars.operators import IMPORT_KEY, chosen
+from ..avatars.pictures import icon_of_avatar
+from ..avatars.range import out_of_range
+from ..background import draw_task, draw_text
+from ..preferences import preference
+from ..render.scene import avatar_path
+from ..rig.armature import active_hand
+from ..rig.pose import read_pose
+
+
+class LIVEHAND_UL_avatars(bpy.types.UIList):
+    """Avatars with a small picture each."""
+
+    def draw_item(
+        self,
+        _context: Any,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: Any,
+        _active: Any,
+        _property: Any,
+        _index: Any = 0,
+    ) -> None:
+        metadata, _ = describe(Path(item.path))
+        picture = icon_of_avatar(Path(item.path), metadata) if metadata is not None else 0
+        row = layout.row(align=True)
+        row.alert = not item.usable
+        if picture:
+            row.label(text=item.name, icon_value=picture)
+        else:
+            row.label(text=item.name, icon="VIEW_PAN" if item.usable else "ERROR")
+        if (preference("default_avatar") or str(DEFAULT_AVATAR_PATH)) == item.path:
+            row.label(text="", icon="SOLO_ON")
+
+
+class LIVEHAND_PT_avatars(bpy.types.Panel):
+    """The list of avatars."""
+
+    bl_label = "Avatars"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_order = 10
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        hand = active_hand(context)
+        if hand is not None:
+            _draw_hand(layout, context, hand)
+        manager = context.window_manager
+        row = layout.row()
+        row.template_list(
+            "LIVEHAND_UL_avatars", "", manager, "livehand_avatars", manager, "livehand_avatar_index", rows=4
+        )
+        column = row.column(align=True)
+        column.operator("livehand.avatar_browse", text="", icon="ADD")
+        column.operator("livehand.avatar_remove", text="", icon="REMOVE").path = ""
+        column.separator()
+        column.operator("livehand.avatar_default", text="", icon="SOLO_ON").path = ""
+        column.operator("livehand.avatar_refresh", text="", icon="FILE_REFRESH")
+        draw_task(layout, IMPORT_KEY)
+        item = chosen(context)
+        if item is None:
+            return
+        row = layout.row()
+        row.scale_y = 1.3
+        row.enabled = hand is not None and item.usable
+        name = f"Use on {hand.name}" if hand is not None else "Use on Hand"
+        row.operator("livehand.avatar_use", text=name, icon="CHECKMARK").path = ""
+        _draw_papers(layout, Path(item.path))
+
+
+def _draw_hand(layout: Any, context: Any, hand: Any) -> None:
+    """The active hand's avatar, when something is to be said of it."""
+    try:
+        path = avatar_path(hand)
+    except LiveHandError as error:
+        draw_text(layout, str(error), alert=True)
+        return
+    metadata, problem = describe(DEFAULT_AVATAR_PATH if path == "default" else Path(path))
+    if metadata is None:
+        draw_text(layout, problem, alert=True)
+        return
+    try:
+        pose, _ = read_pose(hand.evaluated_get(context.evaluated_depsgraph_get()))
+    except LiveHandError as error:
+        draw_text(layout, str(error), alert=True)
+        return
+    excess = out_of_range(pose, metadata)
+    if excess:
+        box = layout.box().column(align=True)
+        box.alert = True
+        box.label(text="Outside the poses it was trained on", icon="ERROR")
+        for name, degrees in list(excess.items())[:4]:
+            box.label(text=f"{name} by {degrees:.0f}°", icon="BLANK1")
+        if len(excess) > 4:
+            box.label(text=f"and {len(excess) - 4} more joints", icon="BLANK1")
+
+
+def _draw_papers(layout: Any, path: Path) -> None:
+    metadata, problem = describe(path)
+    if metadata is None:
+        draw_text(layout, problem, alert=True)
+        return
+    picture = icon_of_avatar(path, metadata)
+    if picture:
+        layout.template_icon(icon_value=picture, scale=8.0)
+    else:
+        layout.label(text="Its picture appears once the engine runs.", icon="IMAGE_DATA")
+    column = layout.column(align=True)
+    both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
+    column.label(text=f"{metadata.name}: {both}, {metadata.hand_model}")
+    column.label(text=f"Licence: {metadata.licence or 'not said'}")
+    story = metadata.provenance
+    if "training_images" in story:
+        column.label(
+            text=f"{story['training_images']} images, {story.get('training_cameras', '?')} cameras, "
+            f"{story.get('training_poses', '?')} poses"
+        )
+    if "minutes" in story:
+        column.label(text=f"Trained {story['minutes']} min, {story.get('steps', '?')} steps")
+    if metadata.pixels_per_metre:
+        # A hand is about 0.19 m long.
+        column.label(text=f"Sharp up to a hand of {0.19 * metadata.pixels_per_metre:.0f} pixels")
+
+
+CLASSES = (LIVEHAND_UL_avatars, LIVEHAND_PT_avatars)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
