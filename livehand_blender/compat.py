@@ -92,3 +92,69 @@ def _channelbag(action: Any, slot: Any) -> Any:
             if bag is not None:
                 return bag
     return None
+
+
+def compositing_tree(scene: Any) -> Any:
+    """The node tree that a scene's pictures go through, None when it has none or does not use it."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def make_compositing_tree(scene: Any) -> Any:
+    """Give a scene without compositing an empty tree of its own, and use it."""
+    if hasattr(scene, "compositing_node_group"):
+        tree = bpy.data.node_groups.new(f"{scene.name} Compositing", "CompositorNodeTree")
+        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        scene.compositing_node_group = tree
+        return tree
+    had_tree = scene.node_tree is not None
+    scene.use_nodes = True
+    if not had_tree:
+        # Blender has put its usual two nodes into it.
+        scene.node_tree.nodes.clear()
+    return scene.node_tree
+
+
+def drop_compositing_tree(scene: Any) -> None:
+    """Take back what :func:`make_compositing_tree` did, once the tree's nodes are gone."""
+    if hasattr(scene, "compositing_node_group"):
+        bpy.data.node_groups.remove(scene.compositing_node_group)
+    else:
+        scene.use_nodes = False
+
+
+def use_compositing_tree(scene: Any, used: bool) -> None:
+    """Switch a tree that exists on or off; from 5.0 on one that a scene has is always used."""
+    if not hasattr(scene, "compositing_node_group"):
+        scene.use_nodes = used
+
+
+def output_node(tree: Any) -> Any:
+    """A new node that takes the finished picture in its input ``Image``."""
+    return tree.nodes.new("NodeGroupOutput" if bpy.app.version >= (5, 0, 0) else "CompositorNodeComposite")
+
+
+def maths_node(tree: Any, operation: str) -> Any:
+    """A new compositor node for numbers."""
+    node = tree.nodes.new("ShaderNodeMath" if bpy.app.version >= (5, 0, 0) else "CompositorNodeMath")
+    node.operation = operation
+    return node
+
+
+def mix_node(tree: Any) -> tuple[Any, Any, Any, Any]:
+    """A new compositor node that mixes two pictures: its sockets factor, first, second and result."""
+    if bpy.app.version >= (5, 0, 0):
+        node = tree.nodes.new("ShaderNodeMix")
+        node.data_type = "RGBA"
+        sockets = {socket.identifier: socket for socket in (*node.inputs, *node.outputs)}
+        return sockets["Factor_Float"], sockets["A_Color"], sockets["B_Color"], sockets["Result_Color"]
+    node = tree.nodes.new("CompositorNodeMixRGB")
+    return (*node.inputs[:3], node.outputs[0])
+
+
+def over_node(tree: Any) -> tuple[Any, Any, Any]:
+    """A new node that lays one premultiplied picture over another: its sockets background, foreground and result."""
+    node = tree.nodes.new("CompositorNodeAlphaOver")
+    background, foreground = [socket for socket in node.inputs if socket.type == "RGBA"]
+    return background, foreground, node.outputs[0]

@@ -72,7 +72,7 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
 
     def view_update(self, context: Any, depsgraph: Any) -> None:
         """The scene changed, or the view shows this engine from now on."""
-        self._live().update(depsgraph)
+        self._live().update(context, depsgraph)
 
     def view_draw(self, context: Any, depsgraph: Any) -> None:
         """Draw the newest picture; never waits for the engine process."""

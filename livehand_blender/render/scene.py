@@ -5,15 +5,18 @@ Called by render/engine for each frame and by scripts; nothing here talks to the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
 
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 
 from ..rig.armature import is_hand
-from ..rig.pose import read_pose
+from ..rig.pose import joint_bones, read_pose
+from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
 from .passes import core_passes
 
@@ -42,23 +45,59 @@ def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest
             f"The scene {scene.name!r} shows no LiveHand hand in the view layer {depsgraph.view_layer_eval.name!r}.",
             "Add one (Shift A, Armature, LiveHand Hand), or switch on its and its collection's visibility in renders.",
         )
-    return FrameRequest(camera, hands, core_passes(depsgraph.view_layer_eval), linear=True)
+    instances = tuple(hand.instance for hand in hands)
+    return FrameRequest(camera, instances, core_passes(depsgraph.view_layer_eval), linear=True)
 
 
-def visible_hands(depsgraph: Any) -> tuple[HandInstance, ...]:
+@dataclass(frozen=True)
+class VisibleHand:
+    """A hand that a depsgraph shows.
+
+    Attributes:
+        instance: what the renderer needs of it.
+        points: (N, 3) its joints and tips in world space, radii: (N,) how far flesh reaches from them in metres.
+        state: its pose, shape, scale and avatar as bytes: equal for equal pictures.
+    """
+
+    instance: HandInstance
+    points: np.ndarray
+    radii: np.ndarray
+    state: bytes
+
+
+def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
     """Every visible hand, instances of collections included, in the depsgraph's order.
+
+    Args:
+        depsgraph: an evaluated depsgraph.
+        space: a 3D view whose local view and own filters count as well.
 
     Raises:
         PoseError: a hand with a transform that the avatar cannot follow.
+        AvatarError: an avatar's path that cannot be resolved.
     """
     hands = []
     for instance in depsgraph.object_instances:
         rig = instance.object
         if not is_hand(rig) or not instance.show_self:
             continue
-        pose, scale = read_pose(rig, instance.matrix_world)
-        hands.append(HandInstance(pose, avatar_path(rig), scale))
+        shown = instance.parent if instance.is_instance else rig
+        if space is not None and not shown.original.visible_in_viewport_get(space):
+            continue
+        hands.append(_visible_hand(rig, instance.matrix_world))
     return tuple(hands)
+
+
+def _visible_hand(rig: Any, matrix_world: Any) -> VisibleHand:
+    pose, scale = read_pose(rig, matrix_world)
+    avatar = avatar_path(rig)
+    world = np.array(matrix_world, dtype=np.float64)
+    ends = np.array([(*bone.head, *bone.tail) for bone in joint_bones(rig)]).reshape(-1, 2, 3)
+    heads, tails = (ends @ world[:3, :3].T + world[:3, 3]).transpose(1, 0, 2)
+    points, radii = hand_points(heads, tails)
+    numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
+    state = numbers.tobytes() + f"{pose.side} {avatar}".encode()
+    return VisibleHand(HandInstance(pose, avatar, scale), points, radii, state)
 
 
 def avatar_path(rig: Any) -> str:

@@ -167,12 +167,17 @@ class EngineClient:
 
         A failure (EngineError, or what the renderer raised) is returned and not raised.
         """
+        numbered = self.poll_numbered(channel)
+        return None if numbered is None else numbered[1]
+
+    def poll_numbered(self, channel: str) -> tuple[int, RenderPasses | LiveHandError] | None:
+        """As :meth:`poll`, with the number that :meth:`submit` gave to the request that is answered."""
         with self._condition:
             state = self._channels.get(channel)
-            if state is None:
+            if state is None or state.answer is None:
                 return None
             answer, state.answer = state.answer, None
-            return answer
+            return state.answered, answer
 
     def busy(self, channel: str) -> bool:
         """Whether the channel's newest request is still to be answered. Never waits."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,29 +18,47 @@ pytestmark = pytest.mark.bpy
 SIZE = (640, 400)
 
 
+class _Screen:
+    """In place of the GPU: keeps what would be drawn."""
+
+    drawn: list[Any]
+
+    def show(self, picture) -> bool:
+        if picture is not None and (not self.drawn or self.drawn[-1] is not picture):
+            self.drawn.append(picture)
+        return False
+
+    def draw(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture
 def view(addon, monkeypatch: pytest.MonkeyPatch):
     """A Viewport, a context of a 3D view that looks at the hand, and lists of what was drawn and written."""
-
     import bpy
 
     from livehand_blender.render import session, viewport
 
     monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
-    drawn: list[np.ndarray] = []
+    _Screen.drawn = drawn = []
     written: list[str] = []
-    monkeypatch.setattr(viewport, "gpu", SimpleNamespace(state=SimpleNamespace(blend_set=lambda _: None)))
-    monkeypatch.setattr(viewport, "_texture", lambda rgba: rgba)
-    monkeypatch.setattr(viewport, "draw_texture_2d", lambda picture, *_: drawn.append(picture))
-    monkeypatch.setattr(viewport, "_write", lambda _, text: written.append(text))
+    cleared: list[tuple[float, ...]] = []
+    buffer = SimpleNamespace(clear=lambda color: cleared.append(color))
+    monkeypatch.setattr(viewport, "gpu", SimpleNamespace(state=SimpleNamespace(active_framebuffer_get=lambda: buffer)))
+    monkeypatch.setattr(viewport, "Screen", _Screen)
     engine = SimpleNamespace(
-        bind_display_space_shader=lambda _: None, unbind_display_space_shader=lambda: None, tag_redraw=lambda: None
+        tag_redraw=lambda: None, as_pointer=lambda: 1, update_stats=lambda _, text: written.append(text)
     )
-    context = SimpleNamespace(region=SimpleNamespace(width=SIZE[0], height=SIZE[1]), region_data=SimpleNamespace())
+    areas = [area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"]
+    context = SimpleNamespace(
+        region=SimpleNamespace(width=SIZE[0], height=SIZE[1]),
+        region_data=SimpleNamespace(view_perspective="PERSP"),
+        space_data=areas[0].spaces.active,
+        scene=bpy.context.scene,
+    )
     live = viewport.Viewport(engine)
-    yield SimpleNamespace(viewport=live, context=context, drawn=drawn, written=written)
-    if bpy.app.timers.is_registered(live._timer):
-        bpy.app.timers.unregister(live._timer)
+    yield SimpleNamespace(viewport=live, context=context, drawn=drawn, written=written, cleared=cleared, engine=engine)
+    live._live.close()
     session.close()
 
 
@@ -49,7 +69,7 @@ def _look_through_camera(view, scene) -> object:
     depsgraph = bpy.context.evaluated_depsgraph_get()
     view.context.region_data.view_matrix = scene.camera.matrix_world.inverted()
     view.context.region_data.window_matrix = scene.camera.calc_matrix_camera(depsgraph, x=SIZE[0], y=SIZE[1])
-    view.viewport.update(depsgraph)
+    view.viewport.update(view.context, depsgraph)
     return depsgraph
 
 
@@ -58,25 +78,116 @@ def _draw_until(view, depsgraph, done) -> None:
     while not done():
         assert time.monotonic() < deadline, view.written
         view.viewport.draw(view.context, depsgraph)
+        # Blender's event loop calls the timers; there is none here.
+        view.viewport._live._tick()
         time.sleep(0.02)
 
 
 def test_a_small_picture_comes_first_and_the_full_one_after(view, tiny_avatar: Path) -> None:
     scene, _ = make_scene(tiny_avatar)
+    scene.render.film_transparent = True
     depsgraph = _look_through_camera(view, scene)
     started = time.monotonic()
     view.viewport.draw(view.context, depsgraph)
     assert time.monotonic() - started < 1.0, "the first draw must not wait for the engine's start"
-    assert view.written == ["The engine is starting."]
-    _draw_until(view, depsgraph, lambda: view.drawn and view.drawn[-1].shape[1] == SIZE[0])
-    shapes = {picture.shape for picture in view.drawn}
-    assert shapes == {(160, 256, 4), (SIZE[1], SIZE[0], 4)}
-    assert 0.02 < (view.drawn[-1][..., 3] > 0.5).mean() < 0.6
+    assert view.written == ["LiveHand: the engine is starting"]
+    _draw_until(view, depsgraph, lambda: view.drawn and view.drawn[-1].full)
+    first, last = view.drawn[0], view.drawn[-1]
+    assert not first.full and first.camera.width < last.camera.width <= SIZE[0]
+    # Only the hand's window is asked for; the camera says where in the view it lies.
+    assert last.camera.width * last.camera.height < 0.75 * SIZE[0] * SIZE[1]
+    alpha = last.passes["rgba"][..., 3] > 0.5
+    assert 0.1 < alpha.mean() < 0.9 and not view.cleared
+    assert abs(np.median(last.passes["depth"][alpha]) - last.distance) < 0.03
 
-    # The newest state wins: the hand leaves the picture, and soon nothing of it is drawn.
+    # The newest state wins: the hand leaves the picture, and nothing of it is kept.
     scene.camera.location.x += 10.0
     depsgraph = _look_through_camera(view, scene)
-    _draw_until(view, depsgraph, lambda: view.drawn[-1].max() == 0.0)
+    view.viewport.draw(view.context, depsgraph)
+    assert view.viewport._live.picture is None
+
+
+def test_an_opaque_film_shows_the_worlds_colour(view, tiny_avatar: Path) -> None:
+    import bpy
+
+    scene, _ = make_scene(tiny_avatar)
+    scene.render.film_transparent = False
+    scene.world = bpy.data.worlds.new("World")
+    scene.world.color = (0.25, 0.5, 0.75)
+    if bpy.app.version < (5, 0, 0):
+        scene.world.use_nodes = False
+    else:
+        scene.world.node_tree.nodes.clear()
+    view.viewport.draw(view.context, _look_through_camera(view, scene))
+    assert view.cleared == [(0.25, 0.5, 0.75, 1.0)]
+
+
+def test_moving_on_gives_up_the_full_picture(view, tiny_avatar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from livehand_blender.render import session
+
+    scene, rig = make_scene(tiny_avatar)
+    depsgraph = _look_through_camera(view, scene)
+    _draw_until(view, depsgraph, lambda: view.drawn and view.drawn[-1].full)
+    client, sent = session.engine_client(), []
+    submit, cancel = client.submit, client.cancel
+    monkeypatch.setattr(client, "submit", lambda request, channel: sent.append(channel) or submit(request, channel))
+    monkeypatch.setattr(client, "cancel", lambda channel: sent.append(f"cancel {channel}") or cancel(channel))
+    monkeypatch.setattr(client, "busy", lambda channel: False)
+    rig.location.x += 0.01
+    view.viewport.draw(view.context, _look_through_camera(view, scene))
+    view.viewport.draw(view.context, depsgraph)
+    moving, full = view.viewport._live._channels[False], view.viewport._live._channels[True]
+    assert sent == [f"cancel {full}", moving], "one request for one state"
+    view.viewport._live._changed -= 1.0
+    view.viewport._live._tick()
+    rig.location.x += 0.01
+    view.viewport.draw(view.context, _look_through_camera(view, scene))
+    assert sent[2:] == [full, f"cancel {full}", moving]
+
+
+def test_a_rewritten_avatar_is_drawn_anew(view, tiny_avatar: Path, tmp_path: Path) -> None:
+    avatar = tmp_path / "run.safetensors"
+    avatar.write_bytes(tiny_avatar.read_bytes())
+    scene, _ = make_scene(avatar)
+    depsgraph = _look_through_camera(view, scene)
+    _draw_until(view, depsgraph, lambda: view.drawn and view.drawn[-1].full)
+    count = len(view.drawn)
+    os.utime(avatar, (1.0, 1.0))
+    _draw_until(view, depsgraph, lambda: len(view.drawn) > count)
+
+
+def test_a_view_that_is_gone_is_forgotten(view, tiny_avatar: Path) -> None:
+    scene, _ = make_scene(tiny_avatar)
+    view.viewport.draw(view.context, _look_through_camera(view, scene))
+
+    def freed() -> None:
+        raise ReferenceError("StructRNA of type RenderEngine has been removed")
+
+    view.engine.as_pointer = freed
+    live = view.viewport._live
+    assert live._tick() is None and live._wish is None
+
+
+def test_the_render_region_and_pixel_size_limit_the_picture(view, tiny_avatar: Path) -> None:
+    from livehand_blender.render.region import pixel_share, view_camera, view_limits
+
+    scene, _ = make_scene(tiny_avatar, width=300, height=200)
+    _look_through_camera(view, scene)
+    camera = view_camera(view.context)
+    assert view_limits(view.context, camera) is None
+    scene.render.use_border = True
+    scene.render.border_min_x, scene.render.border_max_x = 0.25, 0.5
+    scene.render.border_min_y, scene.render.border_max_y = 0.1, 0.6
+    view.context.region_data.view_perspective = "CAMERA"
+    view.context.space_data.camera = scene.camera
+    x, y, width, height = view_limits(view.context, camera)
+    # The camera's frame has 3 : 2 in a view of 8 : 5, whose width it fills.
+    frame = (SIZE[0], SIZE[0] / 1.5)
+    top = 0.5 * (SIZE[1] - frame[1])
+    assert abs(x - 0.25 * frame[0]) <= 1 and abs(width - 0.25 * frame[0]) <= 2
+    assert y == max(round(top + 0.4 * frame[1]), 0) and abs(height - 0.5 * frame[1]) <= 2
+    scene.render.preview_pixel_size = "4"
+    assert pixel_share(scene) == 0.25
 
 
 def test_failures_are_written_into_the_view(view, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Hands into a Cycles or EEVEE picture: a linked scene renders them, and the compositor merges by depth."""

@@ -1,0 +1,80 @@
+"""The node group that lays hands into a picture by depth and opacity. Called by compositing/setup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import compat
+
+GROUP_NAME = "LiveHand Merge"
+MARK = "livehand"
+"""Custom property of what compositing made itself."""
+
+BACKGROUND_DEPTH = 1e9
+"""Metres; a hand's depth beyond this says that there is no hand."""
+
+_INPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand", "Color"), ("Hand Depth", "Float"))
+_OUTPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand Mask", "Float"))
+
+
+def merge_group() -> Any:
+    """The node group of this file, made when it is not there.
+
+    Inputs: the scene's picture (premultiplied) and depth, the hands' picture and depth. Outputs: the merged picture,
+    the nearer depth, and how much of each pixel shows a hand. In front of the scene the hand is laid over it, behind
+    it the other way round, so that what is partly transparent there lets the hand through by its own alpha. The
+    border between in front and behind is smoothed.
+    """
+    for group in bpy.data.node_groups:
+        if group.get(MARK) and group.library is None and group.bl_idname == "CompositorNodeTree":
+            return group
+    tree = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
+    tree[MARK] = True
+    for name, kind in _INPUTS:
+        socket = tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}")
+        if kind == "Float":
+            socket.default_value = 1e10
+        else:
+            socket.default_value = (0.0, 0.0, 0.0, 0.0)
+    for name, kind in _OUTPUTS:
+        tree.interface.new_socket(name, in_out="OUTPUT", socket_type=f"NodeSocket{kind}")
+    _fill(tree)
+    return tree
+
+
+def _fill(tree: Any) -> None:
+    source = tree.nodes.new("NodeGroupInput").outputs
+    result = tree.nodes.new("NodeGroupOutput").inputs
+
+    def number(operation: str, first: Any, second: Any) -> Any:
+        node = compat.maths_node(tree, operation)
+        for socket, value in zip(node.inputs, (first, second), strict=False):
+            if isinstance(value, float):
+                socket.default_value = value
+            else:
+                tree.links.new(value, socket)
+        return node.outputs[0]
+
+    # Where there is no hand it counts as in front, so that the smoothing leaves the hand's own outline alone.
+    there = number("LESS_THAN", source["Hand Depth"], BACKGROUND_DEPTH)
+    distance = number("MULTIPLY", source["Hand Depth"], there)
+    behind = number("LESS_THAN", source["Depth"], distance)
+    smooth = tree.nodes.new("CompositorNodeAntiAliasing")
+    tree.links.new(behind, smooth.inputs[0])
+    factor, first, second, mixed = compat.mix_node(tree)
+    tree.links.new(smooth.outputs[0], factor)
+    for socket, below, above in ((first, "Image", "Hand"), (second, "Hand", "Image")):
+        background, foreground, over = compat.over_node(tree)
+        tree.links.new(source[below], background)
+        tree.links.new(source[above], foreground)
+        tree.links.new(over, socket)
+    tree.links.new(mixed, result["Image"])
+    tree.links.new(number("MINIMUM", source["Depth"], source["Hand Depth"]), result["Depth"])
+    alpha = tree.nodes.new("CompositorNodeSeparateColor")
+    tree.links.new(source["Hand"], alpha.inputs[0])
+    shown = number("SUBTRACT", 1.0, smooth.outputs[0])
+    tree.links.new(number("MULTIPLY", alpha.outputs[3], shown), result["Hand Mask"])
+    for index, node in enumerate(tree.nodes):
+        node.location = (220.0 * (index % 6), -220.0 * (index // 6))

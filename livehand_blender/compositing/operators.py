@@ -1,0 +1,75 @@
+"""Operators that set compositing up and remove it, and the handlers that keep the hand scene in line."""
+
+from typing import Any
+
+import bpy
+
+from livehand_core.errors import LiveHandError
+
+from .hand_scene import follow
+from .setup import hide_from_camera, is_set_up, remove, scene_proxies, set_up
+
+
+class LIVEHAND_OT_setup_compositing(bpy.types.Operator):
+    """Lay this scene's hands into its Cycles or EEVEE pictures by depth, with the proxy meshes' shadows and
+    reflections; your own compositing nodes stay as they are"""
+
+    bl_idname = "livehand.setup_compositing"
+    bl_label = "Set Up Compositing"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Any) -> set[str]:
+        try:
+            warnings = set_up(context.scene)
+        except LiveHandError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for line in warnings:
+            self.report({"WARNING"}, line)
+        return {"FINISHED"}
+
+
+class LIVEHAND_OT_remove_compositing(bpy.types.Operator):
+    """Take LiveHand's compositing out of this scene again"""
+
+    bl_idname = "livehand.remove_compositing"
+    bl_label = "Remove Compositing"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return is_set_up(context.scene)
+
+    def execute(self, context: Any) -> set[str]:
+        remove(context.scene)
+        return {"FINISHED"}
+
+
+@bpy.app.handlers.persistent
+def _follow_all(*_: Any) -> None:
+    """Bring every hand scene in line with its main scene. In a render job the scenes belong to its thread."""
+    if not bpy.app.background and bpy.app.is_job_running("RENDER"):
+        return
+    for scene in bpy.data.scenes:
+        hands = scene.livehand.hand_scene
+        if hands is not None and scene.is_editable and hands.is_editable and follow(scene, hands):
+            for mesh in scene_proxies(scene):
+                hide_from_camera(mesh)
+
+
+_MOMENTS = ("depsgraph_update_post", "load_post", "save_pre", "render_init")
+CLASSES = (LIVEHAND_OT_setup_compositing, LIVEHAND_OT_remove_compositing)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    for moment in _MOMENTS:
+        getattr(bpy.app.handlers, moment).append(_follow_all)
+
+
+def unregister() -> None:
+    for moment in _MOMENTS:
+        getattr(bpy.app.handlers, moment).remove(_follow_all)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

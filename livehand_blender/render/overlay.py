@@ -1,0 +1,183 @@
+"""The neural hands laid into views of any other shading, hidden by what stands before them.
+
+Blender calls the handlers here for every 3D view: before its scene is drawn, after it, and for text. The hands go into
+the scene's own frame buffer, which the view transform is applied to later and which holds the scene's depths, under
+Blender's overlays, so that bones and gizmos stay in sight.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import gpu
+
+from livehand_core.errors import LiveHandError
+
+from .drawing import Screen, release
+from .engine import ENGINE_ID
+from .live import LiveView
+from .region import pixel_share, view_camera, view_limits
+from .scene import VisibleHand, visible_hands
+from .viewport import status_text
+
+PROXY_BIAS = 0.006
+"""Metres by which a hand is drawn nearer where its proxy mesh, which runs through its skin, is shown as well."""
+
+
+class _Overlay:
+    """The overlay in one region."""
+
+    def __init__(self, region: Any) -> None:
+        self.pointer = region.as_pointer()
+        self.live = LiveView(self._redraw, self._exists)
+        self.screen = Screen()
+        self.hands: tuple[VisibleHand, ...] = ()
+        self.trouble = ""
+        self.read = -1
+
+    def _exists(self) -> bool:
+        return _region(self.pointer) is not None
+
+    def _redraw(self) -> None:
+        region = _region(self.pointer)
+        if region is None:
+            raise ReferenceError
+        region.tag_redraw()
+
+
+_overlays: dict[int, _Overlay] = {}
+_scene_buffers: dict[int, Any] = {}
+_changes = 0
+_handlers: list[Any] = []
+
+
+def wants_overlay(context: Any) -> bool:
+    """Whether the view that is being drawn shows the overlay: not where the LiveHand engine itself draws."""
+    space, settings = context.space_data, getattr(context.scene, "livehand", None)
+    if settings is None or not settings.overlay or space is None or space.type != "VIEW_3D":
+        return False
+    return not (space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE_ID)
+
+
+def _before() -> None:
+    """Before the scene is drawn: keep its frame buffer, which is another one after it."""
+    context = bpy.context
+    if wants_overlay(context):
+        _scene_buffers[context.region.as_pointer()] = gpu.state.active_framebuffer_get()
+
+
+def _after() -> None:
+    """After the scene is drawn: ask for the newest picture and draw the one there is."""
+    context = bpy.context
+    pointer = context.region.as_pointer()
+    buffer = _scene_buffers.pop(pointer, None)
+    if not wants_overlay(context):
+        if pointer in _overlays:
+            _overlays.pop(pointer).live.close()
+        return
+    overlay = _overlays.get(pointer) or _overlays.setdefault(pointer, _Overlay(context.region))
+    _ask(overlay, context)
+    overlay.live.take()
+    if overlay.screen.show(overlay.live.picture):
+        overlay.live.redraw_soon()
+    if buffer is not None:
+        bias = PROXY_BIAS if context.scene.livehand.show_proxies else 0.0
+        with buffer.bind():
+            overlay.screen.draw(context.region_data, "TEST", bias)
+
+
+def _ask(overlay: _Overlay, context: Any) -> None:
+    space = context.space_data
+    stamp = hash((_changes, space.local_view is not None))
+    try:
+        if overlay.read != stamp:
+            overlay.read = stamp
+            overlay.hands = visible_hands(context.view_layer.depsgraph, space)
+            overlay.trouble = ""
+        camera = view_camera(context)
+        limits = view_limits(context, camera)
+        overlay.live.ask(
+            camera, overlay.hands, limits, context.scene.livehand.viewport_rate, pixel_share(context.scene)
+        )
+    except LiveHandError as error:
+        overlay.hands, overlay.trouble = (), f"LiveHand: {error}"
+
+
+def _text() -> None:
+    """After everything: what is wrong, or that the engine is starting."""
+    context = bpy.context
+    overlay = _overlays.get(context.region.as_pointer()) if wants_overlay(context) else None
+    if overlay is None:
+        return
+    starting = overlay.live.picture is None and overlay.hands
+    text = overlay.trouble or (status_text(overlay.live) if overlay.live.message or starting else "")
+    if text:
+        _write(context, text)
+
+
+def _write(context: Any, text: str) -> None:
+    import blf
+
+    scale = context.preferences.system.ui_scale
+    blf.size(0, 12.0 * scale)
+    blf.enable(0, blf.SHADOW)
+    blf.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
+    blf.color(0, 1.0, 1.0, 1.0, 1.0)
+    length = max(int(context.region.width / (7.0 * scale)), 20)
+    for line, start in enumerate(range(0, len(text), length)):
+        blf.position(0, 20.0 * scale, (40.0 - 16.0 * line) * scale, 0.0)
+        blf.draw(0, text[start : start + length])
+    blf.disable(0, blf.SHADOW)
+
+
+def _region(pointer: int) -> Any:
+    """The 3D view's region at an address, None when it is gone."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            spaces = area.spaces.active
+            if spaces is None or spaces.type != "VIEW_3D":
+                continue
+            for region in area.regions:
+                if region.as_pointer() == pointer:
+                    return region
+    return None
+
+
+@bpy.app.handlers.persistent
+def _changed(*_: Any) -> None:
+    """Something in the scene changed, or another file was opened: the hands are read again at the next draw."""
+    global _changes
+    _changes += 1
+
+
+@bpy.app.handlers.persistent
+def _file_loaded(*_: Any) -> None:
+    for overlay in _overlays.values():
+        overlay.live.close()
+    _overlays.clear()
+    _changed()
+
+
+def register() -> None:
+    if bpy.app.background:
+        return
+    for function, moment in ((_before, "PRE_VIEW"), (_after, "POST_VIEW"), (_text, "POST_PIXEL")):
+        _handlers.append(bpy.types.SpaceView3D.draw_handler_add(function, (), "WINDOW", moment))
+    bpy.app.handlers.depsgraph_update_post.append(_changed)
+    bpy.app.handlers.frame_change_post.append(_changed)
+    bpy.app.handlers.load_post.append(_file_loaded)
+
+
+def unregister() -> None:
+    if bpy.app.background:
+        return
+    for handler in _handlers:
+        bpy.types.SpaceView3D.draw_handler_remove(handler, "WINDOW")
+    _handlers.clear()
+    bpy.app.handlers.depsgraph_update_post.remove(_changed)
+    bpy.app.handlers.frame_change_post.remove(_changed)
+    bpy.app.handlers.load_post.remove(_file_loaded)
+    _file_loaded()
+    _scene_buffers.clear()
+    release()

@@ -1,0 +1,52 @@
+"""How large a live picture may be to hold the chosen rate, without bpy. Called by render/live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OVERHEAD_SECONDS = 0.006
+"""Transport and drawing of a live picture, beside the engine's own stages."""
+
+SMALLEST_SIDE = 96
+"""Longer side in pixels below which a moving picture is never made."""
+
+_DEAD_BAND = 0.85
+"""A picture that takes between this part of its time and all of it keeps its size: no flicker between two sizes."""
+
+_FASTEST_GROWTH, _FASTEST_SHRINKING = 1.25, 0.5
+
+
+@dataclass
+class Pace:
+    """The share of the full width and height that moving pictures get, steered by how long they take.
+
+    Example:
+        >>> pace = Pace()
+        >>> pace.learn(seconds=0.4, rate=10.0)      # four times too slow: half the width, half the height
+        >>> pace.share
+        0.5
+
+    Attributes:
+        share: part of the full width and height, at most 1.
+    """
+
+    share: float = 0.5
+
+    def learn(self, seconds: float, rate: float) -> None:
+        """Take note of a moving picture.
+
+        Args:
+            seconds: what it took the engine.
+            rate: pictures a second that are wanted.
+        """
+        used = (seconds + OVERHEAD_SECONDS) * rate
+        if _DEAD_BAND <= used <= 1.0:
+            return
+        # Time goes with the number of pixels. Aiming at the middle of the band keeps noise inside it.
+        factor = (0.5 * (1.0 + _DEAD_BAND) / max(used, 1e-3)) ** 0.5
+        self.share = min(max(self.share * min(max(factor, _FASTEST_SHRINKING), _FASTEST_GROWTH), 0.01), 1.0)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Size in pixels of a moving picture whose full size is ``width`` x ``height``."""
+        share = min(max(self.share, SMALLEST_SIDE / max(width, height)), 1.0)
+        return max(round(width * share), 1), max(round(height * share), 1)

@@ -1,0 +1,104 @@
+"""What a scene stores for the live view, motion blur and compositing: ``scene.livehand``."""
+
+# Blender reads the annotations of these classes as values, so they are not postponed.
+
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+from ..rig.armature import is_hand, proxy_meshes
+
+
+def scene_proxies(scene: Any) -> list[Any]:
+    """The proxy meshes of all hands of a scene."""
+    return [mesh for rig in scene.objects if is_hand(rig) for mesh in proxy_meshes(rig)]
+
+
+def _proxies_shown(settings: Any) -> bool:
+    return any(not mesh.hide_viewport for mesh in scene_proxies(settings.id_data))
+
+
+def _show_proxies(settings: Any, shown: bool) -> None:
+    for mesh in scene_proxies(settings.id_data):
+        if mesh.is_editable and mesh.hide_viewport == shown:
+            mesh.hide_viewport = not shown
+
+
+def _overlay_changed(settings: Any, context: Any) -> None:
+    settings.show_proxies = not settings.overlay
+    _redraw_views(settings, context)
+
+
+def _redraw_views(_settings: Any, context: Any) -> None:
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
+class LiveHandScene(bpy.types.PropertyGroup):
+    """Settings of one scene, as ``scene.livehand``."""
+
+    overlay: BoolProperty(
+        name="Hands in Every Shading",
+        description="Lay the neural hands into Solid, Material Preview and rendered views of any engine, hidden by "
+        "what stands before them; the proxy meshes step aside",
+        default=False,
+        options=set(),
+        update=_overlay_changed,
+    )
+    show_proxies: BoolProperty(
+        name="Proxy Meshes",
+        description="Show the hands' proxy meshes in the viewport",
+        options=set(),
+        get=_proxies_shown,
+        set=_show_proxies,
+        update=_redraw_views,
+    )
+    viewport_rate: FloatProperty(
+        name="Updates per Second",
+        description="While things move the live picture is made as large as this rate allows; once they rest it "
+        "gets all its pixels",
+        default=15.0,
+        min=1.0,
+        soft_max=60.0,
+        max=240.0,
+        precision=0,
+        step=100,
+        options=set(),
+        update=_redraw_views,
+    )
+    motion_blur_steps: IntProperty(
+        name="Motion Blur Steps",
+        description="Pictures at subframes that a frame with motion blur is the mean of",
+        default=9,
+        min=2,
+        soft_max=33,
+        max=257,
+        options=set(),
+    )
+    hand_scene: PointerProperty(
+        name="Hand Scene",
+        description="The linked scene that renders this scene's hands for its compositor",
+        type=bpy.types.Scene,
+        options=set(),
+    )
+    before_compositing: StringProperty(
+        description="What compositing found and puts back when it is removed", options={"HIDDEN"}
+    )
+
+
+CLASSES = (LiveHandScene,)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.livehand = PointerProperty(type=LiveHandScene)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.livehand
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,175 @@
+"""What concerns pictures, in the LiveHand tab and the properties editor: live view, engine, compositing, passes."""
+
+from typing import Any
+
+import bpy
+
+from ..compositing.setup import is_set_up
+from ..render.engine import ENGINE_ID, PASS_SWITCHES
+
+_NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
+"""Panels that list BLENDER_RENDER, though what they hold is not heeded here."""
+
+
+class LIVEHAND_PT_view(bpy.types.Panel):
+    """The live picture in 3D views."""
+
+    bl_label = "Live View"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        settings = context.scene.livehand
+        column = layout.column(align=True)
+        column.prop(settings, "overlay", icon="OVERLAY", toggle=True)
+        column.prop(settings, "show_proxies", icon="MESH_DATA", toggle=True)
+        layout.prop(settings, "viewport_rate")
+        layout.prop(context.scene.render, "preview_pixel_size", text="Pixel Size")
+
+
+class LIVEHAND_PT_compositing(bpy.types.Panel):
+    """Hands in the pictures of other engines."""
+
+    bl_label = "Compositing"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.scene.render.engine != ENGINE_ID or is_set_up(context.scene)
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        if not is_set_up(context.scene):
+            layout.operator("livehand.setup_compositing", icon="NODE_COMPOSITING")
+            return
+        hands = context.scene.livehand.hand_scene
+        if hands is None:
+            layout.label(text="The hand scene is gone: remove, and set up again.", icon="ERROR")
+        else:
+            layout.label(text=f"The scene {hands.name} renders the hands.", icon="SCENE_DATA")
+        layout.operator("livehand.remove_compositing", icon="X")
+
+
+class LIVEHAND_PT_engine(bpy.types.Panel):
+    """Which process renders, and how the last frame went."""
+
+    bl_label = "Engine"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+
+    def draw(self, context: Any) -> None:
+        from ..render import session
+
+        layout = self.layout
+        if context.scene.render.engine != ENGINE_ID:
+            layout.label(text=f"This scene renders with {context.scene.render.engine}.", icon="INFO")
+            layout.operator("livehand.use_engine", icon="RESTRICT_RENDER_OFF")
+        column = layout.column(align=True)
+        for line in session.status_lines():
+            column.label(text=line)
+        layout.operator("livehand.engine_check", icon="CHECKMARK")
+
+
+class LIVEHAND_PT_passes(bpy.types.Panel):
+    """Passes of the view layer."""
+
+    bl_label = "Passes"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "view_layer"
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        column = layout.column(heading="Include")
+        for switch in PASS_SWITCHES:
+            column.prop(context.view_layer.livehand, switch)
+
+
+class LIVEHAND_PT_film(bpy.types.Panel):
+    """Background of the render."""
+
+    bl_label = "Film"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: Any) -> None:
+        self.layout.use_property_split = True
+        self.layout.prop(context.scene.render, "film_transparent", text="Transparent")
+        if context.scene.view_settings.view_transform != "Standard":
+            self.layout.label(text="View transform Standard shows the avatar's exact colours.", icon="INFO")
+
+
+class LIVEHAND_PT_motion_blur(bpy.types.Panel):
+    """Motion blur by subframes."""
+
+    bl_label = "Motion Blur"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "render"
+    bl_options = {"DEFAULT_CLOSED"}
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw_header(self, context: Any) -> None:
+        self.layout.prop(context.scene.render, "use_motion_blur", text="")
+
+    def draw(self, context: Any) -> None:
+        layout, render = self.layout, context.scene.render
+        layout.use_property_split = True
+        layout.active = render.use_motion_blur
+        layout.prop(render, "motion_blur_position", text="Position")
+        layout.prop(render, "motion_blur_shutter", text="Shutter")
+        layout.prop(context.scene.livehand, "motion_blur_steps", text="Steps")
+
+
+CLASSES = (
+    LIVEHAND_PT_view,
+    LIVEHAND_PT_compositing,
+    LIVEHAND_PT_engine,
+    LIVEHAND_PT_passes,
+    LIVEHAND_PT_film,
+    LIVEHAND_PT_motion_blur,
+)
+
+
+def _native_panels() -> list[Any]:
+    return [
+        panel
+        for panel in bpy.types.Panel.__subclasses__()
+        if "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ()) and panel.__name__ not in _NOT_OURS
+    ]
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    for panel in _native_panels():
+        panel.COMPAT_ENGINES.add(ENGINE_ID)
+
+
+def unregister() -> None:
+    for panel in _native_panels():
+        panel.COMPAT_ENGINES.discard(ENGINE_ID)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
