@@ -22,10 +22,12 @@ _ROOMS = (
     "environment.operators",
     "avatars.pictures",
     "avatars.operators",
+    "training.operators",
     "ui.panels",
     "ui.rig_panels",
     "ui.render_panels",
     "ui.avatar_panels",
+    "ui.training_panels",
     "ui.menus",
 )
 

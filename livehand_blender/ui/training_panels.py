@@ -1,0 +1,187 @@
+"""The Training panel: what to train, the runs with their progress, curves and pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from livehand_core.training.control import AVATAR_FILE, CURVES_FILE, PREVIEW_FILE, RunStatus, duration
+from livehand_core.training.lengths import LENGTHS
+
+from ..avatars.pictures import icon_of_file
+from ..background import draw_task, draw_text
+from ..rig.armature import active_hand
+from ..training.operators import START_KEY, interested, watcher
+from ..training.runs import Run
+
+_ICONS = {
+    "starting": "SORTTIME",
+    "rays": "PLAY",
+    "training": "PLAY",
+    "paused": "PAUSE",
+    "done": "CHECKMARK",
+    "stopped": "SNAP_FACE",
+    "interrupted": "ERROR",
+    "failed": "CANCEL",
+}
+
+
+class LIVEHAND_UL_runs(bpy.types.UIList):
+    """Runs with how far they are."""
+
+    def draw_item(
+        self,
+        _context: Any,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: Any,
+        _active: Any,
+        _property: Any,
+        _index: Any = 0,
+    ) -> None:
+        run = watcher.run(Path(item.path))
+        row = layout.row(align=True)
+        row.label(text=item.name, icon=_ICONS[run.status.state] if run is not None else "SORTTIME")
+        if run is not None:
+            side = row.row()
+            side.alignment = "RIGHT"
+            side.label(text=f"{100.0 * run.status.progress:.0f} %" if run.status.alive else run.status.state)
+
+
+class LIVEHAND_PT_training(bpy.types.Panel):
+    """What to train on, and for how long."""
+
+    bl_label = "Training"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_order = 30
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        interested()
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.livehand_training
+        layout.prop(settings, "capture")
+        layout.prop(settings, "avatar_name")
+        layout.prop(settings, "preset")
+        minutes = settings.minutes or LENGTHS[settings.preset.lower()].minutes
+        layout.prop(settings, "device")
+        row = layout.row()
+        row.use_property_split = False
+        icon = "DISCLOSURE_TRI_DOWN" if settings.show_advanced else "DISCLOSURE_TRI_RIGHT"
+        row.prop(settings, "show_advanced", icon=icon, emboss=False)
+        if settings.show_advanced:
+            column = layout.column()
+            column.prop(settings, "minutes")
+            column.prop(settings, "licence", placeholder="The capture's")
+            column.prop(settings, "seed")
+            column.prop(settings, "settings", placeholder="tile=64 samples=12")
+        if not draw_task(layout, START_KEY):
+            row = layout.row()
+            row.scale_y = 1.3
+            row.operator("livehand.train_start", text=f"Start ({duration(60.0 * minutes)})", icon="PLAY")
+
+
+class LIVEHAND_PT_runs(bpy.types.Panel):
+    """The runs of the folder, and the chosen one in detail."""
+
+    bl_label = "Runs"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_parent_id = "LIVEHAND_PT_training"
+
+    def draw(self, context: Any) -> None:
+        interested()
+        layout = self.layout
+        manager = context.window_manager
+        items, index = manager.livehand_runs, manager.livehand_run_index
+        if not watcher.runs:
+            layout.label(text="No runs yet.", icon="INFO")
+            return
+        layout.template_list("LIVEHAND_UL_runs", "", manager, "livehand_runs", manager, "livehand_run_index", rows=3)
+        run = watcher.run(Path(items[index].path)) if 0 <= index < len(items) else None
+        if run is not None:
+            _draw_run(layout, context, run)
+
+
+def _draw_run(layout: Any, context: Any, run: Run) -> None:
+    status, path = run.status, str(run.folder)
+    if status.alive:
+        layout.progress(factor=status.progress, text=_progress_text(status))
+    _draw_buttons(layout, run, path)
+    numbers = layout.column(align=True)
+    numbers.label(text=f"Step {status.step}, {duration(status.seconds)} of training on {status.device or 'auto'}")
+    if status.psnr is not None:
+        held_out = f", held out {status.held_out_psnr:.1f} dB" if status.held_out_psnr is not None else ""
+        numbers.label(text=f"Loss {status.loss or 0.0:.4f}, {status.psnr:.1f} dB{held_out}")
+    if status.message and status.state in ("failed", "interrupted"):
+        draw_text(layout, status.message, alert=True)
+    elif status.message:
+        draw_text(layout, status.message)
+    curves = icon_of_file(run.folder / CURVES_FILE, folder_stamp=True)
+    if curves:
+        layout.template_icon(icon_value=curves, scale=12.0)
+    preview = icon_of_file(run.folder / PREVIEW_FILE, folder_stamp=True)
+    if preview:
+        layout.template_icon(icon_value=preview, scale=12.0)
+        caption = layout.column(align=True)
+        caption.scale_y = 0.8
+        caption.label(text="Left as captured, right the avatar.")
+        caption.label(text="Below: camera and pose it never saw.")
+    if run.avatar:
+        row = layout.row(align=True)
+        hand = active_hand(context)
+        following = hand is not None and Path(hand.livehand.avatar) == run.folder / AVATAR_FILE
+        row.operator("livehand.train_follow", depress=following, icon="HIDE_OFF").path = path
+        row.operator("livehand.train_to_avatar", icon="CHECKMARK").path = path
+
+
+def _draw_buttons(layout: Any, run: Run, path: str) -> None:
+    status = run.status
+    row = layout.row(align=True)
+    if status.alive:
+        order = "GO" if status.state == "paused" else "PAUSE"
+        pause = row.operator(
+            "livehand.train_order",
+            text="Continue" if order == "GO" else "Pause",
+            icon="PLAY" if order == "GO" else "PAUSE",
+        )
+        pause.path, pause.order = path, order
+        stop = row.operator("livehand.train_order", text="Stop", icon="CANCEL")
+        stop.path, stop.order = path, "STOP"
+    elif status.state == "done":
+        more = row.operator("livehand.train_resume", text="Train 30 min More", icon="PLAY")
+        more.path, more.more_minutes = path, 30.0
+    else:
+        text = "Resume" if run.resumable else "Start Again"
+        row.operator("livehand.train_resume", text=text, icon="PLAY").path = path
+    row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = path
+    if not status.alive:
+        row.operator("livehand.train_delete", text="", icon="TRASH").path = path
+
+
+def _progress_text(status: RunStatus) -> str:
+    if status.state == "paused":
+        return f"Paused at {100.0 * status.progress:.0f} %"
+    if status.state in ("starting", "rays"):
+        return "Starting" if status.state == "starting" else "First stage"
+    left = f", {duration(status.seconds_left)} left" if status.seconds_left >= 0.0 else ""
+    return f"{100.0 * status.progress:.0f} %{left}"
+
+
+CLASSES = (LIVEHAND_UL_runs, LIVEHAND_PT_training, LIVEHAND_PT_runs)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
