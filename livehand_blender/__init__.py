@@ -31,9 +31,12 @@ _ROOMS = (
     "ui.menus",
 )
 
+_registered = False
+
 
 def register() -> None:
     """Called by Blender when the add-on is switched on. All of it, or after an error nothing."""
+    global _registered
     lifecycle = import_module(".lifecycle", __package__)
     if lifecycle.stays():
         return
@@ -47,6 +50,7 @@ def register() -> None:
         for room in reversed(done):
             room.unregister()
         raise
+    _registered = True
     lifecycle.arrived(_leave)
 
 
@@ -57,6 +61,11 @@ def unregister() -> None:
 
 
 def _leave() -> None:
+    global _registered
+    # At its exit Blender as a module switches add-ons off once more, after this was called.
+    if not _registered:
+        return
+    _registered = False
     lifecycle = import_module(".lifecycle", __package__)
     for name in reversed(_ROOMS):
         import_module(f".{name}", __package__).unregister()
