@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Comparison:
 
     Attributes:
         plain_seconds, seconds: (n,) of the plain formulation and of the renderer.
+        plain_stages: stage -> (n,) seconds of the plain formulation.
         work: of each frame, its hands added up.
         psnr: dB of the renderer's colour against the plain one's, over the pixels that either draws.
         largest_error: of any channel of any pixel.
@@ -30,6 +31,7 @@ class Comparison:
 
     plain_seconds: np.ndarray
     seconds: np.ndarray
+    plain_stages: dict[str, np.ndarray]
     work: tuple[FrameWork, ...]
     psnr: float
     largest_error: float
@@ -61,6 +63,7 @@ def compare(
     for hand in requests[0].hands:
         plain.render(hand, requests[0].camera)
     slow, fast, work, error, largest = [], [], [], [], 0.0
+    stages: dict[str, list[float]] = {}
     for request in requests:
         start = time.perf_counter()
         frames = [plain.render(hand, request.camera) for hand in request.hands]
@@ -68,6 +71,8 @@ def compare(
         passes = render(request)
         slow.append(between - start)
         fast.append(time.perf_counter() - between)
+        for name in frames[0].stage_seconds:
+            stages.setdefault(name, []).append(sum(frame.stage_seconds[name] for frame in frames))
         counted = [frame_work(architecture, frame.valid, frame.transmittance) for frame in frames]
         work.append(_added(counted))
         if len(frames) == 1:
@@ -77,11 +82,17 @@ def compare(
             largest = max(largest, float(np.abs(difference).max()))
     mean = float(np.mean(error)) if error else float("nan")
     psnr = float(-10.0 * np.log10(max(mean, 1e-12)))
-    return Comparison(np.array(slow), np.array(fast), tuple(work), psnr, largest if error else float("nan"))
+    return Comparison(
+        plain_seconds=np.array(slow),
+        seconds=np.array(fast),
+        plain_stages={name: np.array(values) for name, values in stages.items()},
+        work=tuple(work),
+        psnr=psnr,
+        largest_error=largest if error else float("nan"),
+    )
 
 
 def _added(works: Sequence[FrameWork]) -> FrameWork:
     if not works:
         raise LiveHandError("A frame without hands cannot be compared.", "Give at least one hand.")
-    rows = [(w.rays, w.samples, w.live_samples, w.field, w.super_resolution) for w in works]
-    return FrameWork(*(sum(column) for column in zip(*rows, strict=True)))
+    return FrameWork(*(sum(column) for column in zip(*(astuple(work) for work in works), strict=True)))

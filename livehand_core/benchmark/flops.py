@@ -36,6 +36,8 @@ class FrameWork:
         live_samples: those that light reaches.
         field: floating-point operations of the field over the live samples.
         super_resolution: floating-point operations of the super-resolution.
+        plain_field, plain_super_resolution: the same without any shortcut: every sample with its complete input, and
+            the whole image.
     """
 
     rays: int
@@ -43,6 +45,8 @@ class FrameWork:
     live_samples: int
     field: int
     super_resolution: int
+    plain_field: int
+    plain_super_resolution: int
 
     @property
     def flop(self) -> int:
@@ -65,7 +69,16 @@ def frame_work(architecture: Architecture, valid: np.ndarray, transmittance: np.
     coarse_samples = rays * architecture.n_samples if architecture.n_importance else 0
     field = coarse_samples * density_flop(config) + rays * view_flop(config)
     field += live * (density_flop(config) + colour_flop(config))
-    return FrameWork(rays, samples * rays, live, field, super_resolution_flop(architecture.super_resolution, valid))
+    enlarge = architecture.super_resolution
+    return FrameWork(
+        rays=rays,
+        samples=samples * rays,
+        live_samples=live,
+        field=field,
+        super_resolution=super_resolution_flop(enlarge, valid),
+        plain_field=(samples * rays + coarse_samples) * plain_flop(config),
+        plain_super_resolution=super_resolution_flop(enlarge, np.ones_like(valid)),
+    )
 
 
 def density_flop(config: FieldConfig) -> int:
@@ -80,6 +93,17 @@ def density_flop(config: FieldConfig) -> int:
 def colour_flop(config: FieldConfig) -> int:
     """Of the colour's layers, for one sample."""
     return 2 * (config.width * config.view_width + config.view_width * config.feature_channels)
+
+
+def plain_flop(config: FieldConfig) -> int:
+    """Of all layers as they are written down, for one sample with pose and view direction in its input."""
+    total = config.input_size * config.width
+    for index in range(1, config.depth):
+        inputs = config.width + (config.input_size if index == SKIP_AFTER_LAYER + 1 else 0)
+        total += inputs * config.width
+    seen = config.width + encoded_size(3, config.view_frequencies)
+    total += config.width + config.width * config.width + seen * config.view_width
+    return 2 * (total + config.view_width * config.feature_channels)
 
 
 def view_flop(config: FieldConfig) -> int:

@@ -7,6 +7,9 @@ folded. Only the nearest surface is a library's, since trying 1538 triangles for
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +25,6 @@ from ..hand.model import HandModel
 from ..networks import RadianceField, encode
 from ..networks.field import SKIP_AFTER_LAYER
 from ..rendering.integration import Integrated, integrate
-from ..rendering.layer import ALPHA_FLOOR
 from ..rendering.rays import Rays, camera_rays, low_resolution
 from ..rendering.sampling import from_weights, stratified
 from ..rendering.view import view_of
@@ -34,6 +36,9 @@ from ..surface import (
     ray_bounds,
     smooth_normals,
 )
+
+ALPHA_FLOOR = 0.02
+"""Opacity under which a pixel is empty, as the renderer has it."""
 
 SAMPLES_AT_ONCE = 1 << 16
 """Samples that are evaluated together, so that a frame of any size fits into memory."""
@@ -48,12 +53,14 @@ class PlainFrame:
         valid: (h, w) bool, the rays that were evaluated, of the feature image.
         weights: (R, S) compositing weights of their samples.
         transmittance: (R, S) what is left of the light when it reaches each sample.
+        stage_seconds: time of each stage, by the renderer's names.
     """
 
     rgba: np.ndarray
     valid: np.ndarray
     weights: np.ndarray
     transmittance: np.ndarray
+    stage_seconds: dict[str, float]
 
 
 class PlainRenderer:
@@ -75,26 +82,30 @@ class PlainRenderer:
         self.field, self.fine, self.super_resolution = avatar.networks(device)
         self.latents = None if avatar.latent is None else avatar.latent.to(device)
         self.model = HandModel(hand, device)
+        self._seconds: dict[str, float] = {}
 
     @torch.inference_mode()
     def render(self, instance: HandInstance, camera: Camera) -> PlainFrame:
         """Draw a hand into the whole of the camera's image."""
+        self._seconds = {}
         metadata = self.metadata
         world = metadata.architecture.field.coordinates == "xyz" and metadata.conditioning != "wrist"
         view = view_of(
             instance, camera, self.model.data, to_wrist=metadata.conditioning == "wrist", to_origin=not world
         )
-        vertices = self.model([view.pose])[0][0]
+        with self._stage("skinning"):
+            vertices = self.model([view.pose])[0][0]
         low = self._feature_camera(view.camera)
 
         margin = metadata.lateral_margin
         kernel = published_kernel(low.height) if margin == 0.0 else lateral_kernel(low, vertices, margin)
-        depth = rasterise_depth(vertices, self.model.faces, low)
-        near, far = ray_bounds(depth, kernel, metadata.depth_margin)
-        valid = near < far
-        rows, columns = torch.nonzero(valid, as_tuple=True)
-        rays = camera_rays(low, columns, rows)
-        bounds = (near[valid].clamp(min=0.0), far[valid])
+        with self._stage("raster"):
+            depth = rasterise_depth(vertices, self.model.faces, low)
+            near, far = ray_bounds(depth, kernel, metadata.depth_margin)
+            valid = near < far
+            rows, columns = torch.nonzero(valid, as_tuple=True)
+            rays = camera_rays(low, columns, rows)
+            bounds = (near[valid].clamp(min=0.0), far[valid])
 
         wrist = metadata.conditioning == "wrist"
         angles = view.pose.hand_pose.reshape(-1) if wrist else view.pose.full_pose
@@ -107,13 +118,30 @@ class PlainRenderer:
         features[:, valid] = result.features.T
         opacity = torch.zeros_like(depth)
         opacity[valid] = result.opacity
-        image = self.super_resolution(features[None], opacity[None, None])[0]
-        rgba = self._picture(image, opacity, valid, view.camera)
+        with self._stage("super_resolution"):
+            image = self.super_resolution(features[None], opacity[None, None])[0]
+        with self._stage("compose"):
+            rgba = self._picture(image, opacity, valid, view.camera)
         if view.mirrored:
             rgba = rgba.flip(1)
         passed = 1.0 - result.weights.cumsum(dim=-1)
         before = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=-1)
-        return PlainFrame(*(value.cpu().numpy() for value in (rgba, valid, result.weights, before)))
+        return PlainFrame(
+            rgba=rgba.cpu().numpy(),
+            valid=valid.cpu().numpy(),
+            weights=result.weights.cpu().numpy(),
+            transmittance=before.cpu().numpy(),
+            stage_seconds=self._seconds,
+        )
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Add the block's time to a stage of the frame."""
+        start = time.perf_counter()
+        yield
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
 
     def _feature_camera(self, camera: Camera) -> Camera:
         """The feature image's: sizes are rounded up, in the published form down."""
@@ -157,13 +185,16 @@ class PlainRenderer:
         for start in range(0, count, step):
             some = Rays(*(value[start : start + step] for value in rays))
             points = some.at(depths[start : start + step]).reshape(-1, 3)
-            positions = self._canonical(points, vertices, normals)
-            directions = some.view_directions.repeat_interleave(samples, dim=0)
-            colour, sigma = plain_field(field, positions, directions, pose, latent)
+            with self._stage("nearest"):
+                positions = self._canonical(points, vertices, normals)
+            with self._stage("field"):
+                directions = some.view_directions.repeat_interleave(samples, dim=0)
+                colour, sigma = plain_field(field, positions, directions, pose, latent)
             shape = (len(some.origins), samples)
             parts.append((colour.view(*shape, -1), sigma.view(shape)))
-        colour, sigma = (torch.cat(values) for values in zip(*parts, strict=True))
-        return integrate(colour, sigma, depths, rays.lengths, last_interval=self.metadata.last_interval)
+        with self._stage("integrate"):
+            colour, sigma = (torch.cat(values) for values in zip(*parts, strict=True))
+            return integrate(colour, sigma, depths, rays.lengths, last_interval=self.metadata.last_interval)
 
     def _canonical(self, points: torch.Tensor, vertices: torch.Tensor, normals: SurfaceNormals) -> torch.Tensor:
         """(N, 3) world points -> what the field takes: uvd (and the normal), or the points themselves."""

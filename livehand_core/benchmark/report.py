@@ -106,9 +106,12 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
     return {
         "frames": len(works),
         "median_ms": float(1e3 * np.median(comparison.plain_seconds)),
+        "stages_ms": {name: float(1e3 * np.median(values)) for name, values in comparison.plain_stages.items()},
         "gflop": comparison.gflop,
         "field_gflop": float(np.median([work.field for work in works]) / 1e9),
         "super_resolution_gflop": float(np.median([work.super_resolution for work in works]) / 1e9),
+        "plain_field_gflop": float(np.median([work.plain_field for work in works]) / 1e9),
+        "plain_super_resolution_gflop": float(np.median([work.plain_super_resolution for work in works]) / 1e9),
         "rays": float(np.median([work.rays for work in works])),
         "live_samples": float(np.median([work.live_samples for work in works])),
         "samples": float(np.median([work.samples for work in works])),
@@ -127,11 +130,8 @@ def table(report: Report) -> str:
         f"{', '.join(settings.passes)}; device {report.device}, precision {report.precision or 'automatic'}",
         f"{machine['processor']}, {machine['cores']} cores ({instructions})",
         "",
-        f"{'stage':<18}{'median ms':>11}{'p95 ms':>9}",
+        *_stage_lines(report),
     ]
-    medians, highs = timings.stages_ms(), timings.stages_ms(95.0)
-    lines += [f"{name:<18}{medians[name]:>11.2f}{highs[name]:>9.2f}" for name in medians]
-    lines.append(f"{'frame':<18}{timings.median_ms:>11.2f}{timings.p95_ms:>9.2f}")
     if report.transport_ms is not None:
         lines.append(f"{'transport':<18}{report.transport_ms:>11.2f}   (an engine that draws nothing)")
     cover = _coverage(timings)
@@ -155,6 +155,27 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _stage_lines(report: Report) -> list[str]:
+    """Stage by stage: median and p95; beside the plain formulation's, what the counted work predicts, and what came."""
+    timings, comparison = report.timings, report.comparison
+    medians, highs = timings.stages_ms(), timings.stages_ms(95.0)
+    rows = [(name, medians[name], highs[name]) for name in medians] + [("frame", timings.median_ms, timings.p95_ms)]
+    head = f"{'stage':<18}{'median ms':>11}{'p95 ms':>9}"
+    if comparison is None:
+        return [head, *(f"{name:<18}{median:>11.2f}{high:>9.2f}" for name, median, high in rows)]
+    plain = _plain(comparison)
+    before = {**plain["stages_ms"], "frame": plain["median_ms"]}
+    less_work = {name: plain[f"plain_{name}_gflop"] / plain[f"{name}_gflop"] for name in ("field", "super_resolution")}
+    lines = [f"{head}{'plain ms':>11}{'times':>8}{'less work':>11}"]
+    for name, median, high in rows:
+        line = f"{name:<18}{median:>11.2f}{high:>9.2f}"
+        if name in before and median > 0.0:
+            line += f"{before[name]:>11.1f}{before[name] / median:>8.1f}"
+            line += f"{less_work[name]:>11.1f}" if name in less_work else ""
+        lines.append(line)
+    return lines
+
+
 def _comparison_lines(report: Report, comparison: Comparison) -> list[str]:
     plain = _plain(comparison)
     lines = [
@@ -168,6 +189,13 @@ def _comparison_lines(report: Report, comparison: Comparison) -> list[str]:
         f"{plain['super_resolution_gflop']:.2f}); {plain['rays']:.0f} rays, {plain['live_samples']:.0f} of "
         f"{plain['samples']:.0f} samples"
     )
+    peak = report.peaks.get(report.arithmetic)
+    if peak:
+        ideal = {name: 1e3 * plain[f"{name}_gflop"] / peak for name in ("field", "super_resolution")}
+        lines.append(
+            f"at the matrix peak ({report.arithmetic}) the field would take {ideal['field']:.1f} ms and the "
+            f"super-resolution {ideal['super_resolution']:.1f} ms"
+        )
     for name, share in report.gemm_shares.items():
         mark = "  <- the renderer's" if name == report.arithmetic else ""
         lines.append(f"matrix peak, {name}: {report.peaks[name]:.0f} GFLOP/s, reached {share:.1%}{mark}")

@@ -12,9 +12,11 @@ from livehand_core.benchmark.flops import (
     colour_flop,
     density_flop,
     frame_work,
+    plain_flop,
     super_resolution_flop,
     view_flop,
 )
+from livehand_core.benchmark.plain import plain_field
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 
 
@@ -34,6 +36,14 @@ def test_the_fields_layers(config: FieldConfig) -> None:
         field.colour_of(hidden, term[:, None])
     once = 2 * config.view_width * config.width * config.width
     assert counter.get_total_flops() == pytest.approx(count * colour_flop(config) + once, rel=1e-2)
+
+
+@pytest.mark.parametrize("config", [FieldConfig(), FieldConfig(depth=7, width=40, latent_size=8)])
+def test_the_layers_as_they_are_written_down(config: FieldConfig) -> None:
+    field, count = RadianceField(config), 300
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        plain_field(field, torch.rand(count, 3), torch.rand(count, 3), torch.zeros(45), None)
+    assert counter.get_total_flops() == pytest.approx(count * plain_flop(config), rel=1e-3)
 
 
 @pytest.mark.parametrize("config", [SuperResolutionConfig(), SuperResolutionConfig(factor=4, out_channels=3)])
@@ -81,5 +91,7 @@ def test_samples_in_the_dark_are_not_counted() -> None:
     transmittance[:, 5:] = 1e-6
     early = frame_work(architecture, valid, transmittance)
     assert early.live_samples == 100 and early.super_resolution == everything.super_resolution
+    assert early.plain_field == everything.plain_field == 320 * plain_flop(architecture.field)
+    assert early.plain_super_resolution > early.super_resolution
     per_sample = density_flop(architecture.field) + colour_flop(architecture.field)
     assert everything.flop - early.flop == 220 * per_sample
