@@ -43,7 +43,9 @@ COLLECTIONS = {"joint": "Fingers", "control": "Controls", "gather": "Controls", 
 HIDDEN = "Mechanism"
 """Bone collection of the bones that nobody poses."""
 
-_PALETTES = {"right": "THEME01", "left": "THEME04"}
+_COLOURS = {"right": (1.0, 0.55, 0.36), "left": (0.45, 0.74, 1.0)}
+_CHOSEN = {"select": (1.0, 0.85, 0.35), "active": (1.0, 1.0, 0.75)}
+_WIRE_WIDTH = 2.0
 _FULL_TURN = np.pi
 _IK_MARGINS = {"thumb": (1.14, 1.35), "pinky": (1.3, 1.8)}
 """How much further than its limits the solver may bend and spread a first joint (see _limit_ik); others 1.2 and 1.5.
@@ -63,7 +65,7 @@ def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
         _collect(rig, bone.name, bone.kind)
         rig.data.bones[bone.name].use_deform = bone.kind == "deform"
         if bone.kind in COLLECTIONS:
-            bones[bone.name].color.palette = _PALETTES[side]
+            _colour(bones[bone.name], side)
         else:
             _lock(bones[bone.name])
     for name in names[1:]:
@@ -72,6 +74,14 @@ def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
     for finger in FINGERS:
         _dress_finger(rig, finger, side)
     _dress_control(bones[control_name("fingers", side)], "spread", widget("ARC"))
+
+
+def _colour(bone: Any, side: Side) -> None:
+    bone.color.palette = "CUSTOM"
+    bone.color.custom.normal = _COLOURS[side]
+    for state, colour in _CHOSEN.items():
+        setattr(bone.color.custom, state, colour)
+    bone.custom_shape_wire_width = _WIRE_WIDTH
 
 
 def _lock(bone: Any) -> None:

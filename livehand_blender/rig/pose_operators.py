@@ -16,7 +16,7 @@ from livehand_core.hand.limits import FINGERS
 from .armature import active_hand, is_hand, rig_side
 from .controls import IK_NAME
 from .conversion import bone_names
-from .gestures import gesture_items, gesture_pose
+from .gestures import gesture_items, gesture_label, gesture_pose
 from .hand_operator import HandOperator, evaluated_pose, key_frame, key_property
 from .layout import finger_joints
 from .pose import apply_pose, place_target, rotation_channel, set_limits
@@ -123,7 +123,7 @@ class LIVEHAND_OT_blend_pose(HandOperator):
         apply_pose(self._rig, gesture_pose(self.gesture, self._start, self.blend), frame, wrist=False)
 
     def _show(self, context: Any) -> None:
-        label = self.bl_rna.properties["gesture"].enum_items[self.gesture].name
+        label = gesture_label(self.gesture.lower())
         context.area.header_text_set(f"{label}: {self.blend:.0%}   Left click: confirm   Right click or Esc: cancel")
 
 
