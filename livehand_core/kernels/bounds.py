@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from .compiling import compiled
 from .lanes import WIDTH, load, maximum, minimum, store
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def ray_bounds(depth: np.ndarray, kernel: int, margin: float) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +25,7 @@ def ray_bounds(depth: np.ndarray, kernel: int, margin: float) -> tuple[np.ndarra
     return near, far
 
 
-@_compiled
+@compiled
 def _filter(depth: np.ndarray, radius: int, margin: float, near: np.ndarray, far: np.ndarray) -> None:
     height, width = depth.shape
     # Rows with room for the window on the left and for whole packets on the right, empty there.

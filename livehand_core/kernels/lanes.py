@@ -100,6 +100,18 @@ def load(typing_context: Any, array: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def spread(typing_context: Any, array: Any, offset: Any) -> Any:
+    """array[offset] of a flat float32 array in all lanes; unlike an index, an offset may not be negative."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        position = context.cast(builder, args[1], sig.args[1], types.intp)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return _as_vector(context, builder, builder.load(builder.gep(data, [position])), types.float32)
+
+    return LANES(array, offset), generate
+
+
+@intrinsic
 def store(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
     """array[offset : offset + 16] = value, for a flat float32 array."""
 

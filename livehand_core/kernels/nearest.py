@@ -6,11 +6,9 @@ what the search tries first.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from .compiling import compiled
 from .lanes import WIDTH, bits_equal, load, lowest_bit, maximum, splat, square_root, store, where_equal, where_less
 from .proxy import CORNERS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
 from .search import search
@@ -21,8 +19,6 @@ DISTANCE_EPSILON = np.float32(1e-8)
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _ALL_LANES = (1 << WIDTH) - 1
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 def ray_coordinates(
@@ -77,7 +73,7 @@ def nearest_points(proxy: PosedProxy, points: np.ndarray) -> tuple[np.ndarray, n
     return face, barycentric, closest
 
 
-@_compiled
+@compiled
 def _gather_rays(
     centre: np.ndarray,
     origins: np.ndarray,
@@ -102,7 +98,7 @@ def _gather_rays(
             means[value] += rays[value * WIDTH + lane] * np.float32(1.0 / WIDTH)
 
 
-@_compiled
+@compiled
 def _fill_coordinates(
     rows: np.ndarray,
     shading: np.ndarray,
@@ -186,7 +182,7 @@ def _fill_coordinates(
                     out[first + lane, index, column] = answer[column * WIDTH + lane]
 
 
-@_compiled
+@compiled
 def _fill_nearest(
     rows: np.ndarray,
     shading: np.ndarray,

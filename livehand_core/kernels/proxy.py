@@ -7,15 +7,12 @@ the last. Who belongs together is decided once, on the rest pose; only the boxes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..hand.data import HandData
+from .compiling import compiled, inlined
 from .lanes import WIDTH
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 LEAF_SIZE = 4
 """Triangles in a leaf."""
@@ -203,7 +200,7 @@ class PosedProxy:
         )
 
 
-@_compiled
+@inlined
 def _unit(x: float, y: float, z: float) -> tuple[float, float, float, float]:
     """The vector at length 1 and its length; zero stays zero."""
     length = np.sqrt(x * x + y * y + z * z)
@@ -211,7 +208,7 @@ def _unit(x: float, y: float, z: float) -> tuple[float, float, float, float]:
     return x * scale, y * scale, z * scale, length
 
 
-@_compiled
+@compiled
 def _normals(vertices: np.ndarray, faces: np.ndarray, face_normals: np.ndarray, vertex_normals: np.ndarray) -> None:
     """Face normals, and vertex normals from zero."""
     for face in range(len(faces)):
@@ -235,7 +232,7 @@ def _normals(vertices: np.ndarray, faces: np.ndarray, face_normals: np.ndarray, 
         vertex_normals[vertex, 0], vertex_normals[vertex, 1], vertex_normals[vertex, 2] = x, y, z
 
 
-@_compiled
+@inlined
 def _between(vertices: np.ndarray, a: int, b: int) -> tuple[float, float, float]:
     """From a to b, in float64: differences of neighbours lose too many digits in products of float32."""
     return (
@@ -245,13 +242,13 @@ def _between(vertices: np.ndarray, a: int, b: int) -> tuple[float, float, float]
     )
 
 
-@_compiled
+@inlined
 def _edge(vertices: np.ndarray, a: int, b: int) -> tuple[float, float, float, float]:
     x, y, z = _between(vertices, a, b)
     return _unit(x, y, z)
 
 
-@_compiled
+@inlined
 def _across(x: float, y: float, z: float) -> tuple[float, float, float]:
     """A unit vector at right angles to a unit vector."""
     if abs(x) < 0.6:
@@ -261,7 +258,7 @@ def _across(x: float, y: float, z: float) -> tuple[float, float, float]:
     return i, j, k
 
 
-@_compiled
+@compiled
 def _frames(vertices: np.ndarray, faces: np.ndarray, order: np.ndarray, rows: np.ndarray) -> None:
     """Fill (F, 24) ``PosedProxy.triangles``. Degenerate triangles become segments or points, which their edges are."""
     for place in range(len(order)):
@@ -295,7 +292,7 @@ def _frames(vertices: np.ndarray, faces: np.ndarray, order: np.ndarray, rows: np
         row[PLACE] = place
 
 
-@_compiled
+@compiled
 def _shade(
     vertices: np.ndarray,
     faces: np.ndarray,
@@ -321,7 +318,7 @@ def _shade(
                 row[VERTEX_NORMALS + 3 * corner + axis] = vertex_normals[vertex, axis]
 
 
-@_compiled
+@compiled
 def _enclose_leaves(vertices: np.ndarray, faces: np.ndarray, order: np.ndarray, boxes: np.ndarray) -> None:
     """Fill (groups, 6, 16) boxes of leaves."""
     for leaf in range(len(boxes) * GROUP_SIZE):
@@ -338,7 +335,7 @@ def _enclose_leaves(vertices: np.ndarray, faces: np.ndarray, order: np.ndarray, 
             boxes[group, 3 + axis, place] = np.float32(0.0) if empty else np.float32(0.5) * (high - low)
 
 
-@_compiled
+@compiled
 def _enclose_groups(leaf_boxes: np.ndarray, boxes: np.ndarray) -> None:
     """Fill (blocks, 6, 16) boxes of groups from (groups, 6, 16) boxes of leaves."""
     for group in range(len(boxes) * GROUP_SIZE):

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..cameras import Camera
-from .lanes import WIDTH, load, minimum, store, where_less
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+from .compiling import compiled, inlined
+from .lanes import WIDTH, load, minimum, spread, store, where_less
 
 MIN_DEPTH = 1e-3
 """Nearest depth that is drawn, in metres (perspective)."""
@@ -68,7 +66,7 @@ def rasterise(vertices: np.ndarray, faces: np.ndarray, camera: Camera, barycentr
     return Raster(depth, face, coordinates)
 
 
-@_compiled
+@compiled
 def _set_up(
     vertices: np.ndarray,
     faces: np.ndarray,
@@ -130,7 +128,12 @@ def _set_up(
         row[LEFT], row[TOP], row[BOX_WIDTH], row[BOX_HEIGHT] = left, top, right - left + 1.0, bottom - top + 1.0
 
 
-@_compiled
+@inlined
+def _edge_function(across: Any, down: Any, triangles: np.ndarray, first: int) -> Any:
+    return across * spread(triangles, first) + (down * spread(triangles, first + 1) + spread(triangles, first + 2))
+
+
+@compiled
 def _draw(triangles: np.ndarray, depth: np.ndarray, face: np.ndarray) -> None:
     """Fill (H, W) depth and face from the flat (16 F,) triangles, the lower index winning ties."""
     height, width = depth.shape
@@ -149,12 +152,13 @@ def _draw(triangles: np.ndarray, depth: np.ndarray, face: np.ndarray) -> None:
             down = np.float32(dy)
             for start in range(0, int(box_width), WIDTH):
                 across = lane + np.float32(start)
-                a = across * triangles[row] + (down * triangles[row + 1] + triangles[row + 2])
-                b = across * triangles[row + 3] + (down * triangles[row + 4] + triangles[row + 5])
-                c = across * triangles[row + 6] + (down * triangles[row + 7] + triangles[row + 8])
+                a = _edge_function(across, down, triangles, row)
+                b = _edge_function(across, down, triangles, row + 3)
+                c = _edge_function(across, down, triangles, row + 6)
                 # Edge functions sum to one over a depth-like weight: positive in front of the camera.
                 total = a + b + c
-                seen = (a * triangles[row + 9] + b * triangles[row + 10] + c * triangles[row + 11]) / total
+                weighted = a * spread(triangles, row + DEPTHS) + b * spread(triangles, row + DEPTHS + 1)
+                seen = (weighted + c * spread(triangles, row + DEPTHS + 2)) / total
                 inside = minimum(a, minimum(b, c)) + np.float32(EDGE_TOLERANCE) * total
                 seen = where_less(inside, _ZERO, np.float32(np.inf), seen)
                 seen = where_less(_ZERO, total, seen, np.float32(np.inf))
@@ -170,7 +174,7 @@ def _draw(triangles: np.ndarray, depth: np.ndarray, face: np.ndarray) -> None:
             face[y, x] = np.int32(winner[y * stride + x])
 
 
-@_compiled
+@compiled
 def _locate(triangles: np.ndarray, face: np.ndarray, barycentric: np.ndarray) -> None:
     """Fill (H, W, 3) coordinates in the triangles that are seen."""
     height, width = face.shape

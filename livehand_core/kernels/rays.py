@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..cameras import Camera
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+from .compiling import compiled
 
 TILE = 4
 """Side of the squares of pixels that follow one another, so that sixteen consecutive rays make one."""
@@ -66,7 +64,7 @@ def camera_rays(camera: Camera, columns: np.ndarray, rows: np.ndarray) -> Rays:
     return rays
 
 
-@_compiled
+@compiled
 def _list_valid(
     near: np.ndarray,
     far: np.ndarray,
@@ -88,7 +86,7 @@ def _list_valid(
     return count
 
 
-@_compiled
+@compiled
 def _fill_rays(
     matrix: np.ndarray,
     lens: np.ndarray,

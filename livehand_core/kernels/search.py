@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from .lanes import WIDTH, any_less, bits_less, largest, load, lowest_bit, magnitude, maximum, splat, square_root
+from .compiling import inlined
+from .lanes import WIDTH, any_less, bits_less, largest, load, lowest_bit, magnitude, maximum, splat, spread, square_root
 from .proxy import BOX_COLUMNS, LEAF_SIZE, TRIANGLE_COLUMNS
 from .triangle import improve
 
@@ -20,10 +20,8 @@ _ZERO, _INFINITY = np.float32(0.0), np.float32(np.inf)
 _ROUNDING = np.float32(1.0001)
 """What squared reaches are stretched by, so that rounding never rules out a triangle."""
 
-_inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 
-
-@_inlined
+@inlined
 def _list_boxes(
     x: Any, y: Any, z: Any, reach: Any, boxes: np.ndarray, part: int, answer: np.ndarray, count: int
 ) -> int:
@@ -40,7 +38,7 @@ def _list_boxes(
     return count
 
 
-@_inlined
+@inlined
 def _list_leaves(
     middle: Any, reach: Any, leaf_boxes: np.ndarray, group_boxes: np.ndarray, groups: np.ndarray, leaves: np.ndarray
 ) -> int:
@@ -55,23 +53,23 @@ def _list_leaves(
     return number
 
 
-@_inlined
+@inlined
 def _keep_leaves(px: Any, py: Any, pz: Any, best: Any, leaf_boxes: np.ndarray, leaves: np.ndarray, number: int) -> int:
     """Keep the leaves that may hold something nearer for any of sixteen points; returns how many."""
     kept = 0
     for i in range(number):
         leaf = leaves[i]
         box = BOX_COLUMNS * (leaf // WIDTH) + leaf % WIDTH
-        dx = maximum(magnitude(px - leaf_boxes[box]) - leaf_boxes[box + 3 * WIDTH], _ZERO)
-        dy = maximum(magnitude(py - leaf_boxes[box + WIDTH]) - leaf_boxes[box + 4 * WIDTH], _ZERO)
-        dz = maximum(magnitude(pz - leaf_boxes[box + 2 * WIDTH]) - leaf_boxes[box + 5 * WIDTH], _ZERO)
+        dx = maximum(magnitude(px - spread(leaf_boxes, box)) - spread(leaf_boxes, box + 3 * WIDTH), _ZERO)
+        dy = maximum(magnitude(py - spread(leaf_boxes, box + WIDTH)) - spread(leaf_boxes, box + 4 * WIDTH), _ZERO)
+        dz = maximum(magnitude(pz - spread(leaf_boxes, box + 2 * WIDTH)) - spread(leaf_boxes, box + 5 * WIDTH), _ZERO)
         # Written always, counted when it counts: a branch here would be guessed wrong half of the time.
         leaves[kept] = leaf
         kept += any_less(dx * dx + (dy * dy + dz * dz), best)
     return kept
 
 
-@_inlined
+@inlined
 def search(
     px: Any,
     py: Any,

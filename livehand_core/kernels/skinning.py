@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from ..errors import PoseError
 from ..hand.data import HandData
 from ..hand.skinning import shaped_vertices
 from ..poses import HandPose
+from .compiling import compiled, inlined
 from .proxy import ProxyTopology
-
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 class PosedHandModel:
@@ -65,7 +61,7 @@ class PosedHandModel:
         return answer
 
 
-@_compiled
+@inlined
 def _rotation(x: float, y: float, z: float, answer: np.ndarray) -> None:
     """Rodrigues' formula for a rotation vector; fills (3, 3)."""
     angle = np.sqrt(x * x + y * y + z * z)
@@ -84,7 +80,7 @@ def _rotation(x: float, y: float, z: float, answer: np.ndarray) -> None:
     answer[1, 2], answer[2, 1] = versine * y * z - sine * x, versine * y * z + sine * x
 
 
-@_compiled
+@compiled
 def _pose_joints(
     angles: np.ndarray,
     rest: np.ndarray,
@@ -125,7 +121,7 @@ def _pose_joints(
             transforms[joint, 4 * i + 3] = offset
 
 
-@_compiled
+@compiled
 def _apply(transforms: np.ndarray, corrected: np.ndarray, answer: np.ndarray) -> None:
     """Fill (V, 3) with each vertex's own (12,) transform applied to it."""
     for vertex in range(len(answer)):

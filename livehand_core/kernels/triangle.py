@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from .lanes import magnitude, maximum, minimum, where_less
+from .compiling import inlined
+from .lanes import magnitude, maximum, minimum, spread, where_less
 from .proxy import (
     AB_HALF,
     AC_HALF,
@@ -37,39 +37,41 @@ REGION_TOLERANCE = np.float32(1e-6)
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
-_inlined: Any = njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+
+@inlined
+def _affine(x: Any, y: Any, z: Any, values: np.ndarray, first: int) -> Any:
+    """Sixteen points along a direction, less an offset: four numbers of ``values``."""
+    inner = z * spread(values, first + 2) - spread(values, first + 3)
+    return x * spread(values, first) + (y * spread(values, first + 1) + inner)
 
 
-@_inlined
+@inlined
 def _plane(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -> Any:
     """Sixteen points in the coordinates of a triangle's plane: x along ab, y across, z the height."""
-    x = px * rows[row + U] + (py * rows[row + U + 1] + (pz * rows[row + U + 2] - rows[row + U + 3]))
-    y = px * rows[row + V] + (py * rows[row + V + 1] + (pz * rows[row + V + 2] - rows[row + V + 3]))
-    z = px * rows[row + N] + (py * rows[row + N + 1] + (pz * rows[row + N + 2] - rows[row + N + 3]))
-    return x, y, z
+    return _affine(px, py, pz, rows, row + U), _affine(px, py, pz, rows, row + V), _affine(px, py, pz, rows, row + N)
 
 
-@_inlined
+@inlined
 def _edges(x: Any, y: Any, rows: np.ndarray, row: int) -> Any:
     """Of plane coordinates: the way along ac and bc from their middles, and both edge functions, positive inside."""
-    along_ac = x * rows[row + AC_X] + (y * rows[row + AC_Y] - rows[row + AC_MIDDLE])
-    along_bc = x * rows[row + BC_X] + (y * rows[row + BC_Y] - rows[row + BC_MIDDLE])
-    side_ac = x * rows[row + AC_Y] - (y * rows[row + AC_X] - rows[row + AC_OFFSET])
-    side_bc = y * rows[row + BC_X] - (x * rows[row + BC_Y] - rows[row + BC_OFFSET])
+    along_ac = x * spread(rows, row + AC_X) + (y * spread(rows, row + AC_Y) - spread(rows, row + AC_MIDDLE))
+    along_bc = x * spread(rows, row + BC_X) + (y * spread(rows, row + BC_Y) - spread(rows, row + BC_MIDDLE))
+    side_ac = x * spread(rows, row + AC_Y) - (y * spread(rows, row + AC_X) - spread(rows, row + AC_OFFSET))
+    side_bc = y * spread(rows, row + BC_X) - (x * spread(rows, row + BC_Y) - spread(rows, row + BC_OFFSET))
     return along_ac, along_bc, side_ac, side_bc
 
 
-@_inlined
+@inlined
 def _edge_distances(x: Any, y: Any, edges: Any, rows: np.ndarray, row: int) -> Any:
     """Squared distances in the plane to the edges ab, ac and bc."""
     along_ac, along_bc, side_ac, side_bc = edges
-    ab = maximum(magnitude(x) - rows[row + AB_HALF], _ZERO)
-    ac = maximum(magnitude(along_ac) - rows[row + AC_HALF], _ZERO)
-    bc = maximum(magnitude(along_bc) - rows[row + BC_HALF], _ZERO)
+    ab = maximum(magnitude(x) - spread(rows, row + AB_HALF), _ZERO)
+    ac = maximum(magnitude(along_ac) - spread(rows, row + AC_HALF), _ZERO)
+    bc = maximum(magnitude(along_bc) - spread(rows, row + BC_HALF), _ZERO)
     return ab * ab + y * y, ac * ac + side_ac * side_ac, bc * bc + side_bc * side_bc
 
 
-@_inlined
+@inlined
 def improve(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int, best: Any, place: Any) -> Any:
     """Squared distances and places after one more triangle was tried."""
     x, y, z = _plane(px, py, pz, rows, row)
@@ -78,47 +80,50 @@ def improve(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int, best: Any, pl
     outside = minimum(ab, minimum(ac, bc))
     inner = minimum(y, minimum(edges[2], edges[3]))
     distance = z * z + where_less(_ZERO, inner, _ZERO, outside)
-    return minimum(distance, best), where_less(distance, best, rows[row + PLACE], place)
+    return minimum(distance, best), where_less(distance, best, spread(rows, row + PLACE), place)
 
 
-@_inlined
+@inlined
 def _inverse(value: Any) -> Any:
-    return _ONE / value if value > _ZERO else _ZERO
+    return where_less(_ZERO, value, _ONE / value, _ZERO)
 
 
-@_inlined
+@inlined
 def closest_barycentric(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -> Any:
     """Coordinates (at a, b, c) of a triangle's nearest points to sixteen points; exactly 0 away from an edge's ends."""
     x, y, _ = _plane(px, py, pz, rows, row)
     edges = _edges(x, y, rows, row)
     ab, ac, bc = _edge_distances(x, y, edges, rows, row)
-    half_ab, half_ac, half_bc = rows[row + AB_HALF], rows[row + AC_HALF], rows[row + BC_HALF]
-    on_ab = _HALF + (_HALF * _inverse(half_ab)) * maximum(minimum(x, half_ab), -half_ab)
-    on_ac = _HALF + (_HALF * _inverse(half_ac)) * maximum(minimum(edges[0], half_ac), -half_ac)
-    on_bc = _HALF + (_HALF * _inverse(half_bc)) * maximum(minimum(edges[1], half_bc), -half_bc)
+    half_ab, half_ac, half_bc = spread(rows, row + AB_HALF), spread(rows, row + AC_HALF), spread(rows, row + BC_HALF)
+    on_ab = _HALF + (_HALF * _inverse(half_ab)) * maximum(minimum(x, half_ab), _ZERO - half_ab)
+    on_ac = _HALF + (_HALF * _inverse(half_ac)) * maximum(minimum(edges[0], half_ac), _ZERO - half_ac)
+    on_bc = _HALF + (_HALF * _inverse(half_bc)) * maximum(minimum(edges[1], half_bc), _ZERO - half_bc)
     b, c = where_less(ac, ab, _ZERO, on_ab), where_less(ac, ab, on_ac, _ZERO)
     nearest = minimum(ab, ac)
     b, c = where_less(bc, nearest, _ONE - on_bc, b), where_less(bc, nearest, on_bc, c)
     inner = minimum(y, minimum(edges[2], edges[3]))
-    inner_c = y * _inverse(half_ac * rows[row + AC_Y]) * _HALF
-    inner_b = (x + half_ab - inner_c * (half_ac * rows[row + AC_X] * np.float32(2.0))) * (_HALF * _inverse(half_ab))
+    inner_c = y * _inverse(half_ac * spread(rows, row + AC_Y)) * _HALF
+    inner_b = x + half_ab - inner_c * (half_ac * spread(rows, row + AC_X) * np.float32(2.0))
+    inner_b = inner_b * _inverse(half_ab) * _HALF
     b, c = where_less(_ZERO, inner, inner_b, b), where_less(_ZERO, inner, inner_c, c)
     b, c = maximum(b, _ZERO), maximum(c, _ZERO)
     return maximum(_ONE - b - c, _ZERO), b, c
 
 
-@_inlined
+@inlined
 def mix(weights: Any, values: np.ndarray, first: int, step: int) -> Any:
     """A corner attribute at barycentric coordinates."""
-    return weights[0] * values[first] + (weights[1] * values[first + step] + weights[2] * values[first + 2 * step])
+    a, b, c = weights
+    inner = b * spread(values, first + step) + c * spread(values, first + 2 * step)
+    return a * spread(values, first) + inner
 
 
-@_inlined
+@inlined
 def _along(x: Any, y: Any, z: Any, values: np.ndarray, first: int) -> Any:
-    return x * values[first] + (y * values[first + 1] + z * values[first + 2])
+    return x * spread(values, first) + (y * spread(values, first + 1) + z * spread(values, first + 2))
 
 
-@_inlined
+@inlined
 def signed_side(x: Any, y: Any, z: Any, weights: Any, shading: np.ndarray, row: int, pseudo_normal: bool) -> Any:
     """How far sixteen offsets from the surface lie along the normal that decides their sign."""
     side = _along(x, y, z, shading, row + FACE_NORMAL)
