@@ -7,6 +7,9 @@ import bpy
 PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set[str]()
 """Options of a path property that may start with ``//``; unknown before 4.5, which took it without."""
 
+OBJECT_INDEX_PASS = "Object Index" if bpy.app.version >= (5, 0, 0) else "IndexOB"
+"""What Blender's own engines call the pass of object indices."""
+
 
 def set_image_format(settings: Any, file_format: str) -> None:
     """Choose a picture or movie format; 5.0 wants the kind of media first. EXR gets full floats, PNG 8-bit RGBA."""
@@ -158,3 +161,13 @@ def over_node(tree: Any) -> tuple[Any, Any, Any]:
     node = tree.nodes.new("CompositorNodeAlphaOver")
     background, foreground = [socket for socket in node.inputs if socket.type == "RGBA"]
     return background, foreground, node.outputs[0]
+
+
+def erode_node(tree: Any, pixels: int) -> tuple[Any, Any]:
+    """A new node that gives each pixel the least value within some pixels around it: its sockets in and out."""
+    node = tree.nodes.new("CompositorNodeDilateErode")
+    if hasattr(node, "distance"):
+        node.mode, node.distance = "STEP", -pixels
+    else:
+        node.inputs["Type"].default_value, node.inputs["Size"].default_value = "Steps", -pixels
+    return node.inputs[0], node.outputs[0]

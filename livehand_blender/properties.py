@@ -66,8 +66,16 @@ class LiveHandPasses(bpy.types.PropertyGroup):
     """Passes beside Combined, on the view layer as ``view_layer.livehand``."""
 
     use_depth: BoolProperty(name="Depth", description="Metres along the view axis", default=True)
-    use_mask: BoolProperty(name="Mask", description="Number of the front-most hand, counted from 1", default=True)
+    use_mask: BoolProperty(
+        name="Object Index",
+        description="Pass Index of the front-most hand's armature; the number of the hand where none has one",
+        default=True,
+    )
+    use_cryptomatte: BoolProperty(
+        name="Cryptomatte Object", description="Name and coverage of the front-most hand, for the Cryptomatte node"
+    )
     use_normal: BoolProperty(name="Normal", description="Surface normal in world space", default=False)
+    use_uv: BoolProperty(name="UV", description="Texture coordinates on the hand, for the Map UV node")
     use_uvd: BoolProperty(
         name="Canonical", description="Texture coordinates u and v and distance d to the surface", default=False
     )

@@ -15,6 +15,9 @@ MARK = "livehand"
 BACKGROUND_DEPTH = 1e9
 """Metres; a hand's depth beyond this says that there is no hand."""
 
+OUTLINE_PIXELS = 4
+"""How far the hand's depth goes on around it; the smoothing reaches less far."""
+
 _INPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand", "Color"), ("Hand Depth", "Float"))
 _OUTPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand Mask", "Float"))
 
@@ -57,10 +60,14 @@ def _fill(tree: Any) -> None:
                 tree.links.new(value, socket)
         return node.outputs[0]
 
-    # Where there is no hand it counts as in front, so that the smoothing leaves the hand's own outline alone.
+    # Around the hand its outline's depth goes on, so that the smoothing sees no border at the outline itself, whose own
+    # soft edge is right already.
     there = number("LESS_THAN", source["Hand Depth"], BACKGROUND_DEPTH)
-    distance = number("MULTIPLY", source["Hand Depth"], there)
-    behind = number("LESS_THAN", source["Depth"], distance)
+    nearest_in, nearest = compat.erode_node(tree, OUTLINE_PIXELS)
+    tree.links.new(source["Hand Depth"], nearest_in)
+    inside = number("MULTIPLY", source["Hand Depth"], there)
+    outside = number("MULTIPLY", nearest, number("SUBTRACT", 1.0, there))
+    behind = number("LESS_THAN", source["Depth"], number("ADD", inside, outside))
     smooth = tree.nodes.new("CompositorNodeAntiAliasing")
     tree.links.new(behind, smooth.inputs[0])
     factor, first, second, mixed = compat.mix_node(tree)

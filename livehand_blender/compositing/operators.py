@@ -6,8 +6,9 @@ import bpy
 
 from livehand_core.errors import LiveHandError
 
+from ..render.settings import scene_proxies
 from .hand_scene import follow
-from .setup import hide_from_camera, is_set_up, remove, scene_proxies, set_up
+from .setup import hide_from_camera, is_set_up, remove, set_up
 
 
 class LIVEHAND_OT_setup_compositing(bpy.types.Operator):

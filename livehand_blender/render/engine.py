@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,10 @@ from livehand_core.errors import CameraError, LiveHandError, RenderCancelled
 from .. import compat
 from . import session
 from .camera import FrameView, border_pixels, read_view
-from .passes import BLENDER_PASSES, blender_pixels, wanted_passes
-from .scene import frame_request
+from .cryptomatte import CRYPTO_PASS, metadata
+from .passes import BLENDER_PASSES, HandLabel, blender_pixels, pass_image, wanted_passes
+from .scene import frame_request, labelled_request
+from .shutter import shutter_times, split_frame
 
 ENGINE_ID = "LIVEHAND"
 
@@ -62,7 +65,7 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
                 frame.error = f"LiveHand failed unexpectedly ({type(error).__name__}: {error})."
                 self.report({"ERROR"}, f"{frame.error} The console has the details.")
             try:
-                self._write_result(depsgraph, view, pixels)
+                self._write_result(depsgraph, view, pixels, frame.labels)
             except Exception as error:
                 traceback.print_exc()
                 frame.error = f"The picture could not be handed to Blender ({error})."
@@ -88,23 +91,56 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
 
     def _render_pixels(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> dict[str, Any]:
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
-        scene = depsgraph.scene_eval
+        blurred = self._blurred(depsgraph, view, frame)
         self.update_stats("", "LiveHand: reading the scene")
-        request = frame_request(depsgraph, self._view(depsgraph, view))
+        request, labels = labelled_request(depsgraph, self._view(depsgraph, view))
         self.update_stats("", f"LiveHand: rendering {len(request.hands)} hand{'s' if len(request.hands) > 1 else ''}")
-        self.update_progress(0.1)
+        self.update_progress(0.1 if blurred is None else 0.85)
         answer, waited = session.render(request, self.test_break)
         frame.engine_seconds += waited
         frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
         for line in answer.warnings:
             self.report({"WARNING"}, line)
         self.update_progress(0.9)
+        scene = depsgraph.scene_eval
         background = None if scene.render.film_transparent else compat.world_colour(scene.world)
         size = (request.camera.width, request.camera.height)
-        pixels = {"Combined": blender_pixels("rgba", answer["rgba"], *size, background)}
+        combined = answer["rgba"] if blurred is None else blurred
+        pixels = {"Combined": blender_pixels("rgba", combined, *size, background)}
         for entry in wanted_passes(depsgraph.view_layer_eval):
-            pixels[entry.name] = blender_pixels(entry.core, answer[entry.core], *size)
+            pixels[entry.name] = blender_pixels(entry.core, pass_image(entry, answer, labels), *size)
+        frame.labels = labels
         return pixels
+
+    def _blurred(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> np.ndarray | None:
+        """(H, W, 4) mean of the pictures while the shutter is open, None without motion blur.
+
+        The other passes stay those of the frame itself, as in Blender's own engines.
+        """
+        scene = depsgraph.scene
+        if not scene.render.use_motion_blur:
+            return None
+        now, render = scene.frame_current_final, scene.render
+        steps = scene.livehand.motion_blur_steps
+        times = shutter_times(now, render.motion_blur_position, render.motion_blur_shutter, steps)
+        total: np.ndarray | None = None
+        last, picture = None, np.zeros(0, dtype=np.float32)
+        try:
+            for step, time_ in enumerate(times):
+                self.update_stats("", f"LiveHand: motion blur, step {step + 1} of {steps}")
+                self.update_progress(0.85 * step / steps)
+                self.frame_set(*split_frame(time_))
+                request = replace(frame_request(depsgraph, self._view(depsgraph, view)), passes=("rgba",))
+                if request.to_json() != last:
+                    # What does not move is rendered once.
+                    last = request.to_json()
+                    answer, waited = session.render(request, self.test_break)
+                    picture = answer["rgba"]
+                    frame.engine_seconds += waited
+                total = picture / steps if total is None else total + picture / steps
+        finally:
+            self.frame_set(*split_frame(now))
+        return total
 
     def _view(self, depsgraph: Any, view: str) -> FrameView:
         """The scene's camera, or one eye of a stereo pair.
@@ -123,7 +159,7 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         shift = (self.camera_shift_x(camera), frame_view.shift[1])
         return replace(frame_view, matrix_world=np.array(self.camera_model_matrix(camera)), shift=shift)
 
-    def _write_result(self, depsgraph: Any, view: str, pixels: dict[str, Any]) -> None:
+    def _write_result(self, depsgraph: Any, view: str, pixels: dict[str, Any], labels: Sequence[HandLabel]) -> None:
         """Hand the pixels over; passes that are missing stay empty."""
         layer = depsgraph.view_layer_eval
         for entry in wanted_passes(layer):
@@ -135,6 +171,10 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
                     render_pass.rect.foreach_set(pixels[render_pass.name])
         finally:
             self.end_result(result)
+        if CRYPTO_PASS in pixels:
+            # Only what the whole result is stamped with reaches the file.
+            for key, value in metadata(layer.name, [label.name for label in labels]).items():
+                self.get_result().stamp_data_add_field(key, value)
 
     def _size(self, depsgraph: Any) -> tuple[int, int]:
         """Width and height of the rendered region; at least one pixel, so that a result can always be begun."""

@@ -5,15 +5,27 @@ Blender's rows run from the bottom and its colours are scene-linear; the core an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from livehand_core.passes import PASSES
+from livehand_core.passes import RenderPasses
+
+from .. import compat
+from .cryptomatte import CRYPTO_PASS, cryptomatte
 
 FAR = 1e10
 """Depth of the background, the value that Blender's own engines and compositor use."""
+
+
+@dataclass(frozen=True)
+class HandLabel:
+    """By what passes tell a hand from others: its armature's name and Pass Index."""
+
+    name: str
+    pass_index: int
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class BlenderPass:
     """One pass beside Combined.
 
     Attributes:
-        core: name in the core's ``PASSES``.
+        core: name in the core's ``PASSES``, what it is made of.
         name: name of the pass, its compositor socket and its layer in a multilayer EXR.
         channels: letters of the channels, as in EXR files.
         kind: socket type: ``VALUE``, ``VECTOR`` or ``COLOR``.
@@ -37,8 +49,10 @@ class BlenderPass:
 
 BLENDER_PASSES = (
     BlenderPass("depth", "Depth", "Z", "VALUE", "use_depth"),
-    BlenderPass("mask", "HandMask", "X", "VALUE", "use_mask"),
+    BlenderPass("mask", compat.OBJECT_INDEX_PASS, "X", "VALUE", "use_mask"),
+    BlenderPass("mask", CRYPTO_PASS, "rgba", "COLOR", "use_cryptomatte"),
     BlenderPass("normal", "Normal", "XYZ", "VECTOR", "use_normal"),
+    BlenderPass("uvd", "UV", "UVA", "VECTOR", "use_uv"),
     BlenderPass("uvd", "Canonical", "UVD", "VECTOR", "use_uvd"),
     BlenderPass("rgba_low", "LowRes", "RGBA", "COLOR", "use_low"),
 )
@@ -51,16 +65,44 @@ def wanted_passes(view_layer: Any) -> list[BlenderPass]:
 
 def core_passes(view_layer: Any) -> tuple[str, ...]:
     """The core's names of all passes of a view layer, ``rgba`` first."""
-    return ("rgba", *(entry.core for entry in wanted_passes(view_layer)))
+    return tuple(dict.fromkeys(("rgba", *(entry.core for entry in wanted_passes(view_layer)))))
+
+
+def pass_image(entry: BlenderPass, answer: RenderPasses, labels: Sequence[HandLabel]) -> np.ndarray:
+    """What a pass shows, rows from the top, (h, w, channels).
+
+    Args:
+        entry: one of BLENDER_PASSES.
+        answer: the core's images, ``rgba`` and ``entry.core`` among them.
+        labels: the frame's hands, in the request's order.
+    """
+    image = answer[entry.core]
+    if entry.switch == "use_mask":
+        return object_indices(labels)[image.astype(np.intp)]
+    if entry.switch == "use_cryptomatte":
+        return cryptomatte(image, answer["rgba"][..., 3:], [label.name for label in labels])
+    if entry.switch == "use_uv":
+        # The third channel is the coverage that the Map UV node reads; texture coordinates are never exactly 0.
+        return np.concatenate([image[..., :2], image[..., :2].any(axis=-1, keepdims=True)], axis=-1, dtype=np.float32)
+    return image
+
+
+def object_indices(labels: Sequence[HandLabel]) -> np.ndarray:
+    """(number of hands + 1,) float32: what the index pass holds for the background and each hand.
+
+    The armatures' own Pass Index as in other engines; where no hand of the frame has one, their numbers from 1.
+    """
+    given = [label.pass_index for label in labels]
+    return np.array([0, *(given if any(given) else range(1, len(given) + 1))], dtype=np.float32)
 
 
 def blender_pixels(
     core: str, image: np.ndarray, width: int, height: int, background: tuple[float, float, float] | None = None
 ) -> np.ndarray:
-    """A core image as Blender's flat pixel array.
+    """An image as Blender's flat pixel array.
 
     Args:
-        core: name in ``PASSES``.
+        core: the core's name of what it was made of.
         image: (h, w, C) float32, rows from the top; enlarged by whole pixels when smaller than the frame.
         width, height: size of the frame in pixels.
         background: scene-linear colour laid under the picture, None to leave it transparent.
@@ -68,7 +110,6 @@ def blender_pixels(
     Returns:
         (width * height * C,) float32, rows from the bottom.
     """
-    assert image.shape[2] == PASSES[core].channels
     if image.shape[:2] != (height, width):
         rows = np.arange(height) * image.shape[0] // height
         columns = np.arange(width) * image.shape[1] // width

@@ -18,7 +18,7 @@ from ..rig.armature import is_hand
 from ..rig.pose import joint_bones, read_pose
 from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
-from .passes import core_passes
+from .passes import HandLabel, core_passes
 
 
 class NoHandError(LiveHandError):
@@ -26,7 +26,12 @@ class NoHandError(LiveHandError):
 
 
 def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest:
-    """What to draw for the frame that a depsgraph was evaluated at, colours scene-linear.
+    """As :func:`labelled_request`, without the labels."""
+    return labelled_request(depsgraph, view)[0]
+
+
+def labelled_request(depsgraph: Any, view: FrameView | None = None) -> tuple[FrameRequest, tuple[HandLabel, ...]]:
+    """What to draw for the frame that a depsgraph was evaluated at, colours scene-linear, and the hands' labels.
 
     Args:
         depsgraph: an evaluated depsgraph; its mode (render or viewport) decides which objects are visible.
@@ -46,7 +51,8 @@ def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest
             "Add one (Shift A, Armature, LiveHand Hand), or switch on its and its collection's visibility in renders.",
         )
     instances = tuple(hand.instance for hand in hands)
-    return FrameRequest(camera, instances, core_passes(depsgraph.view_layer_eval), linear=True)
+    request = FrameRequest(camera, instances, core_passes(depsgraph.view_layer_eval), linear=True)
+    return request, tuple(hand.label for hand in hands)
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,14 @@ class VisibleHand:
         instance: what the renderer needs of it.
         points: (N, 3) its joints and tips in world space, radii: (N,) how far flesh reaches from them in metres.
         state: its pose, shape, scale and avatar as bytes: equal for equal pictures.
+        label: by what passes tell it from others.
     """
 
     instance: HandInstance
     points: np.ndarray
     radii: np.ndarray
     state: bytes
+    label: HandLabel
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
@@ -97,7 +105,8 @@ def _visible_hand(rig: Any, matrix_world: Any) -> VisibleHand:
     points, radii = hand_points(heads, tails)
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     state = numbers.tobytes() + f"{pose.side} {avatar}".encode()
-    return VisibleHand(HandInstance(pose, avatar, scale), points, radii, state)
+    label = HandLabel(rig.name, rig.pass_index)
+    return VisibleHand(HandInstance(pose, avatar, scale), points, radii, state, label)
 
 
 def avatar_path(rig: Any) -> str:

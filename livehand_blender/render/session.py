@@ -14,6 +14,7 @@ from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses
 
 from ..preferences import interpreter_preference, log_path, made_environment
+from .passes import HandLabel
 
 
 @dataclass
@@ -25,6 +26,7 @@ class FrameRecord:
         engine_seconds: thereof waiting for the engine process.
         stage_seconds: the engine's own stages.
         warnings: lines for the user, e.g. a pose outside the avatar's training range.
+        labels: the frame's hands in the order of their numbers.
         error: message of the failure, empty when the frame is good.
     """
 
@@ -32,6 +34,7 @@ class FrameRecord:
     engine_seconds: float = 0.0
     stage_seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    labels: tuple[HandLabel, ...] = ()
     error: str = ""
 
 

@@ -36,6 +36,13 @@ def make_scene(avatar: str | Path, side: str = "right", width: int = 72, height:
     return scene, rig
 
 
+def index_pass() -> str:
+    """Name of the object index pass in this Blender."""
+    from livehand_blender import compat
+
+    return compat.OBJECT_INDEX_PASS
+
+
 def render_exr(scene: Any, path: Path) -> dict[str, np.ndarray]:
     """Render a frame to a multilayer EXR and read it back: channel -> (H, W), the view layer's name left out."""
     import bpy

@@ -17,7 +17,7 @@ from PIL import Image
 
 from livehand_blender.render.pictures import is_complete
 from tests.blender.exr import read_exr
-from tests.blender.helpers import ROOT, make_scene, run_python
+from tests.blender.helpers import ROOT, index_pass, make_scene, run_python
 
 SCRIPT = ROOT / "scripts" / "render_batch.py"
 ENVIRONMENT = {"LIVEHAND_PYTHON": sys.executable}
@@ -141,7 +141,7 @@ def test_multilayer_exr(animation: Path, tmp_path: Path) -> None:
     path = tmp_path / "a0002.exr"
     assert is_complete(path)
     channels = {name.split(".", 1)[1] for name in read_exr(path)}
-    assert {"Combined.R", "Depth.Z", "HandMask.X"} <= channels
+    assert {"Combined.R", "Depth.Z", f"{index_pass()}.X"} <= channels
 
 
 @pytest.mark.bpy

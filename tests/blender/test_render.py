@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from livehand_core.errors import RenderCancelled
-from tests.blender.helpers import make_scene, render_exr
+from tests.blender.helpers import index_pass, make_scene, render_exr
 
 pytestmark = pytest.mark.bpy
 
@@ -49,12 +49,12 @@ def test_all_passes_arrive_with_names_sizes_and_meaning(engine, tiny_avatar: Pat
     settings = scene.view_layers[0].livehand
     settings.use_normal = settings.use_uvd = settings.use_low = True
     images = render_exr(scene, tmp_path / "all.exr")
-    expected = {f"Combined.{c}" for c in "RGBA"} | {f"LowRes.{c}" for c in "RGBA"} | {"Depth.Z", "HandMask.X"}
+    expected = {f"Combined.{c}" for c in "RGBA"} | {f"LowRes.{c}" for c in "RGBA"} | {"Depth.Z", f"{index_pass()}.X"}
     expected |= {f"Normal.{c}" for c in "XYZ"} | {f"Canonical.{c}" for c in "UVD"}
     assert set(images) == expected
     assert all(image.shape == (48, 72) and np.isfinite(image).all() for image in images.values())
-    hand = images["HandMask.X"] == 1.0
-    assert 0.05 < hand.mean() < 0.6 and set(np.unique(images["HandMask.X"])) == {0.0, 1.0}
+    hand = images[f"{index_pass()}.X"] == 1.0
+    assert 0.05 < hand.mean() < 0.6 and set(np.unique(images[f"{index_pass()}.X"])) == {0.0, 1.0}
     # The camera stands half a metre before the hand.
     assert np.all(np.abs(images["Depth.Z"][hand] - 0.5) < 0.06)
     assert np.all(images["Depth.Z"][images["Combined.A"] == 0.0] == np.float32(FAR))
@@ -117,13 +117,13 @@ def test_region_is_the_window_of_the_full_frame(engine, tiny_avatar: Path, tmp_p
     render.use_border, render.use_crop_to_border = True, True
     render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y = 0.25, 0.75, 0.25, 0.75
     part = render_exr(scene, tmp_path / "part.exr")
-    assert part["HandMask.X"].shape == (24, 36)
-    window = full["HandMask.X"][12:36, 18:54]
-    assert np.mean(window != part["HandMask.X"]) < 0.03 and window.any()
+    assert part[f"{index_pass()}.X"].shape == (24, 36)
+    window = full[f"{index_pass()}.X"][12:36, 18:54]
+    assert np.mean(window != part[f"{index_pass()}.X"]) < 0.03 and window.any()
     render.use_crop_to_border = False
     uncropped = render_exr(scene, tmp_path / "uncropped.exr")
-    np.testing.assert_array_equal(uncropped["HandMask.X"][12:36, 18:54], part["HandMask.X"])
-    assert not uncropped["HandMask.X"][:12].any()
+    np.testing.assert_array_equal(uncropped[f"{index_pass()}.X"][12:36, 18:54], part[f"{index_pass()}.X"])
+    assert not uncropped[f"{index_pass()}.X"][:12].any()
 
 
 def test_percentage_and_orthographic_camera(engine, tiny_avatar: Path, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_percentage_and_orthographic_camera(engine, tiny_avatar: Path, tmp_path:
     scene.render.resolution_percentage = 50
     scene.camera.data.type, scene.camera.data.ortho_scale = "ORTHO", 0.3
     images = render_exr(scene, tmp_path / "ortho.exr")
-    assert images["HandMask.X"].shape == (24, 36) and images["HandMask.X"].any()
+    assert images[f"{index_pass()}.X"].shape == (24, 36) and images[f"{index_pass()}.X"].any()
 
 
 def test_stereo_views_have_the_disparity_of_their_depth(engine, tiny_avatar: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_stereo_views_have_the_disparity_of_their_depth(engine, tiny_avatar: Pat
     layer = scene.view_layers[0].name
     centres = []
     for suffix in ("L", "R"):
-        mask = read_exr(tmp_path / f"s_{suffix}.exr")[f"{layer}.HandMask.X"] > 0
+        mask = read_exr(tmp_path / f"s_{suffix}.exr")[f"{layer}.{index_pass()}.X"] > 0
         centres.append(np.nonzero(mask)[1].mean())
     focal = 144 * scene.camera.data.lens / scene.camera.data.sensor_width
     assert centres[0] - centres[1] == pytest.approx(focal * 0.02 * (1 / 0.5 - 1 / 1.0), abs=0.6)
@@ -177,7 +177,7 @@ def test_each_view_layer_has_its_own_hands_and_passes(engine, tiny_avatar: Path,
     images = read_exr(tmp_path / "layers.exr")
     first = scene.view_layers[0].name
     assert f"{first}.Depth.Z" in images and "Other.Depth.Z" not in images
-    assert (images["Other.HandMask.X"] > 0).sum() < (images[f"{first}.HandMask.X"] > 0).sum()
+    assert (images[f"Other.{index_pass()}.X"] > 0).sum() < (images[f"{first}.{index_pass()}.X"] > 0).sum()
 
 
 def test_compositor_has_a_socket_for_every_pass(engine, tiny_avatar: Path) -> None:
@@ -195,7 +195,7 @@ def test_compositor_has_a_socket_for_every_pass(engine, tiny_avatar: Path) -> No
     node.scene = scene
     scene.view_layers.update()
     enabled = {socket.name for socket in node.outputs if socket.enabled}
-    assert enabled >= {"Image", "Alpha", "Depth", "HandMask", "Canonical"} and "LowRes" not in enabled
+    assert enabled >= {"Image", "Alpha", "Depth", index_pass(), "Canonical"} and "LowRes" not in enabled
 
 
 def test_animation_renders_every_frame(engine, tiny_avatar: Path, tmp_path: Path) -> None:
