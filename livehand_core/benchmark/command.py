@@ -121,7 +121,7 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         settings=settings,
         device=device,
         precision=args.precision or "",
-        arithmetic="float32",
+        arithmetic=_arithmetic(device, args.precision),
         machine=machine,
         timings=timings,
         comparison=comparison,
@@ -131,6 +131,15 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         transport_ms=transport,
         warnings=warnings,
     )
+
+
+def _arithmetic(device: str, precision: str | None) -> dict[str, str]:
+    """Network -> type of number that the renderer multiplies there."""
+    from ..kernels.dot import HAS_INTEGER_DOT
+
+    if device == "cpu" and precision != "exact" and HAS_INTEGER_DOT:
+        return {"field": "int16", "super_resolution": "int8"}
+    return {"field": "float32", "super_resolution": "float32"}
 
 
 def _untrained(folder: Path) -> Path:

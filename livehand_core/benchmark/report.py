@@ -22,7 +22,7 @@ class Report:
     Attributes:
         settings: what was drawn.
         device, precision: of the renderer; an empty precision is its own choice.
-        arithmetic: type of number that the renderer's matrix products are made of, a key of ``peaks``.
+        arithmetic: ``field`` and ``super_resolution`` -> type of number that is multiplied, as in ``peaks``.
         machine: see ``machine.describe``.
         timings: of the renderer in this process.
         comparison: with the plain formulation.
@@ -35,7 +35,7 @@ class Report:
     settings: AnimationSettings
     device: str
     precision: str
-    arithmetic: str
+    arithmetic: dict[str, str]
     machine: dict[str, Any]
     timings: Timings
     comparison: Comparison | None = None
@@ -46,12 +46,18 @@ class Report:
     warnings: tuple[str, ...] = ()
 
     @property
-    def gemm_shares(self) -> dict[str, float]:
-        """Type -> part of its peak that the frame's counted operations reach."""
-        if self.comparison is None:
+    def ideal_ms(self) -> dict[str, float]:
+        """Network -> milliseconds that its counted operations of a frame take at the peak of its arithmetic."""
+        if self.comparison is None or not all(kind in self.peaks for kind in self.arithmetic.values()):
             return {}
-        rate = self.comparison.gflop / float(np.median(self.timings.seconds))
-        return {name: rate / peak for name, peak in self.peaks.items()}
+        plain = _plain(self.comparison)
+        return {name: 1e3 * plain[f"{name}_gflop"] / self.peaks[kind] for name, kind in self.arithmetic.items()}
+
+    @property
+    def gemm_share(self) -> float | None:
+        """Part of a frame's time that its counted operations need at those peaks; None when it was not measured."""
+        ideal = self.ideal_ms
+        return sum(ideal.values()) / self.timings.median_ms if ideal else None
 
     def to_json(self) -> dict[str, Any]:
         """One object of plain values; what was not measured is null."""
@@ -66,14 +72,14 @@ class Report:
             "stages_ms": stages,
             "stages_p95_ms": stages_p95,
             "ratio_to_plain": None if comparison is None else comparison.ratio,
-            "gemm_share": self.gemm_shares.get(self.arithmetic),
+            "gemm_share": self.gemm_share,
             "first_frame_s": None if engine is None else engine.first_frame_s,
             "second_start_s": None if engine is None else engine.second_start_s,
             "rss_mb": None if engine is None else engine.rss_mb,
             "rss_peak_mb": None if engine is None else engine.rss_peak_mb,
             "engine_fps_median": None if engine is None else engine.timings.fps_median,
             "arithmetic": self.arithmetic,
-            "gemm_shares": self.gemm_shares,
+            "gemm_ideal_ms": self.ideal_ms,
             "gemm_peaks_gflops": self.peaks,
             "coverage": _coverage(timings),
             "settings": {
@@ -189,16 +195,10 @@ def _comparison_lines(report: Report, comparison: Comparison) -> list[str]:
         f"{plain['super_resolution_gflop']:.2f}); {plain['rays']:.0f} rays, {plain['live_samples']:.0f} of "
         f"{plain['samples']:.0f} samples"
     )
-    peak = report.peaks.get(report.arithmetic)
-    if peak:
-        ideal = {name: 1e3 * plain[f"{name}_gflop"] / peak for name in ("field", "super_resolution")}
-        lines.append(
-            f"at the matrix peak ({report.arithmetic}) the field would take {ideal['field']:.1f} ms and the "
-            f"super-resolution {ideal['super_resolution']:.1f} ms"
-        )
-    for name, share in report.gemm_shares.items():
-        mark = "  <- the renderer's" if name == report.arithmetic else ""
-        lines.append(f"matrix peak, {name}: {report.peaks[name]:.0f} GFLOP/s, reached {share:.1%}{mark}")
+    lines += [f"matrix peak, {name}: {rate:.0f} GFLOP/s" for name, rate in report.peaks.items()]
+    if report.gemm_share is not None:
+        parts = [f"{name} {ideal:.1f} ms ({report.arithmetic[name]})" for name, ideal in report.ideal_ms.items()]
+        lines.append(f"at the peak: {', '.join(parts)}; that is {report.gemm_share:.0%} of a frame")
     return lines
 
 
