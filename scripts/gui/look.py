@@ -32,9 +32,7 @@ class Match:
         return self.expected > 500 and self.covered > 0.85 and self.outside < 0.05
 
     def __str__(self) -> str:
-        return (
-            f"{100 * self.covered:.1f} % of {self.expected} pixels seen, {100 * self.outside:.1f} % elsewhere"
-        )
+        return f"{100 * self.covered:.1f} % of {self.expected} pixels seen, {100 * self.outside:.1f} % elsewhere"
 
 
 def crop(image: np.ndarray, box: Sequence[float]) -> np.ndarray:

@@ -108,17 +108,22 @@ def triangles(rig: str) -> list[list[float]]:
     region = _region(area, "WINDOW")
     projection = area.spaces.active.region_3d.perspective_matrix
     box = _box(window, region)
-    graph = bpy.context.evaluated_depsgraph_get()
     found: list[list[float]] = []
-    for child in bpy.data.objects[rig].children_recursive:
-        if child.type != "MESH":
-            continue
+    meshes = [child for child in bpy.data.objects[rig].children_recursive if child.type == "MESH"]
+    hidden = [child for child in meshes if child.hide_viewport]
+    for child in hidden:
+        # What is hidden is not evaluated, and so neither posed nor moved.
+        child.hide_viewport = False
+    graph = bpy.context.evaluated_depsgraph_get()
+    for child in meshes:
         shown = child.evaluated_get(graph)
         mesh = shown.to_mesh()
         mesh.calc_loop_triangles()
         points = [_on_screen(projection, shown.matrix_world @ vertex.co, box) for vertex in mesh.vertices]
         found += [[value for index in face.vertices for value in points[index]] for face in mesh.loop_triangles]
         shown.to_mesh_clear()
+    for child in hidden:
+        child.hide_viewport = True
     return found
 
 

@@ -43,10 +43,11 @@ def pictures(machine: Machine) -> Path:
 
 @pytest.fixture(scope="session")
 def archive(machine: Machine, pictures: Path) -> Path:
-    """The extension's zip, built from the checkout."""
+    """The extension's zip: LIVEHAND_ZIP, a file below the project's folder, or built from the checkout."""
     from build_extension import build
 
-    return build(pictures / "dist", pictures / "extension")
+    given = os.environ.get("LIVEHAND_ZIP")
+    return Path(given).resolve() if given else build(pictures / "dist", pictures / "extension")
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from gui import look
 
-from tests.gui.stage import Stage
+from tests.gui.stage import FRONT, MIDDLE, Stage
 
 
 def test_a_hand_from_the_menu_shows_itself(stage: Stage) -> None:
-    """As an artist starts: Shift A, the name, Enter; F3, "Render with LiveHand"; then rendered shading."""
-    stage.blender.ask("look_at", location=[-0.09, 0.0, 0.0], distance=0.5, rotation=[0.7071, 0.7071, 0.0, 0.0])
+    """As an artist starts: Shift A, the name, Enter; then the engine, and rendered shading."""
+    stage.blender.ask("look_at", location=MIDDLE, distance=0.5, rotation=FRONT)
     stage.display.move(*stage.middle())
     stage.display.key("shift+a")
     stage.blender.still(10.0, 0.5)
@@ -21,14 +21,7 @@ def test_a_hand_from_the_menu_shows_itself(stage: Stage) -> None:
     stage.display.key("Return")
     assert stage.blender.wait_for(lambda: stage.python("result = bpy.context.object is not None"), 30.0)
     rig = stage.python("result = bpy.context.object.name")
-    stage.display.move(*stage.middle())
-    stage.display.key("F3")
-    stage.blender.still(10.0, 0.5)
-    stage.display.type("render with livehand")
-    stage.blender.still(10.0, 0.5)
-    stage.display.key("Return")
-    assert stage.blender.wait_for(lambda: stage.python("result = bpy.context.scene.render.engine") == "LIVEHAND", 30.0)
-    stage.blender.ask("shading", kind="RENDERED", overlays=False, gizmos=False)
+    stage.live()
     assert stage.shows(rig), stage.matched(rig)
     stage.blender.shot("live_start")
 
@@ -52,13 +45,7 @@ def test_orthographic_and_camera_views(stage: Stage, perspective: str) -> None:
     rig = stage.hand()
     stage.camera()
     stage.live()
-    stage.blender.ask(
-        "look_at",
-        location=[-0.09, 0.0, 0.0],
-        distance=0.5,
-        rotation=[0.7071, 0.7071, 0.0, 0.0],
-        perspective=perspective,
-    )
+    stage.blender.ask("look_at", location=MIDDLE, distance=0.5, rotation=FRONT, perspective=perspective)
     assert stage.shows(rig), stage.matched(rig)
     stage.blender.still()
     stage.blender.shot(f"live_{perspective.lower()}")
@@ -106,13 +93,15 @@ def test_playback_moves_the_hand_and_blocks_nothing(stage: Stage) -> None:
     box = stage.box()
     stage.display.move(*stage.middle())
     stage.display.key("space")
-    pictures = []
-    for _ in range(6):
-        stage.blender.wait_for(lambda: False, 0.4)
-        pictures.append(look.skin(look.crop(stage.display.look(), box)))
+    rows: list[float] = []
+
+    def moved() -> bool:
+        mask = look.skin(look.crop(stage.display.look(), box))
+        assert mask.sum() > 2000, "the hand vanished while playing"
+        rows.append(float(np.nonzero(mask)[0].mean()))
+        return max(rows) - min(rows) > 10.0
+
+    assert stage.blender.wait_for(moved, 30.0), f"the hand did not move: rows {rows}"
     stage.display.move(*stage.middle())
     stage.display.key("Escape")
-    assert all(mask.sum() > 2000 for mask in pictures), "the hand vanished while playing"
-    middles = [float(np.nonzero(mask)[0].mean()) for mask in pictures]
-    assert max(middles) - min(middles) > 10.0, f"the hand did not move: rows {middles}"
     assert stage.shows(rig), stage.matched(rig)
