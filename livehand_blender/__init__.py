@@ -23,10 +23,13 @@ _ROOMS = (
     "avatars.pictures",
     "avatars.operators",
     "training.operators",
+    "capture.settings",
+    "capture.operators",
     "ui.panels",
     "ui.rig_panels",
     "ui.render_panels",
     "ui.avatar_panels",
+    "ui.capture_panels",
     "ui.training_panels",
     "ui.menus",
 )

@@ -20,6 +20,7 @@ def run_lines(
     log: Path | None,
     cancelled: Callable[[], bool],
     take: Callable[[str], None] = lambda line: None,
+    hold_input: bool = False,
 ) -> tuple[int, list[str]]:
     """Run a program to its end; (exit code, its last lines, errors among them).
 
@@ -27,6 +28,7 @@ def run_lines(
         log: file that its lines are appended to.
         cancelled: asked ten times a second; True ends the program and all it has started.
         take: called with each line.
+        hold_input: keep its standard input open, so that it may notice the end of this process by its closing.
 
     Raises:
         EngineError: it cannot be started, the log cannot be written, or it was cancelled.
@@ -34,7 +36,7 @@ def run_lines(
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if hold_input else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,

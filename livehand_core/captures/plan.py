@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..cameras import Camera, look_at
-from ..hand.gestures import GESTURES, sample_pose
-from ..poses import HandPose
+from ..errors import CaptureError
+from ..hand.gestures import GESTURES, mirror_hand_pose, sample_pose
+from ..poses import HandPose, Side
 from ..rotations import slerp
 
 WRIST_CONE = np.radians(35.0)
@@ -36,22 +38,35 @@ class Rig:
     held_out: frozenset[str]
 
 
-def camera_directions(count: int) -> np.ndarray:
-    """(count, 3) unit vectors from the hand to evenly spread cameras: a Fibonacci sphere without the wrist's cone."""
+def camera_directions(count: int, side: Side = "right") -> np.ndarray:
+    """(count, 3) unit vectors from the hand to evenly spread cameras: a Fibonacci sphere without the wrist's cone.
+
+    They are in the wrist's frame; a left hand's are a right one's mirrored at x = 0.
+    """
     highest = np.cos(WRIST_CONE)
     x = -1.0 + (1.0 + highest) * (np.arange(count) + 0.5) / count
     angle = np.pi * (1.0 + np.sqrt(5.0)) * np.arange(count)
     radius = np.sqrt(1.0 - x * x)
-    return np.stack([x, radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+    mirrored = -x if side == "left" else x
+    return np.stack([mirrored, radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
 def make_rig(
-    points: np.ndarray, count: int, held_out: int, width: int, height: int, focal: float, fill: float, seed: int
+    points: np.ndarray,
+    count: int,
+    held_out: int,
+    width: int,
+    height: int,
+    focal: float,
+    fill: float,
+    seed: int,
+    side: Side = "right",
+    radius: float = 0.0,
 ) -> Rig:
     """Cameras all round ``points``, rolled at random, each as near as keeps the points inside its image.
 
     Args:
-        points: (n, 3) world points that must be seen, metres (the vertices of all poses).
+        points: (n, 3) points that must be seen in the wrist's frame, metres (the vertices of all poses).
         count: number of cameras.
         held_out: how many of them are kept for evaluation, spread over the sphere.
         width, height: image size in pixels.
@@ -59,26 +74,76 @@ def make_rig(
         fill: part of the image's width or height that the points may take, 0 to 1; the true part is this times a
             random factor from 0.75 to 1, so that an avatar sees several sizes.
         seed: of the rolls and sizes.
+        side: of the hand: where its forearm is.
+        radius: distance of every camera from the middle of the points; 0 lets the focal length decide. With a radius
+            each camera gets the focal length that fills its image.
     """
     random = np.random.default_rng(seed)
     centre = 0.5 * (points.min(axis=0) + points.max(axis=0))
     names, cameras = [], []
-    for number, direction in enumerate(camera_directions(count)):
+    for number, direction in enumerate(camera_directions(count, side)):
         share = fill * random.uniform(0.75, 1.0)
         rolls = random.uniform(0.0, 2.0 * np.pi, size=ROLLS)
-        views = [
-            _fit(points, centre, direction, _rolled_up(direction, r), (width, height), focal, share) for r in rolls
-        ]
+        ups = [_rolled_up(direction, roll) for roll in rolls]
         names.append(f"cam{number:02d}")
-        cameras.append(min(views, key=lambda view: float(np.linalg.norm(view.camera_to_world[:3, 3] - centre))))
-    chosen = (np.arange(held_out) + 0.5) * count / max(held_out, 1)
-    return Rig(tuple(names), tuple(cameras), frozenset(names[int(index)] for index in chosen))
+        if radius > 0.0:
+            distant = [_zoom(points, centre, direction, up, (width, height), radius, share) for up in ups]
+            cameras.append(max(distant, key=lambda view: view.fx))
+        else:
+            views = [_fit(points, centre, direction, up, (width, height), focal, share) for up in ups]
+            cameras.append(min(views, key=lambda view: float(np.linalg.norm(view.camera_to_world[:3, 3] - centre))))
+    return Rig(tuple(names), tuple(cameras), spread_names(names, held_out))
+
+
+def outermost(points: np.ndarray, directions: int = 1500) -> np.ndarray:
+    """(m, 3) those of the (n, 3) points that lie farthest in some direction: far fewer, and enough to frame all."""
+    index = np.arange(directions) + 0.5
+    z = 1.0 - 2.0 * index / directions
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * index
+    ring = np.sqrt(1.0 - z * z)
+    axes = np.stack([ring * np.cos(angle), ring * np.sin(angle), z])
+    best = np.concatenate(
+        [np.argmax(points @ axes[:, start : start + 100], axis=0) for start in range(0, directions, 100)]
+    )
+    return points[np.unique(best)]
+
+
+def spread_names(names: Sequence[str], count: int) -> frozenset[str]:
+    """``count`` of the names, evenly spread over their order."""
+    chosen = (np.arange(count) + 0.5) * len(names) / max(count, 1)
+    return frozenset(names[int(index)] for index in chosen)
 
 
 def _rolled_up(direction: np.ndarray, roll: float) -> np.ndarray:
     side = np.cross(direction, [0.0, 0.0, 1.0] if abs(direction[2]) < 0.9 else [0.0, 1.0, 0.0])
     side /= np.linalg.norm(side)
     return np.cos(roll) * side + np.sin(roll) * np.cross(direction, side)
+
+
+def _zoom(
+    points: np.ndarray,
+    centre: np.ndarray,
+    direction: np.ndarray,
+    up: np.ndarray,
+    size: tuple[int, int],
+    radius: float,
+    share: float,
+) -> Camera:
+    """The camera at a distance, with the focal length at which the points' box takes ``share`` of the image.
+
+    Raises:
+        CaptureError: the distance is within the points.
+    """
+    width, height = size
+    camera = Camera(
+        width, height, 1.0, 1.0, 0.5 * width, 0.5 * height, look_at(centre + radius * direction, centre, up)
+    )
+    pixels, depth = camera.project(points)
+    if float(depth.min()) < 0.01:
+        raise CaptureError(f"A dome of {radius:g} m cuts into the hand's reach.", "Enlarge the radius.")
+    reach = 2.0 * np.abs(pixels - 0.5 * np.array(size)).max(axis=0) / np.array(size)
+    focal = share / float(reach.max())
+    return replace(camera, fx=focal, fy=focal)
 
 
 def _fit(
@@ -104,17 +169,20 @@ def _fit(
     return camera
 
 
-def capture_poses(count: int, seed: int) -> list[HandPose]:
-    """``count`` right-hand poses at the origin: the named gestures, the way between some of them, natural poses.
+def capture_poses(count: int, seed: int, side: Side = "right") -> list[HandPose]:
+    """``count`` poses at the origin: the named gestures, the way between some of them, natural poses.
 
-    The gestures come first, then what a hand passes through in ``TRANSITIONS``, then poses drawn within joint limits.
+    A left hand's are a right one's mirrored. The gestures come first, then what a hand passes through in
+    ``TRANSITIONS``, then poses drawn within joint limits.
     """
     random = np.random.default_rng(seed)
     joints = list(GESTURES.values())
     for first, second in TRANSITIONS:
         joints += [slerp(GESTURES[first], GESTURES[second], fraction) for fraction in (0.2, 0.4, 0.6, 0.8)]
     joints += [sample_pose(random) for _ in range(count - len(joints))]
-    return [HandPose(np.zeros(3), pose, np.zeros(10), np.zeros(3)) for pose in joints[:count]]
+    if side == "left":
+        joints = [mirror_hand_pose(pose) for pose in joints]
+    return [HandPose(np.zeros(3), pose, np.zeros(10), np.zeros(3), side) for pose in joints[:count]]
 
 
 def capture_order(

@@ -1,0 +1,121 @@
+"""What a capture is told, as ``scene.livehand_capture``."""
+
+# Blender reads the annotations of these classes as values, so they are not postponed.
+
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+
+from .. import compat
+from ..rig.armature import is_hand
+
+
+def _is_hand(_settings: Any, obj: Any) -> bool:
+    return bool(is_hand(obj))
+
+
+class LiveHandCapture(bpy.types.PropertyGroup):
+    """Settings of a capture."""
+
+    folder: StringProperty(
+        name="Folder",
+        description="Where the capture goes; empty for a folder named after the file and the hand, in the add-on's own",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
+    )
+    hand: PointerProperty(
+        name="Hand",
+        description="The rig that is captured; empty for the active one",
+        type=bpy.types.Object,
+        poll=_is_hand,
+    )
+    look: EnumProperty(
+        name="Look",
+        description="What is photographed",
+        items=(
+            ("BUILTIN", "Built-in Skin", "The detailed hand that ships inside, in this scene's light", 0),
+            ("MESHES", "Its Own Meshes", "The meshes that follow the rig, with their materials", 1),
+        ),
+        default="BUILTIN",
+    )
+    cameras_from: EnumProperty(
+        name="Cameras",
+        items=(
+            ("DOME", "Dome", "Evenly spread all round, without those that would look into the wrist", 0),
+            ("COLLECTION", "Own", "The cameras of a collection", 1),
+        ),
+        default="DOME",
+    )
+    camera_count: IntProperty(name="Count", description="Cameras of the dome", default=34, min=2, max=500)
+    radius: FloatProperty(
+        name="Radius",
+        description="Distance of the dome's cameras; 0 takes the one at which a long lens shows the whole hand",
+        default=0.0,
+        min=0.0,
+        unit="LENGTH",
+    )
+    camera_collection: PointerProperty(
+        name="Collection", description="Cameras to capture with", type=bpy.types.Collection
+    )
+    poses_from: EnumProperty(
+        name="Poses",
+        items=(
+            ("SAMPLED", "Sampled", "Gestures, ways between them, and poses drawn within the joint limits", 0),
+            ("ANIMATION", "Animation", "Frames of the rig's own animation", 1),
+        ),
+        default="SAMPLED",
+    )
+    pose_count: IntProperty(name="Count", description="Poses that are sampled", default=92, min=2, max=5000)
+    frame_step: IntProperty(
+        name="Every", description="Every so many frames of the scene's range", default=4, min=1, max=1000
+    )
+    cameras_per_pose: IntProperty(
+        name="Cameras a Pose", description="Cameras that see each training pose", default=14, min=1, max=500
+    )
+    held_out_cameras: IntProperty(
+        name="Held-Out Cameras",
+        description="Kept for measuring the avatar, never trained on",
+        default=4,
+        min=0,
+        max=100,
+    )
+    held_out_poses: IntProperty(
+        name="Held-Out Poses", description="Kept for measuring the avatar, never trained on", default=6, min=0, max=100
+    )
+    width: IntProperty(name="Width", description="Pixels of a picture", default=334, min=16, max=8192, subtype="PIXEL")
+    height: IntProperty(
+        name="Height", description="Pixels of a picture", default=512, min=16, max=8192, subtype="PIXEL"
+    )
+    renderer: EnumProperty(
+        name="Renderer",
+        items=(
+            ("CYCLES", "Cycles", "Path tracing, with the scene's device", 0),
+            ("EEVEE", "EEVEE", "Fast; needs a display or a GPU", 1),
+        ),
+        default="CYCLES",
+    )
+    samples: IntProperty(name="Samples", description="Samples a pixel, before denoising", default=16, min=1, max=4096)
+    studio: BoolProperty(
+        name="Studio Light",
+        description="Take soft studio light around the hand in place of this scene's own lamps and world",
+        default=False,
+    )
+    licence: StringProperty(name="Licence", description="SPDX id or a short statement about the pictures")
+    seed: IntProperty(name="Seed", description="Of sampled poses and camera rolls", default=0, min=0)
+    show_more: BoolProperty(name="More", default=False)
+
+
+CLASSES = (LiveHandCapture,)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.livehand_capture = PointerProperty(type=LiveHandCapture)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.livehand_capture
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

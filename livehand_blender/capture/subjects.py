@@ -1,0 +1,159 @@
+"""What stands for the hand in a capture, and the scene around it made ready. Changes the scene; registers nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from livehand_core.errors import CaptureError
+from livehand_core.hand.data import HandData
+from livehand_core.poses import HandPose
+from livehand_core.rotations import axis_angle_to_matrix
+
+from ..rig.armature import proxy_meshes, rig_side
+from ..rig.model import BUILTIN_MODEL
+from ..rig.pose import apply_pose, set_limits
+from .detail_hand import create_detail_hand, update_detail_hand
+from .shoot import prepare_output
+from .studio import add_studio, move_studio
+
+_SEEN = {
+    "MESH",
+    "CURVE",
+    "CURVES",
+    "SURFACE",
+    "FONT",
+    "META",
+    "VOLUME",
+    "POINTCLOUD",
+    "GREASEPENCIL",
+    "GPENCIL",
+    "EMPTY",
+}
+
+
+class DetailSubject:
+    """The detailed hand that ships inside, at the rig's place."""
+
+    fits_proxy = True
+
+    def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None) -> None:
+        if rig.livehand.model != BUILTIN_MODEL:
+            raise CaptureError(
+                f"The built-in skin does not fit {rig.name!r}, a hand of the model {rig.livehand.model!r}.",
+                "Capture its own meshes.",
+            )
+        self._scene, self._frames = scene, frames
+        self.objects = [create_detail_hand(rig_side(rig), scene)]
+        self.objects[0].matrix_world = Matrix.Scale(scale, 4)
+        for mesh in rig_meshes(rig):
+            mesh.hide_render = True
+
+    def pose(self, number: int, pose: HandPose) -> None:
+        """Bring it into a pose; the rest of the scene goes to the pose's frame."""
+        if self._frames is not None:
+            self._scene.frame_set(self._frames[number])
+        update_detail_hand(self.objects[0], pose)
+
+
+class MeshSubject:
+    """The meshes that follow the rig, with their materials, modifiers and drivers."""
+
+    fits_proxy = False
+
+    def __init__(self, scene: Any, rig: Any, frames: tuple[int, ...] | None) -> None:
+        self._scene, self._rig, self._frames = scene, rig, frames
+        proxies = proxy_meshes(rig)
+        meshes = rig_meshes(rig)
+        self.objects = [mesh for mesh in meshes if mesh not in proxies] or meshes
+        if not self.objects:
+            raise CaptureError(f"The rig {rig.name!r} has no mesh that follows it.", "Take the built-in skin.")
+        for mesh in meshes:
+            mesh.hide_render = mesh not in self.objects
+        if frames is None:
+            # Sampled poses take the place of the animation, and limits may not clamp them.
+            rig.animation_data_clear()
+            set_limits(rig, False)
+
+    def pose(self, number: int, pose: HandPose) -> None:
+        """Bring it into a pose."""
+        if self._frames is not None:
+            self._scene.frame_set(self._frames[number])
+        else:
+            apply_pose(self._rig, pose)
+            bpy.context.view_layer.update()
+
+
+def rig_meshes(rig: Any) -> list[Any]:
+    """The meshes that are children of a rig or follow it by an armature modifier."""
+    followers = (
+        obj
+        for obj in bpy.data.objects
+        if obj.type == "MESH"
+        and (obj.parent == rig or any(m.type == "ARMATURE" and m.object == rig for m in obj.modifiers))
+    )
+    return sorted(followers, key=lambda obj: obj.name)
+
+
+def prepare_scene(scene: Any, rig: Any, plan: Any, data: HandData) -> DetailSubject | MeshSubject:
+    """Make the scene ready: the subject alone in the camera's sight, light and shadows of all the rest kept.
+
+    Args:
+        plan: a ScenePlan.
+
+    Raises:
+        CaptureError: the look does not fit the rig.
+    """
+    settings = scene.livehand_capture
+    prepare_output(scene, (settings.width, settings.height))
+    subject: DetailSubject | MeshSubject
+    if settings.look == "BUILTIN":
+        subject = DetailSubject(scene, rig, plan.scale, plan.frames)
+    else:
+        subject = MeshSubject(scene, rig, plan.frames)
+    for obj in scene.objects:
+        if obj.type in _SEEN and obj not in subject.objects:
+            obj.visible_camera = False
+    for obj in subject.objects:
+        obj.visible_camera, obj.hide_render = True, False
+        obj.is_holdout = False
+    if settings.studio:
+        _studio(scene, plan, data)
+    _renderer(scene, settings)
+    return subject
+
+
+def _studio(scene: Any, plan: Any, data: HandData) -> None:
+    for obj in scene.objects:
+        if obj.type == "LIGHT":
+            obj.hide_render = True
+    first = plan.shooting.poses[0]
+    light = add_studio(scene, mirrored=first.side == "left", strength=plan.scale**2)
+    wrist = np.eye(4)
+    wrist[:3, :3] = axis_angle_to_matrix(first.global_orient) * plan.scale
+    joint = data.rest_joints(first.betas)[0]
+    wrist[:3, 3] = plan.scale * (joint + first.transl)
+    move_studio(light, wrist)
+
+
+def _renderer(scene: Any, settings: Any) -> None:
+    if settings.renderer == "EEVEE":
+        scene.render.engine = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+        scene.eevee.taa_render_samples = settings.samples
+        return
+    scene.render.engine = "CYCLES"
+    cycles = scene.cycles
+    cycles.samples = settings.samples
+    cycles.use_adaptive_sampling = False
+    # A narrow filter: the picture of a pixel is that pixel's, as the volume renderer has it.
+    cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 1.2
+    cycles.use_denoising = False
+    try:
+        cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:
+        # Some distributions build Blender without the library.
+        return
+    cycles.use_denoising = True

@@ -1,0 +1,112 @@
+"""The Capture panel: which hand, from where, in which poses, how large; its progress."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from livehand_core.captures.shooting import progress_of
+from livehand_core.errors import CaptureError
+
+from ..background import draw_task
+from ..capture.operators import CAPTURE_KEY, capture_folder
+from ..capture.planning import chosen_hand, image_count
+from ..rig.armature import active_hand
+
+_counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
+
+
+class LIVEHAND_PT_capture(bpy.types.Panel):
+    """Capture of a hand for training."""
+
+    bl_label = "Capture"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_order = 20
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        scene = context.scene
+        settings = scene.livehand_capture
+        try:
+            hand = chosen_hand(scene, active_hand(context))
+        except CaptureError as error:
+            layout.label(text=error.message, icon="INFO")
+            hand = None
+        layout.prop(settings, "hand", placeholder=hand.name if hand is not None else "")
+        layout.prop(settings, "look")
+        layout.prop(settings, "studio")
+        column = layout.column(align=True)
+        column.prop(settings, "cameras_from")
+        if settings.cameras_from == "DOME":
+            column.prop(settings, "camera_count")
+            column.prop(settings, "radius")
+        else:
+            column.prop(settings, "camera_collection")
+        column = layout.column(align=True)
+        column.prop(settings, "poses_from")
+        if settings.poses_from == "SAMPLED":
+            column.prop(settings, "pose_count")
+        else:
+            column.prop(settings, "frame_step")
+        column.prop(settings, "cameras_per_pose")
+        column = layout.column(align=True)
+        column.prop(settings, "width")
+        column.prop(settings, "height")
+        column = layout.column(align=True)
+        column.prop(settings, "renderer")
+        column.prop(settings, "samples")
+        row = layout.row()
+        row.use_property_split = False
+        icon = "DISCLOSURE_TRI_DOWN" if settings.show_more else "DISCLOSURE_TRI_RIGHT"
+        row.prop(settings, "show_more", icon=icon, emboss=False)
+        if settings.show_more:
+            column = layout.column(align=True)
+            for name in ("held_out_cameras", "held_out_poses", "seed", "licence"):
+                column.prop(settings, name)
+        layout.prop(settings, "folder", placeholder="The add-on's own")
+        if hand is not None:
+            _draw_start(layout, scene, hand)
+
+
+def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
+    if draw_task(layout, CAPTURE_KEY):
+        return
+    folder = capture_folder(scene, hand)
+    there = _count(folder)
+    planned = image_count(scene.livehand_capture, scene.frame_end - scene.frame_start + 1)
+    text, row = f"Capture {planned} Pictures", layout.row(align=True)
+    row.scale_y = 1.3
+    if there is not None and 0 < there[0] < there[1]:
+        text = f"Go On ({there[0]} of {there[1]} there)"
+    row.operator("livehand.capture", text=text, icon="RENDER_STILL")
+    if there is not None:
+        row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(folder)
+
+
+def _count(folder: Path) -> tuple[int, int] | None:
+    """How many pictures a folder has; looked up at most every two seconds."""
+    looked, found = _counted.get(folder, (0.0, None))
+    if time.monotonic() - looked > 2.0:
+        found = progress_of(folder)
+        _counted.clear()
+        _counted[folder] = (time.monotonic(), found)
+    return found
+
+
+CLASSES = (LIVEHAND_PT_capture,)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

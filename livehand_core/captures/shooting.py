@@ -1,0 +1,126 @@
+"""A capture while it is made: what is to be photographed, what is there already, and the documents of what is there.
+
+The plan is kept in the folder, so that a capture that was stopped goes on with the same one. Called by the add-on's
+capture and by scripts/capture.py; NumPy only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CaptureError
+from ..files import atomic_path
+from ..poses import HandPose, PoseSequence
+from .capture import TRANSFORMS, Capture, CaptureFrame, read_capture, write_capture
+from .plan import Rig
+
+PLAN_FILE = "plan.json"
+
+
+@dataclass(frozen=True)
+class Shooting:
+    """What is captured.
+
+    Attributes:
+        rig: the cameras.
+        poses: the hand in each pose, in the world of the cameras and in the hand model's own size.
+        held_out_poses: indices of poses that are kept for evaluation.
+        order: (pose, camera) of each image, in the order in which they are made.
+        hand_model: id of the hand model.
+        licence, origin: see ``Capture``.
+    """
+
+    rig: Rig
+    poses: tuple[HandPose, ...]
+    held_out_poses: frozenset[int]
+    order: tuple[tuple[int, int], ...]
+    hand_model: str
+    licence: str = ""
+    origin: str = ""
+
+    def image(self, pose: int, camera: int) -> str:
+        """Path of an image in the capture's folder."""
+        return f"images/pose{pose:03d}/{self.rig.names[camera]}.png"
+
+    def missing(self, folder: Path) -> list[tuple[int, int]]:
+        """What is not there yet, in order."""
+        return [(pose, camera) for pose, camera in self.order if not (folder / self.image(pose, camera)).is_file()]
+
+    def write_documents(self, folder: Path) -> int:
+        """Write ``transforms.json`` and ``poses.npz`` for the images that are there; how many there are.
+
+        Raises:
+            LiveHandError: the folder cannot be written.
+        """
+        frames = []
+        for pose, camera in sorted(self.order):
+            image = self.image(pose, camera)
+            if (folder / image).is_file():
+                frames.append(CaptureFrame(image, self.rig.cameras[camera], self.rig.names[camera], pose))
+        held_out = self.rig.held_out, self.held_out_poses
+        poses = PoseSequence(self.poses)
+        write_capture(Capture(folder, tuple(frames), poses, self.hand_model, *held_out, self.licence, self.origin))
+        return len(frames)
+
+    def fingerprint(self) -> str:
+        """What tells this plan from another: cameras and poses."""
+        document = {
+            "cameras": [camera.to_json() for camera in self.rig.cameras],
+            "names": list(self.rig.names),
+            "held_out": [sorted(self.rig.held_out), sorted(self.held_out_poses)],
+            "poses": [pose.to_json() for pose in self.poses],
+            "hand_model": self.hand_model,
+        }
+        # Rounded, so that another processor's last digit does not make another plan.
+        text = json.dumps(document, sort_keys=True, default=float)
+        numbers = json.loads(text, parse_float=lambda value: round(float(value), 5) + 0.0)
+        return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
+
+    def claim(self, folder: Path) -> None:
+        """Take the folder for this plan, or find that it was taken for the same one before.
+
+        Raises:
+            CaptureError: it holds another capture.
+            LiveHandError: it cannot be written.
+        """
+        path = folder / PLAN_FILE
+        try:
+            known = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
+        except FileNotFoundError:
+            known = None
+            self._compare(folder)
+        except (OSError, ValueError, AttributeError) as error:
+            raise CaptureError(f"{path} cannot be read ({error}).", "Choose an empty folder.") from error
+        mine = self.fingerprint()
+        if known not in (None, mine):
+            raise CaptureError(
+                f"{folder} holds a capture with other cameras or poses.",
+                "Choose an empty folder, or the settings and the hand's place that it was begun with.",
+            )
+        document = {"fingerprint": mine, "images": len(self.order)}
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(document), encoding="utf-8")
+
+    def _compare(self, folder: Path) -> None:
+        """Raise CaptureError unless what a folder without a plan holds is of this plan."""
+        if not (folder / TRANSFORMS).exists():
+            return
+        mine = dict(zip(self.rig.names, self.rig.cameras, strict=True))
+        for frame in read_capture(folder).frames:
+            camera = mine.get(frame.camera_name)
+            if camera is None or not np.allclose(camera.camera_to_world, frame.camera.camera_to_world, atol=1e-4):
+                raise CaptureError(f"{folder} holds a capture of another origin.", "Choose an empty folder.")
+
+
+def progress_of(folder: Path) -> tuple[int, int] | None:
+    """(images there, images planned) of a capture folder; None when it holds no plan. Counts files."""
+    try:
+        planned = int(json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))["images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return sum(1 for _ in folder.glob("images/pose*/[!.]*.png")), planned
