@@ -41,7 +41,7 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
     bl_label = "Import Hand Motion"
 
     filename_ext = ".npz"
-    filter_glob: StringProperty(default="*.npz;*.json", options={"HIDDEN"})
+    filter_glob: StringProperty(description="Files to choose from", default="*.npz;*.json", options={"HIDDEN"})
 
     up: EnumProperty(
         name="Up",
@@ -148,7 +148,7 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
 
     filename_ext = ".npz"
     check_extension = False
-    filter_glob: StringProperty(default="*.npz;*.json", options={"HIDDEN"})
+    filter_glob: StringProperty(description="Files to choose from", default="*.npz;*.json", options={"HIDDEN"})
 
     up: EnumProperty(name="Up", description="Which axis of the file's world points up", items=_UP_ITEMS, default="Z")
     components: IntProperty(

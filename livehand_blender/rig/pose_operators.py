@@ -36,7 +36,7 @@ class LIVEHAND_OT_pose_preset(HandOperator):
     bl_idname = "livehand.pose_preset"
     bl_label = "Pose Preset"
 
-    gesture: EnumProperty(name="Gesture", items=gesture_items())
+    gesture: EnumProperty(name="Gesture", description="The pose to go to", items=gesture_items())
     blend: FloatProperty(
         name="Blend",
         description="How far to go from the current pose (0) to the gesture (1)",
@@ -68,7 +68,7 @@ class LIVEHAND_OT_blend_pose(HandOperator):
     bl_label = "Blend to Gesture"
     bl_options = {"REGISTER", "UNDO", "BLOCKING", "GRAB_CURSOR"}
 
-    gesture: EnumProperty(name="Gesture", items=gesture_items())
+    gesture: EnumProperty(name="Gesture", description="The pose to go to", items=gesture_items())
     blend: FloatProperty(
         name="Blend",
         description="How far to go from the current pose (0) to the gesture (1)",
@@ -137,7 +137,13 @@ class LIVEHAND_OT_set_ik(HandOperator):
     bl_idname = "livehand.set_ik"
     bl_label = "Finger Tip IK"
 
-    fingers: EnumProperty(name="Fingers", items=_FINGER_ITEMS, default=_ALL_FINGERS, options={"ENUM_FLAG", "SKIP_SAVE"})
+    fingers: EnumProperty(
+        name="Fingers",
+        description="The fingers whose IK is set",
+        items=_FINGER_ITEMS,
+        default=_ALL_FINGERS,
+        options={"ENUM_FLAG", "SKIP_SAVE"},
+    )
     influence: FloatProperty(
         name="Influence",
         description="0: the finger's own rotations (FK); 1: the tip is where its target is",
