@@ -41,6 +41,8 @@ class FrameRequest:
         hands: the hands in it; none gives an empty frame.
         passes: names out of ``PASSES``.
         linear: answer ``rgba`` scene-linear Rec.709 premultiplied (for Blender) in place of display-referred sRGB.
+        internal_scale: size at which the networks run over the image's; None lets each avatar keep near the pixels a
+            metre that it was trained at.
 
     Raises:
         LiveHandError: an unknown pass, or a scale that is not positive and finite.
@@ -50,6 +52,7 @@ class FrameRequest:
     hands: tuple[HandInstance, ...]
     passes: tuple[str, ...] = ("rgba",)
     linear: bool = False
+    internal_scale: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hands", tuple(self.hands))
@@ -57,6 +60,10 @@ class FrameRequest:
         for name in self.passes:
             if name not in PASSES:
                 raise LiveHandError(f"The pass {name!r} is unknown.", f"Choose from {', '.join(PASSES)}.")
+        if self.internal_scale is not None and not 0.01 <= self.internal_scale <= 100.0:
+            raise LiveHandError(
+                f"The internal scale is {self.internal_scale}.", "Choose one from 0.01 to 100, or none."
+            )
         for hand in self.hands:
             if not 0.0 < hand.scale < math.inf:
                 raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
@@ -71,6 +78,7 @@ class FrameRequest:
             ],
             "passes": list(self.passes),
             "linear": self.linear,
+            "internal_scale": self.internal_scale,
         }
 
     @classmethod
@@ -86,6 +94,7 @@ class FrameRequest:
                 for h in document["hands"]
             )
             camera = Camera.from_json(document["camera"])
-            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]))
+            scale = document.get("internal_scale")
+            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]), scale)
         except (KeyError, TypeError) as error:
             raise LiveHandError(f"The frame request is incomplete ({error!r}).", "Use FrameRequest.to_json.") from error

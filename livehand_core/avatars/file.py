@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..errors import AvatarError
 from ..files import atomic_path
 from ..hand.data import HandData
 from ..networks import RadianceField, SuperResolution
-from .metadata import (
-    DOCUMENT_KEY,
-    Architecture,
-    AvatarMetadata,
-    content_hash,
-    parse_document,
-    parse_metadata,
-    read_header,
-    resolve,
-    topology_hash,
-)
+from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
+from .metadata import DOCUMENT_KEY, Architecture, AvatarMetadata, content_hash, topology_hash
 
 State = dict[str, torch.Tensor]
 
-_DTYPES = {"F32": ("<f4", torch.float32), "F16": ("<f2", torch.float16)}
 _NAMES = {torch.float32: "F32", torch.float16: "F16"}
 
 
@@ -77,6 +64,21 @@ class Avatar:
         if self.latent is not None:
             flat["latent"] = self.latent
         return flat
+
+    @classmethod
+    def of(cls, arrays: AvatarArrays) -> Avatar:
+        """With the arrays as tensors on the CPU."""
+
+        def part(prefix: str) -> State:
+            return {name: torch.from_numpy(value) for name, value in arrays.part(prefix).items()}
+
+        latent = None if arrays.latent is None else torch.from_numpy(arrays.latent)
+        return cls(arrays.metadata, part("field."), part("super_resolution."), latent, part("fine.") or None)
+
+    def arrays(self) -> AvatarArrays:
+        """The same as float32 arrays; shares memory with tensors on the CPU."""
+        values = {name: value.detach().float().cpu().numpy() for name, value in self.tensors().items()}
+        return AvatarArrays(self.metadata, values)
 
 
 def new_avatar(
@@ -134,14 +136,15 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
         AvatarError: weights that are not finite or do not fit the architecture.
         LiveHandError: the disk is full or the folder cannot be written.
     """
-    _check_tensors(avatar.metadata, avatar.tensors(), f"The avatar {avatar.metadata.name!r}")
+    shapes = {name: tuple(value.shape) for name, value in avatar.tensors().items()}
+    check_shapes(avatar.metadata, shapes, f"The avatar {avatar.metadata.name!r}")
     dtype = torch.float16 if half else torch.float32
     blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     for name, value in sorted(avatar.tensors().items()):
         stored = value.detach().to("cpu", dtype).contiguous()
         if not torch.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
-        data = stored.numpy().astype(_DTYPES[_NAMES[dtype]][0], copy=False).tobytes()
+        data = stored.numpy().astype(DTYPES[_NAMES[dtype]], copy=False).tobytes()
         blobs[name] = (_NAMES[dtype], tuple(stored.shape), data)
     metadata = replace(avatar.metadata, content_hash="")
     metadata = replace(metadata, content_hash=content_hash(json.loads(json.dumps(metadata.to_json())), blobs))
@@ -168,72 +171,4 @@ def load_avatar(avatar: str | Path) -> Avatar:
     Raises:
         AvatarError: missing, truncated, altered since it was written, foreign, or not fitting its description.
     """
-    path = resolve(avatar)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AvatarError(f"The avatar {path} cannot be read ({error}).", "Check the file's permissions.") from error
-    header = read_header(content[:8], lambda length: content[8 : 8 + length], path)
-    metadata = parse_metadata(header, path)
-    start = 8 + int.from_bytes(content[:8], "little")
-    blobs = _blobs(header, memoryview(content)[start:], path)
-    if content_hash(parse_document(header, path), blobs) != metadata.content_hash:
-        raise AvatarError(
-            f"The avatar {path} is damaged: its content does not match its hash.", "Copy or download it again."
-        )
-    tensors = {}
-    for name, (kind, shape, data) in blobs.items():
-        array = np.frombuffer(data, dtype=_DTYPES[kind][0]).reshape(shape).astype(np.float32)
-        tensors[name] = torch.from_numpy(array)
-    _check_tensors(metadata, tensors, f"The avatar {path}")
-
-    def part(prefix: str) -> State:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    return Avatar(metadata, part("field."), part("super_resolution."), tensors.get("latent"), part("fine.") or None)
-
-
-def _blobs(header: Mapping[str, object], data: memoryview, path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """Name -> (dtype, shape, bytes) of every tensor, after checking that the file holds them."""
-    damaged = AvatarError(f"The avatar {path} is damaged: its header is not readable.", "Copy or download it again.")
-    blobs = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        try:
-            kind = str(entry["dtype"])  # type: ignore[index]
-            shape = tuple(int(size) for size in entry["shape"])  # type: ignore[index]
-            begin, end = (int(offset) for offset in entry["data_offsets"])  # type: ignore[index]
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged from error
-        if kind not in _DTYPES or min(shape, default=0) < 0 or begin < 0:
-            raise damaged
-        if end - begin != math.prod(shape) * np.dtype(_DTYPES[kind][0]).itemsize:
-            raise damaged
-        if end > len(data):
-            raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
-        blobs[name] = (kind, shape, bytes(data[begin:end]))
-    return blobs
-
-
-def _check_tensors(metadata: AvatarMetadata, tensors: State, label: str) -> None:
-    """Raises AvatarError when names or shapes are not those of the networks that the metadata describe."""
-    architecture = metadata.architecture
-    with torch.device("meta"):
-        field = RadianceField(architecture.field).state_dict()
-        enlarge = SuperResolution(architecture.super_resolution).state_dict()
-    expected = {f"field.{name}": tuple(value.shape) for name, value in field.items()}
-    expected |= {f"super_resolution.{name}": tuple(value.shape) for name, value in enlarge.items()}
-    if architecture.n_importance:
-        expected |= {f"fine.{name}": tuple(value.shape) for name, value in field.items()}
-    if architecture.field.latent_size:
-        count = tensors["latent"].shape[0] if "latent" in tensors and tensors["latent"].ndim else 1
-        expected["latent"] = (count, architecture.field.latent_size)
-    actual = {name: tuple(value.shape) for name, value in tensors.items()}
-    for name in sorted(expected.keys() | actual.keys()):
-        if expected.get(name) != actual.get(name):
-            raise AvatarError(
-                f"{label} does not fit its description: {name} is {actual.get(name, 'missing')}, "
-                f"expected {expected.get(name, 'nothing')}.",
-                "Export it again from its training run.",
-            )
+    return Avatar.of(read_arrays(avatar))

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from .backend import TorchBackend
+from .backend import RendererBackend
 from .server import Server
 
 
@@ -31,7 +31,7 @@ def main() -> int:
         module, _, name = arguments.backend.partition(":")
         backend = getattr(importlib.import_module(module), name)()
     else:
-        backend = TorchBackend()
+        backend = RendererBackend()
     return Server(incoming, outgoing, backend).run()
 
 

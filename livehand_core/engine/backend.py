@@ -1,4 +1,6 @@
-"""What the server renders with: torch and the Renderer. Imported by the engine process only.
+"""What the server renders with: the Renderer, and torch where a device or an avatar needs it.
+
+Imported by the engine process only.
 
 The server takes any object of the ``Backend`` protocol, so that its own tests need no torch.
 """
@@ -10,18 +12,22 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
+from ..devices import cuda_devices
 from ..errors import DeviceError, EngineError, LiveHandError
 from ..frames import FrameRequest
 from ..passes import RenderPasses
+from ..rendering.blocks import is_out_of_memory
+from ..rendering.cpu.workers import available_processors
 
 
 class Backend(Protocol):
     """Renders frames and knows its machine."""
 
     def open(self, device: str) -> tuple[str, list[str]]:
-        """Get ready to render on a device; torch's version and one line for each device.
+        """Get ready to render on a device; torch's version (empty without it) and one line for each device.
 
         Raises:
             LiveHandError: it cannot render here.
@@ -34,7 +40,7 @@ class Backend(Protocol):
         """An error of ``render`` in a user's terms, and whether the backend can go on."""
 
 
-class TorchBackend:
+class RendererBackend:
     """The true backend."""
 
     def __init__(self) -> None:
@@ -42,33 +48,29 @@ class TorchBackend:
 
     def open(self, device: str) -> tuple[str, list[str]]:
         try:
-            import torch
-        except Exception as error:
-            # A broken installation fails in many ways: ImportError, OSError for a library, RuntimeError.
-            raise EngineError(
-                f"torch cannot be imported ({error}).", "Install torch again in the engine's environment."
-            ) from error
-        try:
-            from ..rendering import Renderer
+            from ..rendering.renderer import Renderer
         except ImportError as error:
             raise _missing(error) from error
+        except Exception as error:
+            # A broken installation fails in many ways: OSError for a library, RuntimeError.
+            raise EngineError(
+                f"The renderer cannot be loaded ({error}).", "Install LiveHand again in the engine's environment."
+            ) from error
         self._renderer = Renderer(device)
-        return str(torch.__version__), describe_devices()
+        return _torch_version(), describe_devices()
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
         passes: RenderPasses = self._renderer.render(request, cancelled)
         return passes
 
     def explain(self, error: Exception) -> tuple[LiveHandError, bool]:
-        import torch
-
         if isinstance(error, LiveHandError):
             if isinstance(error, DeviceError):
                 _release_memory(error)
             return error, True
         if isinstance(error, ImportError):
             return _missing(error), True
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        if is_out_of_memory(error) or "can't allocate memory" in str(error):
             _release_memory(error)
             return (
                 DeviceError(
@@ -87,9 +89,8 @@ class TorchBackend:
         )
 
     def _device_works(self) -> bool:
-        import torch
-
-        if not torch.cuda.is_initialized():
+        torch = sys.modules.get("torch")
+        if torch is None or not torch.cuda.is_initialized():
             return True
         try:
             # After an illegal access or a launch failure every call fails until the process ends.
@@ -101,15 +102,23 @@ class TorchBackend:
 
 
 def describe_devices() -> list[str]:
-    """One line for each device that torch can use, the name that Renderer takes first."""
-    import torch
-
+    """One line for each device that can be used, the name that Renderer takes first."""
     lines = []
-    for index in range(torch.cuda.device_count()):
+    for index in range(cuda_devices()):
+        import torch
+
         properties = torch.cuda.get_device_properties(index)
         lines.append(f"cuda:{index} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)")
-    lines.append(f"cpu ({torch.get_num_threads()} threads)")
+    lines.append(f"cpu ({available_processors()} threads)")
     return lines
+
+
+def _torch_version() -> str:
+    """As installed, without importing it."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return ""
 
 
 def _missing(error: ImportError) -> EngineError:
@@ -121,15 +130,14 @@ def _missing(error: ImportError) -> EngineError:
 
 def _release_memory(error: Exception) -> None:
     """Give the device's memory back to other programs, Blender's Cycles among them."""
-    import torch
-
     reason: BaseException | None = error
     while reason is not None:
         # The frames of the traceback still hold the tensors.
         traceback.clear_frames(reason.__traceback__)
         reason = reason.__cause__ or reason.__context__
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

@@ -151,7 +151,17 @@ def enlarge_and_convolve(
                     column = block * COLUMNS
                     dot_block(sums, source, offsets, 0, taps[phase], packed[phase][block])
                     for m in range(rows):
-                        linear_row(sums, m, gain, raw_bias, phase * outputs + column, raw, places[m] + shift + column, zero, column)
+                        linear_row(
+                            sums,
+                            m,
+                            gain,
+                            raw_bias,
+                            phase * outputs + column,
+                            raw,
+                            places[m] + shift + column,
+                            zero,
+                            column,
+                        )
         for index in range(count):
             x = columns[index]
             for phase in range(4):

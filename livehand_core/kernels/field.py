@@ -65,18 +65,26 @@ class FieldWeights(NamedTuple):
 
 
 @njit(nogil=True)
-def _encode(table, waves, plain, places, rays, living, first, group, samples, rows, inputs):
-    """Encodings of ``group`` samples from ``first`` on of each living ray: sines of all waves, cosines, coordinates."""
+def _encode(table, waves, plain, places, wanted, count, rows, inputs):
+    """Encodings of the wanted samples: sines of all waves, cosines, coordinates."""
     axes = len(plain) - 1
-    at = 0
-    for index in range(living):
-        place = (rays[index] * samples + first) * axes
-        for _ in range(group):
-            put_waves(table, places, place, waves, plain[axes], rows, at)
-            for axis in range(axes):
-                rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
-            at += inputs
-            place += axes
+    for index in range(count):
+        place, at = wanted[index] * axes, index * inputs
+        put_waves(table, places, place, waves, plain[axes], rows, at)
+        for axis in range(axes):
+            rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
+
+
+@njit(nogil=True)
+def _first_full(coordinates, ray, shell):
+    """The ray's first sample that is not known to lie in empty space in front of the skin."""
+    samples, side = coordinates.shape[1], shell.shape[0]
+    for sample in range(samples):
+        column = min(max(int(coordinates[ray, sample, 0] * side), 0), side - 1)
+        row = min(max(int(coordinates[ray, sample, 1] * side), 0), side - 1)
+        if coordinates[ray, sample, 2] <= shell[row, column]:
+            return sample
+    return samples
 
 
 @njit(nogil=True)
@@ -96,6 +104,27 @@ def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, 
             else:
                 for m in range(ROWS):
                     relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
+
+
+@njit(nogil=True)
+def _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, sigma):
+    """All hidden layers for ``count`` encoded rows: fills sigma, answers the array that holds the last activations."""
+    sigma[:] = weights.density_bias
+    whole = -(-count // ROWS) * ROWS
+    inputs = np.array([0, encoded.shape[1]])
+    hidden_inputs = np.array([0, even.shape[1]])
+    _dense(
+        encoded, encoded_at, whole, inputs, weights.first, weights.first_gain, first_bias, even, sums, weights.density,
+        len(weights.hidden) == 0, sigma,
+    )  # fmt: skip
+    source, target = even, odd
+    for layer in range(len(weights.hidden)):
+        _dense(
+            source, hidden_at, whole, hidden_inputs, weights.hidden[layer], weights.hidden_gain[layer],
+            weights.hidden_bias[layer], target, sums, weights.density, layer == len(weights.hidden) - 1, sigma,
+        )  # fmt: skip
+        source, target = target, source
+    return source
 
 
 @njit(nogil=True)
@@ -138,20 +167,50 @@ def _colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, 
                     add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
 
 
+@njit(nogil=True, cache=True)
+def densities(weights, first_bias, coordinates, sigma, start, stop):
+    """Raw densities at points start to stop.
+
+    Args:
+        weights, first_bias: as in :func:`march`.
+        coordinates: (N, C) canonical coordinates.
+        sigma: (N,) written, in 1/m; negative where there is nothing.
+        start, stop: points of this call.
+    """
+    width, inputs = weights.hidden_gain.shape[1], len(weights.input_like)
+    rows = -(-RAYS_AT_ONCE * GROUP // ROWS) * ROWS
+    encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
+    even = np.zeros((rows, width), dtype=weights.input_like.dtype)
+    odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
+    sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
+    encoded_at, hidden_at = np.arange(rows) * inputs, np.arange(rows) * width
+    found = np.zeros(rows, np.float32)
+    for first in range(start, stop, rows):
+        count = min(rows, stop - first)
+        wanted = np.arange(first, first + count)
+        _encode(
+            weights.wave_table, weights.waves, weights.input_steps, coordinates.reshape(-1), wanted, count,
+            encoded.reshape(-1), inputs,
+        )  # fmt: skip
+        _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, found)
+        sigma[first : first + count] = found[:count]
+
+
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def march(
-    weights, first_bias, view_terms, coordinates, near, far, lengths, last_interval, features, opacity, depth, ticks,
-    start, stop,
+    weights, first_bias, view_terms, shell, coordinates, near, far, lengths, last_interval, features, opacity, depth,
+    ticks, start, stop,
 ):  # fmt: skip
     """Composite rays ``start`` to ``stop`` front to back; the sums of METHOD section 1.7.
 
-    Rays drop out when their transmittance has gone, and colours are looked up only where there is density: exact but
-    for the two floors above.
+    Rays begin where the shell says, drop out when their transmittance has gone, and colours are looked up only where
+    there is density: exact but for the two floors above and what the shell leaves out.
 
     Args:
         weights: FieldWeights.
         first_bias: (W,) of the first layer, with this frame's pose and identity, in steps of its output.
         view_terms: (R, V) what the view layer adds for each ray, in steps of its output.
+        shell: (G, G) distance from the surface, by v and u, beyond which there is no density; infinity to look everywhere.
         coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
         near, far: (R,) depths along the optical axis, metres.
         lengths: (R,) metres that a ray advances per unit of depth.
@@ -173,70 +232,60 @@ def march(
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     sigma = np.zeros(rows, np.float32)
     encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
-    encoded_taps, hidden_taps = np.array([0, inputs]), np.array([0, width])
+    hidden_taps = np.array([0, width])
     viewed_taps = np.array([0, viewed.shape[1]])
     picked, picked_ray, shares = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.float32)
     alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
+    reached, wanted = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(rows, np.int64)
     encoded_rows, places = encoded.reshape(-1), coordinates.reshape(-1)
 
     for begin in range(start, stop, RAYS_AT_ONCE):
-        living = min(RAYS_AT_ONCE, stop - begin)
-        for index in range(living):
-            ray = begin + index
-            alive[index], through[index] = ray, _ONE
+        living = 0
+        for ray in range(begin, min(begin + RAYS_AT_ONCE, stop)):
             opacity[ray], depth[ray] = _ZERO, _ZERO
             features[ray, :] = _ZERO
-        for sample in range(0, samples, GROUP):
-            if living == 0:
-                break
+            first = _first_full(coordinates, ray, shell)
+            if first < samples:
+                alive[living], through[living], reached[living] = ray, _ONE, first
+                living += 1
+        while living:
             before = cycles()
-            group = min(GROUP, samples - sample)
-            count = living * group
-            _encode(
-                weights.wave_table, weights.waves, weights.input_steps, places, alive, living, sample, group, samples,
-                encoded_rows, inputs,
-            )  # fmt: skip
-            sigma[:] = weights.density_bias
-            whole = -(-count // ROWS) * ROWS
-            _dense(
-                encoded, encoded_at, whole, encoded_taps, weights.first, weights.first_gain, first_bias, even, sums,
-                weights.density, len(weights.hidden) == 0, sigma,
-            )  # fmt: skip
-            source, target = even, odd
-            for layer in range(len(weights.hidden)):
-                _dense(
-                    source, hidden_at, whole, hidden_taps, weights.hidden[layer], weights.hidden_gain[layer],
-                    weights.hidden_bias[layer], target, sums, weights.density, layer == len(weights.hidden) - 1, sigma,
-                )  # fmt: skip
-                source, target = target, source
+            count = 0
+            for index in range(living):
+                first = alive[index] * samples
+                for sample in range(reached[index], min(reached[index] + GROUP, samples)):
+                    wanted[count] = first + sample
+                    count += 1
+            _encode(weights.wave_table, weights.waves, weights.input_steps, places, wanted, count, encoded_rows, inputs)
+            hidden = _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, sigma)
             middle = cycles()
             ticks[0] += middle - before
 
-            found, still = 0, 0
+            found, still, row = 0, 0, 0
             for index in range(living):
-                ray, passed = alive[index], through[index]
+                ray, passed, first = alive[index], through[index], reached[index]
                 step = (far[ray] - near[ray]) / np.float32(samples - 1)
-                for inner in range(group):
-                    number = sample + inner
+                for number in range(first, min(first + GROUP, samples)):
                     interval = step if number < samples - 1 else last_interval
-                    density = max(sigma[index * group + inner], _ZERO)
+                    density = max(sigma[row], _ZERO)
                     alpha = _ONE - exponential(-density * interval * lengths[ray])
                     share = passed * alpha
                     passed *= _ONE - alpha + _TINY
                     opacity[ray] += share
                     depth[ray] += share * (near[ray] + step * np.float32(number))
                     if share > WEIGHT_FLOOR:
-                        picked[found], picked_ray[found], shares[found] = index * group + inner, ray, share
+                        picked[found], picked_ray[found], shares[found] = row, ray, share
                         found += 1
-                if passed > TRANSMITTANCE_FLOOR:
-                    alive[still], through[still] = ray, passed
+                    row += 1
+                if passed > TRANSMITTANCE_FLOOR and first + GROUP < samples:
+                    alive[still], through[still], reached[still] = ray, passed, first + GROUP
                     still += 1
             living = still
             after = cycles()
             ticks[1] += after - middle
             if found:
                 _view_layer(
-                    weights.view_layer, weights.view_gain, source, picked, picked_ray, found, view_terms, picked_at,
+                    weights.view_layer, weights.view_gain, hidden, picked, picked_ray, found, view_terms, picked_at,
                     hidden_taps, viewed, sums,
                 )  # fmt: skip
                 _colour_layer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import compiled
+from .compiling import compiled_bare
 from .lanes import WIDTH, bits_equal, load, lowest_bit, maximum, splat, square_root, store, where_equal, where_less
 from .proxy import CORNERS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
 from .search import search
@@ -53,7 +53,7 @@ def ray_coordinates(
     origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
     _fill_coordinates(
         proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.centre, origins, directions, near,
-        far, samples, pseudo_normal, with_normals, out, start, stop, first,
+        far, samples, pseudo_normal, with_normals, out, start, stop, first, *_scratch(proxy),
     )  # fmt: skip
 
 
@@ -68,12 +68,19 @@ def nearest_points(proxy: PosedProxy, points: np.ndarray) -> tuple[np.ndarray, n
     barycentric, closest = np.empty((len(points), 3), np.float32), np.empty((len(points), 3), np.float32)
     _fill_nearest(
         proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.centre, proxy.topology.order, points,
-        face, barycentric, closest,
+        face, barycentric, closest, *_scratch(proxy),
     )  # fmt: skip
     return face, barycentric, closest
 
 
-@compiled
+def _scratch(proxy: PosedProxy) -> tuple[np.ndarray, ...]:
+    """Room for one thread: rays, means, places, answer, winners, first winners, groups, leaves."""
+    numbers = [np.zeros(size, np.float32) for size in (8 * WIDTH, 8, WIDTH, 6 * WIDTH)]
+    lists = (WIDTH, WIDTH, len(proxy.group_boxes) // 6, len(proxy.leaf_boxes) // 6)
+    return (*numbers, *(np.zeros(size, np.int32) for size in lists))
+
+
+@compiled_bare
 def _gather_rays(
     centre: np.ndarray,
     origins: np.ndarray,
@@ -98,7 +105,7 @@ def _gather_rays(
             means[value] += rays[value * WIDTH + lane] * np.float32(1.0 / WIDTH)
 
 
-@compiled
+@compiled_bare
 def _fill_coordinates(
     rows: np.ndarray,
     shading: np.ndarray,
@@ -116,19 +123,23 @@ def _fill_coordinates(
     start: int,
     stop: int,
     first_sample: int,
+    rays: np.ndarray,
+    means: np.ndarray,
+    places: np.ndarray,
+    answer: np.ndarray,
+    winners: np.ndarray,
+    first_winners: np.ndarray,
+    groups: np.ndarray,
+    leaves: np.ndarray,
 ) -> None:
-    rays, means = np.empty(8 * WIDTH, np.float32), np.empty(8, np.float32)
-    places, answer = np.empty(WIDTH, np.float32), np.empty(6 * WIDTH, np.float32)
-    winners, first_winners = np.zeros(WIDTH, np.int32), np.zeros(WIDTH, np.int32)
-    groups = np.empty(len(group_boxes) // 6, np.int32)
-    leaves = np.empty(len(leaf_boxes) // 6, np.int32)
     mesh = (rows, leaf_boxes, group_boxes)
     columns = 6 if with_normals else 3
     first_count = 1
     for first in range(start, stop, WIDTH):
         _gather_rays(centre, origins, directions, near, far, first, stop, rays, means)
-        winners[:] = first_winners
         count = first_count
+        for i in range(count):
+            winners[i] = first_winners[i]
         for index in range(out.shape[1]):
             fraction = np.float32(first_sample + index) / np.float32(max(samples - 1, 1))
             t = load(rays, 6 * WIDTH) * (_ONE - fraction) + load(rays, 7 * WIDTH) * fraction
@@ -163,8 +174,9 @@ def _fill_coordinates(
                     ny = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS + 1, 3), ny)
                     nz = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS + 2, 3), nz)
             if index == 0:
-                first_winners[:] = winners
                 first_count = count
+                for i in range(count):
+                    first_winners[i] = winners[i]
 
             distance = square_root(best + DISTANCE_EPSILON)
             store(answer, 0, u)
@@ -182,7 +194,7 @@ def _fill_coordinates(
                     out[first + lane, index, column] = answer[column * WIDTH + lane]
 
 
-@compiled
+@compiled_bare
 def _fill_nearest(
     rows: np.ndarray,
     shading: np.ndarray,
@@ -194,12 +206,15 @@ def _fill_nearest(
     face: np.ndarray,
     barycentric: np.ndarray,
     closest: np.ndarray,
+    rays: np.ndarray,
+    means: np.ndarray,
+    places: np.ndarray,
+    answer: np.ndarray,
+    winners: np.ndarray,
+    first_winners: np.ndarray,
+    groups: np.ndarray,
+    leaves: np.ndarray,
 ) -> None:
-    local, means = np.empty(3 * WIDTH, np.float32), np.empty(3, np.float32)
-    places, answer = np.empty(WIDTH, np.float32), np.empty(3 * WIDTH, np.float32)
-    winners = np.zeros(WIDTH, np.int32)
-    groups = np.empty(len(group_boxes) // 6, np.int32)
-    leaves = np.empty(len(leaf_boxes) // 6, np.int32)
     mesh = (rows, leaf_boxes, group_boxes)
     count = 1
     for first in range(0, len(points), WIDTH):
@@ -208,9 +223,9 @@ def _fill_nearest(
         for lane in range(WIDTH):
             for axis in range(3):
                 value = points[first + min(lane, many - 1), axis] - centre[axis]
-                local[axis * WIDTH + lane] = value
+                rays[axis * WIDTH + lane] = value
                 means[axis] += value * np.float32(1.0 / WIDTH)
-        px, py, pz = load(local, 0), load(local, WIDTH), load(local, 2 * WIDTH)
+        px, py, pz = load(rays, 0), load(rays, WIDTH), load(rays, 2 * WIDTH)
         middle = (means[0], means[1], means[2])
         _, place = search(px, py, pz, middle, mesh, winners, count, groups, leaves)
         store(places, 0, place)

@@ -55,7 +55,16 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
 
     @intrinsic  # type: ignore[misc]
     def finish(
-        typing_context: Any, sums: Any, m: Any, gain: Any, bias: Any, begin: Any, output: Any, at: Any, extra: Any, column: Any
+        typing_context: Any,
+        sums: Any,
+        m: Any,
+        gain: Any,
+        bias: Any,
+        begin: Any,
+        output: Any,
+        at: Any,
+        extra: Any,
+        column: Any,
     ) -> Any:
         answer = types.float32 if with_head else types.void
         heads = extra if with_head else types.float32
@@ -129,7 +138,8 @@ def leaky_heads(
             shift = _INDEX(panel * LANES)
             at_column = builder.add(first, shift)
             x = _sums(builder, sums, data, builder.add(builder.mul(row, _INDEX(PANELS * LANES)), shift)).times_plus(
-                Vector.load(builder, builder.gep(gains, [at_column])), Vector.load(builder, builder.gep(biases, [at_column]))
+                Vector.load(builder, builder.gep(gains, [at_column])),
+                Vector.load(builder, builder.gep(biases, [at_column])),
             )
             values.append(_activated(x, "leaky", in_float=sums.dtype == types.float32))
         with cgutils.for_range(builder, count) as head:
@@ -149,18 +159,30 @@ def _blur_intrinsic(leaky: bool) -> Any:
 
     @intrinsic  # type: ignore[misc]
     def blur(
-        typing_context: Any, source: Any, a: Any, b: Any, c: Any, d: Any, channels: Any, bias: Any, zero: Any, output: Any, at: Any
+        typing_context: Any,
+        source: Any,
+        a: Any,
+        b: Any,
+        c: Any,
+        d: Any,
+        channels: Any,
+        bias: Any,
+        zero: Any,
+        output: Any,
+        at: Any,
     ) -> Any:
         index = types.intp
         signature = types.void(source, index, index, index, index, index, bias, types.float32, output, index)
 
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             data, biases, target = (
-                _data(context, builder, array, arguments[place]) for array, place in ((source, 0), (bias, 6), (output, 8))
+                _data(context, builder, array, arguments[place])
+                for array, place in ((source, 0), (bias, 6), (output, 8))
             )
             with cgutils.for_range_slice(builder, _INDEX(0), arguments[5], _INDEX(LANES)) as (channel, _):
                 first, second, third, fourth = (
-                    Vector.load(builder, builder.gep(data, [builder.add(arguments[place], channel)])) for place in (1, 2, 3, 4)
+                    Vector.load(builder, builder.gep(data, [builder.add(arguments[place], channel)]))
+                    for place in (1, 2, 3, 4)
                 )
                 y = (second + third).times_plus(0.75, (first + fourth) * 0.25)
                 if leaky:
@@ -185,7 +207,9 @@ leaky_blur = _blur_intrinsic(leaky=True)
 
 
 @intrinsic  # type: ignore[misc]
-def put_waves(typing_context: Any, table: Any, places: Any, first: Any, count: Any, step: Any, output: Any, at: Any) -> Any:
+def put_waves(
+    typing_context: Any, table: Any, places: Any, first: Any, count: Any, step: Any, output: Any, at: Any
+) -> Any:
     """output.flat[at + k] = step sin(angle k), and ``count`` further on the cosines.
 
     Args:
@@ -229,12 +253,19 @@ def put_waves(typing_context: Any, table: Any, places: Any, first: Any, count: A
 
 @intrinsic  # type: ignore[misc]
 def add_sigmoids(
-    typing_context: Any, sums: Any, m: Any, panel: Any, gain: Any, bias: Any, column: Any, share: Any, output: Any, at: Any
+    typing_context: Any,
+    sums: Any,
+    m: Any,
+    panel: Any,
+    gain: Any,
+    bias: Any,
+    column: Any,
+    share: Any,
+    output: Any,
+    at: Any,
 ) -> Any:
     """output.flat[at + n] += share sigmoid(sums[m, 16 panel + n] gain[column + n] + bias[column + n]), 16 columns."""
-    signature = types.void(
-        sums, types.intp, types.intp, gain, bias, types.intp, types.float32, output, types.intp
-    )
+    signature = types.void(sums, types.intp, types.intp, gain, bias, types.intp, types.float32, output, types.intp)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _, row, number, _, _, first, share_, _, place = arguments

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+SKIP_AFTER_LAYER = 4
+"""With more layers than this the input is concatenated in front of the activations after this layer index."""
+
+
 def encoded_size(channels: int, frequencies: int) -> int:
     """Number of channels of the positional encoding of ``channels`` coordinates."""
     return channels * (1 + 2 * frequencies)
@@ -69,6 +73,15 @@ class FieldConfig:
         return self.position_size + self.latent_size + self.pose_size
 
 
+    @property
+    def layer_inputs(self) -> list[int]:
+        """Channels that each hidden layer takes."""
+        inputs = [self.input_size] + [self.width] * (self.depth - 1)
+        if self.depth > SKIP_AFTER_LAYER + 1:
+            inputs[SKIP_AFTER_LAYER + 1] += self.input_size
+        return inputs
+
+
 @dataclass(frozen=True)
 class SuperResolutionConfig:
     """Sizes of a ``SuperResolution``.
@@ -101,3 +114,35 @@ class SuperResolutionConfig:
     def receptive_radius(self) -> int:
         """How far, in input pixels and rounded up, an input pixel reaches: four 3x3 kernels and two 4x4 filters."""
         return 5
+
+
+def field_shapes(config: FieldConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each parameter of a ``RadianceField``."""
+    sizes = {f"layers.{index}": (config.width, inputs) for index, inputs in enumerate(config.layer_inputs)}
+    sizes["density"] = (1, config.width)
+    sizes["feature"] = (config.width, config.width)
+    sizes["view"] = (config.view_width, config.width + encoded_size(3, config.view_frequencies))
+    sizes["colour"] = (config.feature_channels, config.view_width)
+    return _with_biases(sizes)
+
+
+def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each parameter of a ``SuperResolution``."""
+    first, second = config.hidden
+    return _with_biases(
+        {
+            "conv00": (first, config.in_channels, 3, 3),
+            "conv01": (first, first, 3, 3),
+            "colour0": (config.out_channels, first, 1, 1),
+            "conv10": (second, first, 3, 3),
+            "conv11": (second, second, 3, 3),
+            "colour1": (config.out_channels, second, 1, 1),
+        }
+    )
+
+
+def _with_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, shape in weights.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes

@@ -6,11 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .config import FieldConfig, encoded_size
+from .config import SKIP_AFTER_LAYER, FieldConfig, encoded_size
 from .encoding import encode
-
-SKIP_AFTER_LAYER = 4
-"""With more layers than this the input is concatenated in front of the activations after this layer index."""
 
 
 class RadianceField(nn.Module):
@@ -23,10 +20,7 @@ class RadianceField(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.config = config
-        inputs = [config.input_size] + [config.width] * (config.depth - 1)
-        if config.depth > SKIP_AFTER_LAYER + 1:
-            inputs[SKIP_AFTER_LAYER + 1] += config.input_size
-        self.layers = nn.ModuleList(nn.Linear(size, config.width) for size in inputs)
+        self.layers = nn.ModuleList(nn.Linear(size, config.width) for size in config.layer_inputs)
         self.density = nn.Linear(config.width, 1)
         self.feature = nn.Linear(config.width, config.width)
         view_size = encoded_size(3, config.view_frequencies)

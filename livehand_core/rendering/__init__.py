@@ -1,9 +1,30 @@
-"""From an avatar, poses and a camera to images: rays, sampling, integration, renderer. Needs torch."""
+"""From an avatar, poses and a camera to images: rays, sampling, integration, renderer.
 
-from .integration import Integrated, compositing_weights, integrate
-from .rays import Rays, camera_rays, low_resolution
-from .renderer import Renderer, pick_device
-from .sampling import from_weights, stratified
+``Renderer`` runs on the processor without torch; torch loads with the first name that needs it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .integration import Integrated, compositing_weights, integrate
+    from .rays import Rays, camera_rays, low_resolution
+    from .renderer import Renderer
+    from .sampling import from_weights, stratified
+
+_HOMES = {
+    "Integrated": ".integration",
+    "Rays": ".rays",
+    "Renderer": ".renderer",
+    "camera_rays": ".rays",
+    "compositing_weights": ".integration",
+    "from_weights": ".sampling",
+    "integrate": ".integration",
+    "low_resolution": ".framing",
+    "stratified": ".sampling",
+}
 
 __all__ = [
     "Integrated",
@@ -14,6 +35,11 @@ __all__ = [
     "from_weights",
     "integrate",
     "low_resolution",
-    "pick_device",
     "stratified",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

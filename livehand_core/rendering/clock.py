@@ -6,25 +6,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
-
 from ..errors import RenderCancelled
 
 STAGES = ("skinning", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
 
 
 class Clock:
-    """Collects seconds by stage.
+    """Collects seconds by stage, and lines for the user in ``notes``.
 
     Args:
-        device: on CUDA every stage waits for the device, so that the times are true.
         cancelled: asked by :meth:`check`; None never stops.
+        wait: called at the end of each stage, for a device whose work goes on behind the caller's back.
     """
 
-    def __init__(self, device: torch.device | str = "cpu", cancelled: Callable[[], bool] | None = None) -> None:
+    def __init__(self, cancelled: Callable[[], bool] | None = None, wait: Callable[[], object] | None = None) -> None:
         self.seconds = dict.fromkeys(STAGES, 0.0)
-        self._cuda = torch.device(device).type == "cuda"
-        self._cancelled = cancelled
+        self.notes: list[str] = []
+        self._last = dict.fromkeys(STAGES, 0.0)
+        self._cancelled, self._wait = cancelled, wait
 
     def check(self) -> None:
         """Raises RenderCancelled when the caller asked to stop."""
@@ -38,6 +37,13 @@ class Clock:
         try:
             yield
         finally:
-            if self._cuda:
-                torch.cuda.synchronize()
-            self.seconds[name] += time.perf_counter() - start
+            if self._wait is not None:
+                self._wait()
+            self._last[name] = time.perf_counter() - start
+            self.seconds[name] += self._last[name]
+
+    def move(self, source: str, target: str, share: float) -> None:
+        """Count a share of the source's last run as the target's, for stages that take turns within one call."""
+        seconds = share * self._last[source]
+        self.seconds[source] -= seconds
+        self.seconds[target] += seconds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ..framing import Box
 from ..surface import SignMode, canonical_coordinates, rasterise
-from .framing import Box
 from .rays import camera_rays
 from .view import View
 from .volume import Proxy

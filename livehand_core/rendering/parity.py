@@ -14,12 +14,12 @@ from ..avatars.file import Avatar
 from ..avatars.official import import_checkpoint
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..errors import LiveHandError
+from ..framing import published_kernel
 from ..networks import RadianceField
 from ..surface import (
     NearestSurface,
     canonical_coordinates,
     nearest_surface,
-    published_kernel,
     rasterise_depth,
     ray_bounds,
 )

@@ -37,7 +37,7 @@ def camera_rays(camera: Camera, columns: torch.Tensor, rows: torch.Tensor, dtype
     """Rays through pixels of the camera's own grid.
 
     Args:
-        camera: for a feature image pass ``low_resolution(camera, factor)``.
+        camera: for a feature image pass ``framing.low_resolution(camera, factor)``.
         columns, rows: (R,) pixel indices; ``camera.pixel_offset`` is added to them.
 
     Returns:
@@ -54,9 +54,3 @@ def camera_rays(camera: Camera, columns: torch.Tensor, rows: torch.Tensor, dtype
         return Rays(origins, directions, torch.ones_like(x))
     directions = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ rotation.T
     return Rays(centre.expand(len(x), 3), directions, torch.sqrt(x * x + y * y + 1.0))
-
-
-def low_resolution(camera: Camera, factor: int) -> Camera:
-    """The camera of the feature image: every intrinsic divided by ``factor``, size rounded up."""
-    width, height = -(-camera.width // factor), -(-camera.height // factor)
-    return camera.crop(0, 0, width * factor, height * factor).resized(width, height)

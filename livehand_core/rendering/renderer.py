@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import torch
-
-from ..avatars.file import Avatar, load_avatar
-from ..avatars.metadata import resolve
+from ..avatars.arrays import AvatarArrays, read_arrays
+from ..avatars.metadata import AvatarMetadata, resolve
+from ..cameras import Camera
+from ..devices import pick_device
 from ..errors import DeviceError
 from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..passes import RenderPasses
+from .blocks import is_out_of_memory
 from .clock import Clock
 from .compose import compose, empty
-from .hand_renderer import HandRenderer
+from .cpu.hand import CpuHand, Precision, supports
+from .cpu.workers import Workers
+from .layer import Layer
 from .view import mirror_pose
+
+if TYPE_CHECKING:
+    from ..avatars.file import Avatar
+
+
+class DrawnHand(Protocol):
+    """An avatar ready to be drawn: ``CpuHand`` or ``TorchHand``."""
+
+    metadata: AvatarMetadata
+
+    def render(
+        self,
+        instance: HandInstance,
+        camera: Camera,
+        passes: frozenset[str],
+        clock: Clock,
+        scale: float | None = None,
+    ) -> Layer | None:
+        """One hand's layer, None when it is out of view."""
 
 
 class Renderer:
     """Draws frames; keeps the avatars that it has loaded, and reloads one whose file has changed.
+
+    On the processor compiled kernels draw, without torch, all avatars of the usual form. Torch draws on CUDA, and
+    avatars of rare forms (world coordinates, hierarchical sampling).
 
     Example:
         >>> passes = Renderer().render(FrameRequest(camera, (HandInstance(HandPose.rest()),)))
@@ -31,6 +57,10 @@ class Renderer:
         device: ``"auto"`` (CUDA when there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         hands: (model id, side) -> arrays, in place of the built-in hand and the user's MANO files.
         avatars: id -> avatar in memory, in place of files.
+        precision: ``"fast"`` uses integer arithmetic where the processor has it (above 60 dB to exact); ``"exact"``
+            float32 throughout.
+        threads: on the processor; None for all it has.
+        kernels: ``"auto"``, or ``"torch"`` to draw with torch in any case.
 
     Raises:
         DeviceError: the device is not there.
@@ -41,11 +71,17 @@ class Renderer:
         device: str = "auto",
         hands: Mapping[tuple[str, str], HandData] | None = None,
         avatars: Mapping[str, Avatar] | None = None,
+        precision: Precision = "fast",
+        threads: int | None = None,
+        kernels: Literal["auto", "torch"] = "auto",
     ) -> None:
         self.device = pick_device(device)
         self._hands = dict(hands or {})
         self._avatars = dict(avatars or {})
-        self._loaded: dict[str, tuple[object, HandRenderer]] = {}
+        self._precision: Precision = precision
+        self._kernels = kernels
+        self._workers = Workers(threads)
+        self._loaded: dict[str, tuple[object, DrawnHand]] = {}
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool] | None = None) -> RenderPasses:
         """One frame.
@@ -62,35 +98,44 @@ class Renderer:
             AvatarError, HandModelError: an avatar or its hand cannot be used.
             DeviceError: the device ran out of memory.
         """
-        clock = Clock(self.device, cancelled)
+        clock = Clock(cancelled, self._wait())
         camera, layers, warnings = request.camera, [], []
         wanted = set(request.passes)
         if len(request.hands) > 1 or "mask" in wanted:
             wanted.add("depth")
         try:
-            with torch.inference_mode():
-                for number, instance in enumerate(request.hands, start=1):
-                    clock.check()
-                    renderer = self._renderer(instance.avatar)
-                    warnings += _pose_warnings(instance, renderer, number)
-                    layer = renderer.render(instance, camera, frozenset(wanted), clock)
-                    if layer is not None:
-                        layers.append((number, layer))
+            for number, instance in enumerate(request.hands, start=1):
                 clock.check()
-                with clock.stage("compose"):
-                    size = (camera.width, camera.height)
-                    if layers:
-                        images = compose(layers, *size, request.passes, request.linear)
-                    else:
-                        images = empty(*size, request.passes)
-        except torch.OutOfMemoryError as error:
+                hand = self._hand(instance.avatar)
+                warnings += _pose_warnings(instance, hand.metadata, number)
+                layer = hand.render(instance, camera, frozenset(wanted), clock, request.internal_scale)
+                if layer is not None:
+                    layers.append((number, layer))
+            clock.check()
+            with clock.stage("compose"):
+                size = (camera.width, camera.height)
+                if layers:
+                    images = compose(layers, *size, request.passes, request.linear)
+                else:
+                    images = empty(*size, request.passes)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             raise DeviceError(
                 f"{self.device} ran out of memory at {camera.width} x {camera.height} pixels.",
                 "Render smaller, or close other programs that use the device.",
             ) from error
-        return RenderPasses(images, clock.seconds, tuple(warnings))
+        return RenderPasses(images, clock.seconds, (*warnings, *clock.notes))
 
-    def _renderer(self, avatar: str) -> HandRenderer:
+    def _wait(self) -> Callable[[], object] | None:
+        """What makes a stage's time true on a device that works behind the caller's back."""
+        if not self.device.startswith("cuda"):
+            return None
+        import torch
+
+        return torch.cuda.synchronize
+
+    def _hand(self, avatar: str) -> DrawnHand:
         """The loaded avatar; read again when its file has changed (a training run that goes on)."""
         if avatar in self._avatars:
             stamp: object = id(self._avatars[avatar])
@@ -100,45 +145,33 @@ class Renderer:
         known = self._loaded.get(avatar)
         if known is not None and known[0] == stamp:
             return known[1]
-        loaded = self._avatars[avatar] if avatar in self._avatars else load_avatar(avatar)
-        renderer = HandRenderer(loaded, self._hand(loaded), self.device)
-        self._loaded[avatar] = (stamp, renderer)
-        return renderer
+        arrays = self._avatars[avatar].arrays() if avatar in self._avatars else read_arrays(avatar)
+        hand = self._drawn(arrays)
+        self._loaded[avatar] = (stamp, hand)
+        return hand
 
-    def _hand(self, avatar: Avatar) -> HandData:
-        metadata = avatar.metadata
-        given = self._hands.get((metadata.hand_model, metadata.side))
-        return given if given is not None else find_hand(metadata.hand_model, metadata.side)
+    def _drawn(self, arrays: AvatarArrays) -> DrawnHand:
+        metadata = arrays.metadata
+        data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
+        if self.device == "cpu" and self._kernels == "auto" and supports(arrays):
+            return CpuHand(arrays, data, self._workers, self._precision)
+        import torch
 
+        from ..avatars.file import Avatar
+        from .torch_hand import TorchHand
 
-def pick_device(name: str) -> torch.device:
-    """The torch device of a name; ``"auto"`` is CUDA when there is one.
-
-    Raises:
-        DeviceError: an unknown name, or a device that is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"The device {name!r} is unknown.", "Use auto, cpu or cuda.") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"The device {name!r} is not there.", "Install a CUDA build of torch, or use the CPU.")
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"The device {name!r} is not supported.", "Use auto, cpu or cuda.")
-    return device
+        return TorchHand(Avatar.of(arrays), data, torch.device(self.device))
 
 
-def _pose_warnings(instance: HandInstance, renderer: HandRenderer, number: int) -> list[str]:
-    statistics = renderer.metadata.pose_statistics
+def _pose_warnings(instance: HandInstance, metadata: AvatarMetadata, number: int) -> list[str]:
+    statistics = metadata.pose_statistics
     if statistics is None:
         return []
     pose = instance.pose
-    if pose.side != renderer.metadata.side:
+    if pose.side != metadata.side:
         pose = mirror_pose(pose)
     excess = statistics.out_of_range(pose.hand_pose)
     if not excess:
         return []
     joints = ", ".join(f"{name} by {value * 57.29578:.0f} degrees" for name, value in excess.items())
-    return [f"Hand {number} leaves the poses that {renderer.metadata.name!r} was trained on: {joints}."]
+    return [f"Hand {number} leaves the poses that {metadata.name!r} was trained on: {joints}."]

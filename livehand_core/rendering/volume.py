@@ -10,6 +10,7 @@ import torch
 from ..avatars.metadata import AvatarMetadata
 from ..networks import RadianceField
 from ..surface import SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
+from .blocks import in_blocks
 from .clock import Clock
 from .integration import Integrated, integrate
 from .rays import Rays
@@ -106,9 +107,10 @@ def volume_render(
     """
     architecture = metadata.architecture
     step = RAYS_AT_ONCE["cpu" if rays.origins.device.type == "cpu" else "cuda"]
-    parts = []
-    for start in range(0, len(rays.origins), step):
-        chunk = slice(start, start + step)
+    parts: list[Marched] = []
+
+    def draw(start: int, stop: int) -> None:
+        chunk = slice(start, stop)
         march = _March(metadata, proxy, Rays(*(value[chunk] for value in rays)), conditioning, clock)
         depths = stratified(bounds[0][chunk], bounds[1][chunk], architecture.n_samples)
         if fields[1] is None:
@@ -118,6 +120,8 @@ def volume_render(
             depths = from_weights(depths, coarse.weights, architecture.n_importance)
             parts.append(march.front_to_back(fields[1], depths))
         clock.check()
+
+    in_blocks(len(rays.origins), step, draw, clock.notes.append)
     return Marched(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 

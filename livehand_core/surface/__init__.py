@@ -1,6 +1,6 @@
 """The posed proxy mesh as a surface: depth, ray bounds, nearest point, canonical coordinates. Needs torch."""
 
-from .bounds import MARGIN, lateral_kernel, published_kernel, ray_bounds
+from .bounds import MARGIN, ray_bounds
 from .canonical import (
     SignMode,
     SurfaceNormals,
@@ -23,9 +23,7 @@ __all__ = [
     "canonical_coordinates",
     "face_neighbours",
     "face_normals",
-    "lateral_kernel",
     "nearest_surface",
-    "published_kernel",
     "rasterise",
     "rasterise_depth",
     "ray_bounds",

@@ -106,10 +106,12 @@ def _steer(args: argparse.Namespace) -> bool:
 
 def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> bool:
     """Train; False when the run was stopped early."""
+    import torch
+
     from ..captures.capture import read_capture
     from ..captures.checks import SMALLEST_MASK, check_capture
+    from ..devices import pick_device
     from ..hand.library import find_hand
-    from ..rendering.renderer import pick_device
     from .journal import Journal
     from .memory import keep_freed_memory
     from .perceptual import load_lpips
@@ -118,7 +120,7 @@ def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> 
     from .views import HandMesh
 
     keep_freed_memory()
-    device = pick_device(args.device)
+    device = torch.device(pick_device(args.device))
     config = _settings(args, "cpu" if device.type == "cpu" else "published")
     monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
     capture = read_capture(capture_folder)
@@ -133,7 +135,7 @@ def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> 
     lpips, perceptual = load_lpips(device)
     journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture_folder}; device {device}")
     journal.say(f"perceptual loss: {perceptual}")
-    trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data, device), device, journal, lpips)
+    trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips)
     save_config(config, args.out / CONFIG_FILE)
     session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
     if args.resume and _resumable(args.out):

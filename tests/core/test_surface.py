@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livehand_core.cameras import Camera, look_at
+from livehand_core.framing import lateral_kernel, published_kernel
 from livehand_core.hand.data import HandData
 from livehand_core.surface import (
     SurfaceNormals,
     canonical_coordinates,
     face_neighbours,
-    lateral_kernel,
     nearest_surface,
-    published_kernel,
     rasterise,
     rasterise_depth,
     ray_bounds,

@@ -13,7 +13,7 @@ import torch
 
 from livehand_core.avatars import new_avatar, save_avatar
 from livehand_core.cameras import Camera, look_at
-from livehand_core.engine.backend import TorchBackend
+from livehand_core.engine.backend import RendererBackend
 from livehand_core.engine.client import EngineClient
 from livehand_core.errors import AvatarError, DeviceError, EngineError, RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
@@ -112,7 +112,7 @@ def test_a_device_that_is_not_there_is_told_at_the_start(client_of: MakeClient) 
     ],
 )
 def test_errors_are_told_in_a_users_terms(error: Exception, kind: type[Exception], message: str) -> None:
-    told, usable = TorchBackend().explain(error)
+    told, usable = RendererBackend().explain(error)
     assert usable and type(told) is kind and told.remedy
     with pytest.raises(kind, match=message):
         raise told
@@ -124,5 +124,5 @@ def test_a_dead_device_ends_the_backend(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", fail)
-    told, usable = TorchBackend().explain(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    told, usable = RendererBackend().explain(RuntimeError("CUDA error: an illegal memory access was encountered"))
     assert not usable and "illegal memory access" in told.message and "anew" in told.remedy

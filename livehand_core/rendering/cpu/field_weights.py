@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...kernels.dot import LANES, PANELS, pack, padded
-from ...kernels.rows import INT16_LIMIT
 from ...kernels.field import FieldWeights
+from ...kernels.rows import INT16_LIMIT
 from ...networks.config import FieldConfig
 
 State = Mapping[str, np.ndarray]
@@ -141,7 +141,9 @@ def prepare_field(
         """Packed weights for inputs of ``row`` values, and one unit of their sums in steps of the output."""
         gain = np.ones(len(weight), dtype=np.float32)
         if integer:
-            most = np.maximum(np.abs(weight).max(axis=1) / 32767.0, np.abs(weight).sum(axis=1) * INT16_LIMIT / SUM_LIMIT)
+            most = np.maximum(
+                np.abs(weight).max(axis=1) / 32767.0, np.abs(weight).sum(axis=1) * INT16_LIMIT / SUM_LIMIT
+            )
             unit = np.maximum(most, 1e-12)
             weight, gain = np.rint(weight / unit[:, None]), (unit * out / step).astype(np.float32)
         return pack(_fill(weight, row)[:, None], dtype), _fill(gain, _whole(len(weight)))

@@ -5,20 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...kernels import convolution as kernels
 from ...kernels.convolution import COLUMNS, MARGIN
 from ...kernels.dot import LANES, pack, padded
+from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
+from .field_weights import SUM_LIMIT
 from .workers import Workers
+
+if TYPE_CHECKING:
+    from .hand import FeatureImage
 
 State = Mapping[str, np.ndarray]
 
 HEADROOM = 1.15
 """How far activations may leave the range seen in calibration before uint8 cuts them."""
+
+INT16_CALIBRATED = 4095.0
+"""int16 value of the largest activation seen in calibration."""
+
+ACTIVATION_TYPES = (np.uint8, np.uint8, np.int16)
+"""How the answers of conv00, conv01 and conv10 are stored. The last one decides on edges: in uint8 it would move
+opacities by up to 4 / 255."""
 
 _PHASES = (((0, 0), (2, 0), (0, 2), (2, 2)), ((0, 1), (2, 1)), ((1, 0), (1, 2)), ((1, 1),))
 """Kernel entries (down, across) that make each of the four values of a source pixel in the transposed convolution."""
@@ -28,15 +40,18 @@ _PHASES = (((0, 0), (2, 0), (0, 2), (2, 2)), ((0, 1), (2, 1)), ((1, 0), (1, 2)),
 class Range:
     """How activations are stored: value = (integer - zero) / step; step 1 and zero 0 for float32."""
 
+    dtype: type = np.float32
     step: float = 1.0
     zero: int = 0
 
     @classmethod
-    def of(cls, low: float, high: float) -> Range:
-        """uint8 for values in [low, high] and HEADROOM more."""
+    def of(cls, low: float, high: float, dtype: type) -> Range:
+        """For values in [low, high], in uint8 or int16."""
+        if dtype is np.int16:
+            return cls(np.int16, INT16_CALIBRATED / max(-low, high, 1e-6))
         low, high = min(low, 0.0) * HEADROOM, max(high, 1e-6) * HEADROOM
         step = 255.0 / (high - low)
-        return cls(step, round(-low * step))
+        return cls(np.uint8, step, round(-low * step))
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,15 @@ class _Layer:
     stored: bool
 
 
+def _weight_unit(weight: np.ndarray, dtype: type) -> np.ndarray:
+    """(outputs,) value of 1 in integer weights: as small as their type and int32 sums allow."""
+    peak = np.abs(weight).max(axis=(1, 2, 3))
+    if dtype is np.uint8:
+        return np.maximum(peak / 127.0, 1e-12)
+    sums = np.abs(weight).sum(axis=(1, 2, 3))
+    return np.maximum(np.maximum(peak / 32767.0, sums * INT16_LIMIT / SUM_LIMIT), 1e-12)
+
+
 def _whole(size: int) -> int:
     return -(-size // COLUMNS) * COLUMNS
 
@@ -64,20 +88,20 @@ def _fill(values: np.ndarray, size: int) -> np.ndarray:
 
 
 class SuperResolutionKernels:
-    """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in uint8.
+    """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in integers.
 
     Args:
         config: sizes.
         state: float32 arrays by the names of ``SuperResolution.state_dict``.
-        ranges: of what conv00, conv01 and conv10 answer, for uint8; None for float32.
+        ranges: of what conv00, conv01 and conv10 answer, for integers; None for float32.
     """
 
     def __init__(self, config: SuperResolutionConfig, state: State, ranges: tuple[Range, Range, Range] | None) -> None:
         self.config = config
-        self.dtype = np.dtype(np.float32 if ranges is None else np.uint8)
-        self.channels = padded(config.in_channels, self.dtype)
-        self._sum_like = np.zeros(0, dtype=np.float32 if ranges is None else np.int32)
-        self._input = Range() if ranges is None else Range(255.0)
+        self._integer = ranges is not None
+        self._sum_like = np.zeros(0, dtype=np.int32 if self._integer else np.float32)
+        self._input = Range(np.uint8, 255.0) if self._integer else Range()
+        self.channels = padded(config.in_channels, self._input.dtype)
         first, second, third = ranges or (Range(),) * 3
         wide, narrow = (_whole(size) for size in config.hidden)
         self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
@@ -95,8 +119,8 @@ class SuperResolutionKernels:
         weight = state[f"{name}.weight"]
         outputs = _whole(len(weight))
         unit = np.ones(len(weight), dtype=np.float32)
-        if self.dtype != np.float32:
-            unit = np.maximum(np.abs(weight).max(axis=(1, 2, 3)) / 127.0, 1e-12)
+        if self._integer:
+            unit = _weight_unit(weight, source.dtype)
             weight = np.rint(weight / unit[:, None, None, None])
         gain = unit * scale / source.step
 
@@ -104,7 +128,7 @@ class SuperResolutionKernels:
             """Packed weights of some kernel entries, and what the stored zeros of the source add to their sums."""
             part = np.stack([weight[:, :, down, across] for down, across in entries], axis=1)
             offset = -source.zero * part.sum(axis=(1, 2)) * gain
-            return pack(_fill(part, inputs), self.dtype), _fill(offset, outputs)
+            return pack(_fill(part, inputs), source.dtype), _fill(offset, outputs)
 
         every = tuple((down, across) for down in range(3) for across in range(3))
         parts = [packed(entries) for entries in (_PHASES if enlarging else (every,))]
@@ -137,8 +161,8 @@ class SuperResolutionKernels:
         """
         where = kernels.grow(valid, 3, True)
         source = features
-        if self.dtype != np.float32:
-            source = self._array("input", (*valid.shape, self.channels), self.dtype)
+        if self._integer:
+            source = self._array("input", (*valid.shape, self.channels), np.uint8)
             source[:] = 0
             kernels.quantise(features[..., : self.config.in_channels], np.flatnonzero(valid), np.float32(255.0), source)
         picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
@@ -162,7 +186,8 @@ class SuperResolutionKernels:
         pixels = np.flatnonzero(drawn)
         large = self._array("large", (*drawn.shape, self.config.out_channels), np.float32)
         workers.spread(
-            len(pixels), lambda start, stop: kernels.enlarge_picture(picture, pixels, start, stop, self._conv11.head_bias, large)
+            len(pixels),
+            lambda start, stop: kernels.enlarge_picture(picture, pixels, start, stop, self._conv11.head_bias, large),
         )
         self._plain(self._conv11, source, pixels, "last", large, workers)
         return large, drawn
@@ -206,8 +231,8 @@ class SuperResolutionKernels:
 
     def _target(self, layer: _Layer, size: tuple[int, int], name: str) -> np.ndarray:
         if not layer.stored:
-            return self._array(name, (0, 0, LANES), self.dtype)
-        target = self._array(name, (*size, len(layer.gain)), self.dtype)
+            return self._array(name, (0, 0, LANES), layer.target.dtype)
+        target = self._array(name, (*size, len(layer.gain)), layer.target.dtype)
         kernels.clear_margin(target, layer.target.zero)
         return target
 
@@ -215,11 +240,48 @@ class SuperResolutionKernels:
         """Memory that is kept from frame to frame: fresh pages cost more than the convolutions that fill them."""
         size = math.prod(shape)
         known = self._space.get(name)
-        if known is None or known.size < size or known.size > 4 * size + 4096:
+        if known is None or known.size < size or known.size > 4 * size + 4096 or known.dtype != dtype:
             known = self._space[name] = np.zeros(size, dtype=dtype)
         return known[:size].reshape(shape)
 
-    def ranges(self) -> tuple[Range, Range, Range]:
-        """uint8 ranges of the activations of the last frame, which must have run in float32."""
-        names = ("first", "second", "third")
-        return tuple(Range.of(float(self._space[name].min()), float(self._space[name].max())) for name in names)  # type: ignore[return-value]
+
+def activation_ranges(
+    config: SuperResolutionConfig, state: State, images: list[FeatureImage]
+) -> tuple[Range, Range, Range]:
+    """Integer ranges of what conv00, conv01 and conv10 answer to some feature images."""
+    low, high = np.zeros(3), np.zeros(3)
+    for image in images:
+        x = image.features[..., : config.in_channels]
+        for place, name in enumerate(("conv00", "conv01", "conv10")):
+            enlarging = name == "conv10" or (name == "conv00" and config.factor == 4)
+            x = _convolution(x, state[f"{name}.weight"], state[f"{name}.bias"], enlarging)
+            low[place], high[place] = min(low[place], x.min()), max(high[place], x.max())
+    return tuple(  # type: ignore[return-value]
+        Range.of(float(a), float(b), dtype) for a, b, dtype in zip(low, high, ACTIVATION_TYPES, strict=True)
+    )
+
+
+def _convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, enlarging: bool) -> np.ndarray:
+    """(H, W, C) -> (H, W, C') or (2H, 2W, C'): METHOD section 1.8 in plain numpy, for calibration."""
+    height, width, _ = x.shape
+    if enlarging:
+        raw = np.zeros((2 * height + 4, 2 * width + 4, len(weight)), dtype=np.float32)
+        for down in range(3):
+            for across in range(3):
+                raw[1 + down : 1 + down + 2 * height : 2, 1 + across : 1 + across + 2 * width : 2] += (
+                    x @ weight[:, :, down, across].T
+                )
+        for axis in (0, 1):
+            size = 2 * (height, width)[axis]
+            parts = [np.take(raw, range(first, first + size), axis=axis) for first in range(4)]
+            raw = (parts[0] + 3.0 * parts[1] + 3.0 * parts[2] + parts[3]) / 4.0
+        y = raw
+    else:
+        padded_x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        y = np.zeros((height, width, len(weight)), dtype=np.float32)
+        for down in range(3):
+            for across in range(3):
+                y += padded_x[down : down + height, across : across + width] @ weight[:, :, down, across].T
+    y = y + bias
+    answer: np.ndarray = np.clip(np.maximum(y, 0.2 * y) * math.sqrt(2.0), -256.0, 256.0)
+    return answer

@@ -1,31 +1,28 @@
-"""One avatar drawn by one camera: box, bounds, volume rendering, super-resolution, geometry passes."""
+"""One avatar drawn by one camera with torch, on any device and for every form of avatar."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch.nn import functional
 
 from ..avatars.file import Avatar
 from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
-from ..errors import AvatarError
 from ..frames import HandInstance
+from ..framing import Box, hand_box, resampling
 from ..hand.data import HandData
 from ..hand.model import HandModel
-from ..surface import (
-    face_neighbours,
-    lateral_kernel,
-    published_kernel,
-    rasterise_depth,
-    ray_bounds,
-)
+from ..kernels.compose import ALPHA_RAMP
+from ..surface import face_neighbours, rasterise_depth, ray_bounds
 from .clock import Clock
-from .framing import Box, hand_box, resampling
 from .geometry import geometry_passes
-from .layer import Layer, enlarge, on_canvas, resize, support_mask, to_rgba
-from .rays import camera_rays, low_resolution
-from .view import View, view_of
+from .layer import Layer, LowImage
+from .rays import camera_rays
+from .setup import avatar_view, conditioning, feature_camera, filter_size, reach
+from .view import View
 from .volume import Conditioning, Proxy, volume_render
 
 TILE = 192
@@ -36,7 +33,7 @@ OPACITY_FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
-class LowImage:
+class FeatureImage:
     """The feature image inside the hand's box.
 
     Attributes:
@@ -54,7 +51,7 @@ class LowImage:
     valid: torch.Tensor
 
 
-class HandRenderer:
+class TorchHand:
     """An avatar and its hand model on a device."""
 
     def __init__(self, avatar: Avatar, hand: HandData, device: torch.device) -> None:
@@ -66,120 +63,81 @@ class HandRenderer:
         self.field, self.fine, self.enlarge = avatar.networks(device)
         # Channels innermost: what the convolutions are fastest with, on the CPU by a third.
         torch.nn.utils.convert_conv2d_weight_memory_format(self.enlarge, torch.channels_last)
-        self.latent = None if avatar.latent is None else avatar.latent.to(device)
+        self._codes = None if avatar.latent is None else avatar.latent.cpu().numpy()
         self._neighbours = face_neighbours(self.model.faces)
 
-    def view(self, instance: HandInstance, camera: Camera) -> View:
-        """The avatar's own view of a hand in the world.
-
-        Raises:
-            AvatarError: a hand of the other side, and the avatar may not be mirrored.
-        """
-        metadata = self.metadata
-        if instance.pose.side != metadata.side and not metadata.mirrorable:
-            raise AvatarError(
-                f"The avatar {metadata.name!r} is of a {metadata.side} hand and may not be mirrored.",
-                f"Choose an avatar of a {instance.pose.side} hand.",
-            )
-        wrist = metadata.conditioning == "wrist"
-        world = metadata.architecture.field.coordinates == "xyz" and not wrist
-        return view_of(instance, camera, self.model.data, to_wrist=wrist, to_origin=not world)
-
     def render(
-        self, instance: HandInstance, camera: Camera, passes: frozenset[str], clock: Clock, crop: bool = True
+        self,
+        instance: HandInstance,
+        camera: Camera,
+        passes: frozenset[str],
+        clock: Clock,
+        scale: float | None = None,
+        crop: bool = True,
     ) -> Layer | None:
         """Draw one hand.
 
         Args:
             instance: the hand.
             camera: of the request.
-            passes: which of ``normal`` and ``uvd`` to make; ``rgba`` and ``depth`` are always there.
+            passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
             clock: takes times, asks for cancellation.
+            scale: size at which the networks run over the image's; None for the avatar's own.
             crop: only work on the hand's box; the answer is the same without.
 
         Returns:
             The layer, or None when the hand is out of view.
         """
-        view = self.view(instance, camera)
+        view = avatar_view(self.metadata, self.model.data, instance, camera)
         with clock.stage("skinning"):
             vertices = self.model([view.pose])[0][0]
-        if hand_box(vertices, view.camera, self._reach(view.camera, vertices)).empty:
+            corners = vertices.cpu().numpy()
+        box = hand_box(corners, view.camera, reach(self.metadata, view.camera, corners))
+        if box.empty:
             return None
         proxy = Proxy.of(vertices, self.model.faces, self.model.face_uv, self._neighbours)
-        conditioning = self._conditioning(view, instance.identity)
-        factor = resampling(view.camera, vertices, self.metadata.pixels_per_metre)
-        if factor == 1.0:
-            box = Box(0, 0, view.camera.width, view.camera.height)
-            working = view.camera
-        else:
-            reach = self._reach(view.camera, vertices)
-            box = hand_box(vertices, view.camera, reach)
+        pose, code = conditioning(self.metadata, self._codes, view, instance.identity)
+        conditions = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
+        factor = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale)
+        working = view.camera
+        if factor != 1.0:
             sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
             working = box.of(view.camera).resized(*sides)
-        low = self._volume(working, proxy, conditioning, clock, crop)
+        low = self._volume(working, proxy, corners, conditions, clock, crop)
         if low is None:
             return None
         image, inner = self._super_resolve(low, working, clock)
-        low_rgba = torch.cat([low.features[:3], low.opacity[None]]).clamp(0.0, 1.0).movedim(0, -1)
-        low_depth = low.depth[..., None] * view.scale
-        low_box, low_size = low.box, (low.camera.width, low.camera.height)
-        if factor == 1.0:
-            box = inner
-        else:
-            image = resize(
-                on_canvas(image, inner.left, inner.top, working.width, working.height), box.width, box.height
-            )
-            low_rgba = resize(on_canvas(low_rgba, low_box.left, low_box.top, *low_size), box.width, box.height)
-            low_depth = torch.full_like(low_rgba[..., :1], float(low_depth[low.valid].mean()))
-            low_box, low_size = box, (view.camera.width, view.camera.height)
+        small = _low_image(low, view, box if factor != 1.0 else None) if "rgba_low" in passes else None
+        if factor != 1.0:
+            canvas = on_canvas(image, inner.left, inner.top, working.width, working.height)
+            image, inner = resize(canvas, box.width, box.height), box
         with clock.stage("compose"):
-            geometry = geometry_passes(view, box, image, proxy, self.metadata.sign, passes)
-        layer = Layer(box, image[..., :4], *geometry, low_box, low_size, low_rgba, low_depth[..., 0])
+            geometry = geometry_passes(view, inner, image, proxy, self.metadata.sign, passes)
+            depth, normal, uvd = (None if item is None else item.cpu().numpy() for item in geometry)
+            assert depth is not None
+            rgba = np.ascontiguousarray(image[..., :4].cpu().numpy())
+            layer = Layer(inner, rgba, np.ascontiguousarray(depth, np.float32), normal, uvd, small)
         return layer.flipped(view.camera.width) if view.mirrored else layer
 
-    def _conditioning(self, view: View, identity: int) -> Conditioning:
-        wrist = self.metadata.conditioning == "wrist"
-        pose = view.pose.hand_pose.reshape(-1) if wrist else view.pose.full_pose
-        latent = None
-        if self.latent is not None:
-            if not 0 <= identity < len(self.latent):
-                raise AvatarError(
-                    f"The avatar {self.metadata.name!r} has {len(self.latent)} identities, not number {identity}.",
-                    f"Choose an identity from 0 to {len(self.latent) - 1}.",
-                )
-            latent = self.latent[identity]
-        return Conditioning(torch.tensor(pose, dtype=torch.float32, device=self.device), latent)
-
-    def _kernel(self, low: Camera, vertices: torch.Tensor) -> int:
-        margin = self.metadata.lateral_margin
-        return published_kernel(low.height) if margin == 0.0 else lateral_kernel(low, vertices, margin)
-
-    def _low_camera(self, camera: Camera) -> Camera:
-        """The feature image's camera. The published form rounds odd sizes down and is stretched afterwards."""
-        factor = self.metadata.architecture.super_resolution.factor
-        if self.metadata.pixel_offset == 0.0:
-            width, height = max(camera.width // factor, 1), max(camera.height // factor, 1)
-            return self._centred(camera).resized(width, height)
-        return self._centred(low_resolution(camera, factor))
-
-    def _centred(self, camera: Camera) -> Camera:
-        return replace(camera, pixel_offset=self.metadata.pixel_offset)
-
-    def _reach(self, camera: Camera, vertices: torch.Tensor) -> int:
-        """Pixels of the full image by which the hand's picture may leave the proxy's box."""
-        factor = self.metadata.architecture.super_resolution.factor
-        return (self._kernel(self._low_camera(camera), vertices) // 2 + 2) * factor
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.device)
 
     def _volume(
-        self, camera: Camera, proxy: Proxy, conditioning: Conditioning, clock: Clock, crop: bool
-    ) -> LowImage | None:
-        low = self._low_camera(camera)
+        self,
+        camera: Camera,
+        proxy: Proxy,
+        corners: np.ndarray,
+        conditions: Conditioning,
+        clock: Clock,
+        crop: bool,
+    ) -> FeatureImage | None:
+        low = feature_camera(self.metadata, camera)
         with clock.stage("raster"):
-            kernel = self._kernel(low, proxy.vertices)
+            kernel = filter_size(self.metadata, low, corners)
             # A margin of twice the receptive field would make every pixel the same as without cropping; the outer
             # half of it only feeds pixels outside the support, which are not drawn.
-            reach = kernel // 2 + 2 + self.metadata.architecture.super_resolution.receptive_radius
-            box = hand_box(proxy.vertices, low, reach) if crop else Box(0, 0, low.width, low.height)
+            margin = kernel // 2 + 2 + self.metadata.architecture.super_resolution.receptive_radius
+            box = hand_box(corners, low, margin) if crop else Box(0, 0, low.width, low.height)
             if box.empty:
                 return None
             depth = rasterise_depth(proxy.vertices, proxy.faces, box.of(low))
@@ -194,15 +152,15 @@ class HandRenderer:
             return None
         rays = camera_rays(box.of(low), columns, rows)
         bounds = (near[rows, columns].clamp(min=0.0), far[rows, columns])
-        result = volume_render((self.field, self.fine), self.metadata, proxy, rays, bounds, conditioning, clock)
+        result = volume_render((self.field, self.fine), self.metadata, proxy, rays, bounds, conditions, clock)
         features[:, rows, columns] = result.features.T
         opacity[rows, columns] = result.opacity
         middle = 0.5 * (bounds[0] + bounds[1])
         seen = result.opacity > OPACITY_FLOOR
         expected[rows, columns] = torch.where(seen, result.depth / result.opacity.clamp(min=OPACITY_FLOOR), middle)
-        return LowImage(box, low, features, opacity, expected, valid)
+        return FeatureImage(box, low, features, opacity, expected, valid)
 
-    def _super_resolve(self, low: LowImage, camera: Camera, clock: Clock) -> tuple[torch.Tensor, Box]:
+    def _super_resolve(self, low: FeatureImage, camera: Camera, clock: Clock) -> tuple[torch.Tensor, Box]:
         """(h, w, 6) of the box: premultiplied RGBA, weighted depth, weight; and the box in the camera's image."""
         factor = self.metadata.architecture.super_resolution.factor
         with clock.stage("super_resolution"):
@@ -222,7 +180,7 @@ class HandRenderer:
         )
         return image[: box.height, : box.width], box
 
-    def _tiled(self, low: LowImage, clock: Clock) -> torch.Tensor:
+    def _tiled(self, low: FeatureImage, clock: Clock) -> torch.Tensor:
         """Super-resolution in tiles that overlap by the receptive field: the same pixels as at once."""
         config = self.metadata.architecture.super_resolution
         height, width = low.opacity.shape
@@ -246,3 +204,62 @@ class HandRenderer:
         """(C, h, w) and (h, w) -> (3 or 4, factor h, factor w)."""
         innermost = features[None].contiguous(memory_format=torch.channels_last)
         return self.enlarge(innermost, opacity[None, None])[0]
+
+
+def _low_image(low: FeatureImage, view: View, placed: Box | None) -> LowImage:
+    """The feature image's colours in its own grid, or resized to the part of the image where they lie."""
+    rgba = torch.cat([low.features[:3], low.opacity[None]]).clamp(0.0, 1.0).movedim(0, -1)
+    depth = (low.depth * view.scale).cpu().numpy()
+    size = (low.camera.width, low.camera.height)
+    if placed is None:
+        return LowImage(low.box, size, np.ascontiguousarray(rgba.cpu().numpy()), depth)
+    canvas = on_canvas(rgba, low.box.left, low.box.top, *size)
+    image = np.ascontiguousarray(resize(canvas, placed.width, placed.height).cpu().numpy())
+    mean = float(depth[low.valid.cpu().numpy()].mean())
+    whole = (view.camera.width, view.camera.height)
+    return LowImage(placed, whole, image, np.full(image.shape[:2], mean, dtype=np.float32))
+
+
+def resize(image: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    """(h, w, C) -> (height, width, C), bilinear, antialiased where it shrinks."""
+    if image.shape[:2] == (height, width):
+        return image
+    planes = image.movedim(-1, 0)[None]
+    return functional.interpolate(planes, (height, width), mode="bilinear", antialias=True)[0].movedim(0, -1)
+
+
+def enlarge(planes: torch.Tensor, factor: int) -> torch.Tensor:
+    """(C, h, w) -> (C, factor h, factor w), bilinear, half-pixel centres."""
+    return functional.interpolate(planes[None], scale_factor=factor, mode="bilinear", align_corners=False)[0]
+
+
+def on_canvas(image: torch.Tensor, left: int, top: int, width: int, height: int) -> torch.Tensor:
+    """(h, w, C) placed in an empty (height, width, C); what reaches past its edges is cut."""
+    canvas = image.new_zeros(height, width, image.shape[2])
+    window = canvas[top : top + image.shape[0], left : left + image.shape[1]]
+    window[:] = image[: window.shape[0], : window.shape[1]]
+    return canvas
+
+
+def support_mask(valid: torch.Tensor, factor: int) -> torch.Tensor:
+    """(h, w) bool of evaluated rays -> (factor h, factor w) bool: where the hand may be drawn."""
+    return valid.repeat_interleave(factor, dim=0).repeat_interleave(factor, dim=1)
+
+
+def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+    """Super-resolution's answer -> premultiplied RGBA.
+
+    Args:
+        output: (3 or 4, H, W); with three channels alpha is the enlarged opacity.
+        opacity: (h, w) of the feature image.
+        support: (H, W) bool; nothing is drawn outside it, where the networks only ever saw zeros.
+
+    Returns:
+        (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP, and no colour above alpha.
+    """
+    factor = output.shape[-1] // opacity.shape[-1]
+    alpha = output[3] if len(output) == 4 else enlarge(opacity[None], factor)[0]
+    begin, end = ALPHA_RAMP
+    alpha = torch.where(support, (alpha * ((alpha - begin) / (end - begin)).clamp(0.0, 1.0)).clamp(max=1.0), 0.0)
+    colour = output[:3].clamp(min=0.0).minimum(alpha)
+    return torch.cat([colour, alpha[None]]).movedim(0, -1)

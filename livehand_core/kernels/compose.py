@@ -1,0 +1,186 @@
+"""From the networks' pictures to one hand's images, and from several hands' images to the frame's."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .convolution import MARGIN
+
+ALPHA_RAMP = (0.01, 0.03)
+"""Opacity up to which a pixel is empty, and from which it is left as it is; between, it fades.
+
+The networks' noise beside the hand would fray depth, normals and edges."""
+
+WEIGHT_FLOOR = np.float32(1e-4)
+"""Weight of an evaluated ray that saw nothing, when expected depths are averaged."""
+
+FRONT_ALPHA = np.float32(0.5)
+"""Opacity from which a hand counts as the front-most one in the passes that cannot blend."""
+
+_BEHIND = np.float32(1e6)
+_FADE_BEGIN = np.float32(ALPHA_RAMP[0])
+_FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+
+
+@njit(nogil=True, cache=True)
+def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgba, planes):
+    """The super-resolution's picture as premultiplied RGBA, and the field's depth enlarged.
+
+    Args:
+        large: (factor h + 2 MARGIN, factor w + 2 MARGIN, 3 or 4) with margins; with three channels alpha is the enlarged
+            opacity.
+        drawn: bool, of the same size: where the hand may be drawn.
+        opacity, depth, valid: (h + 2 MARGIN, w + 2 MARGIN) of the feature image, with margins.
+        factor: of the super-resolution.
+        first_row, last_row: rows of the answer to write.
+        rgba: (H, W, 4), H at most factor h; alpha in [0, 1] and no colour above alpha.
+        planes: (H, W, 2): depth times weight, and weight, bilinearly enlarged.
+    """
+    height, width = opacity.shape[0] - 2 * MARGIN, opacity.shape[1] - 2 * MARGIN
+    step = _ONE / np.float32(factor)
+    own_alpha = large.shape[2] == 4
+    for y in range(first_row, last_row):
+        place_y = min(max((np.float32(y) + _HALF) * step - _HALF, _ZERO), np.float32(height - 1))
+        top = int(place_y)
+        below = min(top + 1, height - 1) + MARGIN
+        down = place_y - np.float32(top)
+        top += MARGIN
+        for x in range(rgba.shape[1]):
+            rgba[y, x, :] = _ZERO
+            planes[y, x, :] = _ZERO
+            if not drawn[y + MARGIN, x + MARGIN]:
+                continue
+            place_x = min(max((np.float32(x) + _HALF) * step - _HALF, _ZERO), np.float32(width - 1))
+            left = int(place_x)
+            right = min(left + 1, width - 1) + MARGIN
+            across = place_x - np.float32(left)
+            left += MARGIN
+            alpha, weighted, total = _ZERO, _ZERO, _ZERO
+            for row, column, share in (
+                (top, left, (_ONE - down) * (_ONE - across)),
+                (top, right, (_ONE - down) * across),
+                (below, left, down * (_ONE - across)),
+                (below, right, down * across),
+            ):
+                if valid[row, column]:
+                    alpha += share * opacity[row, column]
+                    weight = share * (opacity[row, column] + WEIGHT_FLOOR)
+                    weighted += weight * depth[row, column]
+                    total += weight
+            planes[y, x, 0], planes[y, x, 1] = weighted, total
+            if own_alpha:
+                alpha = large[y + MARGIN, x + MARGIN, 3]
+            alpha = min(alpha * min(max((alpha - _FADE_BEGIN) * _FADE, _ZERO), _ONE), _ONE)
+            rgba[y, x, 3] = alpha
+            for k in range(3):
+                rgba[y, x, k] = min(max(large[y + MARGIN, x + MARGIN, k], _ZERO), alpha)
+
+
+@njit(nogil=True, cache=True)
+def choose_depth(rgba, planes, surface, middle, scale, depth):
+    """Depth of each drawn pixel: the proxy's where it is seen, else the field's.
+
+    Args:
+        rgba: (h, w, 4); planes: (h, w, 2) as :func:`finish` gives them.
+        surface: (h, w) depth of the proxy, infinity beside it; of no rows when the field's depth is wanted everywhere.
+        middle: depth of the hand, where the field says nothing.
+        scale: factor to the world's metres.
+        depth: (h, w) written; infinity where alpha is 0.
+    """
+    use_surface = surface.shape[0] > 0
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
+            if rgba[y, x, 3] <= _ZERO:
+                depth[y, x] = np.inf
+            elif use_surface and surface[y, x] < np.inf:
+                depth[y, x] = surface[y, x] * scale
+            elif planes[y, x, 1] > _ZERO:
+                depth[y, x] = planes[y, x, 0] / planes[y, x, 1] * scale
+            else:
+                depth[y, x] = middle * scale
+
+
+@njit(nogil=True, cache=True)
+def _linear(colour):
+    if colour <= np.float32(0.04045):
+        return colour * np.float32(1.0 / 12.92)
+    return ((colour + np.float32(0.055)) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
+
+
+@njit(nogil=True, cache=True)
+def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front):
+    """Lay hands over each other, per pixel from the nearest to the farthest.
+
+    Args:
+        rgba: (P, 4) premultiplied pixels of all hands, row by row of each box; depth: (P,) of the same pixels.
+        boxes: (N, 4) left, top, right, bottom of each hand; starts: (N,) its first pixel.
+        first_row, last_row: rows of the image to work on.
+        linear: decode sRGB, on colours divided by alpha.
+        answer: (H, W, 4), zeros.
+        front: (H, W) int16, zeros; becomes 1 + the number of the hand in front: the nearest one that is opaque enough,
+            else the nearest there is. Of no rows when nobody asks.
+    """
+    hands = len(boxes)
+    order = np.zeros(hands, dtype=np.int64)
+    ranks = np.zeros(hands, dtype=np.float32)
+    pixels = np.zeros(hands, dtype=np.int64)
+    with_front = front.shape[0] > 0
+    left, right = boxes[:, 0].min(), boxes[:, 2].max()
+    for y in range(max(first_row, boxes[:, 1].min()), min(last_row, boxes[:, 3].max())):
+        for x in range(left, right):
+            count = 0
+            for hand in range(hands):
+                if x < boxes[hand, 0] or x >= boxes[hand, 2] or y < boxes[hand, 1] or y >= boxes[hand, 3]:
+                    continue
+                pixel = starts[hand] + (y - boxes[hand, 1]) * (boxes[hand, 2] - boxes[hand, 0]) + x - boxes[hand, 0]
+                if rgba[pixel, 3] <= _ZERO:
+                    continue
+                place = count
+                while place > 0 and ranks[place - 1] > depth[pixel]:
+                    order[place], ranks[place], pixels[place] = order[place - 1], ranks[place - 1], pixels[place - 1]
+                    place -= 1
+                order[place], ranks[place], pixels[place] = hand, depth[pixel], pixel
+                count += 1
+            if count == 0:
+                continue
+            for k in range(count):
+                through = _ONE - answer[y, x, 3]
+                for channel in range(4):
+                    answer[y, x, channel] += through * rgba[pixels[k], channel]
+            if with_front:
+                chosen = 0
+                for k in range(count):
+                    if rgba[pixels[k], 3] >= FRONT_ALPHA:
+                        chosen = k
+                        break
+                front[y, x] = order[chosen] + 1
+            if linear:
+                alpha = answer[y, x, 3]
+                for channel in range(3):
+                    straight = min(answer[y, x, channel] / max(alpha, WEIGHT_FLOOR), _ONE)
+                    answer[y, x, channel] = _linear(straight) * alpha
+
+
+@njit(nogil=True, cache=True)
+def take_front(values, front, boxes, starts, answer):
+    """answer[y, x] = values of the hand in front there; values (P, C), front (H, W) as :func:`merge` left it."""
+    for y in range(boxes[:, 1].min(), boxes[:, 3].max()):
+        for x in range(boxes[:, 0].min(), boxes[:, 2].max()):
+            hand = front[y, x] - 1
+            if hand >= 0:
+                pixel = starts[hand] + (y - boxes[hand, 1]) * (boxes[hand, 2] - boxes[hand, 0]) + x - boxes[hand, 0]
+                answer[y, x, :] = values[pixel]
+
+
+@njit(nogil=True, cache=True)
+def take_mask(rgba, front, boxes, starts, numbers, answer):
+    """answer[y, x] = number of the hand in front where it is opaque enough to be called so."""
+    for y in range(boxes[:, 1].min(), boxes[:, 3].max()):
+        for x in range(boxes[:, 0].min(), boxes[:, 2].max()):
+            hand = front[y, x] - 1
+            if hand >= 0:
+                pixel = starts[hand] + (y - boxes[hand, 1]) * (boxes[hand, 2] - boxes[hand, 0]) + x - boxes[hand, 0]
+                if rgba[pixel, 3] >= FRONT_ALPHA:
+                    answer[y, x, 0] = numbers[hand]

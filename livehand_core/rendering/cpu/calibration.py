@@ -1,0 +1,62 @@
+"""Typical inputs of an avatar's networks, from which the steps of integer activations are found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...avatars.metadata import AvatarMetadata
+from ...cameras import Camera, look_at
+from ...frames import HandInstance
+from ...poses import HandPose
+from ..clock import Clock
+from ..setup import avatar_view
+
+if TYPE_CHECKING:
+    from .hand import CpuHand, FeatureImage
+
+PIXELS = 128
+"""Side of the calibration images, at the avatar's footprint or so that the hand fills them."""
+
+HAND_SIZE = 0.2
+"""Metres that a calibration image shows."""
+
+
+def typical_poses(metadata: AvatarMetadata) -> np.ndarray:
+    """(N, 15, 3) poses across the avatar's training set; the rest pose where nothing is known of it."""
+    statistics = metadata.pose_statistics
+    rest = np.zeros((15, 3))
+    if statistics is None:
+        return rest[None]
+    return np.stack(
+        [rest, *(np.reshape(values, (15, 3)) for values in (statistics.mean, statistics.min, statistics.max))]
+    )
+
+
+def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np.ndarray:
+    """(N, latent_size + pose_size) what the first layer takes beside the position: every pose with every identity."""
+    poses = typical_poses(metadata).reshape(-1, 45)
+    if metadata.architecture.field.pose_size == 48:
+        poses = np.concatenate([np.zeros((len(poses), 3)), poses], axis=1)
+    if latent is None:
+        return poses
+    return np.concatenate([np.tile(latent, (len(poses), 1)), np.repeat(poses, len(latent), axis=0)], axis=1)
+
+
+def feature_images(hand: CpuHand) -> list[FeatureImage]:
+    """Small feature images of the hand, one of each typical pose, from the palm's and the back's side in turn."""
+    metadata = hand.metadata
+    images = []
+    for number, angles in enumerate(typical_poses(metadata)):
+        pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
+        centre = hand.model.vertices(pose).mean(axis=0).astype(np.float64)
+        height = 0.45 if number % 2 else -0.45
+        matrix = look_at(centre + [0.02, height, 0.02], centre, np.array([0.0, 0.0, 1.0]))
+        focal = PIXELS * 0.45 / HAND_SIZE
+        camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
+        view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)
+        image = hand.features(view, view.camera, hand.model.vertices(view.pose), 0, Clock())
+        if image is not None:
+            images.append(image)
+    return images

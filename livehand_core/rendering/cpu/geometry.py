@@ -1,0 +1,93 @@
+"""Depth, normal and canonical passes of one hand at the image's own resolution."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ...framing import Box
+from ...kernels.compose import choose_depth
+from ...kernels.nearest import nearest_points, ray_coordinates
+from ...kernels.proxy import PosedProxy
+from ...kernels.raster import rasterise
+from ...kernels.rays import Rays, camera_rays
+from ...kernels.skinning import PosedHandModel
+from ..view import View
+
+Geometry = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+def geometry_passes(
+    view: View,
+    box: Box,
+    rgba: np.ndarray,
+    planes: np.ndarray,
+    vertices: np.ndarray,
+    model: PosedHandModel,
+    sign: Literal["face_normal", "pseudo_normal"],
+    passes: frozenset[str],
+) -> Geometry:
+    """What the proxy mesh says about each drawn pixel.
+
+    Depth and normals come from the proxy rasterised at full resolution, which is sharper than the field's expected
+    depth; pixels that are drawn beyond its silhouette take the field's depth and the nearest surface point's normal.
+    The canonical pass looks up the point at the field's depth, so its d shows how far the avatar leaves the proxy.
+
+    Args:
+        view: the avatar's frame.
+        box: the pixels, (h, w).
+        rgba: (h, w, 4) premultiplied; planes: (h, w, 2) weighted depth and weight.
+        vertices: (V, 3) posed mesh.
+        model: of the hand.
+        sign: of d.
+        passes: which of depth, normal and uvd are needed.
+
+    Returns:
+        depth (h, w) in the world, infinity where alpha is 0; normal and uvd (h, w, 3) or None.
+    """
+    camera = box.of(view.camera)
+    middle = np.float32((view.camera.world_to_camera @ [*vertices.mean(axis=0).tolist(), 1.0])[2])
+    depth = np.empty(rgba.shape[:2], dtype=np.float32)
+    nowhere = np.zeros((0, 0), dtype=np.float32)
+    if not passes & {"depth", "normal", "uvd"}:
+        choose_depth(rgba, planes, nowhere, middle, np.float32(view.scale), depth)
+        return depth, None, None
+    raster = rasterise(vertices, model.topology.faces, camera, barycentric="normal" in passes)
+    choose_depth(rgba, planes, raster.depth, middle, np.float32(view.scale), depth)
+    if not passes & {"normal", "uvd"}:
+        return depth, None, None
+    rows, columns = (index.astype(np.int32) for index in np.nonzero(rgba[..., 3] > 0.0))
+    rays = camera_rays(camera, columns, rows)
+    proxy = PosedProxy.of(vertices, model.topology)
+    normal = uvd = None
+    if "normal" in passes:
+        assert raster.barycentric is not None
+        face, barycentric = raster.face[rows, columns], raster.barycentric[rows, columns]
+        beyond = face < 0
+        points = rays.origins + rays.directions * (depth[rows, columns] / np.float32(view.scale))[:, None]
+        face[beyond], barycentric[beyond], _ = nearest_points(proxy, points[beyond])
+        local = (barycentric[..., None] * proxy.vertex_normals[model.topology.faces[face]]).sum(axis=1)
+        local /= np.maximum(np.linalg.norm(local, axis=1, keepdims=True), 1e-12)
+        # The inside of the open wrist is seen from behind; the face decides, as smooth normals turn at silhouettes.
+        away = ((proxy.face_normals[face] * rays.directions).sum(axis=1) > 0.0) & ~beyond
+        local[away] *= -1.0
+        normal = np.zeros((*depth.shape, 3), dtype=np.float32)
+        normal[rows, columns] = local @ view.normal_to_world.T.astype(np.float32)
+    if "uvd" in passes:
+        own = np.empty_like(depth)
+        choose_depth(rgba, planes, nowhere, middle, np.float32(1.0), own)
+        uvd = np.zeros((*depth.shape, 3), dtype=np.float32)
+        uvd[rows, columns] = _canonical(proxy, rays, own[rows, columns], sign == "pseudo_normal")
+        uvd[..., 2] *= view.scale
+    return depth, normal, uvd
+
+
+def _canonical(proxy: PosedProxy, rays: Rays, depth: np.ndarray, pseudo_normal: bool) -> np.ndarray:
+    """(R, 3) coordinates of one point on each ray."""
+    answer = np.empty((len(depth), 1, 3), dtype=np.float32)
+    # One sample of two is the one at ``near``.
+    ray_coordinates(
+        proxy, rays.origins, rays.directions, depth, depth, 2, pseudo_normal, False, answer, 0, len(depth)
+    )  # fmt: skip
+    return answer[:, 0]

@@ -1,0 +1,302 @@
+"""One avatar drawn by one camera on the processor: box, bounds, field, super-resolution, geometry passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ...avatars.arrays import AvatarArrays
+from ...cameras import Camera
+from ...frames import HandInstance
+from ...framing import Box, hand_box, resampling
+from ...hand.data import HandData
+from ...kernels import compose as kernels
+from ...kernels.bounds import ray_bounds
+from ...kernels.convolution import MARGIN
+from ...kernels.dot import HAS_INTEGER_DOT, LANES
+from ...kernels.field import march
+from ...kernels.nearest import ray_coordinates
+from ...kernels.proxy import PosedProxy
+from ...kernels.raster import rasterise
+from ...kernels.rays import Pixels, Rays, camera_rays, valid_pixels
+from ...kernels.resample import resize
+from ...kernels.skinning import PosedHandModel
+from ..blocks import in_blocks
+from ..clock import Clock
+from ..layer import Layer, LowImage, on_canvas
+from ..setup import avatar_view, conditioning, feature_camera, filter_size, reach
+from ..view import View
+from .calibration import feature_images, typical_constants
+from .empty_space import density_shell
+from .field_weights import prepare_field
+from .geometry import geometry_passes
+from .super_resolution import SuperResolutionKernels, activation_ranges
+from .workers import Workers
+
+Precision = Literal["fast", "exact"]
+
+RAYS_AT_ONCE = 1 << 15
+"""Rays whose samples' coordinates are in memory at once."""
+
+OPACITY_FLOOR = np.float32(1e-4)
+"""Opacity under which an expected depth says nothing."""
+
+
+def supports(avatar: AvatarArrays) -> bool:
+    """Whether the kernels know the avatar's form: (u, v, d), up to five layers, no hierarchical pass."""
+    architecture = avatar.metadata.architecture
+    field = architecture.field
+    return (
+        field.coordinates == "uvd"
+        and field.depth <= 5
+        and architecture.n_importance == 0
+        and field.feature_channels % LANES == 0
+    )
+
+
+@dataclass(frozen=True)
+class FeatureImage:
+    """The volume-rendered feature image inside the hand's box, each array with a margin of MARGIN pixels of zeros.
+
+    Attributes:
+        box: where in the feature image, ``camera`` being the whole feature image's.
+        camera: of the feature image.
+        features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected), valid (bool): of the same size.
+    """
+
+    box: Box
+    camera: Camera
+    features: np.ndarray
+    opacity: np.ndarray
+    depth: np.ndarray
+    valid: np.ndarray
+
+
+class CpuHand:
+    """An avatar and its hand model in the processor's memory.
+
+    Args:
+        avatar: one that :func:`supports` accepts.
+        hand: the model it was trained on.
+        workers: threads.
+        precision: ``"fast"`` uses the processor's integer products where it has them; ``"exact"`` float32 throughout.
+
+    Raises:
+        AvatarError: the avatar was trained on another hand.
+    """
+
+    def __init__(self, avatar: AvatarArrays, hand: HandData, workers: Workers, precision: Precision = "fast") -> None:
+        avatar.metadata.check_hand(hand)
+        self.metadata = avatar.metadata
+        self.workers = workers
+        self.model = PosedHandModel(hand)
+        self.latent = avatar.latent
+        architecture = self.metadata.architecture
+        integer = precision == "fast" and HAS_INTEGER_DOT
+        depth_reach = self.metadata.depth_margin + self.metadata.lateral_margin
+        self._field = prepare_field(
+            architecture.field,
+            avatar.part("field."),
+            np.int16 if integer else np.float32,
+            typical_constants(self.metadata, avatar.latent),
+            depth_reach,
+        )
+        # Where to begin looking: everywhere, until the shell is known.
+        self._shell = np.full((1, 1), np.inf, dtype=np.float32)
+        if precision == "fast":
+            self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
+        state = avatar.part("super_resolution.")
+        ranges = None
+        if integer:
+            ranges = activation_ranges(architecture.super_resolution, state, feature_images(self))
+        self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges)
+
+    def render(
+        self,
+        instance: HandInstance,
+        camera: Camera,
+        passes: frozenset[str],
+        clock: Clock,
+        scale: float | None = None,
+    ) -> Layer | None:
+        """Draw one hand.
+
+        Args:
+            instance: the hand.
+            camera: of the request.
+            passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
+            clock: takes times, asks for cancellation.
+            scale: size at which the networks run over the image's; None for the avatar's own.
+
+        Returns:
+            The layer, or None when the hand is out of view.
+
+        Raises:
+            AvatarError: the wrong side, or an identity that the avatar does not have.
+        """
+        self.workers.check = clock.check
+        view = avatar_view(self.metadata, self.model.data, instance, camera)
+        with clock.stage("skinning"):
+            vertices = self.model.vertices(view.pose)
+        box = hand_box(vertices, view.camera, reach(self.metadata, view.camera, vertices))
+        if box.empty:
+            return None
+        factor = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale)
+        whole = Box(0, 0, view.camera.width, view.camera.height)
+        working, placed = view.camera, whole
+        if factor != 1.0:
+            placed = box
+            sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
+            working = box.of(view.camera).resized(*sides)
+        low = self.features(view, working, vertices, instance.identity, clock)
+        if low is None:
+            return None
+        with clock.stage("super_resolution"):
+            large, drawn = self._enlarge.enlarge(low.features, low.opacity, low.valid, self.workers)
+        with clock.stage("compose"):
+            rgba, planes, inner = self._picture(low, large, drawn, working)
+            if factor != 1.0:
+                canvas = on_canvas(np.concatenate([rgba, planes], axis=2), inner.left, inner.top, *_size(working))
+                image = resize(canvas, placed.width, placed.height)
+                rgba, planes, inner = np.ascontiguousarray(image[..., :4]), image[..., 4:], placed
+            layer = self._layer(view, inner, rgba, planes, low, placed, vertices, passes)
+        return layer.flipped(view.camera.width) if view.mirrored else layer
+
+    def features(
+        self, view: View, camera: Camera, vertices: np.ndarray, identity: int, clock: Clock
+    ) -> FeatureImage | None:
+        """The feature image of a view by one of its cameras; None when no ray meets the hand."""
+        metadata, architecture = self.metadata, self.metadata.architecture
+        low = feature_camera(metadata, camera)
+        with clock.stage("raster"):
+            kernel = filter_size(metadata, low, vertices)
+            # So far that no list of the super-resolution's pixels meets the box's edge, but where the image ends.
+            box = hand_box(vertices, low, kernel // 2 + 1 + MARGIN)
+            if box.empty:
+                return None
+            proxy = PosedProxy.of(vertices, self.model.topology)
+            seen = box.of(low)
+            depth = rasterise(vertices, self.model.topology.faces, seen).depth
+            near, far = ray_bounds(depth, kernel, metadata.depth_margin)
+            pixels = valid_pixels(near, far)
+            rays = camera_rays(seen, pixels.columns, pixels.rows)
+        if not len(pixels.columns):
+            return None
+        clock.check()
+        pose, code = conditioning(metadata, self.latent, view, identity)
+        size = (box.height + 2 * MARGIN, box.width + 2 * MARGIN)
+        at = (pixels.rows + MARGIN, pixels.columns + MARGIN)
+        features = np.zeros((*size, architecture.field.feature_channels), dtype=np.float32)
+        opacity, expected = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
+        valid = np.zeros(size, dtype=np.bool_)
+        valid[at] = True
+        bias = self._field.first_bias(pose, code)
+
+        def draw(start: int, stop: int) -> None:
+            part = slice(start, stop)
+            some = Pixels(*(values[part] for values in pixels))
+            origins = rays.origins if len(rays.origins) == 1 else rays.origins[part]
+            answer = self._march(proxy, Rays(origins, rays.directions[part], rays.lengths[part]), some, bias, clock)
+            place = (at[0][part], at[1][part])
+            features[place], opacity[place], expected[place] = answer
+
+        in_blocks(len(pixels.columns), RAYS_AT_ONCE, draw, clock.notes.append)
+        return FeatureImage(box, low, features, opacity, expected, valid)
+
+    def _march(
+        self, proxy: PosedProxy, rays: Rays, pixels: Pixels, bias: np.ndarray, clock: Clock
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(R, F) features, (R,) opacity, (R,) expected depth."""
+        metadata, architecture = self.metadata, self.metadata.architecture
+        count, channels = len(pixels.columns), architecture.field.feature_channels
+        with_normals = architecture.field.normal_frequencies > 0
+        coordinates = np.empty((count, architecture.n_samples, 6 if with_normals else 3), dtype=np.float32)
+        with clock.stage("nearest"):
+            self.workers.spread(
+                count,
+                lambda start, stop: ray_coordinates(
+                    proxy, rays.origins, rays.directions, pixels.near, pixels.far, architecture.n_samples,
+                    metadata.sign == "pseudo_normal", with_normals, coordinates, start, stop,
+                ),
+            )  # fmt: skip
+        features = np.empty((count, channels), dtype=np.float32)
+        opacity, depth = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
+        ticks = np.zeros((self.workers.threads + count, 2), dtype=np.int64)
+        with clock.stage("field"):
+            terms = self._field.view_terms(rays.directions / rays.lengths[:, None])
+            self.workers.spread(
+                count,
+                lambda start, stop: march(
+                    self._field.weights, bias, terms, self._shell, coordinates, pixels.near, pixels.far, rays.lengths,
+                    np.float32(metadata.last_interval), features, opacity, depth, ticks[start], start, stop,
+                ),
+            )  # fmt: skip
+        total = ticks.sum(axis=0)
+        clock.move("field", "integrate", float(total[1] / max(total.sum(), 1)))
+        middle = 0.5 * (pixels.near + pixels.far)
+        expected = np.where(opacity > OPACITY_FLOOR, depth / np.maximum(opacity, OPACITY_FLOOR), middle)
+        return features, opacity, expected
+
+    def _picture(
+        self, low: FeatureImage, large: np.ndarray, drawn: np.ndarray, camera: Camera
+    ) -> tuple[np.ndarray, np.ndarray, Box]:
+        """Premultiplied (h, w, 4), weighted depths (h, w, 2), and where they lie in the camera's image."""
+        factor = self.metadata.architecture.super_resolution.factor
+        published = self.metadata.pixel_offset == 0.0
+        box = Box(low.box.left * factor, low.box.top * factor, low.box.right * factor, low.box.bottom * factor)
+        if not published:
+            box = box.grown(0, camera.width, camera.height)
+        rgba = np.empty((box.height, box.width, 4), dtype=np.float32)
+        planes = np.empty((box.height, box.width, 2), dtype=np.float32)
+        self.workers.spread(
+            box.height,
+            lambda first, last: kernels.finish(
+                large, drawn, low.opacity, low.depth, low.valid, factor, first, last, rgba, planes
+            ),
+        )
+        whole = (low.camera.width * factor, low.camera.height * factor)
+        if published and whole != _size(camera):
+            canvas = on_canvas(np.concatenate([rgba, planes], axis=2), box.left, box.top, *whole)
+            image = resize(canvas, camera.width, camera.height)
+            return np.ascontiguousarray(image[..., :4]), image[..., 4:], Box(0, 0, camera.width, camera.height)
+        return rgba, planes, box
+
+    def _layer(
+        self,
+        view: View,
+        box: Box,
+        rgba: np.ndarray,
+        planes: np.ndarray,
+        low: FeatureImage,
+        placed: Box,
+        vertices: np.ndarray,
+        passes: frozenset[str],
+    ) -> Layer:
+        depth, normal, uvd = geometry_passes(
+            view, box, rgba, np.ascontiguousarray(planes), vertices, self.model, self.metadata.sign, passes
+        )
+        small = None
+        if "rgba_low" in passes:
+            small = _low_image(low, view, placed)
+        return Layer(box, rgba, depth, normal, uvd, small)
+
+
+def _low_image(low: FeatureImage, view: View, placed: Box) -> LowImage:
+    """The feature image's colours in its own grid, or, when that is another size's, in the image's."""
+    inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    opacity = low.opacity[inner][..., None]
+    rgba = np.concatenate([low.features[inner][..., :3], opacity], axis=2).clip(0.0, 1.0)
+    depth = np.where(low.valid[inner], low.depth[inner] * view.scale, np.inf).astype(np.float32)
+    size = _size(low.camera)
+    if placed.width == view.camera.width and placed.height == view.camera.height:
+        return LowImage(low.box, size, rgba, depth)
+    canvas = on_canvas(rgba, low.box.left, low.box.top, *size)
+    mean = float(depth[low.valid[inner]].mean())
+    image = resize(canvas, placed.width, placed.height)
+    return LowImage(placed, _size(view.camera), image, np.full(image.shape[:2], mean, dtype=np.float32))
+
+
+def _size(camera: Camera) -> tuple[int, int]:
+    return camera.width, camera.height

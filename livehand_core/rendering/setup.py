@@ -1,0 +1,82 @@
+"""What an avatar's metadata say about drawing it: its own view of a hand, its feature image, its conditioning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..avatars.metadata import AvatarMetadata
+from ..cameras import Camera
+from ..errors import AvatarError
+from ..frames import HandInstance
+from ..framing import lateral_kernel, low_resolution, published_kernel
+from ..hand.data import HandData
+from .view import View, view_of
+
+
+def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance, camera: Camera) -> View:
+    """The avatar's own view of a hand in the world.
+
+    Raises:
+        AvatarError: a hand of the other side, and the avatar may not be mirrored.
+    """
+    if instance.pose.side != metadata.side and not metadata.mirrorable:
+        raise AvatarError(
+            f"The avatar {metadata.name!r} is of a {metadata.side} hand and may not be mirrored.",
+            f"Choose an avatar of a {instance.pose.side} hand.",
+        )
+    wrist = metadata.conditioning == "wrist"
+    world = metadata.architecture.field.coordinates == "xyz" and not wrist
+    return view_of(instance, camera, hand, to_wrist=wrist, to_origin=not world)
+
+
+def conditioning(
+    metadata: AvatarMetadata, latent: np.ndarray | None, view: View, identity: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The pose numbers and the identity code that a frame's field takes.
+
+    Args:
+        metadata: of the avatar.
+        latent: (identities, latent_size) codes, or None.
+        view: of the hand.
+        identity: which code.
+
+    Raises:
+        AvatarError: the avatar has no such identity.
+    """
+    pose = view.pose.hand_pose.reshape(-1) if metadata.conditioning == "wrist" else view.pose.full_pose
+    if latent is None:
+        return pose, None
+    if not 0 <= identity < len(latent):
+        raise AvatarError(
+            f"The avatar {metadata.name!r} has {len(latent)} identities, not number {identity}.",
+            f"Choose an identity from 0 to {len(latent) - 1}.",
+        )
+    return pose, latent[identity]
+
+
+def centred(metadata: AvatarMetadata, camera: Camera) -> Camera:
+    """The camera with rays where the avatar's are in a pixel."""
+    return replace(camera, pixel_offset=metadata.pixel_offset)
+
+
+def feature_camera(metadata: AvatarMetadata, camera: Camera) -> Camera:
+    """The feature image's camera. The published form rounds odd sizes down and is stretched afterwards."""
+    factor = metadata.architecture.super_resolution.factor
+    if metadata.pixel_offset == 0.0:
+        width, height = max(camera.width // factor, 1), max(camera.height // factor, 1)
+        return centred(metadata, camera).resized(width, height)
+    return centred(metadata, low_resolution(camera, factor))
+
+
+def filter_size(metadata: AvatarMetadata, low: Camera, vertices: np.ndarray) -> int:
+    """Side of the filter that widens the proxy's depth to ray bounds, in pixels of the feature image."""
+    margin = metadata.lateral_margin
+    return published_kernel(low.height) if margin == 0.0 else lateral_kernel(low, vertices, margin)
+
+
+def reach(metadata: AvatarMetadata, camera: Camera, vertices: np.ndarray) -> int:
+    """Pixels of the full image by which the hand's picture may leave the proxy's box."""
+    low = feature_camera(metadata, camera)
+    return (filter_size(metadata, low, vertices) // 2 + 2) * metadata.architecture.super_resolution.factor
