@@ -1,8 +1,9 @@
-"""One frame in every supported Blender: ``python3 scripts/blender_matrix.py [--versions 4.2,4.5,5.0,5.2]``.
+"""The extension in every supported Blender: ``python3 scripts/blender_matrix.py [--versions 4.2,4.5,5.0,5.2]``.
 
 For each version: an environment in build/ with Blender as a Python module and nothing else, the built extension
 installed from its zip into a fresh user folder, one frame of the demo scene through one shared engine environment. Each
-picture is checked by its content and compared with that of Blender 4.5. Needs Python 3.11 and, for 5.2, 3.13.
+picture is checked by its content and compared with that of Blender 4.5. Then the extension is upgraded, switched off
+and on, and uninstalled, and the time that enabling takes is measured. Needs Python 3.11 and, for 5.2, 3.13.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import environment
 from build_extension import build
+from extension_variants import variant
 from system_libraries import SetupFailed, ensure_system_libraries, say
 
 ROOT = environment.ROOT
@@ -30,13 +33,14 @@ CLOSE_DB = 40.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one Blender did: its picture and versions, or why there is none."""
+    """What one Blender did: its picture, its versions, seconds a frame and to enable; or why there is none."""
 
     version: str
     picture: Path | None
     blender: str = ""
     python: str = ""
     seconds: float = 0.0
+    enabling: float = 0.0
     problem: str = ""
 
 
@@ -56,10 +60,14 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     archive = build(ROOT / "dist", ROOT / "build" / "extension")
     outcomes = []
-    for version in versions:
-        picture = options.out.resolve() / f"blender_{version}.png"
-        picture.unlink(missing_ok=True)
-        outcomes.append(render(version, archive, picture, options.frame, options.avatar))
+    with tempfile.TemporaryDirectory() as folder:
+        older = variant(Path(folder) / "older", version="0.0.1")
+        changed = variant(Path(folder) / "changed", mark="changed")
+        for version in versions:
+            picture = options.out.resolve() / f"blender_{version}.png"
+            picture.unlink(missing_ok=True)
+            outcome = render(version, archive, picture, options.frame, options.avatar)
+            outcomes.append(outcome if outcome.problem else live(outcome, (older, archive, changed)))
     return report(outcomes)
 
 
@@ -114,6 +122,44 @@ def render(version: str, archive: Path, picture: Path, frame: int, avatar: Path 
     return Outcome(version, picture, values["blender"], values["python"], values["seconds"][-1])
 
 
+def live(outcome: Outcome, archives: tuple[Path, Path, Path]) -> Outcome:
+    """Install, upgrade, change, switch off and on, uninstall; measure enabling. The outcome with what was found."""
+    say(f"Blender {outcome.version}: the extension's life")
+    python, older, newer, changed = blender_python(outcome.version), *archives
+    try:
+        with tempfile.TemporaryDirectory() as user:
+            seen = _life(python, user, older, newer, changed)
+        with tempfile.TemporaryDirectory() as user:
+            _life(python, user, "--install", newer)
+            enabled = [_life(python, user, "--enable") for _ in range(3)]
+    except SetupFailed as problem:
+        return replace(outcome, problem=str(problem))
+    wrong = [
+        f"{name}: {seen[name]}"
+        for name, fine in (
+            ("newer", seen["newer"][0] == seen["newer"][1] != seen["older"][1]),
+            ("changed", seen["changed"][2] == "changed"),
+            ("disabled", not any(seen["disabled"].values())),
+            ("again", seen["again"] == seen["hooks"]),
+            ("uninstalled", not any(seen["uninstalled"].values())),
+            ("left", not seen["left"]),
+        )
+        if not fine
+    ]
+    wrong += [f"imported {one['heavy']}" for one in enabled if one["heavy"] or not one["enabled"]]
+    # The processor's time: other work on the machine does not count.
+    return replace(outcome, enabling=min(one["processor"] for one in enabled), problem="; ".join(wrong))
+
+
+def _life(python: Path, user: str, *arguments: str | Path) -> dict[str, Any]:
+    command = [str(python), str(ROOT / "scripts" / "matrix_lifecycle.py"), *map(str, arguments)]
+    variables = {**os.environ, "BLENDER_USER_RESOURCES": user}
+    answer = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=TIMEOUT)
+    if answer.returncode:
+        raise SetupFailed(" | ".join((answer.stdout + answer.stderr).strip().splitlines()[-4:]))
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
 def report(outcomes: list[Outcome]) -> int:
     """Print the table; 1 when a Blender failed, shows no hand, or differs from the reference."""
     from image_checks import describe, load_rgb, psnr
@@ -121,15 +167,18 @@ def report(outcomes: list[Outcome]) -> int:
     shown = {outcome.version: load_rgb(outcome.picture) for outcome in outcomes if outcome.picture}
     reference = shown.get(REFERENCE, next(iter(shown.values()), None))
     failed = False
-    print(f"\n{'Blender':<14}{'Python':<9}{'s a frame':>10}  {'PSNR to ' + REFERENCE:>12}  picture")
+    print(f"\n{'Blender':<14}{'Python':<9}{'s a frame':>10}{'s to enable':>13}  {'PSNR to ' + REFERENCE:>12}  picture")
     for outcome in outcomes:
-        if outcome.picture is None or reference is None:
-            print(f"{outcome.version:<14}{'':<9}{'':>10}  {'':>12}  FAILED: {outcome.problem}")
+        if outcome.problem or outcome.picture is None or reference is None:
+            print(f"{outcome.version:<14}{'':<9}{'':>10}{'':>13}  {'':>12}  FAILED: {outcome.problem}")
             failed = True
             continue
         seen, likeness = describe(outcome.picture), psnr(shown[outcome.version], reference)
         failed |= not seen.shows_hand or likeness < CLOSE_DB
-        print(f"{outcome.blender:<14}{outcome.python:<9}{outcome.seconds:>10.2f}  {likeness:>9.1f} dB  {seen}")
+        print(
+            f"{outcome.blender:<14}{outcome.python:<9}{outcome.seconds:>10.2f}{outcome.enabling:>13.2f}  "
+            f"{likeness:>9.1f} dB  {seen}"
+        )
     return int(failed)
 
 

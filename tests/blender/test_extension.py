@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from extension_variants import variant
 
 from tests.blender.helpers import ROOT, run_python
 
@@ -106,19 +106,6 @@ def test_the_same_sources_give_the_same_bytes(archive: Path, tmp_path: Path) -> 
     assert again.read_bytes() == archive.read_bytes()
 
 
-def _variant(folder: Path, version: str, mark: str = "") -> Path:
-    """The zip of a checkout that differs from this one by its version, or by a line in the core."""
-    root = folder / "checkout"
-    for name in ("livehand_core", "livehand_blender"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    present = _builder().core_version()
-    manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
-    (root / "blender_manifest.toml").write_text(manifest.replace(f'version = "{present}"', f'version = "{version}"'))
-    core = root / "livehand_core" / "__init__.py"
-    core.write_text(core.read_text(encoding="utf-8").replace(f'"{present}"', f'"{version}"') + f'\nMARK = "{mark}"\n')
-    return _builder().build(folder / "dist", folder / "tree", root)
-
-
 def _life(*arguments: str | Path, user: Path) -> dict:
     variables = {"BLENDER_USER_RESOURCES": str(user), "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
     answer = run_python(ROOT / "scripts" / "matrix_lifecycle.py", *arguments, environment=variables)
@@ -129,7 +116,7 @@ def _life(*arguments: str | Path, user: Path) -> dict:
 
 def test_upgraded_switched_off_and_on_and_uninstalled_nothing_stays(archive: Path, tmp_path: Path) -> None:
     present = _builder().core_version()
-    older, changed = _variant(tmp_path / "older", "0.0.1"), _variant(tmp_path / "changed", present, "changed")
+    older, changed = variant(tmp_path / "older", version="0.0.1"), variant(tmp_path / "changed", mark="changed")
     user = tmp_path / "user"
     user.mkdir()
     seen = _life(older, archive, changed, user=user)
