@@ -2,6 +2,7 @@
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -95,12 +96,21 @@ class LIVEHAND_OT_blend_pose(HandOperator):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: Any, event: Any) -> set[str]:
+        try:
+            return self._answer(context, event)
+        except (LiveHandError, ReferenceError) as error:
+            # The hand was deleted, or scaled non-uniformly by something that runs beside.
+            self.report({"ERROR"}, str(error) if isinstance(error, LiveHandError) else "The hand is gone.")
+            self._header(context, None)
+            return {"CANCELLED"}
+
+    def _answer(self, context: Any, event: Any) -> set[str]:
         if event.type in {"ESC", "RIGHTMOUSE"}:
             self.cancel(context)
             return {"CANCELLED"}
         if event.type in {"LEFTMOUSE", "RET", "NUMPAD_ENTER"} and event.value == "PRESS":
             self._move(context, key_frame(context, self.keyframe))
-            context.area.header_text_set(None)
+            self._header(context, None)
             return {"FINISHED"}
         if event.type == "MOUSEMOVE":
             self.blend = min(max((event.mouse_x - self._x) / _PIXELS_A_BLEND, 0.0), 1.0)
@@ -110,10 +120,11 @@ class LIVEHAND_OT_blend_pose(HandOperator):
 
     def cancel(self, context: Any) -> None:
         """Everything as it was before; also called by Blender when it ends the operator."""
-        for bone, values in zip(self._rig.pose.bones, self._before, strict=True):
-            setattr(bone, rotation_channel(bone), values[0])
-            bone.location = values[1]
-        context.area.header_text_set(None)
+        with suppress(ReferenceError):
+            for bone, values in zip(self._rig.pose.bones, self._before, strict=True):
+                setattr(bone, rotation_channel(bone), values[0])
+                bone.location = values[1]
+        self._header(context, None)
 
     def apply(self, context: Any, rig: Any) -> None:
         self._start, self._rig = evaluated_pose(context, rig), rig
@@ -124,7 +135,11 @@ class LIVEHAND_OT_blend_pose(HandOperator):
 
     def _show(self, context: Any) -> None:
         label = gesture_label(self.gesture.lower())
-        context.area.header_text_set(f"{label}: {self.blend:.0%}   Left click: confirm   Right click or Esc: cancel")
+        self._header(context, f"{label}: {self.blend:.0%}   Left click: confirm   Right click or Esc: cancel")
+
+    def _header(self, context: Any, text: str | None) -> None:
+        if context.area is not None:
+            context.area.header_text_set(text)
 
 
 def _channels(bone: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
