@@ -29,8 +29,8 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
     """The super-resolution's picture as premultiplied RGBA, and the field's depth enlarged.
 
     Args:
-        large: (factor h + 2 MARGIN, factor w + 2 MARGIN, 3 or 4) with margins; with three channels alpha is the enlarged
-            opacity.
+        large: (factor h + 2 MARGIN, factor w + 2 MARGIN, 3 or 4) with margins; with three channels alpha is the
+            enlarged opacity.
         drawn: bool, of the same size: where the hand may be drawn.
         opacity, depth, valid: (h + 2 MARGIN, w + 2 MARGIN) of the feature image, with margins.
         factor: of the super-resolution.

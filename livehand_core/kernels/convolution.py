@@ -188,7 +188,7 @@ def enlarge_and_convolve(
 
 @njit(nogil=True, cache=True)
 def start_picture(features, opacity, pixels, bias, picture):
-    """picture[pixel] = first colours of the features, opacity (when there is a fourth channel), plus the heads' bias."""
+    """picture[pixel] = first colours of the features, opacity (in a fourth channel), plus the heads' bias."""
     width = picture.shape[1]
     channels = picture.shape[2]
     for index in range(len(pixels)):

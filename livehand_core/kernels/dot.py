@@ -1,7 +1,7 @@
 """Blocks of dot products: the one piece that matrix products and convolutions of the CPU renderer are made of.
 
-A block is six rows of activations against 16 or 64 columns of packed weights, summed over taps. Its vectors are written
-as LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the arrays' dtype:
+A block is six rows of activations against 16 or 64 columns of packed weights, summed over taps. Its vectors are LLVM
+types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the arrays' dtype:
 
 ==========  =========  ==================================  =======================================
 activations weights    one instruction multiplies          where

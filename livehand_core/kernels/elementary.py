@@ -41,7 +41,7 @@ def cycles(typing_context: Any) -> Any:
 
 
 @njit(inline="always")
-def exponential(x: float) -> float:
+def exponential(x):
     """exp of a float32, to two units in the last place; arguments are cut to +-87."""
     x = min(max(x, -_EXP_LIMIT), _EXP_LIMIT)
     n = (x * _LOG2E + _ROUNDER) - _ROUNDER

@@ -210,13 +210,14 @@ def march(
         weights: FieldWeights.
         first_bias: (W,) of the first layer, with this frame's pose and identity, in steps of its output.
         view_terms: (R, V) what the view layer adds for each ray, in steps of its output.
-        shell: (G, G) distance from the surface, by v and u, beyond which there is no density; infinity to look everywhere.
+        shell: (G, G) distance from the surface, by v and u, beyond which there is no density; infinity to look
+            everywhere.
         coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
         near, far: (R,) depths along the optical axis, metres.
         lengths: (R,) metres that a ray advances per unit of depth.
         last_interval: length of the interval behind the last sample, in units of depth.
-        features: (R, F), F a multiple of 16, opacity: (R,), depth: (R,): written; sums of weight times sigmoid(colour), weight, weight times
-            depth.
+        features: (R, F), F a multiple of 16, opacity: (R,), depth: (R,): written; sums of weight times
+            sigmoid(colour), weight, weight times depth.
         ticks: (2,) int64, added to: counter ticks in the field and in compositing.
         start, stop: rays of this call.
     """

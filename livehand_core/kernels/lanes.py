@@ -16,7 +16,8 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
-WIDTH = 16
+WIDTH_BITS = 4
+WIDTH = 1 << WIDTH_BITS
 
 # Untyped: to a type checker these functions would take numba's arguments and not the caller's.
 intrinsic: Any = extending.intrinsic

@@ -11,7 +11,20 @@ from typing import Any
 import numpy as np
 
 from .compiling import inlined
-from .lanes import WIDTH, any_less, bits_less, largest, load, lowest_bit, magnitude, maximum, splat, spread, square_root
+from .lanes import (
+    WIDTH,
+    WIDTH_BITS,
+    any_less,
+    bits_less,
+    largest,
+    load,
+    lowest_bit,
+    magnitude,
+    maximum,
+    splat,
+    spread,
+    square_root,
+)
 from .proxy import BOX_COLUMNS, LEAF_SIZE, TRIANGLE_COLUMNS
 from .triangle import improve
 
@@ -59,7 +72,8 @@ def _keep_leaves(px: Any, py: Any, pz: Any, best: Any, leaf_boxes: np.ndarray, l
     kept = 0
     for i in range(number):
         leaf = leaves[i]
-        box = BOX_COLUMNS * (leaf // WIDTH) + leaf % WIDTH
+        # Shifts, since division of numbers that might be negative takes longer than the test.
+        box = BOX_COLUMNS * (leaf >> WIDTH_BITS) + (leaf & (WIDTH - 1))
         dx = maximum(magnitude(px - spread(leaf_boxes, box)) - spread(leaf_boxes, box + 3 * WIDTH), _ZERO)
         dy = maximum(magnitude(py - spread(leaf_boxes, box + WIDTH)) - spread(leaf_boxes, box + 4 * WIDTH), _ZERO)
         dz = maximum(magnitude(pz - spread(leaf_boxes, box + 2 * WIDTH)) - spread(leaf_boxes, box + 5 * WIDTH), _ZERO)

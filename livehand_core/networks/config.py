@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-
 
 SKIP_AFTER_LAYER = 4
 """With more layers than this the input is concatenated in front of the activations after this layer index."""
@@ -71,7 +71,6 @@ class FieldConfig:
     def input_size(self) -> int:
         """Channels of the first layer's input: encoded position, latent, pose."""
         return self.position_size + self.latent_size + self.pose_size
-
 
     @property
     def layer_inputs(self) -> list[int]:
@@ -141,7 +140,7 @@ def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[in
     )
 
 
-def _with_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+def _with_biases(weights: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, shape in weights.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..framing import low_resolution
     from .integration import Integrated, compositing_weights, integrate
-    from .rays import Rays, camera_rays, low_resolution
+    from .rays import Rays, camera_rays
     from .renderer import Renderer
     from .sampling import from_weights, stratified
 
@@ -22,7 +23,7 @@ _HOMES = {
     "compositing_weights": ".integration",
     "from_weights": ".sampling",
     "integrate": ".integration",
-    "low_resolution": ".framing",
+    "low_resolution": "..framing",
     "stratified": ".sampling",
 }
 

@@ -31,20 +31,20 @@ EVERY_PASS = tuple(PASSES)
 
 def small_avatar(factor: int = 2, out_channels: int = 4, seed: int = 0, side: str = "right") -> Avatar:
     architecture = Architecture(
-        FieldConfig(depth=3, width=24, feature_channels=8),
-        SuperResolutionConfig(factor=factor, in_channels=8, hidden=(10, 6), out_channels=out_channels),
+        FieldConfig(depth=3, width=24, feature_channels=16),
+        SuperResolutionConfig(factor=factor, in_channels=16, hidden=(10, 6), out_channels=out_channels),
         n_samples=8,
     )
     return solid(new_avatar(tube_hand(side), architecture, seed=seed))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def renderer() -> Renderer:
+@pytest.fixture(scope="module", params=["auto", "torch"])
+def renderer(request: pytest.FixtureRequest) -> Renderer:
     avatars = {"a": small_avatar(), "b": small_avatar(4, 3, seed=1), "left": small_avatar(side="left")}
     never = small_avatar()
     avatars["fixed"] = replace(never, metadata=replace(never.metadata, mirrorable=False))
     hands = {("tube", side): tube_hand(side) for side in ("right", "left")}  # type: ignore[arg-type]
-    return Renderer("cpu", hands=hands, avatars=avatars)
+    return Renderer("cpu", hands=hands, avatars=avatars, kernels=request.param)
 
 
 def draw(

@@ -16,7 +16,7 @@ from ..setup import avatar_view
 if TYPE_CHECKING:
     from .hand import CpuHand, FeatureImage
 
-PIXELS = 128
+PIXELS = 64
 """Side of the calibration images, at the avatar's footprint or so that the hand fills them."""
 
 HAND_SIZE = 0.2
@@ -52,7 +52,7 @@ def feature_images(hand: CpuHand) -> list[FeatureImage]:
         pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
         centre = hand.model.vertices(pose).mean(axis=0).astype(np.float64)
         height = 0.45 if number % 2 else -0.45
-        matrix = look_at(centre + [0.02, height, 0.02], centre, np.array([0.0, 0.0, 1.0]))
+        matrix = look_at(centre + np.array([0.02, height, 0.02]), centre, np.array([0.0, 0.0, 1.0]))
         focal = PIXELS * 0.45 / HAND_SIZE
         camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
         view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
-from ...hand.gestures import GESTURES, gesture
+from ...hand.gestures import gesture
 from ...kernels.field import densities
 from ...kernels.proxy import PosedProxy
 from ...kernels.skinning import PosedHandModel
@@ -16,6 +16,9 @@ from .workers import Workers
 
 SIDE = 48
 """Cells of the shell along u and along v."""
+
+TRIED = ("fist", "pinch", "spread", "thumb_up", "hook", "cup")
+"""Gestures in which the field is looked at, beside the extremes of the training set."""
 
 STEP = 0.75e-3
 """Metres between the distances that are looked at."""
@@ -44,7 +47,7 @@ def density_shell(
     levels = np.arange(0.0, metadata.depth_margin + STEP, STEP, dtype=np.float32)
     farthest = np.full((SIDE, SIDE), -np.inf, dtype=np.float32)
     rng = np.random.default_rng(0)
-    gestures = [gesture(name, metadata.side) for name in GESTURES]
+    gestures = [gesture(name, metadata.side) for name in TRIED]
     uv = model.topology.face_uv.mean(axis=1)
     cell = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1)
     for number, angles in enumerate([*typical_poses(metadata), *gestures]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Workers:
         rows = np.flatnonzero(weights)
         marks = np.linspace(0.0, float(total[-1]), self.threads * 2 + 1)[1:-1]
         cuts = [int(rows[0]), *np.searchsorted(total, marks).tolist(), int(rows[-1]) + 1]
-        self._run([(first, last) for first, last in zip(cuts[:-1], cuts[1:], strict=True) if last > first], work)
+        self._run([(first, last) for first, last in pairwise(cuts) if last > first], work)
 
     def _run(self, parts: list[tuple[int, int]], work: Callable[[int, int], object]) -> None:
         self.check()

@@ -1,0 +1,189 @@
+"""The kernels' arithmetic against numpy and against the networks they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from livehand_core.kernels import convolution, resample
+from livehand_core.kernels.convolution import MARGIN
+from livehand_core.kernels.dot import HAS_INTEGER_DOT, LANES, PANELS, ROWS, matrix_rate, pack
+from livehand_core.kernels.field import densities, march
+from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from livehand_core.rendering.cpu.field_weights import prepare_field
+from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
+from livehand_core.rendering.cpu.workers import Workers
+from livehand_core.rendering.integration import integrate
+
+KINDS = ["float32", *(["int16", "uint8"] if HAS_INTEGER_DOT else [])]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_block_is_a_matrix_product(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    inputs, outputs = 36, 16 * PANELS
+    low, high = {"float32": (-3, 3), "int16": (-4000, 4000), "uint8": (0, 256)}[kind]
+    rows = rng.integers(low, high, (2 * ROWS, inputs)).astype(kind)
+    weights = rng.integers(-127, 128, (outputs, 1, inputs))
+    sums = np.zeros((ROWS, LANES * PANELS), dtype=np.float32 if kind == "float32" else np.int32)
+    done = matrix_rate(rows, pack(weights, rows.dtype)[0], sums, 1)
+    np.testing.assert_array_equal(sums, rows[ROWS:].astype(np.int64) @ weights[:, 0].T)
+    assert done == rows.size * outputs
+
+
+def trained_field(config: FieldConfig, seed: int) -> RadianceField:
+    """Random weights whose densities are of both signs and of trained avatars' size."""
+    torch.manual_seed(seed)
+    field = RadianceField(config).requires_grad_(False)
+    for layer in (*field.layers, field.view, field.colour):
+        layer.bias += 0.1 * torch.randn_like(layer.bias)  # type: ignore[operator,arg-type]
+        layer.weight *= 1.6  # type: ignore[operator]
+    points = torch.rand(500, 3 if config.normal_frequencies == 0 else 6) * 2.0 - 1.0
+    latent = torch.zeros(config.latent_size) if config.latent_size else None
+    _, sigma = field.density_of(points, torch.zeros(config.pose_size), latent)
+    field.density.weight *= 300.0 / sigma.std()
+    field.density.bias.copy_((field.density.bias - sigma.mean() / config.density_scale) * 300.0 / sigma.std())
+    return field
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        FieldConfig(density_scale=100.0),
+        FieldConfig(depth=2, width=40, feature_channels=16, normal_frequencies=2, distance_scale=64.0, latent_size=8),
+        FieldConfig(depth=1, width=24, feature_channels=16, pose_size=48, view_width=20),
+    ],
+    ids=["published", "normals", "one layer"],
+)
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) -> None:
+    field = trained_field(config, 1)
+    rng = np.random.default_rng(2)
+    rays, samples, axes = 205, 7, 6 if config.normal_frequencies else 3
+    places = rng.random((rays, samples, axes), dtype=np.float32)
+    places[..., 2] = np.linspace(0.005, -0.005, samples)
+    if axes == 6:
+        places[..., 3:] /= np.linalg.norm(places[..., 3:], axis=-1, keepdims=True)
+    directions = rng.standard_normal((rays, 3)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    near = rng.uniform(0.3, 0.4, rays).astype(np.float32)
+    far, lengths = near + np.float32(0.02), rng.uniform(1.0, 1.2, rays).astype(np.float32)
+    pose = rng.uniform(-1, 1, config.pose_size)
+    code = rng.uniform(-1, 1, config.latent_size) if config.latent_size else None
+
+    depths = torch.from_numpy(near[:, None] + (far - near)[:, None] * np.linspace(0, 1, samples, dtype=np.float32))
+    latent = None if code is None else torch.tensor(code, dtype=torch.float32)
+    colour, sigma = field(
+        torch.from_numpy(places), torch.from_numpy(directions), torch.tensor(pose, dtype=torch.float32), latent
+    )
+    wanted = integrate(colour, sigma, depths, torch.from_numpy(lengths), last_interval=1e-3)
+    assert 0.05 < float(wanted.opacity.mean()) < 0.99
+
+    state = {name: value.numpy() for name, value in field.state_dict().items()}
+    constants = np.concatenate([[] if code is None else code, pose])[None]
+    prepared = prepare_field(config, state, np.dtype(kind), constants, 0.01)
+    features = np.empty((rays, config.feature_channels), np.float32)
+    opacity, depth = np.empty(rays, np.float32), np.empty(rays, np.float32)
+    bias, ticks = prepared.first_bias(pose, code), np.zeros(2, np.int64)
+    everywhere = np.full((1, 1), np.inf, np.float32)
+    for start, stop in ((0, 100), (100, rays)):
+        march(
+            prepared.weights, bias, prepared.view_terms(directions), everywhere, places, near, far, lengths,
+            np.float32(1e-3), features, opacity, depth, ticks, start, stop,
+        )  # fmt: skip
+    # Rays end when they let less than 1e-4 through; integers are good for three digits.
+    tolerance = 2e-4 if kind == "float32" else 4e-3
+    np.testing.assert_allclose(opacity, wanted.opacity, atol=tolerance)
+    np.testing.assert_allclose(features, wanted.features, atol=tolerance)
+    np.testing.assert_allclose(depth, wanted.depth, atol=tolerance)
+    assert (ticks > 0).all()
+
+    raw = np.empty(rays * samples, np.float32)
+    densities(prepared.weights, bias, places.reshape(-1, axes), raw, 0, len(raw))
+    np.testing.assert_allclose(
+        raw, sigma.reshape(-1), atol=(1e-4 if kind == "float32" else 4e-3) * float(sigma.std()) * 4
+    )
+
+
+def test_a_shell_skips_what_lies_before_it() -> None:
+    config = FieldConfig(feature_channels=16)
+    prepared = prepare_field(
+        config,
+        {name: value.numpy() for name, value in trained_field(config, 1).state_dict().items()},
+        np.float32,
+        np.zeros((1, 45)),
+        0.01,
+    )
+    places = np.full((2, 4, 3), 0.3, np.float32)
+    places[..., 2] = np.linspace(0.006, -0.003, 4)
+    near = np.full(2, 0.3, np.float32)
+    arguments = (prepared.first_bias(np.zeros(45), None), prepared.view_terms(np.eye(3, dtype=np.float32)[:2]))
+
+    def opacity(shell: float, count: int) -> np.ndarray:
+        answer = np.empty(2, np.float32)
+        march(
+            prepared.weights, *arguments, np.full((3, 3), shell, np.float32), places[:, -count:].copy(), near,
+            near + np.float32(0.003 * (count - 1)), np.ones(2, np.float32), np.float32(1e-3),
+            np.empty((2, 16), np.float32), answer, np.empty(2, np.float32), np.zeros(2, np.int64), 0, 2,
+        )  # fmt: skip
+        return answer
+
+    np.testing.assert_allclose(opacity(0.001, 4), opacity(np.inf, 2), atol=1e-6)
+    assert (opacity(-1.0, 4) == 0.0).all()
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("integer", [False, True] if HAS_INTEGER_DOT else [False])
+def test_super_resolution_over_lists_is_the_network(factor: int, integer: bool) -> None:
+    torch.manual_seed(factor)
+    config = SuperResolutionConfig(factor, 16, (24, 20), 4 if factor == 2 else 3)
+    network = SuperResolution(config).requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.normal_(std=0.1)
+    height, width = 30, 41
+    valid = np.zeros((height, width), dtype=bool)
+    valid[4:17, 8:30], valid[20:, :5], valid[12, 12] = True, True, False
+    rng = np.random.default_rng(factor)
+    features = rng.random((height, width, 16), dtype=np.float32) * valid[..., None]
+    opacity = rng.random((height, width), dtype=np.float32) * valid
+    wanted = network(torch.from_numpy(features).permute(2, 0, 1)[None], torch.from_numpy(opacity)[None, None])
+    wanted = wanted[0].permute(1, 2, 0).numpy()
+
+    class Image:
+        """What calibration looks at."""
+
+    image = Image()
+    image.features = features  # type: ignore[attr-defined]
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    ranges = activation_ranges(config, state, [image]) if integer else None  # type: ignore[list-item]
+    kernels = SuperResolutionKernels(config, state, ranges)
+    edges = ((MARGIN, MARGIN), (MARGIN, MARGIN))
+    for workers in (Workers(1), Workers(2)):
+        large, drawn = kernels.enlarge(
+            np.pad(features, (*edges, (0, 0))), np.pad(opacity, edges), np.pad(valid, edges), workers
+        )
+        inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+        np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
+        difference = np.abs(large[inner] - wanted)[drawn[inner]]
+        assert difference.max() < (0.02 if integer else 2e-6)
+        assert np.sqrt(np.mean(difference**2)) < (0.003 if integer else 1e-6)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (64, 30), (31, 77), (1, 1)])
+def test_resizing_is_antialiased_bilinear(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).random((23, 31, 3), dtype=np.float32)
+    wanted = torch.nn.functional.interpolate(
+        torch.from_numpy(image).permute(2, 0, 1)[None], size[::-1], mode="bilinear", antialias=True
+    )
+    np.testing.assert_allclose(resample.resize(image, *size), wanted[0].permute(1, 2, 0), atol=2e-6)
+
+
+def test_masks_grow_in_all_directions_and_stay_inside() -> None:
+    mask = np.zeros((20, 18), dtype=bool)
+    mask[MARGIN, MARGIN + 3] = True
+    grown = convolution.grow(mask, 2, True)
+    assert grown.sum() == 3 * 5
+    assert grown[MARGIN : MARGIN + 3, MARGIN + 1 : MARGIN + 6].all()
+    assert convolution.grow(mask, 2, False).sum() == 25
