@@ -1,4 +1,4 @@
-"""In which precision training multiplies matrices. Called by step and ray_stage around the two networks."""
+"""How a device multiplies matrices in training. Called around the two networks."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def product_precision(device: torch.device) -> torch.autocast:
     """
     native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=native)
+
+
+def has_loops(device: torch.device) -> bool:
+    """Whether the compiled loops with gradients by hand serve this device; they are for processors."""
+    return device.type == "cpu"

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import torch
 
-from ..rendering import integrate
 from .config import TrainingConfig
+from .march import Samples, ray_values
 from .model import AvatarModel
-from .precision import product_precision
 from .views import View
 
 RAYS_PER_VIEW = 2048
@@ -56,11 +55,10 @@ def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generato
     pose = model.pose_input(rays.poses, generator)
     turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
-    with product_precision(directions.device):
-        colour, sigma = model.field(rays.positions, directions, pose)
-    answer = integrate(colour.float(), sigma.float(), rays.depths, rays.lengths, last_interval=config.last_interval)
-    colour_error = (answer.features[:, :3] - rays.targets[:, :3]).square().mean()
-    return colour_error + config.alpha_weight * (answer.opacity - rays.targets[:, 3]).square().mean()
+    samples = Samples(rays.positions, rays.depths, rays.lengths, None)
+    values = ray_values(model.field, samples, directions, pose, config.last_interval)
+    colour_error = (values[:, :3] - rays.targets[:, :3]).square().mean()
+    return colour_error + config.alpha_weight * (values[:, -1] - rays.targets[:, 3]).square().mean()
 
 
 def train_on_rays(

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import torch
 
+from ..cameras import Camera
 from ..networks import SuperResolution
-from ..rendering import integrate
 from .config import TrainingConfig
-from .losses import perceptual_error, squared_error
+from .enlarge import enlarge
+from .losses import Frame, perceptual_error, squared_error
+from .march import Samples, ray_values
 from .model import AvatarModel
 from .perceptual import Lpips
-from .precision import product_precision
 from .tiles import Tile
 from .views import TileRays, View
 
@@ -69,33 +70,35 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
         # A few dozen cameras are few: between them the field should be smooth.
         turn = config.view_noise * torch.randn(3, generator=generator).to(directions.device)
         directions = torch.nn.functional.normalize(directions + turn, dim=-1)
-    with product_precision(directions.device):
-        colour, sigma = model.field(rays.positions, directions, pose)
-    colour, sigma = colour.float(), sigma.float()
     noise = None
     if config.density_noise > 0.0:
-        noise = config.density_noise * torch.randn(sigma.shape, generator=generator).to(sigma.device)
-    integrated = integrate(colour, sigma, rays.depths, rays.lengths, noise, config.last_interval)
-    values = torch.cat([integrated.features, integrated.opacity[:, None]], dim=-1)
+        noise = config.density_noise * torch.randn(rays.depths.shape, generator=generator).to(directions.device)
+    samples = Samples(rays.positions, rays.depths, rays.lengths, noise)
+    values = ray_values(model.field, samples, directions, pose, config.last_interval)
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
     # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.
     image = image.view(1, height, width, -1).permute(0, 3, 1, 2)
-    with product_precision(image.device):
-        high = model.super_resolution(image[:, :-1], image[:, -1:])[0].float()
+    high = enlarge(model.super_resolution, image)[0]
     high = high[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
     low = image[0, :, radius:-radius, radius:-radius]
     return TileImages(high, torch.cat([low[:3], low[-1:]]))
 
 
-def background_level(super_resolution: SuperResolution) -> torch.Tensor:
-    """(4,) mean square of what the network answers far from the hand, where its input is zero."""
+def background(super_resolution: SuperResolution) -> torch.Tensor:
+    """(4,) what the network answers far from the hand, where its input is zero: one colour and opacity everywhere."""
     config = super_resolution.config
     side = 2 * config.receptive_radius + 1
     device = next(super_resolution.parameters()).device
     nothing = torch.zeros((1, config.in_channels + 1, side, side), device=device)
     answer = super_resolution(nothing[:, :-1], nothing[:, -1:])[0]
-    start = config.receptive_radius * config.factor
-    return answer[:, start : start + config.factor, start : start + config.factor].square().mean(dim=(1, 2))
+    middle = config.receptive_radius * config.factor
+    # The filter behind the enlarging convolution takes out all that differs between its phases.
+    return answer[:, middle, middle]
+
+
+def _frame(camera: Camera, tile: Tile, factor: int) -> Frame:
+    """Where a tile lies in the camera's image of ``factor`` times the feature image's resolution."""
+    return Frame(tile.x0 * factor, tile.y0 * factor, camera.width, camera.height)
 
 
 def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips: Lpips | None = None) -> TileLoss:
@@ -111,10 +114,12 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
     high = images.high[:, : target.shape[1], : target.shape[2]]
     low = images.low
     high_colour, low_colour = high[:3], low[:3]
+    level = background(model.super_resolution)
+    flat = level[:3, None, None]
     if config.calibrate_colour:
         high_colour = model.calibrate(high_colour, target[3:], view.camera_index)
         low_colour = model.calibrate(low_colour, low_target[3:], view.camera_index)
-
+        flat = model.calibrate(flat, torch.zeros_like(flat[:1]), view.camera_index)
     high_share = tile_count / (view.camera.width * view.camera.height)
     low_share = tile_count / (view.low.width * view.low.height)
     high_error = high_share * squared_error(high_colour, target[:3])
@@ -126,11 +131,15 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
         )
     else:
         weights = (config.structure_weight, config.gradient_weight)
-        perceptual = high_share * perceptual_error(high_colour, target[:3], *weights)
-        perceptual = perceptual + low_share * perceptual_error(low_colour, low_target[:3], *weights)
+        frames: tuple[Frame | None, ...] = (None, None)
+        if tile_count == 1:
+            # All that is not flat lies in the tile; for the perceptual term flat is 0 in both pictures.
+            high_colour = high_colour - flat
+            frames = _frame(view.camera, tile, model.super_resolution.config.factor), _frame(view.low, tile, 1)
+        perceptual = high_share * perceptual_error(high_colour, target[:3], *weights, frames[0])
+        perceptual = perceptual + low_share * perceptual_error(low_colour, low_target[:3], *weights, frames[1])
 
-    level = background_level(model.super_resolution)
-    background = (level[:3].mean() + config.alpha_weight * level[3]) * task.background_pixels
-    background = background / (view.low.width * view.low.height)
-    total = high_error + low_error + config.alpha_weight * alpha_error + perceptual + background
+    background_error = (flat.square().mean() + config.alpha_weight * level[3].square()) * task.background_pixels
+    background_error = background_error / (view.low.width * view.low.height)
+    total = high_error + low_error + config.alpha_weight * alpha_error + perceptual + background_error
     return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach())

@@ -8,9 +8,9 @@ import torch
 
 from livehand_core.captures.capture import Capture
 from livehand_core.hand.data import HandData
-from livehand_core.training import step
+from livehand_core.training import enlarge, march
 from livehand_core.training.config import TrainingConfig
-from livehand_core.training.model import AvatarModel
+from livehand_core.training.model import AvatarModel, warm_start
 from livehand_core.training.precision import product_precision
 from livehand_core.training.step import TileLoss, TileTask, tile_loss
 from livehand_core.training.tiles import Tile
@@ -36,13 +36,20 @@ def test_bfloat16_products_give_nearly_the_same_loss_and_gradient(
     torch.manual_seed(0)
     poses = torch.tensor(np.stack([pose.hand_pose.reshape(-1) for pose in capture.poses.poses]), dtype=torch.float32)
     model = AvatarModel(config, poses, 1)
+    warm_start(model.field, 0.01, 0, steps=15)
     device = torch.device("cpu")
-    view = View(capture, capture.frames[0], 0, HandMesh.of(tubes, device), 2, (0.01, 0.004), device)
+    view = View(capture, capture.frames[0], 0, HandMesh.of(tubes), 2, (0.01, 0.004), device)
     parameters = list(model.field.parameters()) + list(model.super_resolution.parameters())
 
     exact = loss_of(model, view, config).total
     wanted = torch.cat([g.reshape(-1) for g in torch.autograd.grad(exact, parameters)])
-    monkeypatch.setattr(step, "product_precision", lambda _: torch.autocast("cpu", dtype=torch.bfloat16))
+    # As on a device without the compiled loops, and with bfloat16.
+    monkeypatch.setattr(march, "has_loops", lambda _: False)
+    monkeypatch.setattr(enlarge, "has_loops", lambda _: False)
+    whole = loss_of(model, view, config).total
+    assert whole.item() == pytest.approx(exact.item(), rel=1e-5)
+    for module in (march, enlarge):
+        monkeypatch.setattr(module, "product_precision", lambda _: torch.autocast("cpu", dtype=torch.bfloat16))
     quick = loss_of(model, view, config).total
     found = torch.cat([g.reshape(-1) for g in torch.autograd.grad(quick, parameters)])
 

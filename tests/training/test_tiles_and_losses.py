@@ -11,6 +11,8 @@ from livehand_core.hand.data import HandData
 from livehand_core.networks import SuperResolution, SuperResolutionConfig
 from livehand_core.training.config import TrainingConfig, preset
 from livehand_core.training.losses import (
+    SCALES,
+    Frame,
     downsampled,
     gradient_error,
     perceptual_error,
@@ -18,7 +20,7 @@ from livehand_core.training.losses import (
     structure_error,
 )
 from livehand_core.training.model import AvatarModel
-from livehand_core.training.step import TileTask, background_level, render_tile, tile_loss
+from livehand_core.training.step import TileTask, background, render_tile, tile_loss
 from livehand_core.training.tiles import Tile, occupied, partition
 from livehand_core.training.views import HandMesh, View
 
@@ -43,7 +45,7 @@ def make(capture: Capture, tubes: HandData, config: TrainingConfig) -> tuple[Ava
         for convolution in (model.super_resolution.conv00, model.super_resolution.conv11):
             convolution.bias.normal_(0.0, 0.3)
     frame = capture.frames_of("train")[0]
-    mesh = HandMesh.of(tubes, torch.device("cpu"))
+    mesh = HandMesh.of(tubes)
     margins = (config.bounds_margin, config.lateral_margin)
     return model, View(capture, frame, 0, mesh, 2, margins, torch.device("cpu"))
 
@@ -127,14 +129,14 @@ def target_outside(view: View, tiles: list[Tile]) -> float:
     return float(target.square().mean())
 
 
-def test_background_level_is_the_answer_to_nothing() -> None:
+def test_background_is_the_answer_to_nothing() -> None:
     torch.manual_seed(1)
     network = SuperResolution(SuperResolutionConfig(hidden=(16, 16)))
     with torch.no_grad():
         network.conv00.bias.normal_()
         network.colour1.bias.normal_()
     answer = network(torch.zeros(1, 32, 40, 40), torch.zeros(1, 1, 40, 40))[0, :, 30:50, 30:50]
-    torch.testing.assert_close(background_level(network), answer.square().mean(dim=(1, 2)))
+    torch.testing.assert_close(background(network)[:, None, None].expand_as(answer), answer)
 
 
 def test_squared_error_is_a_sum_over_pixels() -> None:
@@ -150,14 +152,55 @@ def test_perceptual_terms_vanish_for_equal_images_only() -> None:
 def test_structure_ignores_brightness_and_sees_inversion() -> None:
     image = torch.rand(3, 20, 20, generator=torch.Generator().manual_seed(0)) * 0.5
     assert structure_error(image + 0.2, image).item() == pytest.approx(0.0, abs=1e-3)
-    assert structure_error(0.5 - image, image).item() > 1.5 * 400
+    assert structure_error(0.5 - image, image).item() > 1.5 * 3 * 14 * 14
     assert structure_error(image[:, :5], image[:, :5]).item() == 0.0
 
 
 def test_gradient_error_of_a_step() -> None:
     image = torch.zeros(3, 4, 6)
     image[:, :, 3:] = 1.0
-    assert gradient_error(image, torch.zeros_like(image)).item() == pytest.approx(4.0)
+    assert gradient_error(image, torch.zeros_like(image)).item() == pytest.approx(3 * 4.0)
+
+
+@pytest.mark.parametrize("size", [(40, 31), (9, 30), (6, 5)])
+def test_compiled_perceptual_error_is_the_sum_of_its_parts(size: tuple[int, int]) -> None:
+    """Value and gradient of the compiled loops against autograd through pooling, at one scale and at all."""
+    random = torch.Generator().manual_seed(0)
+    image = torch.rand(3, *size, generator=random, dtype=torch.float64, requires_grad=True)
+    target = torch.rand(3, *size, generator=random, dtype=torch.float64)
+    found = perceptual_error(image, target, 0.3, 0.2)
+    wanted, x, y, pixels = torch.zeros(()), image, target, size[0] * size[1]
+    for _ in range(SCALES):
+        height, width = x.shape[1:]
+        windows = 3 * max(height - 6, 1) * max(width - 6, 1)
+        wanted = wanted + pixels * 0.3 / windows * structure_error(x, y)
+        wanted = wanted + pixels * 0.2 / (3 * height * width) * gradient_error(x, y)
+        if min(height, width) < 14:
+            break
+        x, y = (torch.nn.functional.avg_pool2d(value[None], 2)[0] for value in (x, y))
+    torch.testing.assert_close(found, wanted / SCALES)
+    gradients = [torch.autograd.grad(value, image)[0] for value in (found, wanted / SCALES)]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (7, 12), (45, 30)])
+def test_a_part_that_holds_all_there_is_to_see_has_the_whole_images_perceptual_error(place: tuple[int, int]) -> None:
+    left, top = place
+    frame = Frame(left, top, 75, 62)
+    random = torch.Generator().manual_seed(1)
+    part, target = (torch.rand(3, 32, 30, generator=random, dtype=torch.float64) for _ in range(2))
+    window = (slice(None), slice(top, top + 32), slice(left, left + 30))
+    wholes = []
+    for values in (part, target):
+        whole = torch.zeros(3, 62, 75, dtype=torch.float64)
+        whole[window] = values
+        wholes.append(whole.requires_grad_())
+    wanted = perceptual_error(wholes[0] + 0.3, wholes[1].detach(), 0.3, 0.2)
+    part.requires_grad_()
+    found = perceptual_error(part, target, 0.3, 0.2, frame)
+    torch.testing.assert_close(found, wanted)
+    (gradient,) = torch.autograd.grad(wanted, wholes[0])
+    torch.testing.assert_close(torch.autograd.grad(found, part)[0], gradient[window])
 
 
 def test_downsampling_keeps_the_mean_and_rounds_up() -> None:

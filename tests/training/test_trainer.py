@@ -48,7 +48,7 @@ def tiny(**changes: object) -> TrainingConfig:
 def trainer(run: Path, capture: Capture, tubes: HandData, config: TrainingConfig) -> Trainer:
     run.mkdir(exist_ok=True)
     frames = list(capture.frames_of("train"))
-    return Trainer(run, capture, frames, config, HandMesh.of(tubes, CPU), CPU, Journal(run))
+    return Trainer(run, capture, frames, config, HandMesh.of(tubes), CPU, Journal(run))
 
 
 def go(run: Trainer, until: int) -> None:
@@ -86,7 +86,7 @@ def test_training_lowers_the_loss(tmp_path: Path, capture: Capture, tubes: HandD
     """One view, whole: without the tiles' and views' spread the fall is plain."""
     config = tiny(steps=40, tile=0, tiles_per_step=1, field_rate=4e-3, super_resolution_rate=4e-3)
     frames = list(capture.frames_of("train"))[:1]
-    run = Trainer(tmp_path, capture, frames, config, HandMesh.of(tubes, CPU), CPU, Journal(tmp_path))
+    run = Trainer(tmp_path, capture, frames, config, HandMesh.of(tubes), CPU, Journal(tmp_path))
     run.begin()
     losses = [run.advance()["high"] for _ in range(40)]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])

@@ -1,0 +1,294 @@
+"""Rays through the field on the CPU, with gradients by hand: blocks that stay in cache, nothing for what is not seen.
+
+The same sums as ``RadianceField`` and ``integrate`` give. Densities are looked up front to back for as long as light
+comes through; colours, and all gradients, only where there is density.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from ..networks import FieldConfig, RadianceField
+from ..networks.config import SKIP_AFTER_LAYER, encoded_size
+from ..rendering import integrate
+from . import ray_kernels as kernels
+from .precision import has_loops, product_precision
+from .workers import shared
+
+ROWS_AT_ONCE = 1536
+"""Samples that go through a layer together: its activations and the next one's lie in a core's own cache."""
+
+
+class Samples(NamedTuple):
+    """R rays of S samples: positions (R, S, 3 or 6), depths (R, S), lengths (R,), noise (R, S) or None."""
+
+    positions: torch.Tensor
+    depths: torch.Tensor
+    lengths: torch.Tensor
+    noise: torch.Tensor | None
+
+
+class _Sizes(NamedTuple):
+    field: FieldConfig
+    last_interval: float
+
+
+class _Kept(NamedTuple):
+    """What the gradient needs of the K samples that count, of a few samples of all rays of a block.
+
+    Attributes:
+        ray: (K,) within the block.
+        terms: (K, 4) of ``ray_kernels.composite``.
+        layers: (K, .) encoded input and each hidden layer's output.
+        view, colour: (K, .) the view layer's output and the colours.
+    """
+
+    ray: torch.Tensor
+    terms: torch.Tensor
+    layers: list[torch.Tensor]
+    view: torch.Tensor
+    colour: torch.Tensor
+
+
+def ray_values(
+    field: RadianceField, samples: Samples, directions: torch.Tensor, pose: torch.Tensor, last_interval: float
+) -> torch.Tensor:
+    """Evaluate the field along rays and composite, on the CPU by the loops of this module where they know the field.
+
+    Args:
+        field: differentiable in its parameters.
+        directions: (R, 3) unit view directions.
+        pose: (45 or 48,), or (R, 45 or 48) for each ray its own; differentiable.
+        last_interval: length of the interval behind the last sample, in units of depth.
+
+    Returns:
+        (R, C + 1): premultiplied features, and opacity.
+    """
+    config = field.config
+    if not has_loops(directions.device) or config.depth > SKIP_AFTER_LAYER + 1 or config.latent_size:
+        with product_precision(directions.device):
+            colour, sigma = field(samples.positions, directions, pose)
+        raw = colour.to(directions.dtype), sigma.to(directions.dtype)
+        answer = integrate(*raw, samples.depths, samples.lengths, samples.noise, last_interval)
+        return torch.cat([answer.features, answer.opacity[:, None]], dim=-1)
+    first = field.layers[0]
+    assert isinstance(first, torch.nn.Linear)
+    size = config.position_size
+    # Everything that is small, or constant over rays or samples, is left to autograd.
+    bias = torch.nn.functional.linear(pose, first.weight[:, size:], first.bias)
+    folded = field.view.weight[:, : config.width] @ field.feature.weight
+    return _March.apply(  # type: ignore[no-any-return, no-untyped-call]
+        samples,
+        _Sizes(config, last_interval),
+        bias,
+        field.view_term(directions),
+        folded,
+        field.colour.weight,
+        field.colour.bias,
+        field.density.weight,
+        field.density.bias,
+        first.weight[:, :size],
+        *(parameter for layer in field.layers[1:] for parameter in (layer.weight, layer.bias)),
+    )
+
+
+class _March(torch.autograd.Function):
+    """Inputs: samples, sizes, first bias, view terms, then weights (``_Weights``)."""
+
+    @staticmethod
+    def forward(ctx: Any, samples: Samples, sizes: _Sizes, *tensors: torch.Tensor) -> torch.Tensor:
+        weights = _Weights.of(tensors)
+        rays, count = samples.depths.shape
+        step = max(1, ROWS_AT_ONCE // groups(count)[0])
+        sums = samples.depths.new_zeros(rays, len(weights.colour) + 1)
+
+        def evaluate(part: int, parts: int) -> list[tuple[slice, list[_Kept]]]:
+            blocks = [slice(start, start + step) for start in range(part * step, rays, parts * step)]
+            room = _room(step * groups(count)[0], sizes.field, sums)
+            return [(block, _evaluate(samples, sizes, weights, block, room, sums)) for block in blocks]
+
+        ctx.parts, ctx.sizes = shared(evaluate), sizes
+        ctx.save_for_backward(*tensors)
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        tensors = ctx.saved_tensors
+        weights = _Weights.of(tensors)
+        gradient = gradient.contiguous()
+
+        def differentiate(part: int, parts: int) -> list[torch.Tensor]:
+            sums = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
+            answer = _Weights.of(sums)
+            for block, several in ctx.parts[part]:
+                behind = torch.zeros_like(gradient[block, 0])
+                for kept in reversed(several):
+                    _differentiate(kept, ctx.sizes, weights, gradient[block], behind, answer, block)
+            return sums
+
+        totals, *others = shared(differentiate)
+        for other in others:
+            torch._foreach_add_(totals, other)
+        return None, None, *totals
+
+
+def groups(samples: int) -> list[int]:
+    """How many samples are looked up together, front to back: half of them lie in front of the surface anyway."""
+    half = -(-samples // 2)
+    quarter = -(-(samples - half) // 2)
+    return [number for number in (half, quarter, samples - half - quarter) if number]
+
+
+class _Weights(NamedTuple):
+    """Of the field, the view layer folded with the feature layer.
+
+    Attributes:
+        bias: (W,) of the first layer with the pose's part, or (R, W).
+        view_terms: (R, V).
+        folded: (V, W).
+        colour, colour_bias: (C, V), (C,).
+        density, density_bias: (1, W), (1,).
+        first: (W, position_size).
+        hidden: weight (W, W) and bias (W,) of each layer behind the first.
+    """
+
+    bias: torch.Tensor
+    view_terms: torch.Tensor
+    folded: torch.Tensor
+    colour: torch.Tensor
+    colour_bias: torch.Tensor
+    density: torch.Tensor
+    density_bias: torch.Tensor
+    first: torch.Tensor
+    hidden: Sequence[torch.Tensor]
+
+    @classmethod
+    def of(cls, tensors: Sequence[torch.Tensor]) -> _Weights:
+        """Of tensors in this order, the hidden layers' last."""
+        bias, view_terms, folded, colour, colour_bias, density, density_bias, first, *hidden = tensors
+        return cls(bias, view_terms, folded, colour, colour_bias, density, density_bias, first, hidden)
+
+
+_Room = list[torch.Tensor]
+"""Memory that a thread uses for one block's layers after the other's, and that so stays in its core's cache."""
+
+
+def _room(rows: int, config: FieldConfig, like: torch.Tensor) -> _Room:
+    return [like.new_empty(rows, width) for width in (config.position_size, *[config.width] * config.depth)]
+
+
+def _encode(positions: torch.Tensor, config: FieldConfig, rows: torch.Tensor) -> None:
+    """(N, 3 or 6) positions, whose encoding ``rows`` (N, position_size) takes."""
+    place = positions[:, :3]
+    if config.distance_scale != 1.0:
+        place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
+    parts = [(place, config.position_frequencies)]
+    if config.normal_frequencies:
+        parts.append((positions[:, 3:], config.normal_frequencies))
+    begin = 0
+    for values, frequencies in parts:
+        wide = values.double()
+        arrays = (value.numpy() for value in (values, wide.sin(), wide.cos()))
+        kernels.encode_rows(*arrays, frequencies, rows.numpy(), begin)
+        begin += encoded_size(values.shape[1], frequencies)
+
+
+def _evaluate(
+    samples: Samples, sizes: _Sizes, weights: _Weights, block: slice, room: _Room, sums: torch.Tensor
+) -> list[_Kept]:
+    """One block of rays: adds to its ``sums``, and keeps what the gradient needs."""
+    depths = samples.depths[block].numpy()
+    lengths = samples.lengths[block].numpy()
+    alive = torch.arange(len(depths))
+    through = torch.ones_like(samples.lengths[block])
+    answer, first = [], 0
+    for count in groups(depths.shape[1]):
+        some = (block, slice(first, first + count))
+        rows = len(alive) * count
+        layers = _look_up(samples.positions[some][alive].view(rows, -1), sizes, weights, block, alive, room)
+        sigma = torch.addmv(weights.density_bias, layers[-1], weights.density[0]) * sizes.field.density_scale
+        sigma = sigma.view(len(alive), count)
+        if samples.noise is not None:
+            sigma += samples.noise[some][alive]
+        kept, ray = torch.empty(2, rows, dtype=torch.int64)
+        terms = sigma.new_empty(rows, 4)
+        found, living = kernels.composite(
+            sigma.numpy(), alive.numpy(), first, depths, lengths, sizes.last_interval, through.numpy(), kept.numpy(),
+            ray.numpy(), terms.numpy(),
+        )  # fmt: skip
+        kept, ray, terms = kept[:found], ray[:found].clone(), terms[:found].clone()
+        layers = [layer[kept] for layer in layers]
+        view = layers[-1] @ weights.folded.T
+        kernels.add_of_ray(view.numpy(), ray.numpy(), weights.view_terms[block].numpy())
+        colour = torch.addmm(weights.colour_bias, view, weights.colour.T).sigmoid_()
+        kernels.sum_colours(colour.numpy(), ray.numpy(), terms.numpy(), sums[block].numpy())
+        answer.append(_Kept(ray, terms, layers, view, colour))
+        alive, first = alive[:living], first + count
+        if not living:
+            break
+    return answer
+
+
+def _look_up(
+    positions: torch.Tensor, sizes: _Sizes, weights: _Weights, block: slice, alive: torch.Tensor, room: _Room
+) -> list[torch.Tensor]:
+    """Of N positions of the rays that are alive: (N, .) encoded, and behind each layer; all of it in the room."""
+    layers = [values[: len(positions)] for values in room]
+    _encode(positions, sizes.field, layers[0])
+    torch.mm(layers[0], weights.first.T, out=layers[1])
+    if weights.bias.dim() == 1:
+        kernels.add_bias(layers[1].numpy(), weights.bias.numpy())
+    else:
+        ray = alive.repeat_interleave(len(positions) // len(alive))
+        kernels.add_of_ray(layers[1].numpy(), ray.numpy(), weights.bias[block].numpy())
+    for index in range(len(weights.hidden) // 2):
+        weight, bias = weights.hidden[2 * index : 2 * index + 2]
+        torch.mm(layers[index + 1], weight.T, out=layers[index + 2])
+        kernels.add_bias(layers[index + 2].numpy(), bias.numpy())
+    return layers
+
+
+def _differentiate(
+    kept: _Kept,
+    sizes: _Sizes,
+    weights: _Weights,
+    gradient: torch.Tensor,
+    behind: torch.Tensor,
+    answer: _Weights,
+    block: slice,
+) -> None:
+    """The gradients of some samples of a block, added to ``answer``.
+
+    Args:
+        gradient: of the sums of the block's rays.
+        behind: see ``ray_kernels.composite_backward``.
+    """
+    if not len(kept.ray):
+        return
+    ray, terms = kept.ray.numpy(), kept.terms.numpy()
+    raw, density = torch.empty_like(kept.colour), kept.terms.new_empty(len(ray))
+    kernels.colours_backward(kept.colour.numpy(), ray, terms, gradient.numpy(), raw.numpy(), density.numpy())
+    kernels.composite_backward(ray, terms, behind.numpy(), density.numpy(), sizes.field.density_scale)
+    answer.colour.addmm_(raw.T, kept.view)
+    answer.colour_bias.add_(raw.sum(dim=0))
+    upstream = raw @ weights.colour
+    kernels.view_backward(upstream.numpy(), kept.view.numpy(), ray, answer.view_terms[block].numpy())
+    last = kept.layers[-1]
+    answer.folded.addmm_(upstream.T, last)
+    answer.density.addmm_(density[None], last)
+    answer.density_bias.add_(density.sum())
+    upstream = upstream @ weights.folded
+    kernels.hidden_backward(upstream.numpy(), density.numpy(), weights.density[0].numpy(), last.numpy())
+    for index in range(len(weights.hidden) - 2, -1, -2):
+        inner = kept.layers[index // 2 + 1]
+        answer.hidden[index].addmm_(upstream.T, inner)
+        answer.hidden[index + 1].add_(upstream.sum(dim=0))
+        upstream = torch.ops.aten.threshold_backward(upstream @ weights.hidden[index], inner, 0)
+    answer.first.addmm_(upstream.T, kept.layers[0])
+    if weights.bias.dim() == 1:
+        answer.bias.add_(upstream.sum(dim=0))
+    else:
+        answer.bias[block].index_add_(0, kept.ray, upstream)

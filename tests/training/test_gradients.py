@@ -1,0 +1,141 @@
+"""The training step against the plain one in float64: the same loss, and the same gradient of every parameter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from livehand_core.captures.capture import Capture
+from livehand_core.hand.data import HandData
+from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from livehand_core.rendering import integrate
+from livehand_core.training.config import TrainingConfig, preset
+from livehand_core.training.enlarge import enlarge
+from livehand_core.training.march import Samples, ray_values
+from livehand_core.training.model import AvatarModel, warm_start
+from livehand_core.training.plain_step import Noise, plain_loss, plain_rays
+from livehand_core.training.step import TileTask, tile_loss
+from livehand_core.training.tiles import Tile, partition
+from livehand_core.training.views import HandMesh, View
+
+LARGEST_ERROR = 1e-3
+CPU = torch.device("cpu")
+
+
+def model_and_view(capture: Capture, tubes: HandData, config: TrainingConfig) -> tuple[AvatarModel, View]:
+    torch.manual_seed(0)
+    poses = torch.tensor(np.stack([pose.hand_pose.reshape(-1) for pose in capture.poses.poses]), dtype=torch.float32)
+    model = AvatarModel(config, poses, 4)
+    warm_start(model.field, config.bounds_margin, 0, steps=40)
+    with torch.no_grad():
+        for name, parameter in model.super_resolution.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0.0, 0.1)
+        model.calibration[1:].normal_(0.0, 0.1)
+    margins = (config.bounds_margin, config.lateral_margin)
+    return model, View(capture, capture.frames_of("train")[2], 1, HandMesh.of(tubes), 2, margins, CPU)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["published", "cpu"])
+def test_gradients_are_those_of_the_plain_step(capture: Capture, tubes: HandData, name: str, threads: int) -> None:
+    changes = {"tile": 0, "hidden": (16, 8), "view_noise": 0.03, "calibrate_colour": name == "published"}
+    config = preset(name, steps=1, **changes)
+    model, view = model_and_view(capture, tubes, config)
+    parameters = dict(model.named_parameters())
+
+    radius = model.super_resolution.config.receptive_radius
+    (tile,) = partition(view.mask, radius, config.tile)
+    generator = torch.Generator().manual_seed(5)
+    rays = view.rays(tile.grown(radius), config.samples, generator)
+    task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator)
+    torch.set_num_threads(threads)
+    try:
+        loss = tile_loss(model, task, config).total
+        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    finally:
+        torch.set_num_threads(1)
+
+    generator = torch.Generator().manual_seed(5)
+    whole = view.rays(Tile(0, 0, view.low.width, view.low.height), config.samples, generator)
+    noise = Noise.drawn(config, whole, generator)
+    wide = {key: value.double() for key, value in model.named_buffers()}
+    wide |= {key: value.detach().double().requires_grad_() for key, value in parameters.items()}
+    sizes = model.field.config, model.super_resolution.config
+    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius)
+    oracle = torch.autograd.grad(wanted, [wide[key] for key in parameters], allow_unused=True)
+
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    for key, a, b in zip(parameters, found, oracle, strict=True):
+        if key == "calibration" and not config.calibrate_colour:
+            assert a is None and b is None
+            continue
+        assert b.norm() > 0.0, key
+        assert (a.double() - b).norm() <= LARGEST_ERROR * b.norm(), key
+
+
+def test_plain_rays_are_the_views(capture: Capture, tubes: HandData) -> None:
+    """Bounds, samples and canonical coordinates, but for points as near to one face as to another."""
+    _, view = model_and_view(capture, tubes, preset("cpu", steps=1, hidden=(8, 8)))
+    whole = Tile(0, 0, view.low.width, view.low.height)
+    found = view.rays(whole, 5, torch.Generator().manual_seed(1))
+    wanted = plain_rays(view, 5, torch.Generator().manual_seed(1))
+    for name in ("pixels", "depths", "lengths", "directions"):
+        torch.testing.assert_close(getattr(found, name), getattr(wanted, name), rtol=0.0, atol=1e-6)
+    different = (found.positions - wanted.positions).abs().amax(dim=-1) > 1e-4
+    assert different.float().mean() < 0.02
+    torch.testing.assert_close(found.positions[..., 2], wanted.positions[..., 2], rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pose_of_each_ray", [False, True])
+def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool) -> None:
+    """In float64, with noise, rays that end early and rays that see nothing."""
+    torch.manual_seed(1)
+    config = FieldConfig(width=24, view_width=12, normal_frequencies=2, density_scale=1000.0, distance_scale=64.0)
+    field = RadianceField(config).double()
+    rays, count = 700, 7
+    positions = torch.rand(rays, count, 6, dtype=torch.float64)
+    depths = (0.3 + 0.02 * torch.rand(rays, count, dtype=torch.float64)).sort(dim=1).values
+    lengths = 1.0 + torch.rand(rays, dtype=torch.float64)
+    noise = 900.0 * torch.randn(rays, count, dtype=torch.float64)
+    directions = torch.nn.functional.normalize(torch.randn(rays, 3, dtype=torch.float64), dim=-1)
+    pose = torch.randn(*((rays, 45) if pose_of_each_ray else (45,)), dtype=torch.float64, requires_grad=True)
+    gradient = torch.randn(rays, config.feature_channels + 1, dtype=torch.float64)
+
+    found = ray_values(field, Samples(positions, depths, lengths, noise), directions, pose, 0.001)
+    colour, sigma = field(positions, directions, pose)
+    answer = integrate(colour, sigma, depths, lengths, noise, 0.001)
+    wanted = torch.cat([answer.features, answer.opacity[:, None]], dim=-1)
+    assert wanted[:, -1].min() == 0.0 and wanted[:, -1].max() > 0.99999
+    torch.testing.assert_close(found, wanted, rtol=0.0, atol=2e-6)
+    inputs = [*field.parameters(), pose]
+    pairs = [torch.autograd.grad(value, inputs, gradient) for value in (found, wanted)]
+    for a, b in zip(*pairs, strict=True):
+        assert (a - b).norm() <= 1e-5 * b.norm()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_enlarging_is_the_network(threads: int) -> None:
+    """In float64, activations and colours that reach their limits among them."""
+    torch.manual_seed(2)
+    network = SuperResolution(SuperResolutionConfig(hidden=(12, 6))).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+    image = torch.randn(1, 33, 9, 7, dtype=torch.float64)
+    image[:, :, 2, 3] *= 400.0
+    image.requires_grad_()
+    gradient = torch.randn(1, 4, 18, 14, dtype=torch.float64)
+    inputs = [*network.parameters(), image]
+    wanted = network(image[:, :-1], image[:, -1:])
+    torch.set_num_threads(threads)
+    try:
+        found = enlarge(network, image)
+        gradients = torch.autograd.grad(found, inputs, gradient)
+    finally:
+        torch.set_num_threads(1)
+    assert (wanted - wanted.clamp(-256.0, 256.0)).abs().max() > 0.0
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-5)
+    for a, b in zip(gradients, torch.autograd.grad(wanted, inputs, gradient), strict=True):
+        assert (a - b).norm() <= 1e-6 * b.norm()
