@@ -8,7 +8,7 @@ from numba import njit
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
-# Counting references costs atomic operations, a sixth of a search's time; code that allocates nothing needs none.
+# Counting references takes atomic operations, on which threads wait for each other; no allocation, no need.
 _UNCOUNTED: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
 _WITHIN: dict[str, Any] = _UNCOUNTED | {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
