@@ -111,13 +111,12 @@ def extra_bones(data: HandData) -> tuple[ExtraBone, ...]:
     return tuple(extra)
 
 
-def joint_shifts(data: HandData) -> np.ndarray:
-    """(16, 3, 10) metres that each joint moves for one unit of each beta, against the wrist."""
+def joint_directions(data: HandData) -> np.ndarray:
+    """(16, 3, 10) metres that each joint moves for one unit of each beta."""
     directions = np.zeros((*data.v_template.shape, BETA_COUNT))
     count = min(BETA_COUNT, data.shapedirs.shape[2])
     directions[..., :count] = data.shapedirs[..., :count]
-    shifts = np.einsum("jv,vcb->jcb", data.joint_regressor.astype(np.float64), directions)
-    return shifts - shifts[0]
+    return np.einsum("jv,vcb->jcb", data.joint_regressor.astype(np.float64), directions)
 
 
 def channel_shifts(data: HandData) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +128,8 @@ def channel_shifts(data: HandData) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two arrays (16, 3, 10), metres for one unit of each beta in the bones' own axes; zeros for the wrist.
     """
-    shifts = joint_shifts(data)
+    shifts = joint_directions(data)
+    shifts = shifts - shifts[0]
     axes = bone_matrices(data, np.zeros(BETA_COUNT))[0][:, :3, :3]
     own = shifts.copy()
     for joint in range(1, JOINT_COUNT):
