@@ -45,6 +45,15 @@ class Layout:
         return _Properties(known)
 
 
+    def operator_menu_enum(self, name: str, enum: str, **options: Any) -> None:
+        import bpy
+
+        room, operator = name.split(".")
+        properties = getattr(getattr(bpy.ops, room), operator).get_rna_type().properties
+        assert properties[enum].enum_items
+        self._part(**options)
+
+
 class _Properties:
     def __init__(self, known: set[str]) -> None:
         object.__setattr__(self, "known", known)
@@ -66,7 +75,9 @@ def _draw(panel: Any, context: Any) -> list[str]:
 def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
     import bpy
 
-    from livehand_blender.ui import panels
+    from livehand_blender.ui import panels, render_panels, rig_panels
+
+    shown = [panel for module in (panels, rig_panels, render_panels) for panel in module.CLASSES]
 
     def texts() -> list[str]:
         context = SimpleNamespace(
@@ -75,12 +86,12 @@ def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
             view_layer=bpy.context.view_layer,
             engine=bpy.context.scene.render.engine,
         )
-        return [text for panel in panels.CLASSES for text in _draw(panel, context)]
+        return [text for panel in shown for text in _draw(panel, context)]
 
     assert "Select a hand to see its settings." in texts()
     scene, rig = make_scene("")
     drawn = texts()
-    assert f"{rig.name} (right)" in drawn and "Fist" in drawn and "Beta 10" in drawn and "Transparent" in drawn
+    assert f"{rig.name} (right)" in drawn and "Apply Gesture" in drawn and "Pinky" in drawn and "Beta 10" in drawn and "Transparent" in drawn
     # The proxy mesh is the hand, too.
     bpy.context.view_layer.objects.active = rig.children[0]
     assert f"{rig.name} (right)" in texts()
