@@ -284,15 +284,19 @@ def draw_task(layout: Any, key: str) -> bool:
     return False
 
 
-def draw_text(layout: Any, text: str, alert: bool = False, width: int = 52) -> None:
-    """A message in as many labels as it needs."""
+def draw_text(layout: Any, text: str, alert: bool = False) -> None:
+    """A message in as many labels as it needs at the width of the region."""
     import textwrap
 
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    # The narrowest sidebar that is usable, where nothing is drawn.
+    width = region.width / scale if region is not None else 220.0
+    letters = max(round((width - 70.0) / 6.3), 16)
     column = layout.column(align=True)
     column.alert = alert
     icon = "ERROR" if alert else "INFO"
-    for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, width)):
-        column.label(text=line, icon="NONE" if number else icon)
+    for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):
+        column.label(text=line, icon="BLANK1" if number else icon)
 
 
 CLASSES = (LIVEHAND_OT_task_cancel,)

@@ -180,11 +180,6 @@ class LIVEHAND_OT_avatar_remove(_OnChosen, bpy.types.Operator):
 
     path: StringProperty(name="Avatar", description="File; by default the one chosen in the list", subtype="FILE_PATH")
 
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        item = chosen(context)
-        return item is None or not item.ships
-
     def invoke(self, context: Any, event: Any) -> set[str]:
         return set(context.window_manager.invoke_confirm(self, event))
 

@@ -66,12 +66,14 @@ class LIVEHAND_PT_avatars(bpy.types.Panel):
         )
         column = row.column(align=True)
         column.operator("livehand.avatar_browse", text="", icon="ADD")
-        column.operator("livehand.avatar_remove", text="", icon="REMOVE").path = ""
+        item = chosen(context)
+        part = column.row()
+        part.enabled = item is not None and not item.ships
+        part.operator("livehand.avatar_remove", text="", icon="REMOVE").path = ""
         column.separator()
         column.operator("livehand.avatar_default", text="", icon="SOLO_ON").path = ""
         column.operator("livehand.avatar_refresh", text="", icon="FILE_REFRESH")
         draw_task(layout, IMPORT_KEY)
-        item = chosen(context)
         if item is None:
             return
         row = layout.row()

@@ -18,7 +18,6 @@ from ..preferences import log_path, made_environment
 from ..render import session
 
 _ICONS = {"ok": "CHECKMARK", "note": "INFO", "problem": "ERROR"}
-_WIDE = 100
 
 
 def draw_preferences(layout: Any, stored: Any, _context: Any) -> None:
@@ -74,7 +73,7 @@ def _draw_interpreter(layout: Any) -> None:
         layout.label(text=f"Python {found.python_version}, torch {found.torch_version}", icon="CHECKMARK")
         layout.label(text=f"{found.path} ({found.source[0].lower()}{found.source[1:]})", icon="BLANK1")
     else:
-        draw_text(layout, known.error, alert=True, width=_WIDE)
+        draw_text(layout, known.error, alert=True)
 
 
 def _probe_once() -> None:

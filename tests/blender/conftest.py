@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,3 +47,17 @@ def tiny_avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("avatar") / "tiny.safetensors"
     save_avatar(path, avatar)
     return path
+
+
+@pytest.fixture
+def folder(addon: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The add-on's own folder for this test, and this Python as the engine's."""
+    from livehand_blender import preferences
+    from livehand_blender.avatars import pictures
+    from livehand_blender.capture import operators as capture
+    from livehand_blender.environment import operators as environment
+
+    for module in (preferences, pictures, capture, environment):
+        monkeypatch.setattr(module, "data_folder", lambda: tmp_path)
+    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
+    return tmp_path

@@ -1,0 +1,135 @@
+"""Capturing a rig in the artist's scene: geometry, resume, own cameras, animation, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from livehand_core.captures.capture import read_capture
+from livehand_core.captures.checks import check_capture
+from livehand_core.captures.images import read_rgba8
+from livehand_core.captures.shooting import progress_of
+from livehand_core.hand.builtin import builtin_hand
+from livehand_core.hand.skinning import pose_vertices
+from tests.blender.helpers import make_scene
+
+pytestmark = pytest.mark.bpy
+
+
+def settings(scene: Any, **changes: Any) -> Any:
+    values = {
+        "camera_count": 4,
+        "pose_count": 3,
+        "cameras_per_pose": 2,
+        "held_out_cameras": 1,
+        "held_out_poses": 1,
+        "width": 42,
+        "height": 64,
+        "samples": 1,
+    }
+    for name, value in (values | changes).items():
+        setattr(scene.livehand_capture, name, value)
+    return scene.livehand_capture
+
+
+@pytest.mark.slow
+def test_a_moved_scaled_left_hand_is_captured_where_it_stands_and_goes_on(addon, tmp_path: Path) -> None:
+    """The pictures show the hand where poses and cameras of the folder say; a deleted one is made again, alone."""
+    import bpy
+
+    scene, rig = make_scene("", side="left")
+    rig.location, rig.rotation_euler, rig.scale = (0.3, 0.2, 1.0), (0.3, 0.5, 1.0), (2.0, 2.0, 2.0)
+    bpy.ops.mesh.primitive_cube_add(size=10.0)
+    bpy.context.view_layer.objects.active = rig
+    settings(scene, studio=True)
+    folder = tmp_path / "capture"
+    before = {obj.name: obj.visible_camera for obj in scene.objects}
+    assert bpy.ops.livehand.capture(folder=str(folder)) == {"FINISHED"}
+    capture = read_capture(folder)
+    check_capture(capture)
+    assert progress_of(folder) == (len(capture.frames), len(capture.frames)) and len(capture.frames) >= 6
+    data = builtin_hand("left")
+    for frame in capture.frames:
+        alpha = read_rgba8(capture.path(frame))[..., 3] >= 128
+        pixels, _ = frame.camera.project(pose_vertices(data, capture.hand(frame)))
+        rows, columns = np.nonzero(alpha)
+        seen = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        np.testing.assert_allclose(seen, np.concatenate([pixels.min(0), pixels.max(0)]), atol=2.5)
+    # The artist's own scene is as it was, and nothing of the copy is left.
+    assert {obj.name: obj.visible_camera for obj in scene.objects} == before
+    assert not list(folder.glob(".scene*"))
+    assert scene.livehand_training.capture == str(folder)
+    document = json.loads((folder / "transforms.json").read_text())
+    assert {"fl_x", "cx", "w", "transform_matrix", "file_path"} <= set(document["frames"][0])
+
+    kept = {frame.image: capture.path(frame).stat().st_mtime_ns for frame in capture.frames}
+    gone = capture.frames[2].image
+    (folder / gone).unlink()
+    assert bpy.ops.livehand.capture(folder=str(folder)) == {"FINISHED"}
+    again = {frame.image: capture.path(frame).stat().st_mtime_ns for frame in read_capture(folder).frames}
+    assert again.keys() == kept.keys() and [name for name in kept if again[name] != kept[name]] == [gone]
+    # The same folder does not take other poses.
+    rig.location.x += 0.5
+    with pytest.raises(RuntimeError, match="other cameras or poses"):
+        bpy.ops.livehand.capture(folder=str(folder))
+
+
+def test_plans_of_own_cameras_and_animations(addon) -> None:
+    import bpy
+
+    from livehand_blender.capture.planning import image_count, make_plan
+
+    scene, rig = make_scene("")
+    chosen = settings(scene, poses_from="ANIMATION", frame_step=5, cameras_from="COLLECTION", held_out_poses=2)
+    scene.frame_start, scene.frame_end = 1, 20
+    rig.location = (0.0, 0.0, 0.0)
+    rig.keyframe_insert("location", frame=1)
+    rig.location = (0.1, 0.0, 0.0)
+    rig.keyframe_insert("location", frame=20)
+    rig.scale = (2.0, 2.0, 2.0)
+    cameras = bpy.data.collections.new("Cameras")
+    scene.collection.children.link(cameras)
+    for number in range(3):
+        camera = bpy.data.objects.new(f"eye {number}", bpy.data.cameras.new("eye"))
+        camera.location = (0.2 * number, -1.0, 0.0)
+        camera.rotation_euler = (np.pi / 2, 0.0, 0.0)
+        camera.data.shift_x = 0.1
+        cameras.objects.link(camera)
+    chosen.camera_collection = cameras
+    bpy.context.view_layer.update()
+    plan = make_plan(scene, rig)
+    assert plan.frames == (1, 6, 11, 16) and plan.scale == pytest.approx(2.0)
+    assert len(plan.shooting.rig.cameras) == 3 and len(plan.shooting.rig.held_out) == 1
+    assert len(plan.shooting.held_out_poses) == 2 and len(plan.shooting.order) == image_count(chosen, 20)
+    camera = plan.shooting.rig.cameras[1]
+    np.testing.assert_allclose(camera.camera_to_world[:3, 3], [0.1, -0.5, 0.0], atol=1e-6)
+    assert camera.cx == pytest.approx(0.5 * 42 - 0.1 * 64)
+    moved = [pose.transl[0] for pose in plan.shooting.poses]
+    assert moved[0] < moved[1] < moved[3] and scene.frame_current == 1
+    assert plan.shooting.fingerprint() == make_plan(scene, rig).shooting.fingerprint()
+
+
+def test_what_cannot_be_captured_is_refused(addon, tmp_path: Path) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match="No hand to capture"):
+        bpy.ops.livehand.capture(folder=str(tmp_path))
+    scene, rig = make_scene("")
+    chosen = settings(scene, cameras_from="COLLECTION")
+    with pytest.raises(RuntimeError, match="No collection of cameras"):
+        bpy.ops.livehand.capture(folder=str(tmp_path))
+    chosen.camera_collection = bpy.data.collections.new("Empty")
+    with pytest.raises(RuntimeError, match="has 0 cameras"):
+        bpy.ops.livehand.capture(folder=str(tmp_path))
+    chosen.cameras_from = "DOME"
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        bpy.ops.livehand.capture(folder=str(blocked / "capture"))
+    bpy.data.objects.remove(rig)
+    with pytest.raises(RuntimeError, match="No hand to capture"):
+        bpy.ops.livehand.capture(folder=str(tmp_path))

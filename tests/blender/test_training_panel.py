@@ -1,0 +1,166 @@
+"""Runs from the panel: started, seen, steered and kept; what cannot be started says why; nothing is left behind."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from livehand_core.training.control import RunStatus, locked, read_status, write_status
+
+pytestmark = pytest.mark.bpy
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from livehand_core.training.control import RunStatus, locked
+from livehand_core.training.monitor import Monitor
+run = Path(sys.argv[sys.argv.index("--out") + 1])
+with locked(run):
+    monitor = Monitor(run, RunStatus("starting", "worker"), lambda: False)
+    monitor.tell(state="training")
+    while not monitor.stop_asked():
+        monitor.point()
+        time.sleep(0.05)
+    monitor.close("stopped")
+"""
+
+
+def until(done: Callable[[], bool], seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In place of the training command, one that only tells and obeys."""
+    from livehand_blender.training import runs
+
+    monkeypatch.setattr(runs, "core_command", lambda python, arguments: [str(python), "-c", WORKER, *arguments])
+    yield
+    runs.stop_own()
+    for process in list(runs._processes.values()):
+        process.wait(60.0)
+    runs._processes.clear()
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    """A folder that looks like a capture from outside."""
+    path = tmp_path / "a capture"
+    path.mkdir()
+    (path / "transforms.json").write_text("{}")
+    return path
+
+
+def test_a_run_is_started_paused_and_stopped(folder: Path, worker: None, capture: Path) -> None:
+    import bpy
+
+    from livehand_blender.training.runs import look
+
+    scene = bpy.context.scene
+    scene.livehand_training.capture, scene.livehand_training.avatar_name = str(capture), "My/Hand"
+    assert bpy.ops.livehand.train_start() == {"FINISHED"}
+    run = folder / "runs" / "My_Hand"
+    until(lambda: read_status(run).state == "training")
+    assert [(known.folder, known.status.alive) for known in look(folder / "runs")] == [(run, True)]
+    assert bpy.ops.livehand.train_order(path=str(run), order="PAUSE") == {"FINISHED"}
+    until(lambda: read_status(run).state == "paused")
+    # A running one is neither resumed nor deleted, and a second one gets a folder of its own.
+    with pytest.raises(RuntimeError, match="is running"):
+        bpy.ops.livehand.train_resume(path=str(run))
+    with pytest.raises(RuntimeError, match="is running"):
+        bpy.ops.livehand.train_delete(path=str(run))
+    assert bpy.ops.livehand.train_start() == {"FINISHED"}
+    until(lambda: len(look(folder / "runs")) == 2)
+    # Another file in the middle of it changes nothing.
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert bpy.ops.livehand.train_order(path=str(run), order="GO") == {"FINISHED"}
+    until(lambda: read_status(run).state == "training")
+    assert bpy.ops.livehand.train_order(path=str(run), order="STOP") == {"FINISHED"}
+    until(lambda: read_status(run).state == "stopped")
+    with pytest.raises(RuntimeError, match="not running"):
+        bpy.ops.livehand.train_order(path=str(run), order="STOP")
+    assert bpy.ops.livehand.train_delete(path=str(run)) == {"FINISHED"} and not run.exists()
+
+
+def test_what_cannot_be_started_says_why(folder: Path, capture: Path, tmp_path: Path) -> None:
+    import bpy
+
+    settings = bpy.context.scene.livehand_training
+    with pytest.raises(RuntimeError, match="No capture is chosen"):
+        bpy.ops.livehand.train_start()
+    with pytest.raises(RuntimeError, match="holds no capture"):
+        bpy.ops.livehand.train_start(capture=str(tmp_path / "gone"))
+    settings.settings = "tile='64"
+    with pytest.raises(RuntimeError, match="settings cannot be read"):
+        bpy.ops.livehand.train_start(capture=str(capture))
+    settings.settings = ""
+    with pytest.raises(RuntimeError, match="holds no training run"):
+        bpy.ops.livehand.train_resume(path=str(tmp_path / "gone"))
+    with pytest.raises(RuntimeError, match="does not exist"):
+        bpy.ops.livehand.train_to_avatar(path=str(tmp_path / "gone"))
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_tells_its_reason(folder: Path, capture: Path) -> None:
+    import bpy
+
+    from livehand_blender.training.runs import look
+
+    bpy.ops.livehand.train_start(capture=str(capture))
+    until(lambda: not look(folder / "runs")[0].status.alive)
+    status = look(folder / "runs")[0].status
+    assert status.state == "failed" and "no list of frames" in status.message
+
+
+def test_a_process_that_dies_at_once_is_told_by_its_last_words(
+    folder: Path,
+    capture: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import bpy
+
+    from livehand_blender.training import runs
+
+    code = "raise SystemExit('no module named torch')"
+    monkeypatch.setattr(runs, "core_command", lambda python, arguments: [sys.executable, "-c", code])
+    bpy.ops.livehand.train_start(capture=str(capture))
+    until(lambda: not runs.look(folder / "runs")[0].status.alive)
+    assert runs.look(folder / "runs")[0].status.message == "no module named torch"
+
+
+def test_the_result_becomes_an_avatar_with_one_click(folder: Path, tiny_avatar: Path) -> None:
+    import bpy
+
+    from tests.blender.helpers import make_scene
+
+    run = folder / "runs" / "Done Hand"
+    run.mkdir(parents=True)
+    write_status(run, RunStatus("done", "Done Hand", progress=1.0))
+    (run / "avatar.safetensors").write_bytes(tiny_avatar.read_bytes())
+    _, rig = make_scene("")
+    assert bpy.ops.livehand.train_follow(path=str(run)) == {"FINISHED"}
+    assert rig.livehand.avatar == str(run / "avatar.safetensors")
+    assert bpy.ops.livehand.train_to_avatar(path=str(run)) == {"FINISHED"}
+    kept = folder / "avatars" / "Done Hand.safetensors"
+    assert rig.livehand.avatar == str(kept) and kept.is_file()
+    assert [item.name for item in bpy.context.window_manager.livehand_avatars] == ["Default", "Done Hand"]
+
+
+def test_runs_of_other_versions_and_damaged_ones_are_listed_with_the_reason(folder: Path) -> None:
+    from livehand_blender.training.runs import Watcher, look
+
+    run = folder / "runs" / "newer"
+    with locked(run):
+        (run / "status.json").write_text('{"format_version": 99, "state": "training"}')
+    assert "newer LiveHand" in look(folder / "runs")[0].status.message
+    watcher = Watcher()
+    watcher.ask(folder / "runs")
+    until(watcher.changed)
+    assert watcher.run(run) is not None and not watcher.changed()
