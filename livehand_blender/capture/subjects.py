@@ -15,7 +15,7 @@ from livehand_core.rotations import axis_angle_to_matrix
 
 from ..rig.armature import proxy_meshes, rig_side
 from ..rig.model import BUILTIN_MODEL
-from ..rig.pose import apply_pose, set_limits
+from ..rig.pose import apply_pose, set_limits, stop_animation
 from .detail_hand import create_detail_hand, update_detail_hand
 from .shoot import prepare_output
 from .studio import add_studio, move_studio
@@ -75,7 +75,7 @@ class MeshSubject:
             mesh.hide_render = mesh not in self.objects
         if frames is None:
             # Sampled poses take the place of the animation, and limits may not clamp them.
-            rig.animation_data_clear()
+            stop_animation(rig)
             set_limits(rig, False)
 
     def pose(self, number: int, pose: HandPose) -> None:

@@ -183,6 +183,15 @@ def set_limits(rig: Any, active: bool) -> None:
             setattr(bone, f"use_ik_limit_{axis}", active)
 
 
+def stop_animation(rig: Any) -> None:
+    """Take a rig's action and NLA strips off it; its drivers, by which joints and mesh follow the betas, stay."""
+    animation = rig.animation_data
+    if animation is not None:
+        animation.action = None
+        for track in list(animation.nla_tracks):
+            animation.nla_tracks.remove(track)
+
+
 def joint_bones(rig: Any) -> list[Any]:
     """The 16 pose bones of the joints in the order of the pose.
 

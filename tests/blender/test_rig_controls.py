@@ -274,3 +274,20 @@ def test_blenders_own_mirroring_understands_the_bones(addon) -> None:
     np.testing.assert_allclose(angles(shown(left)), wanted, atol=0.05)
     np.testing.assert_allclose(np.array(bone(left, "index_ik").head), reach * [-1.0, 1.0, 1.0], atol=1e-5)
     bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def test_animation_is_taken_off_without_the_shapes_drivers(addon) -> None:
+    import bpy
+
+    from livehand_blender.rig.pose import apply_pose, stop_animation
+
+    rig = create()
+    bpy.ops.livehand.pose_preset(gesture="FIST", keyframe=True)
+    rig.animation_data.nla_tracks.new().strips.new("take", 1, rig.animation_data.action)
+    stop_animation(rig)
+    apply_pose(rig, HandPose.rest())
+    bpy.context.scene.frame_set(5)
+    np.testing.assert_allclose(angles(shown(rig)), 0.0, atol=0.05)
+    before = mesh_points(rig)
+    rig.livehand.betas = (2.0,) * 10
+    assert np.abs(mesh_points(rig) - before).max() > 1e-3
