@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -54,9 +54,11 @@ def compare(
 
     Args:
         render: the renderer that is measured, warm.
-        requests: of hands of one avatar; the first is also drawn by the plain formulation beforehand, unmeasured.
+        requests: of hands of one avatar; the first is also drawn by the plain formulation beforehand, unmeasured. Both
+            draw them at the image's own size, whatever the avatar was trained at.
         device: torch's name of the device that the plain formulation computes on.
     """
+    requests = [replace(request, internal_scale=1.0) for request in requests]
     avatar = load_avatar(requests[0].hands[0].avatar)
     plain = PlainRenderer(avatar, find_hand(avatar.metadata.hand_model, avatar.metadata.side), device)
     architecture = avatar.metadata.architecture

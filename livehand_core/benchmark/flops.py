@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..avatars.metadata import Architecture
-from ..networks.config import FieldConfig, SuperResolutionConfig, encoded_size
-from ..networks.field import SKIP_AFTER_LAYER
+from ..networks.config import SKIP_AFTER_LAYER, FieldConfig, SuperResolutionConfig, encoded_size
 
 TRANSMITTANCE_FLOOR = 1e-4
 """What is left of the light when a ray's remaining samples need not be looked at: a fortieth of an 8-bit step."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,15 +19,14 @@ from torch.nn import functional
 from ..avatars.file import Avatar
 from ..cameras import Camera
 from ..frames import HandInstance
-from ..framing import lateral_kernel, published_kernel
 from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..networks import RadianceField, encode
-from ..networks.field import SKIP_AFTER_LAYER
+from ..networks.config import SKIP_AFTER_LAYER
 from ..rendering.integration import Integrated, integrate
-from ..rendering.rays import Rays, camera_rays, low_resolution
+from ..rendering.rays import Rays, camera_rays
 from ..rendering.sampling import from_weights, stratified
-from ..rendering.view import view_of
+from ..rendering.setup import avatar_view, conditioning, feature_camera, filter_size
 from ..surface import (
     SurfaceNormals,
     canonical_coordinates,
@@ -37,8 +36,8 @@ from ..surface import (
     smooth_normals,
 )
 
-ALPHA_FLOOR = 0.02
-"""Opacity under which a pixel is empty, as the renderer has it."""
+ALPHA_RAMP = (0.01, 0.03)
+"""Opacity up to which a pixel is empty, and from which it is left as it is, as the renderer has it."""
 
 SAMPLES_AT_ONCE = 1 << 16
 """Samples that are evaluated together, so that a frame of any size fits into memory."""
@@ -80,7 +79,7 @@ class PlainRenderer:
     def __init__(self, avatar: Avatar, hand: HandData, device: str = "cpu") -> None:
         self.metadata, self.device = avatar.metadata, device
         self.field, self.fine, self.super_resolution = avatar.networks(device)
-        self.latents = None if avatar.latent is None else avatar.latent.to(device)
+        self.latents = None if avatar.latent is None else avatar.latent.numpy()
         self.model = HandModel(hand, device)
         self._seconds: dict[str, float] = {}
 
@@ -89,16 +88,12 @@ class PlainRenderer:
         """Draw a hand into the whole of the camera's image."""
         self._seconds = {}
         metadata = self.metadata
-        world = metadata.architecture.field.coordinates == "xyz" and metadata.conditioning != "wrist"
-        view = view_of(
-            instance, camera, self.model.data, to_wrist=metadata.conditioning == "wrist", to_origin=not world
-        )
+        view = avatar_view(metadata, self.model.data, instance, camera)
         with self._stage("skinning"):
             vertices = self.model([view.pose])[0][0]
-        low = self._feature_camera(view.camera)
+        low = feature_camera(metadata, view.camera)
 
-        margin = metadata.lateral_margin
-        kernel = published_kernel(low.height) if margin == 0.0 else lateral_kernel(low, vertices, margin)
+        kernel = filter_size(metadata, low, vertices.cpu().numpy())
         with self._stage("raster"):
             depth = rasterise_depth(vertices, self.model.faces, low)
             near, far = ray_bounds(depth, kernel, metadata.depth_margin)
@@ -107,10 +102,9 @@ class PlainRenderer:
             rays = camera_rays(low, columns, rows)
             bounds = (near[valid].clamp(min=0.0), far[valid])
 
-        wrist = metadata.conditioning == "wrist"
-        angles = view.pose.hand_pose.reshape(-1) if wrist else view.pose.full_pose
-        pose = torch.tensor(angles, dtype=torch.float32, device=self.device)
-        latent = None if self.latents is None else self.latents[instance.identity]
+        numbers, code = conditioning(metadata, self.latents, view, instance.identity)
+        pose = torch.tensor(numbers, dtype=torch.float32, device=self.device)
+        latent = None if code is None else torch.tensor(code, device=self.device)
         result = self._along(rays, bounds, vertices, pose, latent)
 
         channels = metadata.architecture.field.feature_channels
@@ -142,15 +136,6 @@ class PlainRenderer:
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
         self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
-
-    def _feature_camera(self, camera: Camera) -> Camera:
-        """The feature image's: sizes are rounded up, in the published form down."""
-        factor = self.metadata.architecture.super_resolution.factor
-        offset = self.metadata.pixel_offset
-        camera = replace(camera, pixel_offset=offset)
-        if offset == 0.0:
-            return camera.resized(max(camera.width // factor, 1), max(camera.height // factor, 1))
-        return low_resolution(camera, factor)
 
     def _along(
         self,
@@ -214,7 +199,8 @@ class PlainRenderer:
         enlarged = functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
         alpha = (image[3] if len(image) == 4 else enlarged).clamp(0.0, 1.0)
         support = functional.interpolate(valid[None, None].float(), scale_factor=factor, mode="nearest")[0, 0] > 0.0
-        alpha = torch.where(support & (alpha >= ALPHA_FLOOR), alpha, 0.0)
+        begin, end = ALPHA_RAMP
+        alpha = torch.where(support, alpha * ((alpha - begin) / (end - begin)).clamp(0.0, 1.0), 0.0)
         colour = torch.minimum(image[:3].clamp(min=0.0), alpha)
         picture = torch.cat([colour, alpha[None]])
         size = (camera.height, camera.width)

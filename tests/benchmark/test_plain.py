@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from livehand_core.avatars import Architecture, Avatar, new_avatar
+from livehand_core.avatars import Architecture, Avatar, load_avatar, new_avatar
+from livehand_core.benchmark.animation import AnimationSettings, animation
 from livehand_core.benchmark.plain import PlainRenderer, plain_field
 from livehand_core.frames import FrameRequest, HandInstance
+from livehand_core.hand.builtin import builtin_hand
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.view import mirror_pose
 from tests.core.conftest import camera_at, solid, tube_hand
 
-FIELD = FieldConfig(depth=3, width=24, feature_channels=8)
-ENLARGE = SuperResolutionConfig(in_channels=8, hidden=(10, 6))
+FIELD = FieldConfig(depth=3, width=32, feature_channels=16)
+ENLARGE = SuperResolutionConfig(in_channels=16, hidden=(20, 12))
 
 VARIANTS = {
     "uvd": Architecture(FIELD, ENLARGE, n_samples=8),
@@ -50,7 +52,7 @@ def test_renderer_and_plain_formulation_agree(name: str, size: tuple[int, int], 
     camera = camera_at((-0.06, 0.1, 0.33), *size, focal=1.5 * size[0])
     instance = HandInstance(bent_pose, "a")
     frame = PlainRenderer(avatar, tube_hand()).render(instance, camera)
-    renderer = Renderer("cpu", hands={("tube", "right"): tube_hand()}, avatars={"a": avatar})
+    renderer = Renderer("cpu", hands={("tube", "right"): tube_hand()}, avatars={"a": avatar}, precision="exact")
     rgba = renderer.render(FrameRequest(camera, (instance,)))["rgba"]
     assert (frame.rgba[..., 3] > 0.3).mean() > 0.05
     assert frame.rgba.shape == rgba.shape == (size[1], size[0], 4)
@@ -62,10 +64,26 @@ def test_a_left_hand_is_mirrored(bent_pose: HandPose) -> None:
     camera = camera_at((-0.06, 0.1, 0.33))
     instance = HandInstance(mirror_pose(bent_pose), "a")
     hands = {("tube", "right"): tube_hand()}
-    rgba = Renderer("cpu", hands=hands, avatars={"a": avatar}).render(FrameRequest(camera, (instance,)))["rgba"]
+    renderer = Renderer("cpu", hands=hands, avatars={"a": avatar}, precision="exact")
+    rgba = renderer.render(FrameRequest(camera, (instance,)))["rgba"]
     frame = PlainRenderer(avatar, tube_hand()).render(instance, camera)
     assert rgba.max() > 0.3
     np.testing.assert_allclose(frame.rgba, rgba, atol=1e-4)
+
+
+def test_fast_frames_of_the_default_avatar_are_close() -> None:
+    avatar = load_avatar("default")
+    request = animation(AnimationSettings(width=256, height=167, frames=3))[1]
+    request = replace(request, internal_scale=1.0)
+    plain = PlainRenderer(avatar, builtin_hand("right")).render(request.hands[0], request.camera).rgba
+    fast = Renderer("cpu", precision="fast").render(request)["rgba"]
+    assert psnr(plain[..., :3], fast[..., :3]) > 45.0
+    # Two steps of 8 bits, but for single pixels where triangles on both sides of a texture's seam are equally near.
+    assert (np.abs(plain[..., 3] - fast[..., 3]) > 2.0 / 255.0).mean() < 1e-3
+
+
+def psnr(first: np.ndarray, second: np.ndarray) -> float:
+    return float(-10.0 * np.log10(np.square(first - second, dtype=np.float64).mean()))
 
 
 def test_light_is_spent_along_each_ray(bent_pose: HandPose) -> None:
