@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from gui import look
-from gui.window import BlenderWindow
+from gui.window import ADDON, BlenderWindow
 
 FRONT = [0.70710678, 0.70710678, 0.0, 0.0]
 """View from the front (-Y), as Numpad 1: quaternion (w, x, y, z)."""
@@ -33,6 +33,11 @@ class Stage:
     def clear(self) -> None:
         """An empty file, the mouse in the middle of its 3D view."""
         self.blender.ask("new_file")
+        # A test that failed may have left it switched off.
+        self.blender.python(
+            "if name not in bpy.context.preferences.addons:\n    bpy.ops.preferences.addon_enable(module=name)\n",
+            name=ADDON,
+        )
         self.blender.ask("sidebar", shown=False)
         self.blender.ask("history", clear=True)
         self.display.move(*self.middle())

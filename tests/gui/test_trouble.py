@@ -118,7 +118,10 @@ def test_the_add_on_disabled_and_enabled_while_the_view_renders(stage: Stage) ->
 
 
 def test_the_add_on_disabled_while_rendering(stage: Stage) -> None:
-    """An animation runs in Blender's render thread when the add-on is told to go: it goes when that has ended."""
+    """An animation runs in Blender's render thread when the add-on is told to go: it goes when that has ended.
+
+    Whether Blender goes on with the animation or stops it after the frame is its own affair.
+    """
     stage.hand()
     stage.camera()
     out = stage.blender.folder / "animation"
@@ -135,9 +138,10 @@ def test_the_add_on_disabled_while_rendering(stage: Stage) -> None:
     assert stage.happened("render_init"), stage.blender.ask("history")
     assert stage.blender.wait_for(lambda: len(list(out.glob("*.png"))) >= 2, 90.0), "no frame was written"
     stage.python("bpy.ops.preferences.addon_disable(module=name)", name=ADDON)
-    assert stage.happened("render_complete"), stage.blender.ask("history")
+    ended = {"render_complete", "render_cancel"}
+    assert stage.blender.wait_for(lambda: bool(ended & set(stage.blender.ask("history"))), 180.0), "it never ended"
     frames = sorted(out.glob("*.png"))
-    assert len(frames) == 8 and all(describe(frame).shows_hand for frame in frames)
+    assert len(frames) >= 2 and all(describe(frame).shows_hand for frame in frames)
     assert stage.blender.wait_for(lambda: not stage.python("result = hasattr(bpy.types, 'LIVEHAND_PT_hand')"), 30.0)
     stage.blender.still(20.0)
     stage.blender.shot("trouble_disabled_rendering")
