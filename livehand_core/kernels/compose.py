@@ -79,7 +79,7 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
 
 
 @njit(nogil=True, cache=True)
-def choose_depth(rgba, planes, surface, middle, scale, depth):
+def choose_depth(rgba, planes, surface, middle, scale, first_row, last_row, depth):
     """Depth of each drawn pixel: the proxy's where it is seen, else the field's.
 
     Args:
@@ -87,10 +87,11 @@ def choose_depth(rgba, planes, surface, middle, scale, depth):
         surface: (h, w) depth of the proxy, infinity beside it; of no rows when the field's depth is wanted everywhere.
         middle: depth of the hand, where the field says nothing.
         scale: factor to the world's metres.
+        first_row, last_row: rows to work on.
         depth: (h, w) written; infinity where alpha is 0.
     """
     use_surface = surface.shape[0] > 0
-    for y in range(depth.shape[0]):
+    for y in range(first_row, last_row):
         for x in range(depth.shape[1]):
             if rgba[y, x, 3] <= _ZERO:
                 depth[y, x] = np.inf

@@ -20,9 +20,6 @@ RAYS_AT_ONCE = 96
 GROUP = 2
 """Samples a ray in one step; rays that let nothing more through drop out between steps."""
 
-TRANSMITTANCE_FLOOR = np.float32(1e-4)
-"""What a ray lets through when it ends: at most this much of any colour, a fortieth of an 8-bit step, is left out."""
-
 WEIGHT_FLOOR = np.float32(1e-6)
 """Compositing weight under which a sample's colour is not looked up."""
 
@@ -198,13 +195,13 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def march(
-    weights, first_bias, view_terms, shell, coordinates, near, far, lengths, last_interval, features, opacity, depth,
-    ticks, start, stop,
+    weights, first_bias, view_terms, shell, coordinates, near, far, lengths, last_interval, floor, features, opacity,
+    depth, ticks, start, stop,
 ):  # fmt: skip
     """Composite rays ``start`` to ``stop`` front to back; the sums of METHOD section 1.7.
 
     Rays begin where the shell says, drop out when their transmittance has gone, and colours are looked up only where
-    there is density: exact but for the two floors above and what the shell leaves out.
+    there is density: exact but for the floors and what the shell leaves out.
 
     Args:
         weights: FieldWeights.
@@ -216,6 +213,7 @@ def march(
         near, far: (R,) depths along the optical axis, metres.
         lengths: (R,) metres that a ray advances per unit of depth.
         last_interval: length of the interval behind the last sample, in units of depth.
+        floor: transmittance at which a ray ends; at most this much of any colour is left out.
         features: (R, F), F a multiple of 16, opacity: (R,), depth: (R,): written; sums of weight times
             sigmoid(colour), weight, weight times depth.
         ticks: (2,) int64, added to: counter ticks in the field and in compositing.
@@ -278,7 +276,7 @@ def march(
                         picked[found], picked_ray[found], shares[found] = row, ray, share
                         found += 1
                     row += 1
-                if passed > TRANSMITTANCE_FLOOR and first + GROUP < samples:
+                if passed > floor and first + GROUP < samples:
                     alive[still], through[still], reached[still] = ray, passed, first + GROUP
                     still += 1
             living = still

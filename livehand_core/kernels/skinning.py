@@ -41,6 +41,19 @@ class PosedHandModel:
         Raises:
             PoseError: a pose of the other side.
         """
+        features, transforms = self.joints(pose)
+        corrected = self._correctives @ features
+        corrected += self._shaped
+        answer = np.empty((len(self._weights), 3), np.float32)
+        _apply(self._weights @ transforms, corrected, answer)
+        return answer
+
+    def joints(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
+        """What moves the vertices: (135,) R - I of the finger joints and (16, 12) rows [R | t] from rest to world.
+
+        Raises:
+            PoseError: a pose of the other side.
+        """
         if pose.side != self.data.side:
             raise PoseError(
                 f"A {pose.side} hand's pose was given to a {self.data.side} hand model.", "Mirror the pose first."
@@ -54,11 +67,7 @@ class PosedHandModel:
         features = np.empty(9 * (joints - 1), np.float32)
         transforms = np.empty((joints, 12), np.float32)
         _pose_joints(pose.full_pose, self._rest_joints, self._parents, np.array(pose.transl), features, transforms)
-        corrected = self._correctives @ features
-        corrected += self._shaped
-        answer = np.empty((len(self._weights), 3), np.float32)
-        _apply(self._weights @ transforms, corrected, answer)
-        return answer
+        return features, transforms
 
 
 @inlined

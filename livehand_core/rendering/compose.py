@@ -9,6 +9,7 @@ import numpy as np
 from ..kernels.compose import merge, take_front, take_mask
 from ..kernels.resample import resize
 from ..passes import PASSES
+from .cpu.workers import Workers
 from .layer import Layer, LowImage, on_canvas
 
 _FRONT_PASSES = ("depth", "normal", "uvd", "mask")
@@ -16,7 +17,12 @@ _FRONT_PASSES = ("depth", "normal", "uvd", "mask")
 
 
 def compose(
-    layers: Sequence[tuple[int, Layer]], width: int, height: int, passes: Sequence[str], linear: bool
+    layers: Sequence[tuple[int, Layer]],
+    width: int,
+    height: int,
+    passes: Sequence[str],
+    linear: bool,
+    workers: Workers,
 ) -> dict[str, np.ndarray]:
     """Merge.
 
@@ -25,6 +31,7 @@ def compose(
         width, height: of the image.
         passes: names out of PASSES.
         linear: answer ``rgba`` scene-linear in place of display-referred.
+        workers: where rows are merged.
 
     Returns:
         name -> (H, W, C) float32.
@@ -41,7 +48,11 @@ def compose(
     picture = images.get("rgba")
     if picture is None:
         picture = np.zeros((height, width, 4), dtype=np.float32)
-    merge(rgba, depth[:, 0], boxes, starts, 0, height, linear, picture, front)
+    distances, canvas, top = depth[:, 0], picture, int(boxes[:, 1].min())
+    workers.spread(
+        int(boxes[:, 3].max()) - top,
+        lambda first, last: merge(rgba, distances, boxes, starts, top + first, top + last, linear, canvas, front),
+    )
     if "depth" in in_front:
         take_front(depth, front, boxes, starts, images["depth"])
     for name in in_front & {"normal", "uvd"}:

@@ -115,7 +115,7 @@ class Renderer:
             with clock.stage("compose"):
                 size = (camera.width, camera.height)
                 if layers:
-                    images = compose(layers, *size, request.passes, request.linear)
+                    images = compose(layers, *size, request.passes, request.linear, self._workers)
                 else:
                     images = empty(*size, request.passes)
         except Exception as error:

@@ -19,6 +19,7 @@ from livehand_core.passes import PASSES, RenderPasses, premultiplied_srgb_to_lin
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.clock import Clock
+from livehand_core.rendering.cpu.workers import available_processors
 from livehand_core.rendering.torch_hand import TorchHand
 from livehand_core.rendering.view import mirror_camera, mirror_pose
 from livehand_core.rotations import axis_angle_to_matrix
@@ -325,8 +326,9 @@ def test_cancel_stops_within_a_step(renderer: Renderer) -> None:
         return False
 
     renderer.render(request, count)
-    total = asked
-    assert total >= 4
+    assert asked >= 4
+    # A run may ask a little less often when threads share its parts otherwise.
+    total = max(asked - available_processors(), 1)
     for stop in (1, total // 2, total):
         asked = 0
 
@@ -337,7 +339,8 @@ def test_cancel_stops_within_a_step(renderer: Renderer) -> None:
 
         with pytest.raises(RenderCancelled):
             renderer.render(request, stopping)
-        assert asked == stop
+        # Threads at work on other parts of the same step ask once more each.
+        assert stop <= asked <= stop + available_processors()
 
 
 def test_stage_seconds_add_up(renderer: Renderer) -> None:

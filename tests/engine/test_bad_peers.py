@@ -246,13 +246,13 @@ def test_a_backend_that_cannot_render_here_says_so(client_of: MakeClient) -> Non
     assert caught.value.remedy == "Install torch again."
 
 
-def test_a_broken_torch_says_so(client_of: MakeClient, tmp_path: Path) -> None:
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('libtorch_cpu.so: undefined symbol')\n")
+def test_a_broken_compiler_says_so(client_of: MakeClient, tmp_path: Path) -> None:
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text("raise OSError('libllvmlite.so: undefined symbol')\n")
     client = client_of(environment={"PYTHONPATH": str(tmp_path)}, arguments=())
-    with pytest.raises(EngineError, match=r"torch cannot be imported.*undefined symbol") as caught:
+    with pytest.raises(EngineError, match=r"renderer cannot be loaded.*undefined symbol") as caught:
         client.start()
-    assert "Install torch again" in caught.value.remedy
+    assert "Install LiveHand again" in caught.value.remedy
 
 
 def test_a_missing_interpreter_is_named() -> None:

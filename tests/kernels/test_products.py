@@ -90,7 +90,7 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     for start, stop in ((0, 100), (100, rays)):
         march(
             prepared.weights, bias, prepared.view_terms(directions), everywhere, places, near, far, lengths,
-            np.float32(1e-3), features, opacity, depth, ticks, start, stop,
+            np.float32(1e-3), np.float32(1e-4), features, opacity, depth, ticks, start, stop,
         )  # fmt: skip
     # Rays end when they let less than 1e-4 through; integers are good for three digits.
     tolerance = 2e-4 if kind == "float32" else 4e-3
@@ -124,7 +124,7 @@ def test_a_shell_skips_what_lies_before_it() -> None:
         answer = np.empty(2, np.float32)
         march(
             prepared.weights, *arguments, np.full((3, 3), shell, np.float32), places[:, -count:].copy(), near,
-            near + np.float32(0.003 * (count - 1)), np.ones(2, np.float32), np.float32(1e-3),
+            near + np.float32(0.003 * (count - 1)), np.ones(2, np.float32), np.float32(1e-3), np.float32(0.0),
             np.empty((2, 16), np.float32), answer, np.empty(2, np.float32), np.zeros(2, np.int64), 0, 2,
         )  # fmt: skip
         return answer

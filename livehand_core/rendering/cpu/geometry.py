@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -10,12 +10,52 @@ from ...framing import Box
 from ...kernels.compose import choose_depth
 from ...kernels.nearest import nearest_points, ray_coordinates
 from ...kernels.proxy import PosedProxy
-from ...kernels.raster import rasterise
+from ...kernels.raster import Raster, rasterise
 from ...kernels.rays import Rays, camera_rays
 from ...kernels.skinning import PosedHandModel
 from ..view import View
+from .workers import Workers
 
 Geometry = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+class SeenSurface(NamedTuple):
+    """The proxy drawn at the image's own size.
+
+    Attributes:
+        box: the pixels that were looked at, which hold all that the proxy covers.
+        raster: of these.
+    """
+
+    box: Box
+    raster: Raster
+
+    def spread(self, box: Box) -> Raster:
+        """The same over another box: nothing is seen where the two do not overlap."""
+        if box == self.box:
+            return self.raster
+        size = (box.height, box.width)
+        depth, face = np.full(size, np.inf, np.float32), np.full(size, -1, np.int32)
+        left, top = max(box.left, self.box.left), max(box.top, self.box.top)
+        right, bottom = min(box.right, self.box.right), min(box.bottom, self.box.bottom)
+        into = (slice(top - box.top, bottom - box.top), slice(left - box.left, right - box.left))
+        out_of = (slice(top - self.box.top, bottom - self.box.top), slice(left - self.box.left, right - self.box.left))
+        depth[into], face[into] = self.raster.depth[out_of], self.raster.face[out_of]
+        barycentric = None
+        if self.raster.barycentric is not None:
+            barycentric = np.zeros((*size, 3), np.float32)
+            barycentric[into] = self.raster.barycentric[out_of]
+        return Raster(depth, face, barycentric)
+
+
+def seen_surface(
+    view: View, box: Box, vertices: np.ndarray, model: PosedHandModel, passes: frozenset[str]
+) -> SeenSurface | None:
+    """The proxy as the image's pixels see it, or None when no pass asks for that."""
+    if not passes & {"depth", "normal", "uvd"}:
+        return None
+    raster = rasterise(vertices, model.topology.faces, box.of(view.camera), barycentric="normal" in passes)
+    return SeenSurface(box, raster)
 
 
 def geometry_passes(
@@ -24,9 +64,11 @@ def geometry_passes(
     rgba: np.ndarray,
     planes: np.ndarray,
     vertices: np.ndarray,
+    surface: SeenSurface | None,
     model: PosedHandModel,
     sign: Literal["face_normal", "pseudo_normal"],
     passes: frozenset[str],
+    workers: Workers,
 ) -> Geometry:
     """What the proxy mesh says about each drawn pixel.
 
@@ -39,9 +81,11 @@ def geometry_passes(
         box: the pixels, (h, w).
         rgba: (h, w, 4) premultiplied; planes: (h, w, 2) weighted depth and weight.
         vertices: (V, 3) posed mesh.
+        surface: what :func:`seen_surface` answered.
         model: of the hand.
         sign: of d.
         passes: which of depth, normal and uvd are needed.
+        workers: where rows are worked on.
 
     Returns:
         depth (h, w) in the world, infinity where alpha is 0; normal and uvd (h, w, 3) or None.
@@ -50,12 +94,11 @@ def geometry_passes(
     middle = np.float32((view.camera.world_to_camera @ [*vertices.mean(axis=0).tolist(), 1.0])[2])
     depth = np.empty(rgba.shape[:2], dtype=np.float32)
     nowhere = np.zeros((0, 0), dtype=np.float32)
-    if not passes & {"depth", "normal", "uvd"}:
-        choose_depth(rgba, planes, nowhere, middle, np.float32(view.scale), depth)
-        return depth, None, None
-    raster = rasterise(vertices, model.topology.faces, camera, barycentric="normal" in passes)
-    choose_depth(rgba, planes, raster.depth, middle, np.float32(view.scale), depth)
-    if not passes & {"normal", "uvd"}:
+    scale = np.float32(view.scale)
+    raster = None if surface is None else surface.spread(box)
+    seen = nowhere if raster is None else raster.depth
+    workers.spread(box.height, lambda first, last: choose_depth(rgba, planes, seen, middle, scale, first, last, depth))
+    if raster is None or not passes & {"normal", "uvd"}:
         return depth, None, None
     rows, columns = (index.astype(np.int32) for index in np.nonzero(rgba[..., 3] > 0.0))
     rays = camera_rays(camera, columns, rows)
@@ -76,7 +119,7 @@ def geometry_passes(
         normal[rows, columns] = local @ view.normal_to_world.T.astype(np.float32)
     if "uvd" in passes:
         own = np.empty_like(depth)
-        choose_depth(rgba, planes, nowhere, middle, np.float32(1.0), own)
+        choose_depth(rgba, planes, nowhere, middle, np.float32(1.0), 0, box.height, own)
         uvd = np.zeros((*depth.shape, 3), dtype=np.float32)
         uvd[rows, columns] = _canonical(proxy, rays, own[rows, columns], sign == "pseudo_normal")
         uvd[..., 2] *= view.scale

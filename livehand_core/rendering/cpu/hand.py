@@ -31,11 +31,14 @@ from ..view import View
 from .calibration import feature_images, typical_constants
 from .empty_space import density_shell
 from .field_weights import prepare_field
-from .geometry import geometry_passes
+from .geometry import SeenSurface, geometry_passes, seen_surface
 from .super_resolution import SuperResolutionKernels, activation_ranges
 from .workers import Workers
 
 Precision = Literal["fast", "exact"]
+
+TRANSMITTANCE_FLOORS = {"fast": np.float32(1.0 / 512.0), "exact": np.float32(1e-4)}
+"""What a ray lets through when it ends: half, and a fortieth, of an 8-bit step of any colour are left out at most."""
 
 RAYS_AT_ONCE = 1 << 15
 """Rays whose samples' coordinates are in memory at once."""
@@ -107,6 +110,7 @@ class CpuHand:
         self._shell = np.full((1, 1), np.inf, dtype=np.float32)
         if precision == "fast":
             self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
+        self._floor = TRANSMITTANCE_FLOORS[precision]
         state = avatar.part("super_resolution.")
         ranges = None
         if integer:
@@ -150,6 +154,8 @@ class CpuHand:
             placed = box
             sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
             working = box.of(view.camera).resized(*sides)
+        # The proxy at the image's own size, for depth and normals, is drawn beside the feature image's preparations.
+        surface = self.workers.aside(lambda: seen_surface(view, box, vertices, self.model, passes))
         low = self.features(view, working, vertices, instance.identity, clock)
         if low is None:
             return None
@@ -161,7 +167,7 @@ class CpuHand:
                 canvas = on_canvas(np.concatenate([rgba, planes], axis=2), inner.left, inner.top, *_size(working))
                 image = resize(canvas, placed.width, placed.height)
                 rgba, planes, inner = np.ascontiguousarray(image[..., :4]), image[..., 4:], placed
-            layer = self._layer(view, inner, rgba, planes, low, placed, vertices, passes)
+            layer = self._layer(view, inner, rgba, planes, low, placed, vertices, surface(), passes)
         return layer.flipped(view.camera.width) if view.mirrored else layer
 
     def features(
@@ -230,7 +236,8 @@ class CpuHand:
                 count,
                 lambda start, stop: march(
                     self._field.weights, bias, terms, self._shell, coordinates, pixels.near, pixels.far, rays.lengths,
-                    np.float32(metadata.last_interval), features, opacity, depth, ticks[start], start, stop,
+                    np.float32(metadata.last_interval), self._floor, features, opacity, depth, ticks[start], start,
+                    stop,
                 ),
             )  # fmt: skip
         total = ticks.sum(axis=0)
@@ -272,10 +279,12 @@ class CpuHand:
         low: FeatureImage,
         placed: Box,
         vertices: np.ndarray,
+        surface: SeenSurface | None,
         passes: frozenset[str],
     ) -> Layer:
+        planes = np.ascontiguousarray(planes)
         depth, normal, uvd = geometry_passes(
-            view, box, rgba, np.ascontiguousarray(planes), vertices, self.model, self.metadata.sign, passes
+            view, box, rgba, planes, vertices, surface, self.model, self.metadata.sign, passes, self.workers
         )
         small = None
         if "rgba_low" in passes:

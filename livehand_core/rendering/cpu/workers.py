@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
+
+Answer = TypeVar("Answer")
 
 PARTS = 4
 """Parts a thread gets of each job: enough to even out, few enough to call."""
@@ -23,7 +26,7 @@ class Workers:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or available_processors()
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads - 1, "livehand") if self.threads > 1 else None
         self.check: Callable[[], None] = _nothing
 
     def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
@@ -48,6 +51,12 @@ class Workers:
         marks = np.linspace(0.0, float(total[-1]), self.threads * 2 + 1)[1:-1]
         cuts = [int(rows[0]), *np.searchsorted(total, marks).tolist(), int(rows[-1]) + 1]
         self._run([(first, last) for first, last in pairwise(cuts) if last > first], work)
+
+    def aside(self, work: Callable[[], Answer]) -> Callable[[], Answer]:
+        """Begin ``work`` on another thread; the answer's function waits for it. With one thread it runs when asked."""
+        if self._pool is None:
+            return work
+        return self._pool.submit(work).result
 
     def _run(self, parts: list[tuple[int, int]], work: Callable[[int, int], object]) -> None:
         self.check()
