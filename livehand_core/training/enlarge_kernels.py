@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
-_inlined: Any = njit(inline="always")
+from ..kernels.compiling import compiled, inlined
 
 _LIMIT = np.float32(256.0)
 _STEEP, _FLAT, _ZERO = np.float32(np.sqrt(2.0)), np.float32(0.2 * np.sqrt(2.0)), np.float32(0.0)
@@ -19,20 +17,20 @@ _NEAR, _FAR = np.float32(0.75), np.float32(0.25)
 """Taps of the filter (1, 3, 3, 1) / 4, which is applied down and across."""
 
 
-@_inlined
+@inlined
 def _activated(x: Any) -> Any:
     x *= _STEEP if x > _ZERO else _FLAT
     return min(max(x, -_LIMIT), _LIMIT)
 
 
-@_inlined
+@inlined
 def _slope(y: Any) -> Any:
     """Of the activation whose answer was ``y``."""
     slope = _STEEP if y > _ZERO else _FLAT
     return slope if abs(y) < _LIMIT else _ZERO
 
 
-@_compiled
+@compiled
 def activate(x: np.ndarray) -> None:
     """In place: leaky ReLU of slope 0.2 times sqrt(2), within +-256, of (N, C)."""
     flat = x.reshape(-1)
@@ -40,7 +38,7 @@ def activate(x: np.ndarray) -> None:
         flat[n] = _activated(flat[n])
 
 
-@_compiled
+@compiled
 def activate_backward(gradient: np.ndarray, y: np.ndarray) -> None:
     """In place: (N, C) gradient behind the activation -> before it; ``y`` is its answer."""
     flat, answer = gradient.reshape(-1), y.reshape(-1)
@@ -48,7 +46,7 @@ def activate_backward(gradient: np.ndarray, y: np.ndarray) -> None:
         flat[n] *= _slope(answer[n])
 
 
-@_compiled
+@compiled
 def head_backward(image: np.ndarray, weights: np.ndarray, y: np.ndarray, gradient: np.ndarray, add: bool) -> None:
     """From the gradient of (N, 4) colours to that of (N, C) sums before the activation whose answer was ``y``.
 
@@ -65,7 +63,7 @@ def head_backward(image: np.ndarray, weights: np.ndarray, y: np.ndarray, gradien
             gradient[n, k] = value * _slope(y[n, k])
 
 
-@_compiled
+@compiled
 def filter_activate(spread: np.ndarray, bias: np.ndarray, answer: np.ndarray, begin: int, end: int) -> None:
     """Rows ``begin`` to ``end`` of (2h, 2w, C): the (2h + 1, 2w + 1, C) image, filtered, with bias and activation.
 
@@ -88,7 +86,7 @@ def filter_activate(spread: np.ndarray, bias: np.ndarray, answer: np.ndarray, be
             flat[m] = _activated(_FAR * (a[m] + d[m]) + _NEAR * (b[m] + c[m]) + bias[m])
 
 
-@_compiled
+@compiled
 def filter_backward(gradient: np.ndarray, answer: np.ndarray, begin: int, end: int) -> None:
     """Rows ``begin`` to ``end`` of (2h + 1, 2w + 1, C): the filter's transpose of a (2h, 2w, C) gradient."""
     height, width, channels = gradient.shape

@@ -5,17 +5,14 @@ Called by ``losses`` on the CPU, where pooling in 7 px windows would cost more t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+from ..kernels.compiling import compiled
 
 WINDOW = 7
 
 
-@_compiled
+@compiled
 def _add_row(x: np.ndarray, y: np.ndarray, sign: float, sums: np.ndarray) -> None:
     """Add a row's x, y, xx, yy, xy to the (5, W) sums of columns."""
     for j in range(len(x)):
@@ -27,7 +24,7 @@ def _add_row(x: np.ndarray, y: np.ndarray, sign: float, sums: np.ndarray) -> Non
         sums[4, j] += sign * a * b
 
 
-@_compiled
+@compiled
 def _across(sums: np.ndarray, means: np.ndarray) -> None:
     """(N, W) sums of columns -> (N, W - 6) means of windows."""
     for n in range(len(sums)):
@@ -38,7 +35,7 @@ def _across(sums: np.ndarray, means: np.ndarray) -> None:
             means[n, j] = total / (WINDOW * WINDOW)
 
 
-@_compiled
+@compiled
 def structure(image: np.ndarray, target: np.ndarray, constant: float, weight: float, gradient: np.ndarray) -> float:
     """Sum of 1 - cs over the windows inside (C, H, W) images, cs = (2 cov + c) / (var + var' + c).
 
@@ -92,7 +89,7 @@ def structure(image: np.ndarray, target: np.ndarray, constant: float, weight: fl
     return total
 
 
-@_compiled
+@compiled
 def steps(image: np.ndarray, target: np.ndarray, weight: float, gradient: np.ndarray) -> float:
     """Sum of absolute differences of the finite differences of (C, H, W) images, its gradient as ``structure``'s."""
     channels, height, width = image.shape

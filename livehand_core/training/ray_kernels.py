@@ -5,12 +5,9 @@ Called by ``march`` on blocks of rays. Every loop takes float32 or float64 and r
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+from ..kernels.compiling import compiled
 
 # Constants of float32, next to which an array's own precision stays what it is.
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
@@ -22,7 +19,7 @@ Colours would bear a thousandfold more; but behind skin of one colour all that d
 comes through, and at 1e-6 its gradient would be 4 in a thousand off."""
 
 
-@_compiled
+@compiled
 def encode_rows(
     values: np.ndarray, sines: np.ndarray, cosines: np.ndarray, frequencies: int, rows: np.ndarray, begin: int
 ) -> None:
@@ -45,7 +42,7 @@ def encode_rows(
                 sine, cosine = 2.0 * sine * cosine, 1.0 - 2.0 * sine * sine
 
 
-@_compiled
+@compiled
 def composite(
     sigma: np.ndarray,
     alive: np.ndarray,
@@ -97,7 +94,7 @@ def composite(
     return count, living
 
 
-@_compiled
+@compiled
 def add_bias(values: np.ndarray, bias: np.ndarray) -> None:
     """In place: (K, W) sums + (W,) bias, cut at 0."""
     for k in range(len(values)):
@@ -105,7 +102,7 @@ def add_bias(values: np.ndarray, bias: np.ndarray) -> None:
             values[k, c] = max(values[k, c] + bias[c], _ZERO)
 
 
-@_compiled
+@compiled
 def add_of_ray(values: np.ndarray, ray: np.ndarray, terms: np.ndarray) -> None:
     """In place: (K, W) sums + the (B, W) terms of their rays, cut at 0."""
     for k in range(len(values)):
@@ -113,7 +110,7 @@ def add_of_ray(values: np.ndarray, ray: np.ndarray, terms: np.ndarray) -> None:
             values[k, c] = max(values[k, c] + terms[ray[k], c], _ZERO)
 
 
-@_compiled
+@compiled
 def sum_colours(colour: np.ndarray, ray: np.ndarray, terms: np.ndarray, sums: np.ndarray) -> None:
     """Add (K, C) colours and 1, times their weights, to (B, C + 1) sums of the rays."""
     channels = colour.shape[1]
@@ -124,7 +121,7 @@ def sum_colours(colour: np.ndarray, ray: np.ndarray, terms: np.ndarray, sums: np
         sums[ray[k], channels] += weight
 
 
-@_compiled
+@compiled
 def colours_backward(
     colour: np.ndarray, ray: np.ndarray, terms: np.ndarray, gradient: np.ndarray, raw: np.ndarray, weight: np.ndarray
 ) -> None:
@@ -140,7 +137,7 @@ def colours_backward(
         weight[k] = total
 
 
-@_compiled
+@compiled
 def composite_backward(
     ray: np.ndarray, terms: np.ndarray, behind: np.ndarray, weight: np.ndarray, scale: float
 ) -> None:
@@ -157,7 +154,7 @@ def composite_backward(
         behind[ray[k]] += slope * terms[k, 0]
 
 
-@_compiled
+@compiled
 def view_backward(gradient: np.ndarray, view: np.ndarray, ray: np.ndarray, terms: np.ndarray) -> None:
     """In place: gradient (K, V) after the cut at 0 -> before it; added up over rays in (B, V) ``terms``."""
     for k in range(len(gradient)):
@@ -168,7 +165,7 @@ def view_backward(gradient: np.ndarray, view: np.ndarray, ray: np.ndarray, terms
                 gradient[k, c] = _ZERO
 
 
-@_compiled
+@compiled
 def hidden_backward(gradient: np.ndarray, density: np.ndarray, weights: np.ndarray, hidden: np.ndarray) -> None:
     """In place: (K, W) gradient + density's (K,) times its weights (W,), where (K, W) ``hidden`` is above 0."""
     for k in range(len(gradient)):

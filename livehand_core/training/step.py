@@ -126,9 +126,10 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
     low_error = low_share * squared_error(low_colour, low_target[:3])
     alpha_error = high_share * squared_error(high[3:], target[3:]) + low_share * squared_error(low[3:], low_target[3:])
     if lpips is not None:
-        perceptual = config.lpips_weight * (
-            high_share * lpips(high_colour, target[:3]) + low_share * lpips(low_colour, low_target[:3])
-        )
+        # A tile that holds all of the hand is cut the same each time, so its target's features are found once.
+        keys = [(view.name, size) if tile_count == 1 else None for size in ("high", "low")]
+        perceptual = high_share * lpips(high_colour, target[:3], keys[0])
+        perceptual = config.lpips_weight * (perceptual + low_share * lpips(low_colour, low_target[:3], keys[1]))
     else:
         weights = (config.structure_weight, config.gradient_weight)
         frames: tuple[Frame | None, ...] = (None, None)
