@@ -170,8 +170,8 @@ class BlenderWindow:
         Raises:
             BlenderDied: Blender ended meanwhile.
         """
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        patience = _Patience(seconds)
+        while not patience.ended():
             if seen():
                 return True
             if not self.alive:
@@ -220,17 +220,30 @@ class BlenderWindow:
         self._process.wait()
 
     def _wait(self, ready: Callable[[], bool], seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds
+        patience = _Patience(seconds)
         while not ready():
             assert self._process is not None
             if self._process.poll() is not None:
                 raise BlenderDied(self._last_words(f"{what}: Blender ended with {self._process.returncode}"))
-            if time.monotonic() > end:
+            if patience.ended():
                 raise BlenderDied(self._last_words(f"{what} within {seconds:.0f} s"))
             time.sleep(0.01)
 
     def _last_words(self, what: str) -> str:
         return f"{what}\n{self.log[-3000:]}"
+
+
+class _Patience:
+    """A time limit that a machine which stood still in between does not use up: a look counts two seconds at most."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left, self._last = seconds, time.monotonic()
+
+    def ended(self) -> bool:
+        now = time.monotonic()
+        self._left -= min(now - self._last, 2.0)
+        self._last = now
+        return self._left <= 0.0
 
 
 def _status(path: Path) -> tuple[int, int, str] | None:
