@@ -18,15 +18,26 @@ from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 
 from .conftest import camera_at, tube_hand
-from .test_renderer import EVERY_PASS, check_consistent, draw, one, small_avatar
+from .test_out_of_memory import compiled_avatar
+from .test_renderer import EVERY_PASS, check_consistent, draw, one
 
 MIDDLE = np.array([-0.08, 0.0, 0.0])
 """Inside the tube."""
 
 
+def renderer_of(kernels: str, hand: HandData) -> Renderer:
+    """A renderer of that hand with an avatar that both the compiled kernels and torch draw."""
+    return Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": compiled_avatar()}, kernels=kernels)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", params=["auto", "torch"])
+def kernels(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def renderer() -> Renderer:
-    return Renderer("cpu", hands={("tube", "right"): tube_hand()}, avatars={"a": small_avatar()})
+def renderer(kernels: str) -> Renderer:
+    return renderer_of(kernels, tube_hand())
 
 
 def through_lens(degrees: float, distance: float) -> Camera:
@@ -106,24 +117,22 @@ def collapsed(faces: int) -> HandData:
 
 
 @pytest.mark.parametrize("faces", [1, 12])
-def test_degenerate_triangles(faces: int) -> None:
+def test_degenerate_triangles(kernels: str, faces: int) -> None:
     hand = collapsed(faces)
     corners = hand.v_template[hand.faces]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     assert (areas == 0.0).sum() >= faces
-    renderer = Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": small_avatar()})
     camera = camera_at((-0.06, 0.1, 0.33))
-    images = draw(renderer, camera, one()).images
+    images = draw(renderer_of(kernels, hand), camera, one()).images
     assert all(not np.isnan(image).any() for image in images.values())
     assert (images["mask"] > 0).mean() > 0.05
 
 
-def test_a_mesh_without_any_extent_is_drawn_as_nothing_or_a_dot() -> None:
+def test_a_mesh_without_any_extent_is_drawn_as_nothing_or_a_dot(kernels: str) -> None:
     hand = tube_hand()
     point = replace(hand, v_template=np.zeros_like(hand.v_template), posedirs=np.zeros_like(hand.posedirs))
-    renderer = Renderer("cpu", hands={("tube", "right"): point}, avatars={"a": small_avatar()})
     camera = camera_at((0.0, 0.1, 0.3))
-    images = draw(renderer, camera, one()).images
+    images = draw(renderer_of(kernels, point), camera, one()).images
     assert all(not np.isnan(image).any() for image in images.values())
     assert (images["mask"] > 0).mean() < 0.1
 
@@ -152,9 +161,7 @@ def test_a_huge_frame_costs_its_own_size_and_not_more(renderer: Renderer) -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in KiB on Linux only")
-def test_a_hand_that_fills_a_large_frame_is_drawn_piece_by_piece() -> None:
-    hand = tube_hand()
-    renderer = Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": small_avatar()})
+def test_a_hand_that_fills_a_large_frame_is_drawn_piece_by_piece(renderer: Renderer) -> None:
     draw(renderer, camera_at((-0.08, 0.1, 0.3)), one())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     camera = camera_at((-0.08, 0.0, 0.12), 1600, 1200, focal=5000.0)
