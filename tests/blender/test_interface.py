@@ -3,73 +3,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.blender.helpers import make_scene
+from tests.blender.layout import Stored, draw
 
 pytestmark = pytest.mark.bpy
-
-
-class Layout:
-    """Stands in for UILayout, which exists in a window only: checks what it is given and notes the texts."""
-
-    def __init__(self, icons: set[str], texts: list[str]) -> None:
-        self.icons, self.texts = icons, texts
-
-    def _part(self, **options: Any) -> Layout:
-        assert options.get("icon", "NONE") in self.icons, options
-        self.texts.append(str(options.get("text", "")))
-        return self
-
-    def row(self, **options: Any) -> Layout:
-        return self._part(**options)
-
-    column = box = grid_flow = row
-
-    def label(self, **options: Any) -> None:
-        self._part(**options)
-
-    def prop(self, owner: Any, name: str, index: int = -1, **options: Any) -> None:
-        assert name in owner.bl_rna.properties, name
-        assert index < getattr(owner.bl_rna.properties[name], "array_length", 1)
-        self._part(**options)
-
-    def operator(self, name: str, **options: Any) -> Any:
-        import bpy
-
-        room, operator = name.split(".")
-        known = {item.identifier for item in getattr(getattr(bpy.ops, room), operator).get_rna_type().properties}
-        self._part(**options)
-        return _Properties(known)
-
-
-    def operator_menu_enum(self, name: str, enum: str, **options: Any) -> None:
-        import bpy
-
-        room, operator = name.split(".")
-        properties = getattr(getattr(bpy.ops, room), operator).get_rna_type().properties
-        assert properties[enum].enum_items
-        self._part(**options)
-
-
-class _Properties:
-    def __init__(self, known: set[str]) -> None:
-        object.__setattr__(self, "known", known)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        assert name in self.known, name
-
-
-def _draw(panel: Any, context: Any) -> list[str]:
-    import bpy
-
-    parameters = bpy.types.UILayout.bl_rna.functions["label"].parameters
-    layout = Layout({item.identifier for item in parameters["icon"].enum_items}, [])
-    if not hasattr(panel, "poll") or panel.poll(context):
-        panel.draw(SimpleNamespace(layout=layout), context)
-    return layout.texts
 
 
 def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
@@ -86,12 +27,18 @@ def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
             view_layer=bpy.context.view_layer,
             engine=bpy.context.scene.render.engine,
         )
-        return [text for panel in shown for text in _draw(panel, context)]
+        return [text for panel in shown for text in draw(panel, context)]
 
     assert "Select a hand to see its settings." in texts()
     scene, rig = make_scene("")
     drawn = texts()
-    assert f"{rig.name} (right)" in drawn and "Apply Gesture" in drawn and "Pinky" in drawn and "Beta 10" in drawn and "Transparent" in drawn
+    assert (
+        f"{rig.name} (right)" in drawn
+        and "Apply Gesture" in drawn
+        and "Pinky" in drawn
+        and "Beta 10" in drawn
+        and "Transparent" in drawn
+    )
     # The proxy mesh is the hand, too.
     bpy.context.view_layer.objects.active = rig.children[0]
     assert f"{rig.name} (right)" in texts()
@@ -102,12 +49,56 @@ def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
 def test_menu_and_preferences_draw(addon) -> None:
     from livehand_blender.preferences import LiveHandPreferences
     from livehand_blender.ui import menus
+    from livehand_blender.ui.setup_panels import draw_preferences
 
-    assert "LiveHand Hand" in _draw(SimpleNamespace(draw=menus._draw_add_hand), None)
-    panel = SimpleNamespace(bl_rna=LiveHandPreferences.bl_rna)
+    assert "LiveHand Hand" in draw(SimpleNamespace(draw=menus._draw_add_hand), None)
+    stored = Stored(LiveHandPreferences)
+    page = SimpleNamespace(draw=lambda holder, context: draw_preferences(holder.layout, stored, context))
+    assert any(text.startswith("Log: ") for text in draw(page, None))
+    for name in ("show_options", "show_log"):
+        setattr(stored, name, True)
+    assert "Make" in draw(page, None) and "Examine" in draw(page, None)
 
-    def draw(holder: Any, context: Any) -> None:
-        panel.layout = holder.layout
-        LiveHandPreferences.draw(panel, context)
 
-    assert any(text.startswith("Log: ") for text in _draw(SimpleNamespace(draw=draw), None))
+def test_the_panels_around_an_avatar_draw(folder, tiny_avatar) -> None:
+    """Avatars, capture and training, with nothing there and with something to show."""
+    import bpy
+
+    from livehand_blender.avatars import pictures
+    from livehand_blender.training.operators import _sync, watcher
+    from livehand_blender.training.runs import look
+    from livehand_blender.ui import avatar_panels, capture_panels, training_panels
+    from livehand_core.training.control import RunStatus, locked, write_status
+
+    panels = (avatar_panels.LIVEHAND_PT_avatars, capture_panels.LIVEHAND_PT_capture)
+    panels += (training_panels.LIVEHAND_PT_training, training_panels.LIVEHAND_PT_runs)
+
+    def texts() -> list[str]:
+        return [text for panel in panels for text in draw(panel, bpy.context)]
+
+    drawn = texts()
+    assert "No hand to capture is chosen." in drawn and "No runs yet." in drawn and "Use on Hand" in drawn
+
+    scene, rig = make_scene(tiny_avatar)
+    bpy.ops.livehand.avatar_refresh()
+    scene.livehand_capture.cameras_from = "COLLECTION"
+    scene.livehand_training.show_advanced = scene.livehand_capture.show_more = True
+    bpy.ops.livehand.pose_preset(gesture="FIST")
+    run = folder / "runs" / "first"
+    status = RunStatus("training", "first", progress=0.5, seconds=60.0, seconds_left=60.0, loss=0.01, psnr=30.0)
+    with locked(run):
+        write_status(run, status)
+        pictures.write_png(run / "curves.png", np.zeros((8, 8, 3), np.uint8))
+        watcher.runs = look(folder / "runs")
+    _sync()
+    drawn = texts()
+    assert "Outside the poses it was trained on" in drawn and f"Use on {rig.name}" in drawn
+    assert "50 %, 1 min left" in drawn and "Pause" in drawn, drawn[-30:]
+    assert any(text.startswith("Capture ") and text.endswith(" Pictures") for text in drawn)
+    # Its process has gone meanwhile.
+    watcher.runs = look(folder / "runs")
+    drawn = texts()
+    assert "Start Again" in drawn and any("unexpectedly" in text for text in drawn)
+    rig.livehand.avatar = "/gone.safetensors"
+    assert any("does not exist" in text.replace("\n", " ") for text in [" ".join(texts())])
+    watcher.runs = []
