@@ -47,7 +47,7 @@ class LIVEHAND_OT_remove_compositing(bpy.types.Operator):
 
 
 @bpy.app.handlers.persistent
-def _follow_all(*_: Any) -> None:
+def follow_all(*_: Any) -> None:
     """Bring every hand scene in line with its main scene. In a render job the scenes belong to its thread."""
     if not bpy.app.background and bpy.app.is_job_running("RENDER"):
         return
@@ -58,19 +58,40 @@ def _follow_all(*_: Any) -> None:
                 hide_from_camera(mesh)
 
 
-_MOMENTS = ("depsgraph_update_post", "load_post", "save_pre", "render_init")
+@bpy.app.handlers.persistent
+def _follow_soon(*_: Any) -> None:
+    """Something changed; in the middle of an update nothing may be linked, so it is followed just after it."""
+    if any(scene.livehand.hand_scene for scene in bpy.data.scenes) and not bpy.app.timers.is_registered(_follow_now):
+        bpy.app.timers.register(_follow_now, first_interval=FOLLOW_SECONDS)
+
+
+def _follow_now() -> None:
+    follow_all()
+
+
+FOLLOW_SECONDS = 0.1
+"""After a change in a window. Without one nothing waits: a render begins by following."""
+
+_HANDLERS = (
+    ("depsgraph_update_post", _follow_soon),
+    ("load_post", follow_all),
+    ("save_pre", follow_all),
+    ("render_init", follow_all),
+)
 CLASSES = (LIVEHAND_OT_setup_compositing, LIVEHAND_OT_remove_compositing)
 
 
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    for moment in _MOMENTS:
-        getattr(bpy.app.handlers, moment).append(_follow_all)
+    for moment, handler in _HANDLERS:
+        getattr(bpy.app.handlers, moment).append(handler)
 
 
 def unregister() -> None:
-    for moment in _MOMENTS:
-        getattr(bpy.app.handlers, moment).remove(_follow_all)
+    for moment, handler in _HANDLERS:
+        getattr(bpy.app.handlers, moment).remove(handler)
+    if bpy.app.timers.is_registered(_follow_now):
+        bpy.app.timers.unregister(_follow_now)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
