@@ -6,6 +6,7 @@ Core cameras use OpenCV axes (x right, y down, z forward); pixel (0, 0) is the t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Right-multiply a camera-to-world matrix in OpenGL axes (x right, y up, looks along -z) to get OpenCV axes."""
 
 MAX_IMAGE_SIDE = 16384
+
+_IDENTITY = np.eye(3)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Camera:
                 f"The camera's transform has shape {matrix.shape}; (4, 4) is needed.", "Check its matrix."
             )
         numbers = {name: getattr(self, name) for name in ("fx", "fy", "cx", "cy", "pixel_offset")}
-        wrong = [name for name, value in numbers.items() if not np.isfinite(value)]
+        wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
         if not np.isfinite(matrix).all():
             wrong.append("camera_to_world")
         if wrong:
@@ -74,7 +77,7 @@ class Camera:
             )
         if min(self.fx, self.fy) <= 0.0:
             raise CameraError("The camera's focal length is not positive.", "Check its lens.")
-        if not np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-4):
+        if np.abs(matrix[:3, :3] @ matrix[:3, :3].T - _IDENTITY).max() > 1e-4:
             raise CameraError("The camera's transform is scaled or sheared.", "Apply the camera's scale.")
 
     @property
