@@ -23,7 +23,7 @@ GROUP = 2
 WEIGHT_FLOOR = np.float32(1e-6)
 """Compositing weight under which a sample's colour is not looked up."""
 
-_ONE, _ZERO, _TINY = np.float32(1.0), np.float32(0.0), np.float32(1e-10)
+_ONE, _TWO, _ZERO, _TINY = np.float32(1.0), np.float32(2.0), np.float32(0.0), np.float32(1e-10)
 
 
 class FieldWeights(NamedTuple):
@@ -162,6 +162,35 @@ def _colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, 
                 for part in range(panels):
                     at = column + part * LANES
                     add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def view_terms(directions, lengths, frequencies, weights, bias, terms, start, stop):
+    """What the view layer adds for rays start to stop.
+
+    Loops in place of a matrix product, whose library's threads would go on spinning beside the kernels.
+
+    Args:
+        directions: (R, 3); lengths: (R,) their norms.
+        frequencies: L of the directions' encoding (METHOD section 1.6).
+        weights: (3 + 6 L, V) of the encoded direction, in steps of the layer's output.
+        bias: (V,) in these steps.
+        terms: (R, V) written.
+    """
+    for ray in range(start, stop):
+        row = terms[ray]
+        row[:] = bias
+        for axis in range(3):
+            x = directions[ray, axis] / lengths[ray]
+            line = weights[axis]
+            for k in range(len(row)):
+                row[k] += x * line[k]
+            sine, cosine = np.sin(x), np.cos(x)
+            for frequency in range(frequencies):
+                first, second = weights[3 + 6 * frequency + axis], weights[6 + 6 * frequency + axis]
+                for k in range(len(row)):
+                    row[k] += sine * first[k] + cosine * second[k]
+                sine, cosine = _TWO * sine * cosine, _ONE - _TWO * sine * sine
 
 
 @njit(nogil=True, cache=True)

@@ -27,7 +27,7 @@ class PosedHandModel:
     def __init__(self, data: HandData) -> None:
         self.data = data
         self.topology = ProxyTopology.of(data)
-        self._correctives = np.array(data.posedirs.reshape(-1, data.posedirs.shape[-1]), np.float32, order="C")
+        self._correctives = np.array(data.posedirs.reshape(-1, data.posedirs.shape[-1]).T, np.float32, order="C")
         self._weights = np.array(data.weights, np.float32, order="C")
         self._regressor = data.joint_regressor.astype(np.float64)
         self._parents = np.array(data.parents, np.int64)
@@ -42,10 +42,8 @@ class PosedHandModel:
             PoseError: a pose of the other side.
         """
         features, transforms = self.joints(pose)
-        corrected = self._correctives @ features
-        corrected += self._shaped
         answer = np.empty((len(self._weights), 3), np.float32)
-        _apply(self._weights @ transforms, corrected, answer)
+        _apply(self._correctives, features, self._shaped, self._weights, transforms, answer)
         return answer
 
     def joints(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
@@ -131,10 +129,33 @@ def _pose_joints(
 
 
 @compiled
-def _apply(transforms: np.ndarray, corrected: np.ndarray, answer: np.ndarray) -> None:
-    """Fill (V, 3) with each vertex's own (12,) transform applied to it."""
+def _apply(
+    correctives: np.ndarray,
+    features: np.ndarray,
+    shaped: np.ndarray,
+    weights: np.ndarray,
+    transforms: np.ndarray,
+    answer: np.ndarray,
+) -> None:
+    """Fill (V, 3) with the corrected vertices, each moved by its own mixture of the joints' transforms.
+
+    Loops in place of matrix products: those would wake the threads of a mathematics library, which then spin for
+    milliseconds on the processors that the rest of the frame needs.
+    """
+    corrected = shaped.copy()
+    for feature in range(len(features)):
+        factor, row = features[feature], correctives[feature]
+        if factor != 0.0:
+            for k in range(len(corrected)):
+                corrected[k] += factor * row[k]
+    mixed = np.empty(12, np.float32)
     for vertex in range(len(answer)):
+        mixed[:] = 0.0
+        for joint in range(len(transforms)):
+            weight = weights[vertex, joint]
+            if weight != 0.0:
+                for k in range(12):
+                    mixed[k] += weight * transforms[joint, k]
         x, y, z = corrected[3 * vertex], corrected[3 * vertex + 1], corrected[3 * vertex + 2]
-        row = transforms[vertex]
         for i in range(3):
-            answer[vertex, i] = row[4 * i] * x + row[4 * i + 1] * y + row[4 * i + 2] * z + row[4 * i + 3]
+            answer[vertex, i] = mixed[4 * i] * x + mixed[4 * i + 1] * y + mixed[4 * i + 2] * z + mixed[4 * i + 3]

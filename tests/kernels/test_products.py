@@ -10,6 +10,7 @@ from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
 from livehand_core.kernels.dot import HAS_INTEGER_DOT, LANES, PANELS, ROWS, matrix_rate, pack
 from livehand_core.kernels.field import densities, march
+from livehand_core.kernels.rays import Rays
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.field_weights import prepare_field
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
@@ -86,10 +87,12 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     features = np.empty((rays, config.feature_channels), np.float32)
     opacity, depth = np.empty(rays, np.float32), np.empty(rays, np.float32)
     bias, ticks = prepared.first_bias(pose, code), np.zeros(2, np.int64)
+    toward = Rays(np.zeros((1, 3), np.float32), directions * lengths[:, None], lengths)
+    terms = prepared.view_terms(toward, Workers(2))
     everywhere = np.full((1, 1), np.inf, np.float32)
     for start, stop in ((0, 100), (100, rays)):
         march(
-            prepared.weights, bias, prepared.view_terms(directions), everywhere, places, near, far, lengths,
+            prepared.weights, bias, terms, everywhere, places, near, far, lengths,
             np.float32(1e-3), np.float32(1e-4), features, opacity, depth, ticks, start, stop,
         )  # fmt: skip
     # Rays end when they let less than 1e-4 through; integers are good for three digits.
@@ -118,7 +121,9 @@ def test_a_shell_skips_what_lies_before_it() -> None:
     places = np.full((2, 4, 3), 0.3, np.float32)
     places[..., 2] = np.linspace(0.006, -0.003, 4)
     near = np.full(2, 0.3, np.float32)
-    arguments = (prepared.first_bias(np.zeros(45), None), prepared.view_terms(np.eye(3, dtype=np.float32)[:2]))
+    toward = Rays(np.zeros((1, 3), np.float32), np.eye(3, dtype=np.float32)[:2].copy(), np.ones(2, np.float32))
+    terms = prepared.view_terms(toward, Workers(1))
+    arguments = (prepared.first_bias(np.zeros(45), None), terms)
 
     def opacity(shell: float, count: int) -> np.ndarray:
         answer = np.empty(2, np.float32)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...kernels.dot import LANES, PANELS, pack, padded
-from ...kernels.field import FieldWeights
+from ...kernels.field import FieldWeights, view_terms
+from ...kernels.rays import Rays
 from ...kernels.rows import INT16_LIMIT
 from ...networks.config import FieldConfig
+from .workers import Workers
 
 State = Mapping[str, np.ndarray]
 COLUMNS = LANES * PANELS
@@ -75,29 +77,32 @@ class PreparedField:
         config: sizes.
         state: the field's float32 arrays.
         steps: (depth + 2,) 1 / step of the encoded input, of each layer's output, of the view layer's.
+        view_weights, view_bias: (3 + 6 L, V) and (V,) of the encoded view direction, in the view layer's steps.
     """
 
     weights: FieldWeights
     config: FieldConfig
     state: State
     steps: np.ndarray
+    view_weights: np.ndarray
+    view_bias: np.ndarray
 
     def first_bias(self, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
         """(W,) bias of the first layer with a frame's constants, float32."""
         bias = constant_bias(self.config, self.state, pose, latent)
         return _fill(bias * self.steps[1], self.weights.first_gain.shape[0])
 
-    def view_terms(self, directions: np.ndarray) -> np.ndarray:
-        """(R, 3) unit view directions -> (R, V) what the view layer adds for each ray, float32."""
-        config, state = self.config, self.state
-        waves = [directions]
-        for k in range(config.view_frequencies):
-            waves += [np.sin(2.0**k * directions), np.cos(2.0**k * directions)]
-        encoded = np.concatenate(waves, axis=1, dtype=np.float32)
-        weight = state["view.weight"]
-        bias = weight[:, : config.width] @ state["feature.bias"] + state["view.bias"]
-        terms = (encoded @ weight[:, config.width :].T + bias) * self.steps[-1]
-        return _fill(terms, self.weights.view_gain.shape[0])
+    def view_terms(self, rays: Rays, workers: Workers) -> np.ndarray:
+        """(R, V) what the view layer adds for each ray, float32."""
+        terms = np.empty((len(rays.directions), len(self.view_bias)), dtype=np.float32)
+        frequencies = self.config.view_frequencies
+        workers.spread(
+            len(terms),
+            lambda start, stop: view_terms(
+                rays.directions, rays.lengths, frequencies, self.view_weights, self.view_bias, terms, start, stop
+            ),
+        )
+        return terms
 
 
 def constant_bias(config: FieldConfig, state: State, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
@@ -173,7 +178,10 @@ def prepare_field(
         colour_gain=colour_gain,
         colour_bias=_fill(state["colour.bias"], _whole(config.feature_channels)),
     )
-    return PreparedField(weights, config, state, steps)
+    view, split = state["view.weight"] * steps[-1], config.width
+    view_bias = view[:, :split] @ state["feature.bias"] + state["view.bias"] * steps[-1]
+    view_weights = np.ascontiguousarray(_fill(view[:, split:].T, view_width))
+    return PreparedField(weights, config, state, steps, view_weights, _fill(view_bias, view_width))
 
 
 def _largest(

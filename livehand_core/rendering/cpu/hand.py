@@ -231,7 +231,7 @@ class CpuHand:
         opacity, depth = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
         ticks = np.zeros((self.workers.threads + count, 2), dtype=np.int64)
         with clock.stage("field"):
-            terms = self._field.view_terms(rays.directions / rays.lengths[:, None])
+            terms = self._field.view_terms(rays, self.workers)
             self.workers.spread(
                 count,
                 lambda start, stop: march(
