@@ -37,6 +37,9 @@ CURL_NAME = "LiveHand Curl"
 IK_NAME = "LiveHand IK"
 """Name of the IK constraint on the last bone of each finger."""
 
+START_NAME = "LiveHand IK Start"
+"""Name of the constraint by which IK finds a straight finger a little bent."""
+
 COLLECTIONS = {"joint": "Fingers", "control": "Controls", "gather": "Controls", "ik": "IK"}
 """Bone collection of each kind of bone that is posed; all others are in a hidden one."""
 
@@ -47,6 +50,9 @@ _COLOURS = {"right": (1.0, 0.55, 0.36), "left": (0.45, 0.74, 1.0)}
 _CHOSEN = {"select": (1.0, 0.85, 0.35), "active": (1.0, 1.0, 0.75)}
 _WIRE_WIDTH = 2.0
 _FULL_TURN = np.pi
+_START_BEND = np.radians(1.0)
+"""Least bend of a finger's middle joint from which IK starts: it cannot tell which way a straight finger would bend."""
+
 _IK_MARGINS = {"thumb": (1.14, 1.35), "pinky": (1.3, 1.8)}
 """How much further than its limits the solver may bend and spread a first joint (see _limit_ik); others 1.2 and 1.5.
 
@@ -125,10 +131,30 @@ def _dress_finger(rig: Any, finger: str, side: Side) -> None:
     ik.chain_count, ik.use_tail, ik.use_stretch = 3, True, False
     ik.iterations = 200
     ik.influence = 0.0
+    # The thumb's bones are at an angle to each other already.
+    if finger != "thumb":
+        _start_bent(rig, bones[names[finger_joints(finger)[1]]], last)
     target.rotation_mode = "QUATERNION"
     _lock(target)
     target.lock_location = (False, False, False)
     target.custom_shape = widget("BALL")
+
+
+def _start_bent(rig: Any, bone: Any, last: Any) -> None:
+    start = bone.constraints.new("LIMIT_ROTATION")
+    start.name = START_NAME
+    start.owner_space = "LOCAL"
+    start.euler_order = LIMIT_ORDER
+    start.use_limit_x = True
+    start.min_x, start.max_x = _START_BEND, _FULL_TURN
+    curve = start.driver_add("influence")
+    curve.keyframe_points.clear()
+    curve.driver.type = "SCRIPTED"
+    variable = curve.driver.variables.new()
+    variable.name = "ik"
+    variable.targets[0].id = rig
+    variable.targets[0].data_path = f'{last.path_from_id()}.constraints["{IK_NAME}"].influence'
+    curve.driver.expression = "ik > 0.0"
 
 
 def _dress_control(bone: Any, spread: str, shape: Any) -> None:

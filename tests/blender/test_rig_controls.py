@@ -96,6 +96,24 @@ def test_ik_stops_at_the_limits_when_the_target_is_out_of_reach(addon) -> None:
         assert excess(shown(rig)).max() < 0.1
 
 
+def test_ik_bends_a_straight_finger_that_is_pushed_back(addon) -> None:
+    from mathutils import Vector
+
+    rig = create()
+    before = tips(rig)
+    for finger in FINGERS[:4]:
+        ik(rig, finger).influence = 1.0
+    np.testing.assert_allclose(angles(shown(rig)), 0.0, atol=1.0)
+    np.testing.assert_allclose(tips(rig), before, atol=1e-4)
+    for index, finger in enumerate(FINGERS[:4]):
+        knuckle = np.array(bone(rig, f"{finger}1").head)
+        target = bone(rig, f"{finger}_ik")
+        wanted = Vector(before[index] + 0.04 * (knuckle - before[index]))
+        target.location = target.bone.matrix_local.inverted() @ wanted
+        assert np.linalg.norm(tips(rig)[index] - np.array(wanted)) < 2e-3, finger
+        assert angles(shown(rig))[3 * index + 1, 0] > 15.0, finger
+
+
 def test_ik_blends_from_the_fingers_own_pose_to_the_target(addon) -> None:
     rig = create()
     free = tips(rig)[0]
@@ -124,7 +142,8 @@ def test_a_pose_comes_back_whatever_the_controls_are(addon, side: str, influence
         pose = HandPose(rng.normal(size=3), sampled(rng, side), np.array(rig.livehand.betas), rng.normal(size=3), side)
         apply_pose(rig, pose)
         found = shown(rig)
-        np.testing.assert_allclose(angles(found), angles(pose), atol=0.1)
+        # With IK on, a straight finger starts a little bent and is straightened again.
+        np.testing.assert_allclose(angles(found), angles(pose), atol=4.0 if influence else 0.1)
         np.testing.assert_allclose(found.transl, pose.transl, atol=1e-5)
 
 
