@@ -1,0 +1,119 @@
+"""What goes away, is of another time or cannot be written while it is in use: one clear message, and life goes on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.blender.helpers import make_scene, render_exr
+
+pytestmark = pytest.mark.bpy
+
+
+@pytest.fixture
+def engine(addon, monkeypatch: pytest.MonkeyPatch):
+    """The session module with an engine of its own, on this Python."""
+    from livehand_blender.render import session
+
+    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
+    session.close()
+    yield session
+    session.close()
+
+
+def _fails(match: str) -> None:
+    import bpy
+
+    with pytest.raises(RuntimeError, match=match) as caught:
+        bpy.ops.render.render()
+    assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_an_avatar_file_deleted_or_renewed_between_frames(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.safetensors"
+    shutil.copy(tiny_avatar, mine)
+    scene, _ = make_scene(mine)
+    before = render_exr(scene, tmp_path / "before.exr")["Combined.A"]
+    mine.unlink()
+    _fails(r"mine\.safetensors")
+    shutil.copy(tiny_avatar, mine)
+    np.testing.assert_array_equal(render_exr(scene, tmp_path / "after.exr")["Combined.A"], before)
+
+
+def test_an_avatar_of_a_newer_version_says_so(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    from livehand_core.avatars import load_avatar, save_avatar
+
+    avatar = load_avatar(tiny_avatar)
+    newer = replace(avatar, metadata=replace(avatar.metadata, format_version=99))
+    save_avatar(tmp_path / "newer.safetensors", newer)
+    make_scene(tmp_path / "newer.safetensors")
+    _fails(r"newer")
+
+
+def test_the_hand_and_the_camera_deleted_between_frames(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    import bpy
+
+    scene, rig = make_scene(tiny_avatar)
+    render_exr(scene, tmp_path / "before.exr")
+    bpy.data.objects.remove(rig, do_unlink=True)
+    _fails("no LiveHand hand")
+    make_scene(tiny_avatar)
+    render_exr(scene, tmp_path / "again.exr")
+    bpy.data.objects.remove(scene.camera, do_unlink=True)
+    _fails("[Cc]amera")
+
+
+def test_two_scenes_render_their_own_hands(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    import bpy
+
+    first, _ = make_scene(tiny_avatar)
+    alone = render_exr(first, tmp_path / "alone.exr")["Combined.A"]
+    second = bpy.data.scenes.new("Second")
+    for thing in list(first.objects):
+        copy = thing.copy()
+        second.collection.objects.link(copy)
+        if thing == first.camera:
+            second.camera = copy
+    second.render.engine = "LIVEHAND"
+    first_again = render_exr(first, tmp_path / "first.exr")["Combined.A"]
+    np.testing.assert_array_equal(first_again, alone)
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_not_to_render(
+    engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(engine, "log_path", lambda: tmp_path / "file" / "engine.log")
+    scene, _ = make_scene(tiny_avatar)
+    assert render_exr(scene, tmp_path / "out.exr")["Combined.A"].max() > 0.0
+
+
+def test_a_picture_that_cannot_be_written_is_told(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    import bpy
+
+    scene, _ = make_scene(tiny_avatar)
+    (tmp_path / "file").write_text("not a folder")
+    scene.render.filepath = str(tmp_path / "file" / "out.png")
+    with pytest.raises(RuntimeError):
+        bpy.ops.render.render(write_still=True)
+    scene.render.filepath = str(tmp_path / "out.png")
+    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+
+
+def test_a_file_of_a_newer_add_on_opens(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    """Settings that this version does not know stay in the file and harm nothing."""
+    import bpy
+
+    _, rig = make_scene(tiny_avatar)
+    name = rig.name
+    rig["livehand_of_tomorrow"] = {"side": "RIGHT", "glow": 2.0}
+    path = str(tmp_path / "tomorrow.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert bpy.data.objects[name]["livehand_of_tomorrow"]["glow"] == 2.0
+    assert render_exr(bpy.context.scene, tmp_path / "out.exr")["Combined.A"].max() > 0.0
