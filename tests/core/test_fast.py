@@ -1,0 +1,105 @@
+"""The processor's renderer: fast against exact, without torch, with little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from livehand_core.benchmark.animation import AnimationSettings, animation
+from livehand_core.errors import DeviceError, LiveHandError
+from livehand_core.frames import FrameRequest
+from livehand_core.kernels.dot import HAS_INTEGER_DOT
+from livehand_core.rendering import Renderer
+from livehand_core.rendering.cpu import hand as cpu_hand
+from livehand_core.rendering.cpu.hand import CpuHand
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[FrameRequest]:
+    return animation(AnimationSettings(frames=3, width=256, height=167))
+
+
+@pytest.fixture(scope="module")
+def fast() -> Renderer:
+    return Renderer("cpu")
+
+
+def mean_square(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.mean((first - second) ** 2))
+
+
+def test_fast_is_as_good_as_exact(fast: Renderer, requests: list[FrameRequest]) -> None:
+    exact = Renderer("cpu", precision="exact")
+    for request in requests:
+        wanted, image = exact.render(request)["rgba"], fast.render(request)["rgba"]
+        shown = wanted[..., 3] > 0.0
+        assert shown.mean() > 0.05
+        # Asked for are 45 dB over the frame; this is over the hand's pixels alone.
+        assert -10.0 * np.log10(max(mean_square(image[shown], wanted[shown]), 1e-12)) > 55.0
+        difference = 255.0 * np.abs(image[..., 3] - wanted[..., 3])[shown]
+        assert np.quantile(difference, 0.995) < 2.0
+        assert difference.max() < 8.0
+        assert not HAS_INTEGER_DOT or mean_square(image, wanted) > 0.0
+
+
+def test_the_size_of_the_networks_image_can_be_forced(fast: Renderer, requests: list[FrameRequest]) -> None:
+    request = requests[0]
+    own = fast.render(request)["rgba"]
+    same = fast.render(replace(request, internal_scale=1.0))["rgba"]
+    larger = fast.render(replace(request, internal_scale=2.0))["rgba"]
+    assert own.shape == same.shape == larger.shape
+    assert mean_square(own, larger) < 2e-4
+    assert mean_square(same, larger) > 0.0
+    with pytest.raises(LiveHandError, match="internal scale"):
+        replace(request, internal_scale=0.0)
+    assert FrameRequest.from_json(replace(request, internal_scale=0.5).to_json()).internal_scale == 0.5
+
+
+def test_less_memory_means_smaller_blocks(
+    fast: Renderer, requests: list[FrameRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = fast.render(requests[0])
+    assert wanted.warnings == ()
+    march, limit = CpuHand._march, 700
+
+    def short(self: CpuHand, proxy: object, rays: object, pixels: object, *others: object) -> object:
+        if len(pixels.columns) > limit:  # type: ignore[attr-defined]
+            raise MemoryError
+        return march(self, proxy, rays, pixels, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CpuHand, "_march", short)
+    passes = fast.render(requests[0])
+    np.testing.assert_allclose(passes["rgba"], wanted["rgba"], atol=2e-3)
+    assert len(passes.warnings) == 1
+    assert "Memory ran out" in passes.warnings[0]
+    limit = 0
+    with pytest.raises(DeviceError, match="out of memory"):
+        fast.render(requests[0])
+    monkeypatch.undo()
+    assert fast.render(requests[0]).warnings == ()
+
+
+def test_rays_in_parts_are_the_same_rays(
+    fast: Renderer, requests: list[FrameRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = fast.render(requests[1])["rgba"]
+    monkeypatch.setattr(cpu_hand, "RAYS_AT_ONCE", 480)
+    np.testing.assert_allclose(fast.render(requests[1])["rgba"], wanted, atol=2e-3)
+
+
+def test_a_frame_on_the_processor_needs_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from livehand_core.benchmark.animation import AnimationSettings, animation\n"
+        "from livehand_core.rendering import Renderer\n"
+        "image = Renderer('cpu').render(animation(AnimationSettings(frames=1, width=128, height=84))[0])['rgba']\n"
+        "assert image[..., 3].max() > 0.9\n"
+        "print(sorted({'torch', 'smplx', 'bpy'} & set(sys.modules)))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == "[]"
