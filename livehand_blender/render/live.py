@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 from livehand_core.cameras import Camera
+from livehand_core.engine.client import EngineClient
 from livehand_core.errors import LiveHandError, RenderCancelled
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest
 from livehand_core.passes import RenderPasses
@@ -27,7 +28,7 @@ from .pacing import Pace
 from .scene import VisibleHand
 
 PASSES = ("rgba", "depth")
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.004
 REST_SECONDS = 0.15
 """Nothing has moved for so long: the full picture is asked for."""
 WATCH_SECONDS = 1.0
@@ -88,6 +89,7 @@ class LiveView:
         self._changed = 0.0
         self._asked_full = True
         self._stale = False
+        self._client: EngineClient | None = None
         self._sent: dict[int, tuple[Camera, float, bool]] = {}
         self._arrivals: list[float] = []
         self._stamps: tuple[float, ...] = ()
@@ -116,6 +118,8 @@ class LiveView:
             rate: pictures a second to hold while things move.
             share: part of the view's width and height that a full picture has.
         """
+        # Finding it asks the preferences, which is too much for every look at the answers.
+        client = self._client = session.engine_client()
         self._rate = rate
         wish = _wish(camera, tuple(hands), limits, share)
         if wish is None:
@@ -126,7 +130,7 @@ class LiveView:
         self._wish, self._changed = wish, time.monotonic()
         if self._asked_full:
             # It would keep the engine from what is newer.
-            session.engine_client().cancel(self._channels[True])
+            client.cancel(self._channels[True])
         self._asked_full = False
         self._stamps = _stamps(wish.hands)
         full = (wish.camera.width, wish.camera.height)
@@ -136,9 +140,9 @@ class LiveView:
 
     def take(self) -> bool:
         """Keep the newest answer; whether there was one. Never waits."""
-        if self._wish is None:
+        client = self._client
+        if self._wish is None or client is None:
             return False
-        client = session.engine_client()
         came = False
         for full in (False, True):
             numbered = client.poll_numbered(self._channels[full])
@@ -170,9 +174,12 @@ class LiveView:
             bpy.app.timers.unregister(self._timer)
 
     def _submit(self, wish: _Wish, camera: Camera, full: bool, channel: bool = False) -> None:
+        client = self._client
+        if client is None:
+            return
         request = FrameRequest(camera, tuple(hand.instance for hand in wish.hands), PASSES, linear=True)
         try:
-            number = session.engine_client().submit(request, self._channels[channel])
+            number = client.submit(request, self._channels[channel])
         except LiveHandError as error:
             self.message = str(error)
             return
@@ -189,9 +196,9 @@ class LiveView:
             self.pace.learn(sum(answer.stage_seconds.values()), self._rate)
 
     def _forget(self) -> None:
-        if self._wish is not None:
+        if self._client is not None:
             for channel in self._channels.values():
-                session.engine_client().cancel(channel)
+                self._client.cancel(channel)
         self._wish, self.picture, self._asked_full = None, None, True
         self._sent.clear()
 
@@ -211,10 +218,9 @@ class LiveView:
         except ReferenceError:
             self._forget()
             return None
-        wish = self._wish
-        if wish is None:
+        wish, client = self._wish, self._client
+        if wish is None or client is None:
             return None
-        client = session.engine_client()
         if any(client.busy(channel) for channel in self._channels.values()):
             return POLL_SECONDS
         if not self._asked_full:

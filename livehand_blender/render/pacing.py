@@ -7,7 +7,7 @@ from dataclasses import dataclass
 OVERHEAD_SECONDS = 0.006
 """Transport and drawing of a live picture, beside the engine's own stages."""
 
-SMALLEST_SIDE = 96
+SMALLEST_SIDE = 192
 """Longer side in pixels below which a moving picture is never made."""
 
 _DEAD_BAND = 0.85
@@ -44,7 +44,7 @@ class Pace:
             return
         # Time goes with the number of pixels. Aiming at the middle of the band keeps noise inside it.
         factor = (0.5 * (1.0 + _DEAD_BAND) / max(used, 1e-3)) ** 0.5
-        self.share = min(max(self.share * min(max(factor, _FASTEST_SHRINKING), _FASTEST_GROWTH), 0.01), 1.0)
+        self.share = min(max(self.share * min(max(factor, _FASTEST_SHRINKING), _FASTEST_GROWTH), 0.02), 1.0)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Size in pixels of a moving picture whose full size is ``width`` x ``height``."""
