@@ -15,6 +15,7 @@ from livehand_core.errors import AvatarError, LiveHandError
 from ..background import Task, TaskOperator, redraw
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preferences
 from ..rig.armature import active_hand, is_hand
+from . import pictures
 from .library import CHECKPOINT_SUFFIX, SUFFIX, Entry, add_checkpoint, add_file, remove, scan
 
 IMPORT_KEY = "avatar import"
@@ -205,6 +206,7 @@ class LIVEHAND_OT_avatar_refresh(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, _context: Any) -> set[str]:
+        pictures.try_again()
         refresh()
         return {"FINISHED"}
 

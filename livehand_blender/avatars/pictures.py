@@ -35,7 +35,8 @@ GROUND = (0.13, 0.13, 0.14)
 _collection: Any = None
 _wanted: dict[str, Path] = {}
 _asked: str = ""
-_failed: set[str] = set()
+_failed: dict[str, str] = {}
+"""Content hash of an avatar -> why it has no picture."""
 
 
 def icon_of_file(path: Path, folder_stamp: bool = False) -> int:
@@ -63,6 +64,16 @@ def icon_of_avatar(path: Path, metadata: AvatarMetadata) -> int:
         if not bpy.app.timers.is_registered(_work):
             bpy.app.timers.register(_work, first_interval=POLL_SECONDS, persistent=True)
     return 0
+
+
+def why_none(metadata: AvatarMetadata) -> str:
+    """Why an avatar has no picture, empty when nothing is known against it."""
+    return _failed.get(metadata.content_hash, "")
+
+
+def try_again() -> None:
+    """Forget which pictures could not be rendered."""
+    _failed.clear()
 
 
 def picture_path(metadata: AvatarMetadata) -> Path:
@@ -126,8 +137,8 @@ def _work() -> float | None:
         if metadata is None:
             raise LiveHandError("The avatar has gone.")
         client.submit(preview_request(path, metadata), CHANNEL)
-    except LiveHandError:
-        _failed.add(_asked)
+    except LiveHandError as error:
+        _failed[_asked] = str(error)
         _wanted.pop(_asked)
         _asked = ""
     return POLL_SECONDS
@@ -138,15 +149,15 @@ def _take(key: str, path: Path | None, answer: RenderPasses | LiveHandError) -> 
 
     metadata = describe(path)[0] if path is not None else None
     if not isinstance(answer, RenderPasses) or metadata is None:
-        _failed.add(key)
+        _failed[key] = str(answer) if isinstance(answer, LiveHandError) else "The file has gone."
+        redraw()
         return
     rgba = answer["rgba"]
     colour = np.clip(rgba[..., :3] + (1.0 - rgba[..., 3:]) * np.array(GROUND), 0.0, 1.0)
     try:
         write_png(picture_path(metadata), np.rint(colour * 255.0).astype(np.uint8))
     except LiveHandError as error:
-        print(f"LiveHand: {error}")
-        _failed.add(key)
+        _failed[key] = str(error)
     redraw()
 
 
@@ -158,7 +169,7 @@ def _previews() -> Any:
 
 
 def register() -> None:
-    _failed.clear()
+    try_again()
 
 
 def unregister() -> None:

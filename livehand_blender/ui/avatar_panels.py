@@ -10,7 +10,7 @@ from livehand_core.errors import LiveHandError
 
 from ..avatars.library import describe
 from ..avatars.operators import IMPORT_KEY, chosen
-from ..avatars.pictures import icon_of_avatar
+from ..avatars.pictures import icon_of_avatar, why_none
 from ..avatars.range import out_of_range
 from ..background import draw_task, draw_text
 from ..preferences import preference
@@ -119,8 +119,10 @@ def _draw_papers(layout: Any, path: Path) -> None:
     picture = icon_of_avatar(path, metadata)
     if picture:
         layout.template_icon(icon_value=picture, scale=8.0)
+    elif reason := why_none(metadata):
+        draw_text(layout, f"No picture: {reason}")
     else:
-        layout.label(text="Its picture appears once the engine runs.", icon="IMAGE_DATA")
+        draw_text(layout, "Its picture appears once the engine runs.")
     column = layout.column(align=True)
     both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
     column.label(text=f"{metadata.name}: {both}, {metadata.hand_model}")

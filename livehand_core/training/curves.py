@@ -14,10 +14,12 @@ from .control import CURVES_FILE
 from .journal import METRICS_FILE
 
 SIDE = 512
+SHOWN_SIDE = 256
+"""Side of the picture that is written, in pixels: what Blender's panels show at most, and reduce without smoothing."""
 MARGINS = (84, 16, 42, 34)
 """Pixels left, right, above and below of each plot's axes."""
 TEXT_SIZE = 22
-"""Large, since a panel shows the picture at about half its size."""
+"""Large, since it is drawn at twice the size that is written."""
 TICKS = 3
 GROUND, FRAME, GRID, INK = (29, 29, 29), (84, 84, 84), (48, 48, 48), (200, 200, 200)
 LOSS, TRAINED, HELD_OUT = (232, 160, 92), (102, 178, 255), (126, 211, 134)
@@ -62,7 +64,7 @@ def training_psnr(values: dict[str, Any]) -> float | None:
 
 
 def draw_curves(run: Path) -> None:
-    """Write ``curves.png`` (512 x 512). Raises LiveHandError when the folder cannot be written."""
+    """Write ``curves.png`` (256 x 256). Raises LiveHandError when the folder cannot be written."""
     from PIL import Image, ImageDraw
 
     curves = read_curves(run)
@@ -75,7 +77,7 @@ def draw_curves(run: Path) -> None:
     shown = [(curves.trained, TRAINED, "PSNR dB, trained"), (curves.held_out, HELD_OUT, "held out")]
     _plot(draw, half, half, last, shown, logarithmic=False)
     with atomic_path(run / CURVES_FILE) as temporary:
-        image.save(temporary)
+        image.resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS).save(temporary)
 
 
 def _add(curve: list[Point], step: float, value: Any) -> None:
