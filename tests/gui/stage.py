@@ -15,6 +15,19 @@ FRONT = [0.70710678, 0.70710678, 0.0, 0.0]
 MIDDLE = [-0.09, 0.0, 0.0]
 """Middle of a right hand at rest whose wrist lies in the origin, in metres."""
 
+GREEN_PROXY = (
+    "for mesh in bpy.data.objects[rig].children_recursive:\n"
+    "    for material in mesh.data.materials if mesh.type == 'MESH' else ():\n"
+    "        material.diffuse_color = (0.1, 0.6, 0.1, 1.0)\n"
+    "        for node in material.node_tree.nodes if material.node_tree else ():\n"
+    "            if node.type == 'BSDF_PRINCIPLED':\n"
+    "                node.inputs['Base Color'].default_value = (0.1, 0.6, 0.1, 1.0)\n"
+)
+"""The proxy mesh bears the colour of skin; in these tests only the neural hand shall."""
+
+FIRST_PICTURE_SECONDS = 300.0
+"""A fresh engine may have to compile the renderer's loops first."""
+
 FAILURE = re.compile(r"^Traceback|^Error: Python|^\S*Error: ", re.MULTILINE)
 
 
@@ -46,7 +59,9 @@ class Stage:
         """Add a hand, seen from the front; gives its armature's name."""
         self.blender.ask("look_at", location=MIDDLE, distance=0.5, rotation=FRONT)
         code = "bpy.ops.livehand.add_hand(side=side, location=place); result = bpy.context.object.name"
-        return str(self.blender.python(code, side=side, place=location))
+        rig = str(self.blender.python(code, side=side, place=location))
+        self.blender.python(GREEN_PROXY, rig=rig)
+        return rig
 
     def camera(self) -> None:
         """A camera before the hand, from the front."""
@@ -79,7 +94,7 @@ class Stage:
         inside = look.box_mask(image.shape, self.box())
         return look.match(look.skin(image) & inside, expected & inside)
 
-    def shows(self, rig: str, seconds: float = 90.0) -> bool:
+    def shows(self, rig: str, seconds: float = FIRST_PICTURE_SECONDS) -> bool:
         """Wait until the view shows that hand where it is, and nowhere else."""
         return self.blender.wait_for(lambda: self.matched(rig).good, seconds)
 

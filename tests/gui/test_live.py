@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gui import look
 
-from tests.gui.stage import FRONT, MIDDLE, Stage
+from tests.gui.stage import FRONT, GREEN_PROXY, MIDDLE, Stage
 
 
 def test_a_hand_from_the_menu_shows_itself(stage: Stage) -> None:
@@ -21,6 +21,7 @@ def test_a_hand_from_the_menu_shows_itself(stage: Stage) -> None:
     stage.display.key("Return")
     assert stage.blender.wait_for(lambda: stage.python("result = bpy.context.object is not None"), 30.0)
     rig = stage.python("result = bpy.context.object.name")
+    stage.python(GREEN_PROXY, rig=rig)
     stage.live()
     assert stage.shows(rig), stage.matched(rig)
     stage.blender.shot("live_start")

@@ -23,20 +23,8 @@ WALL = (
 )
 
 
-GREEN_PROXY = (
-    "for mesh in bpy.data.objects[rig].children_recursive:\n"
-    "    for material in mesh.data.materials if mesh.type == 'MESH' else ():\n"
-    "        material.diffuse_color = (0.1, 0.6, 0.1, 1.0)\n"
-    "        for node in material.node_tree.nodes if material.node_tree else ():\n"
-    "            if node.type == 'BSDF_PRINCIPLED':\n"
-    "                node.inputs['Base Color'].default_value = (0.1, 0.6, 0.1, 1.0)\n"
-)
-"""The proxy mesh bears the colour of skin; here only the neural hand shall."""
-
-
-def _show(stage: Stage, rig: str, kind: str) -> None:
+def _show(stage: Stage, kind: str) -> None:
     """Turn the view to a shading: SOLID, MATERIAL, or EEVEE for the rendered one of that engine."""
-    stage.python(GREEN_PROXY, rig=rig)
     if kind == "EEVEE":
         stage.python(EEVEE)
         stage.python(
@@ -50,7 +38,7 @@ def _show(stage: Stage, rig: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["SOLID", "MATERIAL", "EEVEE"])
 def test_the_hand_lies_in_other_shadings(stage: Stage, kind: str) -> None:
     rig = stage.hand()
-    _show(stage, rig, kind)
+    _show(stage, kind)
     stage.blender.still()
     assert stage.matched(rig).covered < 0.2, "skin without the overlay"
     stage.python("bpy.context.scene.livehand.overlay = True")
@@ -66,7 +54,7 @@ def test_the_hand_lies_in_other_shadings(stage: Stage, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["SOLID", "EEVEE"])
 def test_an_object_before_the_hand_hides_it(stage: Stage, kind: str) -> None:
     rig = stage.hand()
-    _show(stage, rig, kind)
+    _show(stage, kind)
     stage.python("bpy.context.scene.livehand.overlay = True")
     assert stage.shows(rig), stage.matched(rig)
     wall = stage.python(WALL, place=(-0.12, -0.1, 0.0))
