@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from livehand_core.benchmark.animation import AnimationSettings, camera  # noqa: E402
+from livehand_core.captures.plan import Rig  # noqa: E402
+from livehand_core.captures.shooting import Shooting  # noqa: E402
 from livehand_core.frames import FrameRequest, HandInstance  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.gestures import gesture  # noqa: E402
@@ -125,7 +127,22 @@ def cycles_frames(name: str, requests: list[FrameRequest], options: argparse.Nam
 
 def frame_path(options: argparse.Namespace, name: str, number: int) -> Path:
     """Where a frame of Cycles is kept."""
-    return Path(options.cache) / f"{name}_{options.samples}" / f"{number:03d}.png"
+    return cache_folder(options, name) / shooting(name, options.frames).image(number, number)
+
+
+def cache_folder(options: argparse.Namespace, name: str) -> Path:
+    """The capture folder that Cycles' frames of a motion are kept in."""
+    return Path(options.cache) / f"{name}_{options.frames}_frames_{options.samples}_samples"
+
+
+def shooting(name: str, frames: int) -> Shooting:
+    """A motion as a capture: its n-th image is its n-th pose seen by its n-th camera."""
+    requests = motion(name, frames, "default")
+    names = tuple(f"{number:03d}" for number in range(frames))
+    rig = Rig(names, tuple(request.camera for request in requests), frozenset())
+    poses = tuple(request.hands[0].pose for request in requests)
+    order = tuple((number, number) for number in range(frames))
+    return Shooting(rig, poses, frozenset(), order, builtin_hand("right").name, licence="CC0-1.0", origin="Cycles")
 
 
 def render_cycles(options: argparse.Namespace) -> None:
@@ -133,24 +150,19 @@ def render_cycles(options: argparse.Namespace) -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     import capture
 
-    from livehand_blender.capture.detail_hand import update_detail_hand
-    from livehand_core.hand.skinning import pose_vertices
+    from livehand_blender.capture.shoot import shoot
 
-    requests = motion(options.cycles, options.frames, "default")
-    width, height = requests[0].camera.width, requests[0].camera.height
-    scene, hand = capture.set_up_scene(argparse.Namespace(samples=options.samples, width=width, height=height))
+    plan = shooting(options.cycles, options.frames)
+    width, height = plan.rig.cameras[0].width, plan.rig.cameras[0].height
+    scene = capture.set_up_scene(argparse.Namespace(samples=options.samples, width=width, height=height))
     scene.cycles.denoising_quality = "HIGH"
-    for number, request in enumerate(requests):
-        path = frame_path(options, options.cycles, number)
-        if path.is_file():
-            continue
-        pose = request.hands[0].pose
-        update_detail_hand(hand, pose)
-        capture.set_camera(scene, request.camera)
-        capture.set_border(scene, request.camera, pose_vertices(builtin_hand("right"), pose))
-        scene.cycles.seed = number
-        capture.render_to(scene, path)
-        print(f"[temporal] Cycles, {options.cycles}, frame {number + 1} of {len(requests)}", flush=True)
+
+    def told(done: int, count: int) -> bool:
+        print(f"[temporal] Cycles, {options.cycles}: {done} of {count} frames", flush=True)
+        return True
+
+    hand = capture.StudioHand(scene)
+    shoot(scene, plan, cache_folder(options, options.cycles), hand, builtin_hand("right"), told=told)
 
 
 def hand_window(frames: list[Seen]) -> tuple[slice, slice]:
