@@ -52,7 +52,9 @@ def life(older: str, newer: str, changed: str) -> dict[str, Any]:
         bpy.ops.preferences.addon_enable(module=MODULE)
     seen["again"] = _hooks()
     _add_hand()
-    import_module(f"{MODULE}.preferences").log_path().write_text("a log", encoding="utf-8")
+    log = import_module(f"{MODULE}.preferences").log_path()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("a log", encoding="utf-8")
     repositories = [repository.module for repository in bpy.context.preferences.extensions.repos]
     bpy.ops.extensions.package_uninstall(repo_index=repositories.index("user_default"), pkg_id="livehand")
     seen["uninstalled"] = _hooks()

@@ -108,6 +108,8 @@ def test_the_same_sources_give_the_same_bytes(archive: Path, tmp_path: Path) -> 
 
 def _life(*arguments: str | Path, user: Path) -> dict:
     variables = {"BLENDER_USER_RESOURCES": str(user), "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
+    # As in Blender: the second start finds the modules compiled.
+    variables["PYTHONDONTWRITEBYTECODE"] = ""
     answer = run_python(ROOT / "scripts" / "matrix_lifecycle.py", *arguments, environment=variables)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "Traceback" not in answer.stdout + answer.stderr, answer.stdout + answer.stderr
