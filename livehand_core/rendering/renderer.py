@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class DrawnHand(Protocol):
-    """An avatar ready to be drawn: ``CpuHand`` or ``TorchHand``."""
+    """An avatar ready to be drawn: ``CpuHand``, ``GraphHand`` or ``TorchHand``."""
 
     metadata: AvatarMetadata
 
@@ -45,8 +45,8 @@ class DrawnHand(Protocol):
 class Renderer:
     """Draws frames; keeps the avatars that it has loaded, and reloads one whose file has changed.
 
-    On the processor compiled kernels draw, without torch, all avatars of the usual form. Torch draws on CUDA, and
-    avatars of rare forms (world coordinates, hierarchical sampling).
+    On the processor compiled kernels draw, without torch, all avatars of the usual form; on CUDA a captured graph does.
+    Avatars of rare forms (world coordinates, hierarchical sampling) are drawn by plain torch on either.
 
     Example:
         >>> passes = Renderer().render(FrameRequest(camera, (HandInstance(HandPose.rest()),)))
@@ -57,8 +57,8 @@ class Renderer:
         device: ``"auto"`` (CUDA when there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         hands: (model id, side) -> arrays, in place of the built-in hand and the user's MANO files.
         avatars: id -> avatar in memory, in place of files.
-        precision: ``"fast"`` uses integer arithmetic where the processor has it (above 60 dB to exact); ``"exact"``
-            float32 throughout.
+        precision: ``"fast"`` uses integer arithmetic where the processor has it (above 60 dB to exact), and float16 on
+            CUDA; ``"exact"`` float32 throughout.
         threads: on the processor; None for all it has.
         kernels: ``"auto"``, or ``"torch"`` to draw with torch in any case.
 
@@ -158,9 +158,15 @@ class Renderer:
         import torch
 
         from ..avatars.file import Avatar
+        from .cuda.hand import GraphHand
+        from .cuda.hand import supports as supports_graphs
         from .torch_hand import TorchHand
 
-        return TorchHand(Avatar.of(arrays), data, torch.device(self.device))
+        device = torch.device(self.device)
+        if device.type == "cuda" and self._kernels == "auto" and supports_graphs(arrays):
+            half = torch.float16 if self._precision == "fast" else torch.float32
+            return GraphHand(Avatar.of(arrays), data, device, half)
+        return TorchHand(Avatar.of(arrays), data, device)
 
 
 def _pose_warnings(instance: HandInstance, metadata: AvatarMetadata, number: int) -> list[str]:
