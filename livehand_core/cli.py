@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
     "bench": (".benchmark.command", "measure how fast an avatar is drawn on this machine"),
     "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
+    "prepare": (".prepare", "compile the renderer for this processor, once"),
     "doctor": (".doctor", "say what is installed, which devices there are, and what is missing"),
 }
 """Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, help)."""

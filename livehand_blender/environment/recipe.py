@@ -183,6 +183,9 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
     tell(0.97, "Trying the new environment")
     forget_interpreter(python)
     python_version, torch_version = check_interpreter(python)
+    tell(0.98, "Compiling the renderer for this processor")
+    # What goes wrong stands in the log; the engine says it again, in its own words, at the first frame.
+    run_lines([str(python), "-m", "livehand_core", "prepare"], child_environment(python), wish.log, cancelled)
     size = sum(entry.stat(follow_symlinks=False).st_size for entry in _files(wish.folder))
     stamp = Stamp(__version__, python_version, torch_version, wish.build, wish.training, round(size / 1e6))
     (wish.folder / STAMP).write_text(json.dumps(vars(stamp)), encoding="utf-8")
