@@ -164,9 +164,10 @@ class Frame(nn.Module):
         """(h, w, F + 3) -> (factor h, factor w, 6) premultiplied RGBA, weighted depth, weight."""
         factor = self.metadata.architecture.super_resolution.factor
         features, opacity = low[..., :-3], low[..., -3]
-        # (h, w, F) is the innermost-channels form already: no copy.
         planes = features.movedim(-1, 0)[None]
-        large = self.enlarge(planes, opacity[None, None], inside[None, None])
+        # Exact means float32: TensorFloat-32, which cuDNN takes unless told otherwise, keeps three digits.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            large = self.enlarge(planes, opacity[None, None], inside[None, None])
         # Enlarging keeps to the box's edge pixels at the edge, as it does where the box is the whole array.
         edge = _to_edge(low[..., -3:], camera)
         valid = edge[..., 2] > 0.0

@@ -43,7 +43,7 @@ class FoldedSuperResolution(nn.Module):
         """Enlarge.
 
         Args:
-            features: (1, in_channels, h, w) float32, channels innermost, zero beyond the box.
+            features: (1, in_channels, h, w) float32, zero beyond the box.
             opacity: (1, 1, h, w).
             inside: (1, 1, h, w) bool, the box's own pixels.
 
@@ -56,7 +56,7 @@ class FoldedSuperResolution(nn.Module):
         image = features[:, :3]
         if self.config.out_channels == 4:
             image = torch.cat([image, opacity], dim=1)
-        x = features.to(self.dtype)
+        x = features.to(self.dtype, memory_format=torch.channels_last)
         if factor == 4:
             x, image, outside = self._enlarging("conv00", x), self._enlarge(image), wide
             wide = _twice(wide)
