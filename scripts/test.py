@@ -52,6 +52,8 @@ def main() -> int:
     if options.k is None and not options.gui:
         for name, command in LINTERS.items():
             failed |= step(name, [sys.executable, "-m", *command])
+    # Tests that start an engine wait for pictures, not for a compiler.
+    failed |= step("compiled kernels", [sys.executable, "-m", "livehand_core", "prepare", "--exact"])
     pytest = [sys.executable, "-m", "pytest", *rest]
     if options.gui:
         pytest += ["-m", "gui"]

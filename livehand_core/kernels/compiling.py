@@ -1,4 +1,4 @@
-"""How the geometry's functions are compiled: once a machine, free of Python's global lock."""
+"""How the kernels are compiled: once a machine, free of Python's global lock."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ Its copy on disk knows when its own module changed, but not when one that it tak
 
 compiled_bare: Any = njit(cache=True, **_UNCOUNTED)
 """The same for a function that allocates nothing."""
+
+inner: Any = njit(**_UNCOUNTED, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""A part of compiled functions that allocates nothing; called, not copied into them."""
 
 inlined: Any = njit(**_WITHIN)
 """A part of compiled functions that allocates nothing: it has no way in from Python and no copy of its own on disk."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from .compiling import inner
 from .dot import LANES, PANELS, ROWS, dot_block
 from .rows import blur, leaky_blur, leaky_heads, leaky_row, linear_row
 
@@ -67,26 +68,13 @@ def clear_margin(image: np.ndarray, value: int) -> None:
     image[MARGIN : height - MARGIN, width - MARGIN :] = value
 
 
-@njit(nogil=True, cache=True)
-def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture):
-    """3x3 convolution and leaky ReLU of pixels[start:stop]; ``picture`` takes what the colour heads add.
-
-    Args:
-        source: (H, W, C) float32 or uint8; sum_like: empty, of the dtype of its sums.
-        pixels: int64 indices into the margined grid, which source, target and picture share.
-        taps: (10,) elements from a pixel to its neighbours, then C.
-        packed, gain, bias: weights, and per output channel one unit of the sums and the bias, in steps of the target.
-        zero: what the target stores for 0.
-        target: (H, W, C') float32 or uint8; of no rows when the activations themselves are not needed.
-        heads: (K, C') float32 weights of the colour heads, over the target's step.
-        picture: (H, W, K) float32, added to.
-    """
+@inner
+def _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets):
+    """:func:`convolve` with its scratch memory."""
     channels = source.shape[2]
     outputs = len(packed) * COLUMNS
     count = heads.shape[0]
     keep = target.shape[0] > 0
-    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
-    offsets = np.zeros(ROWS, dtype=np.int64)
     for first in range(start, stop, ROWS):
         rows = min(ROWS, stop - first)
         for m in range(ROWS):
@@ -103,35 +91,33 @@ def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, ze
 
 
 @njit(nogil=True, cache=True)
-def enlarge_and_convolve(
-    source, sum_like, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target
-):  # fmt: skip
-    """Transposed 3x3 convolution of stride 2, the low-pass filter, bias and leaky ReLU, for rows of source pixels.
-
-    Each source pixel (y, x) holds the four values (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) of the
-    unfiltered image. They are made row by row, filtered across, and the last five rows filtered down.
+def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture):
+    """3x3 convolution and leaky ReLU of pixels[start:stop]; ``picture`` takes what the colour heads add.
 
     Args:
         source: (H, W, C) float32 or uint8; sum_like: empty, of the dtype of its sums.
-        cells: (H, W) bool, source pixels whose four values are needed by those inside.
-        inside: (H, W) bool, source pixels whose four filtered values are wanted.
-        first_row, last_row: rows of ``inside`` to make.
-        taps: four (taps + 1,) arrays, one for each of the four values.
-        packed: four packed weights with the taps in that order.
-        gain, raw_bias, bias: one unit of the sums, what each of the four values adds before the filter (4, C'), and the
-            bias after it (C'), in steps of the target.
+        pixels: int64 indices into the margined grid, which source, target and picture share.
+        taps: (10,) elements from a pixel to its neighbours, then C.
+        packed, gain, bias: weights, and per output channel one unit of the sums and the bias, in steps of the target.
         zero: what the target stores for 0.
-        target: (2 (H - MARGIN), 2 (W - MARGIN), C') float32 or uint8.
+        target: (H, W, C') float32 or uint8; of no rows when the activations themselves are not needed.
+        heads: (K, C') float32 weights of the colour heads, over the target's step.
+        picture: (H, W, K) float32, added to.
     """
+    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
+    offsets = np.zeros(ROWS, dtype=np.int64)
+    _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets)
+
+
+@inner
+def _enlarge_rows(
+    source, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target, raw, lines, sums,
+    offsets, places, columns,
+):  # fmt: skip
+    """:func:`enlarge_and_convolve` with its scratch memory."""
     width, channels = source.shape[1], source.shape[2]
     outputs = len(packed[0]) * COLUMNS
     line = (2 * width) * outputs
-    raw = np.zeros(2 * line, dtype=np.float32)
-    # Filtered across: row 2y + phase lives in slot (2y + phase) % 6.
-    lines = np.zeros(6 * line, dtype=np.float32)
-    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
-    offsets, places = np.zeros(ROWS, dtype=np.int64), np.zeros(ROWS, dtype=np.int64)
-    columns = np.zeros(width, dtype=np.int64)
     target_width = target.shape[1]
     for y in range(first_row - 1, last_row + 1):
         count = 0
@@ -184,6 +170,42 @@ def enlarge_and_convolve(
                         ((row + 2) % 6) * line + at, outputs, bias, zero, target,
                         ((row - MARGIN) * target_width + across - MARGIN) * outputs,
                     )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def enlarge_and_convolve(
+    source, sum_like, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target
+):  # fmt: skip
+    """Transposed 3x3 convolution of stride 2, the low-pass filter, bias and leaky ReLU, for rows of source pixels.
+
+    Each source pixel (y, x) holds the four values (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) of the
+    unfiltered image. They are made row by row, filtered across, and the last five rows filtered down.
+
+    Args:
+        source: (H, W, C) float32 or uint8; sum_like: empty, of the dtype of its sums.
+        cells: (H, W) bool, source pixels whose four values are needed by those inside.
+        inside: (H, W) bool, source pixels whose four filtered values are wanted.
+        first_row, last_row: rows of ``inside`` to make.
+        taps: four (taps + 1,) arrays, one for each of the four values.
+        packed: four packed weights with the taps in that order.
+        gain, raw_bias, bias: one unit of the sums, what each of the four values adds before the filter (4, C'), and the
+            bias after it (C'), in steps of the target.
+        zero: what the target stores for 0.
+        target: (2 (H - MARGIN), 2 (W - MARGIN), C') float32 or uint8.
+    """
+    width = source.shape[1]
+    outputs = len(packed[0]) * COLUMNS
+    line = (2 * width) * outputs
+    raw = np.zeros(2 * line, dtype=np.float32)
+    # Filtered across: row 2y + phase lives in slot (2y + phase) % 6.
+    lines = np.zeros(6 * line, dtype=np.float32)
+    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
+    offsets, places = np.zeros(ROWS, dtype=np.int64), np.zeros(ROWS, dtype=np.int64)
+    columns = np.zeros(width, dtype=np.int64)
+    _enlarge_rows(
+        source, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target, raw, lines, sums,
+        offsets, places, columns,
+    )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)

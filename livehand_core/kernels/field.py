@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from .compiling import inner
 from .dot import LANES, PANELS, ROWS, dot_block
 from .elementary import cycles, exponential, round_like
 from .rows import add_sigmoids, put_waves, relu_row, relu_row_with_head
@@ -61,7 +62,7 @@ class FieldWeights(NamedTuple):
     colour_bias: np.ndarray
 
 
-@njit(nogil=True)
+@inner
 def _encode(table, waves, plain, places, wanted, count, rows, inputs):
     """Encodings of the wanted samples: sines of all waves, cosines, coordinates."""
     axes = len(plain) - 1
@@ -72,7 +73,7 @@ def _encode(table, waves, plain, places, wanted, count, rows, inputs):
             rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
 
 
-@njit(nogil=True)
+@inner
 def _first_full(coordinates, ray, shell):
     """The ray's first sample that is not known to lie in empty space in front of the skin."""
     samples, side = coordinates.shape[1], shell.shape[0]
@@ -84,7 +85,7 @@ def _first_full(coordinates, ray, shell):
     return samples
 
 
-@njit(nogil=True)
+@inner
 def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
     """One layer with ReLU for ``count`` rows; adds the density layer's products to ``sigma`` when asked."""
     width = output.shape[1]
@@ -103,13 +104,13 @@ def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, 
                     relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
 
 
-@njit(nogil=True)
-def _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, sigma):
-    """All hidden layers for ``count`` encoded rows: fills sigma, answers the array that holds the last activations."""
+@inner
+def _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, sigma):
+    """All hidden layers for ``count`` encoded rows: fills sigma, and ``even`` or ``odd``, the former after
+    an even number of layers behind the first, with the last activations."""
     sigma[:] = weights.density_bias
     whole = -(-count // ROWS) * ROWS
-    inputs = np.array([0, encoded.shape[1]])
-    hidden_inputs = np.array([0, even.shape[1]])
+    inputs, hidden_inputs = taps
     _dense(
         encoded, encoded_at, whole, inputs, weights.first, weights.first_gain, first_bias, even, sums, weights.density,
         len(weights.hidden) == 0, sigma,
@@ -121,10 +122,9 @@ def _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, od
             weights.hidden_bias[layer], target, sums, weights.density, layer == len(weights.hidden) - 1, sigma,
         )  # fmt: skip
         source, target = target, source
-    return source
 
 
-@njit(nogil=True)
+@inner
 def _view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, taps, output, sums):
     """The layer that sees the view direction, for the picked rows of hidden activations."""
     width, view_width = hidden.shape[1], output.shape[1]
@@ -144,7 +144,7 @@ def _view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, 
                 relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
 
 
-@njit(nogil=True)
+@inner
 def _colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
     """features[ray] += share * sigmoid(colour) for each row."""
     channels, width = features.shape[1], rows.shape[1]
@@ -210,6 +210,7 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
     odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     encoded_at, hidden_at = np.arange(rows) * inputs, np.arange(rows) * width
+    taps = (np.array([0, inputs]), np.array([0, width]))
     found = np.zeros(rows, np.float32)
     for first in range(start, stop, rows):
         count = min(rows, stop - first)
@@ -218,7 +219,7 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
             weights.wave_table, weights.waves, weights.input_steps, coordinates.reshape(-1), wanted, count,
             encoded.reshape(-1), inputs,
         )  # fmt: skip
-        _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, found)
+        _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, found)
         sigma[first : first + count] = found[:count]
 
 
@@ -261,11 +262,13 @@ def march(
     sigma = np.zeros(rows, np.float32)
     encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
     hidden_taps = np.array([0, width])
+    taps = (np.array([0, inputs]), hidden_taps)
     viewed_taps = np.array([0, viewed.shape[1]])
     picked, picked_ray, shares = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.float32)
     alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
     reached, wanted = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(rows, np.int64)
     encoded_rows, places = encoded.reshape(-1), coordinates.reshape(-1)
+    hidden = even if len(weights.hidden) % 2 == 0 else odd
 
     for begin in range(start, stop, RAYS_AT_ONCE):
         living = 0
@@ -285,7 +288,7 @@ def march(
                     wanted[count] = first + sample
                     count += 1
             _encode(weights.wave_table, weights.waves, weights.input_steps, places, wanted, count, encoded_rows, inputs)
-            hidden = _layers(weights, first_bias, encoded, encoded_at, hidden_at, count, even, odd, sums, sigma)
+            _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, sigma)
             middle = cycles()
             ticks[0] += middle - before
 
