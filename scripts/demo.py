@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def main() -> int:
     sys.path.insert(0, str(environment.ROOT))
     # The engine process runs on the interpreter that runs this.
     os.environ.setdefault("LIVEHAND_PYTHON", sys.executable)
+    # Once a machine: otherwise the first frames would be the compiler's.
+    subprocess.run([sys.executable, "-m", "livehand_core", "prepare"], cwd=environment.ROOT, check=False)
     started = time.monotonic()
     import livehand_blender
     from livehand_core.errors import LiveHandError
