@@ -245,6 +245,9 @@ def _pip(
     environment = child_environment(wish.base, {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     environment.pop("PIP_TARGET", None)
     environment.pop("PIP_USER", None)
+    if wish.wheels is not None:
+        # Only the folder counts: the user's own settings may name other places to take packages from.
+        environment["PIP_CONFIG_FILE"] = os.devnull
     command = [*pip, "install", "--progress-bar", "raw" if _knows_raw(pip, environment) else "off", *arguments]
     code, lines = run_lines(command, environment, wish.log, cancelled, meter.take)
     if code != 0:

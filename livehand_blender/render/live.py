@@ -31,6 +31,8 @@ PASSES = ("rgba", "depth")
 POLL_SECONDS = 0.004
 REST_SECONDS = 0.15
 """Nothing has moved for so long: the full picture is asked for."""
+PATIENCE_SECONDS = 6.0
+"""A first picture that takes longer is being compiled for."""
 WATCH_SECONDS = 1.0
 """How often the avatar files are looked at while nothing moves: a training run may write them anew."""
 
@@ -87,6 +89,8 @@ class LiveView:
         self._wish: _Wish | None = None
         self._rate = 15.0
         self._changed = 0.0
+        self._first_asked = 0.0
+        self._told_slow = False
         self._asked_full = True
         self._stale = False
         self._client: EngineClient | None = None
@@ -95,6 +99,12 @@ class LiveView:
         self._stamps: tuple[float, ...] = ()
         # Timers are told apart by identity, and every look-up of a method makes a new object.
         self._timer = self._tick
+
+    @property
+    def slow(self) -> bool:
+        """Whether the first picture takes so long that the engine must be compiling its renderer."""
+        waited = time.monotonic() - self._first_asked
+        return self.picture is None and self._first_asked > 0.0 and waited > PATIENCE_SECONDS
 
     @property
     def rate(self) -> float:
@@ -184,6 +194,7 @@ class LiveView:
             self.message = str(error)
             return
         self._sent[number] = (camera, wish.distance, full)
+        self._first_asked = self._first_asked or time.monotonic()
         if full:
             self._asked_full = True
 
@@ -222,6 +233,9 @@ class LiveView:
         if wish is None or client is None:
             return None
         if any(client.busy(channel) for channel in self._channels.values()):
+            if self.slow != self._told_slow:
+                self._told_slow = self.slow
+                self._redraw()
             return POLL_SECONDS
         if not self._asked_full:
             if time.monotonic() - self._changed >= REST_SECONDS:

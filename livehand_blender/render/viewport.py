@@ -75,7 +75,9 @@ def status_text(live: LiveView) -> str:
         return f"LiveHand: {live.message}"
     picture = live.picture
     if picture is None:
-        return "" if session.engine_client().info else "LiveHand: the engine is starting"
+        if not session.engine_client().info:
+            return "LiveHand: the engine is starting"
+        return "LiveHand: compiling the renderer, once after an installation" if live.slow else ""
     size = f"{picture.camera.width} x {picture.camera.height}"
     return f"LiveHand: {size}" + ("" if picture.full else f", {live.rate:.0f} updates a second")
 
