@@ -11,7 +11,9 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 # Counting references takes atomic operations, on which threads wait for each other; no allocation, no need.
 _UNCOUNTED: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
-_WITHIN: dict[str, Any] = _UNCOUNTED | {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INNER: dict[str, Any] = _UNCOUNTED | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+_WITHIN: dict[str, Any] = _INNER | {"forceinline": True}
 
 compiled: Any = njit(cache=True, **_OPTIONS)
 """A function that Python calls; kept on disk. Arrays are contiguous, offsets not negative, nothing checks them.
@@ -22,7 +24,7 @@ Its copy on disk knows when its own module changed, but not when one that it tak
 compiled_bare: Any = njit(cache=True, **_UNCOUNTED)
 """The same for a function that allocates nothing."""
 
-inner: Any = njit(**_UNCOUNTED, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner: Any = njit(**_INNER)
 """A part of compiled functions that allocates nothing; called, not copied into them."""
 
 inlined: Any = njit(**_WITHIN)
