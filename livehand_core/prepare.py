@@ -13,8 +13,8 @@ SIZE = 96
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommand."""
     parser.description = (
-        "Compile the renderer for this processor and keep what comes out. It happens by itself at the first frame, where "
-        "it takes up to a minute; afterwards, and after this command, the first frame takes seconds."
+        "Compile the renderer for this processor and keep what comes out. It happens by itself at the first frame, "
+        "where it takes up to a minute; afterwards, and after this command, the first frame takes seconds."
     )
     parser.add_argument("--exact", action="store_true", help="also what --precision exact needs")
 
