@@ -57,15 +57,19 @@ def render_exr(scene: Any, path: Path) -> dict[str, np.ndarray]:
 
 
 def run_python(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None, limit: float = 180.0, **options: Any
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    limit: float = 180.0,
+    folder: Path = ROOT,
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run this Python with arguments in a process of its own."""
+    """Run this Python with arguments in a process of its own, in a folder."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=limit,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
         **options,
     )

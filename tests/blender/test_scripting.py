@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -46,6 +45,7 @@ def test_the_examples_in_blender_run(tmp_path: Path) -> None:
         tmp_path / "example.py",
         environment={"LIVEHAND_PYTHON": sys.executable, "BLENDER_USER_RESOURCES": str(tmp_path)},
         limit=400.0,
+        folder=tmp_path,
     )
     assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
     assert "(15, 3)" in answer.stdout and "take" in answer.stdout and "left LiveHand Left" in answer.stdout
@@ -56,7 +56,7 @@ def test_the_examples_without_blender_run(tmp_path: Path) -> None:
     blocks = examples("Without Blender")
     assert len(blocks) == 2
     (tmp_path / "example.py").write_text("\n".join(blocks), encoding="utf-8")
-    answer = run_python(tmp_path / "example.py", environment={"PYTHONPATH": os.pathsep.join([str(ROOT)])}, limit=400.0)
+    answer = run_python(tmp_path / "example.py", environment={"PYTHONPATH": str(ROOT)}, limit=400.0, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert "(334, 512, 4)" in answer.stdout and "2 24.0 ()" in answer.stdout
 
