@@ -86,7 +86,8 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
+def array_data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
+    """Where an array argument of an intrinsic begins in memory."""
     return context.make_array(array_type)(context, builder, value).data
 
 
@@ -110,11 +111,11 @@ def dot_block(
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         addresses = [
-            _data(context, builder, array_type, value)
+            array_data(context, builder, array_type, value)
             for array_type, value in zip((sums, rows, row_offsets), arguments[:3], strict=True)
         ]
         taps = context.make_array(tap_offsets)(context, builder, arguments[4])
-        _Block(builder, kind).emit(*addresses, arguments[3], taps, _data(context, builder, weights, arguments[5]))
+        _Block(builder, kind).emit(*addresses, arguments[3], taps, array_data(context, builder, weights, arguments[5]))
         return context.get_dummy_value()
 
     return signature, generate

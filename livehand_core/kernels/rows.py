@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .dot import PANELS
+from .dot import PANELS, array_data
 from .vector import INTEGERS, LANES, Vector, exponential, sine_cosine
 
 INT16_LIMIT = 16383
@@ -21,10 +21,6 @@ LEAKY_SLOPE = 0.2
 ACTIVATION_LIMIT = 256.0
 
 _INDEX = ir.IntType(64)
-
-
-def _data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
-    return context.make_array(array_type)(context, builder, value).data
 
 
 def _sums(builder: Any, array_type: Any, data: Any, position: Any) -> Vector:
@@ -74,7 +70,7 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             _, row, _, _, first_bias, _, place, _, first = arguments
             data, gains, biases, target = (
-                _data(context, builder, array, arguments[index])
+                array_data(context, builder, array, arguments[index])
                 for array, index in ((sums, 0), (gain, 2), (bias, 3), (output, 5))
             )
             product = Vector.zero(builder)
@@ -87,7 +83,7 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
                 )
                 y = x if kind == "linear" else _activated(x, kind, in_float)
                 if with_head:
-                    weights = _data(context, builder, extra, arguments[7])
+                    weights = array_data(context, builder, extra, arguments[7])
                     product = y.times_plus(Vector.load(builder, builder.gep(weights, [at_column])), product)
                 elif not in_float and kind == "leaky":
                     y = y + Vector.spread(builder, arguments[7])
@@ -130,7 +126,7 @@ def leaky_heads(
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _, row, _, _, first, _, _, place = arguments
         data, gains, biases, target = (
-            _data(context, builder, array, arguments[index])
+            array_data(context, builder, array, arguments[index])
             for array, index in ((sums, 0), (gain, 2), (bias, 3), (output, 6))
         )
         weights = context.make_array(heads)(context, builder, arguments[5])
@@ -178,7 +174,7 @@ def _blur_intrinsic(leaky: bool) -> Any:
 
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             data, biases, target = (
-                _data(context, builder, array, arguments[place])
+                array_data(context, builder, array, arguments[place])
                 for array, place in ((source, 0), (bias, 6), (output, 8))
             )
             with cgutils.for_range_slice(builder, _INDEX(0), arguments[5], _INDEX(LANES)) as (channel, _):
@@ -228,7 +224,10 @@ def put_waves(
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _, _, begin, meant, factor, _, place = arguments
         factors = context.make_array(table)(context, builder, arguments[0])
-        source, target = _data(context, builder, places, arguments[1]), _data(context, builder, output, arguments[5])
+        source, target = (
+            array_data(context, builder, places, arguments[1]),
+            array_data(context, builder, output, arguments[5]),
+        )
         axes, width = (builder.extract_value(factors.shape, index) for index in (0, 1))
         vectors = builder.sdiv(width, _INDEX(LANES))
         steps = Vector.spread(builder, factor)
@@ -272,7 +271,7 @@ def add_sigmoids(
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _, row, number, _, _, first, share_, _, place = arguments
         data, gains, biases, target = (
-            _data(context, builder, kind, arguments[index])
+            array_data(context, builder, kind, arguments[index])
             for kind, index in ((sums, 0), (gain, 3), (bias, 4), (output, 7))
         )
         position = builder.add(builder.mul(row, _INDEX(PANELS * LANES)), builder.mul(number, _INDEX(LANES)))

@@ -57,11 +57,12 @@ def _wave_factors(scales: np.ndarray, begins: np.ndarray, coordinate_scale: np.n
     return table
 
 
-def _whole(size: int) -> int:
+def whole_blocks(size: int) -> int:
+    """Outputs rounded up to whole blocks of the kernels' columns."""
     return -(-size // COLUMNS) * COLUMNS
 
 
-def _fill(values: np.ndarray, size: int) -> np.ndarray:
+def fill_up(values: np.ndarray, size: int) -> np.ndarray:
     """Zeros behind the last axis, up to ``size``."""
     answer = np.zeros((*values.shape[:-1], size), dtype=np.float32)
     answer[..., : values.shape[-1]] = values
@@ -90,7 +91,7 @@ class PreparedField:
     def first_bias(self, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
         """(W,) bias of the first layer with a frame's constants, float32."""
         bias = constant_bias(self.config, self.state, pose, latent)
-        return _fill(bias * self.steps[1], self.weights.first_gain.shape[0])
+        return fill_up(bias * self.steps[1], self.weights.first_gain.shape[0])
 
     def view_terms(self, rays: Rays, workers: Workers) -> np.ndarray:
         """(R, V) what the view layer adds for each ray, float32."""
@@ -133,7 +134,7 @@ def prepare_field(
     scales, begins, order = wave_table(config)
     axes = len(begins) - 1
     inputs = padded(len(order), dtype)
-    width, view_width = _whole(config.width), _whole(config.view_width)
+    width, view_width = whole_blocks(config.width), whole_blocks(config.view_width)
     folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
     hidden = [state[f"layers.{index}.weight"] for index in range(1, config.depth)]
     coordinate_scale = np.ones(axes, dtype=np.float32)
@@ -151,7 +152,7 @@ def prepare_field(
             )
             unit = np.maximum(most, 1e-12)
             weight, gain = np.rint(weight / unit[:, None]), (unit * out / step).astype(np.float32)
-        return pack(_fill(weight, row)[:, None], dtype), _fill(gain, _whole(len(weight)))
+        return pack(fill_up(weight, row)[:, None], dtype), fill_up(gain, whole_blocks(len(weight)))
 
     first, first_gain = layer(state["layers.0.weight"][:, order], inputs, steps[0], steps[1])
     layers = [layer(weight, width, steps[index + 1], steps[index + 2]) for index, weight in enumerate(hidden)]
@@ -167,21 +168,21 @@ def prepare_field(
         first_gain=first_gain,
         hidden=np.stack([packed for packed, _ in layers]) if layers else np.zeros((0, *first.shape), first.dtype),
         hidden_gain=np.stack([gain for _, gain in layers]) if layers else np.zeros((0, width), np.float32),
-        hidden_bias=_fill(np.stack([state[f"layers.{i}.bias"] * steps[i + 1] for i in range(1, config.depth)]), width)
+        hidden_bias=fill_up(np.stack([state[f"layers.{i}.bias"] * steps[i + 1] for i in range(1, config.depth)]), width)
         if layers
         else np.zeros((0, width), np.float32),
-        density=_fill(state["density.weight"][0] * config.density_scale / steps[config.depth], width),
+        density=fill_up(state["density.weight"][0] * config.density_scale / steps[config.depth], width),
         density_bias=np.float32(state["density.bias"][0] * config.density_scale),
         view_layer=view,
         view_gain=view_gain,
         colour_layer=colour,
         colour_gain=colour_gain,
-        colour_bias=_fill(state["colour.bias"], _whole(config.feature_channels)),
+        colour_bias=fill_up(state["colour.bias"], whole_blocks(config.feature_channels)),
     )
     view, split = state["view.weight"] * steps[-1], config.width
     view_bias = view[:, :split] @ state["feature.bias"] + state["view.bias"] * steps[-1]
-    view_weights = np.ascontiguousarray(_fill(view[:, split:].T, view_width))
-    return PreparedField(weights, config, state, steps, view_weights, _fill(view_bias, view_width))
+    view_weights = np.ascontiguousarray(fill_up(view[:, split:].T, view_width))
+    return PreparedField(weights, config, state, steps, view_weights, fill_up(view_bias, view_width))
 
 
 def _largest(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...kernels import convolution as kernels
-from ...kernels.convolution import COLUMNS, MARGIN
+from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES, pack, padded
 from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
-from .field_weights import SUM_LIMIT
+from .field_weights import SUM_LIMIT, fill_up, whole_blocks
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -77,16 +77,6 @@ def _weight_unit(weight: np.ndarray, dtype: type) -> np.ndarray:
     return np.maximum(np.maximum(peak / 32767.0, sums * INT16_LIMIT / SUM_LIMIT), 1e-12)
 
 
-def _whole(size: int) -> int:
-    return -(-size // COLUMNS) * COLUMNS
-
-
-def _fill(values: np.ndarray, size: int) -> np.ndarray:
-    answer = np.zeros((*values.shape[:-1], size), dtype=np.float32)
-    answer[..., : values.shape[-1]] = values
-    return answer
-
-
 class SuperResolutionKernels:
     """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in integers.
 
@@ -103,7 +93,7 @@ class SuperResolutionKernels:
         self._input = Range(np.uint8, 255.0) if self._integer else Range()
         self.channels = padded(config.in_channels, self._input.dtype)
         first, second, third = ranges or (Range(),) * 3
-        wide, narrow = (_whole(size) for size in config.hidden)
+        wide, narrow = (whole_blocks(size) for size in config.hidden)
         self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
         self._conv01 = self._layer(state, "conv01", "colour0", first, second, wide, False)
         self._conv10 = self._layer(state, "conv10", None, second, third, wide, True)
@@ -117,7 +107,7 @@ class SuperResolutionKernels:
         # Leaky ReLU is homogeneous: its factor sqrt(2) goes into the gain, as does the step of the answer.
         scale = math.sqrt(2.0) * target.step
         weight = state[f"{name}.weight"]
-        outputs = _whole(len(weight))
+        outputs = whole_blocks(len(weight))
         unit = np.ones(len(weight), dtype=np.float32)
         if self._integer:
             unit = _weight_unit(weight, source.dtype)
@@ -128,20 +118,20 @@ class SuperResolutionKernels:
             """Packed weights of some kernel entries, and what the stored zeros of the source add to their sums."""
             part = np.stack([weight[:, :, down, across] for down, across in entries], axis=1)
             offset = -source.zero * part.sum(axis=(1, 2)) * gain
-            return pack(_fill(part, inputs), source.dtype), _fill(offset, outputs)
+            return pack(fill_up(part, inputs), source.dtype), fill_up(offset, outputs)
 
         every = tuple((down, across) for down in range(3) for across in range(3))
         parts = [packed(entries) for entries in (_PHASES if enlarging else (every,))]
-        bias = _fill(state[f"{name}.bias"] * scale, outputs)
+        bias = fill_up(state[f"{name}.bias"] * scale, outputs)
         heads, head_bias = np.zeros((0, outputs), np.float32), np.zeros(self.config.out_channels, np.float32)
         if head is not None:
-            heads = _fill(state[f"{head}.weight"][:, :, 0, 0] / target.step, outputs)
+            heads = fill_up(state[f"{head}.weight"][:, :, 0, 0] / target.step, outputs)
             head_bias = state[f"{head}.bias"].astype(np.float32)
         if not enlarging:
             bias = bias + parts[0][1]
         raw = np.stack([offset for _, offset in parts])
         return _Layer(
-            tuple(part for part, _ in parts), _fill(gain, outputs), raw, bias, heads, head_bias, target, stored
+            tuple(part for part, _ in parts), fill_up(gain, outputs), raw, bias, heads, head_bias, target, stored
         )
 
     def enlarge(
