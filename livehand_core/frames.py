@@ -8,6 +8,7 @@ from typing import Any
 
 from .cameras import Camera
 from .errors import LiveHandError
+from .identities import IdentityChoice, checked_choice
 from .passes import PASSES
 from .poses import HandPose
 
@@ -23,13 +24,20 @@ class HandInstance:
         pose: the hand in world space, its betas and joints in the hand model's own size.
         avatar: ``"default"`` or the path of an avatar file.
         scale: uniform scale of the rig about the world's origin: world = scale * (point of the posed model).
-        identity: index of the latent code of a multi-identity avatar.
+        identity: of an avatar of several: its number, its name, or a blend as weights by name. The pose's betas are
+            not changed by it; ``avatars.identities.betas_of`` gives those that belong to it.
+
+    Raises:
+        LiveHandError: weights that are negative, not finite, or all 0.
     """
 
     pose: HandPose
     avatar: str = DEFAULT_AVATAR
     scale: float = 1.0
-    identity: int = 0
+    identity: IdentityChoice = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", checked_choice(self.identity))
 
 
 @dataclass(frozen=True)

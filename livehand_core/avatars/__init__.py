@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .identities import Identity
 from .metadata import Architecture, AvatarMetadata, PoseStatistics, read_metadata, topology_hash
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ __all__ = [
     "Architecture",
     "Avatar",
     "AvatarMetadata",
+    "Identity",
     "PoseStatistics",
     "import_checkpoint",
     "load_avatar",

@@ -79,7 +79,7 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     if architecture.n_importance:
         expected |= {f"fine.{name}": shape for name, shape in field.items()}
     if architecture.field.latent_size:
-        count = shapes["latent"][0] if shapes.get("latent") else 1
+        count = len(metadata.identities) or (shapes["latent"][0] if shapes.get("latent") else 1)
         expected["latent"] = (count, architecture.field.latent_size)
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):

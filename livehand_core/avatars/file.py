@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from ..files import atomic_path
 from ..hand.data import HandData
 from ..networks import RadianceField, SuperResolution
 from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
-from .metadata import DOCUMENT_KEY, Architecture, AvatarMetadata, content_hash, topology_hash
+from .identities import Identity
+from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
 
 State = dict[str, torch.Tensor]
 
@@ -88,7 +90,7 @@ def new_avatar(
     *,
     name: str = "untrained",
     pixels_per_metre: float = 0.0,
-    identities: int = 1,
+    identities: Sequence[Identity] = (),
     licence: str = "",
 ) -> Avatar:
     """An untrained avatar of today's form: wrist conditioning, half-pixel centres, pseudo-normal sign.
@@ -98,7 +100,7 @@ def new_avatar(
         architecture: sizes; default ones when None.
         seed: of the initial weights; the global random state is left alone.
         pixels_per_metre: footprint of the training images at the hand, 0 when unknown.
-        identities: number of latent codes when the field takes one.
+        identities: named ones, each with a latent code when the field takes one; without them one that has no name.
     """
     architecture = architecture or Architecture()
     with torch.random.fork_rng(devices=[]):
@@ -106,7 +108,7 @@ def new_avatar(
         field, enlarge = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
         fine = RadianceField(architecture.field) if architecture.n_importance else None
         size = architecture.field.latent_size
-        latent = 0.01 * torch.randn(identities, size) if size else None
+        latent = 0.01 * torch.randn(max(len(identities), 1), size) if size else None
     metadata = AvatarMetadata(
         name=name,
         architecture=architecture,
@@ -114,6 +116,7 @@ def new_avatar(
         topology=topology_hash(hand),
         side=hand.side,
         pixels_per_metre=pixels_per_metre,
+        identities=tuple(identities),
         licence=licence,
     )
     return Avatar(
@@ -146,7 +149,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
         data = stored.numpy().astype(DTYPES[_NAMES[dtype]], copy=False).tobytes()
         blobs[name] = (_NAMES[dtype], tuple(stored.shape), data)
-    metadata = replace(avatar.metadata, content_hash="")
+    version = max(avatar.metadata.format_version, FORMAT_VERSION)
+    metadata = replace(avatar.metadata, content_hash="", format_version=version)
     metadata = replace(metadata, content_hash=content_hash(json.loads(json.dumps(metadata.to_json())), blobs))
     header: dict[str, object] = {"__metadata__": {DOCUMENT_KEY: json.dumps(metadata.to_json(), sort_keys=True)}}
     position = 0

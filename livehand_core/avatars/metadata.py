@@ -18,8 +18,10 @@ from ..frames import DEFAULT_AVATAR
 from ..hand.data import HandData
 from ..networks.config import FieldConfig, SuperResolutionConfig
 from ..poses import JOINT_NAMES, Side
+from .identities import Identity, checked_identities
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Written into new files. Version 1 knew no identities' names and shapes; its files are read as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 
@@ -105,6 +107,8 @@ class AvatarMetadata:
         last_interval: metres of depth that the last sample of a ray stands for: 1e10 published, which makes it opaque.
         pixels_per_metre: footprint at the hand in its training images, 0 when unknown.
         pose_statistics: of its training set, for the out-of-range warning; None when unknown.
+        identities: in the order of the identity codes; one entry, or none, for an avatar of one identity. None as well
+            where codes are all that is known of them.
         provenance: free-form: data set, steps, losses, tool versions.
         licence: SPDX id or a short statement.
         content_hash: SHA-256 over weights and this document; written by ``save_avatar``.
@@ -125,6 +129,7 @@ class AvatarMetadata:
     last_interval: float = 1e10
     pixels_per_metre: float = 0.0
     pose_statistics: PoseStatistics | None = None
+    identities: tuple[Identity, ...] = ()
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     licence: str = ""
     content_hash: str = ""
@@ -142,6 +147,8 @@ class AvatarMetadata:
         numbers = (self.pixel_offset, self.pixels_per_metre, *margins)
         if not np.isfinite(numbers).all() or min(numbers) < 0.0 or min(self.depth_margin, self.last_interval) == 0.0:
             raise ValueError("a footprint, margin or interval that is negative or not finite")
+        object.__setattr__(self, "identities", tuple(self.identities))
+        checked_identities(self.identities, self.architecture.field.latent_size)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -162,6 +169,7 @@ class AvatarMetadata:
         return cls(
             architecture=Architecture(**architecture),
             pose_statistics=PoseStatistics(**statistics) if statistics else None,
+            identities=tuple(Identity.from_json(one) for one in values.pop("identities", ())),
             **values,
         )
 

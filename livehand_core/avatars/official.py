@@ -6,6 +6,7 @@ import math
 import pickle
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from ..errors import AvatarError
 from ..hand.data import HandData
 from ..networks.config import FieldConfig, SuperResolutionConfig, encoded_size
 from .file import Avatar, State
+from .identities import Identity
 from .metadata import Architecture, AvatarMetadata, topology_hash
 
 STYLE_SIZE = 45
@@ -106,6 +108,10 @@ def import_checkpoint(
             f"{path} is not a checkpoint of a known form ({error}).", "Give the NNNNNN.tar of a training run."
         ) from error
     codes = _latents(latents, field.latent_size, path)
+    if codes is not None:
+        # Published codes have no names; their order is all that is known of them.
+        names = tuple(Identity(str(number)) for number in range(len(codes)))
+        metadata = replace(metadata, identities=names)
     return Avatar(metadata, field_state, sr_state, codes, fine_state)
 
 

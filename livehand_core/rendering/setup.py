@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..avatars.identities import weights_of
 from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
 from ..errors import AvatarError
 from ..frames import HandInstance
 from ..framing import lateral_kernel, low_resolution, published_kernel
 from ..hand.data import HandData
+from ..identities import IdentityChoice
 from .view import View, view_of
 
 
@@ -32,28 +34,24 @@ def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance
 
 
 def conditioning(
-    metadata: AvatarMetadata, latent: np.ndarray | None, view: View, identity: int
+    metadata: AvatarMetadata, latent: np.ndarray | None, view: View, identity: IdentityChoice
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The pose numbers and the identity code that a frame's field takes.
+    """The pose numbers and the identity code that a frame's field takes; a blend's code is the codes' weighted mean.
 
     Args:
         metadata: of the avatar.
         latent: (identities, latent_size) codes, or None.
         view: of the hand.
-        identity: which code.
+        identity: which identity, or weights of several.
 
     Raises:
         AvatarError: the avatar has no such identity.
     """
     pose = view.pose.hand_pose.reshape(-1) if metadata.conditioning == "wrist" else view.pose.full_pose
+    weights = weights_of(metadata, identity, 1 if latent is None else len(latent))
     if latent is None:
         return pose, None
-    if not 0 <= identity < len(latent):
-        raise AvatarError(
-            f"The avatar {metadata.name!r} has {len(latent)} identities, not number {identity}.",
-            f"Choose an identity from 0 to {len(latent) - 1}.",
-        )
-    return pose, latent[identity]
+    return pose, (weights @ latent).astype(latent.dtype)
 
 
 def centred(metadata: AvatarMetadata, camera: Camera) -> Camera:

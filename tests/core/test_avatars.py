@@ -21,6 +21,7 @@ from livehand_core.avatars import (
     Architecture,
     Avatar,
     AvatarMetadata,
+    Identity,
     PoseStatistics,
     import_checkpoint,
     import_command,
@@ -44,11 +45,12 @@ SMALL = Architecture(
     n_samples=6,
     n_importance=4,
 )
+IDENTITIES = (Identity("anna", (0.5,) * 10, {"images": 12}), Identity("ben", (-1.0,) * 10), Identity("chi"))
 
 
 @pytest.fixture(scope="module")
 def avatar() -> Avatar:
-    made = new_avatar(tube_hand(), SMALL, seed=5, name="small", pixels_per_metre=1500.0, identities=3)
+    made = new_avatar(tube_hand(), SMALL, seed=5, name="small", pixels_per_metre=1500.0, identities=IDENTITIES)
     statistics = PoseStatistics.of(np.random.default_rng(0).normal(size=(20, 45)))
     provenance = {"capture": "tube", "steps": 10, "views": [1, 2]}
     return replace(made, metadata=replace(made.metadata, pose_statistics=statistics, provenance=provenance))
@@ -160,13 +162,15 @@ def test_foreign_files(tmp_path: Path) -> None:
                 reader(path)
 
 
-def rewrite(path: Path, change: dict[str, object]) -> None:
+def rewrite(path: Path, change: dict[str, object], drop: tuple[str, ...] = ()) -> None:
     """Alter the document without altering the hash that it carries."""
     data = path.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8 : 8 + size])
     document = json.loads(header["__metadata__"]["livehand_avatar"])
     document.update(change)
+    for key in drop:
+        del document[key]
     header["__metadata__"]["livehand_avatar"] = json.dumps(document)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import torch
 
-from livehand_core.avatars import Architecture, Avatar, new_avatar
+from livehand_core.avatars import Architecture, Avatar, Identity, new_avatar
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from tests.core.conftest import solid, tube_hand
 
 VARIANTS = ("twice", "four times", "normals", "latent", "face normals", "published")
+
+TWO = (Identity("a"), Identity("b"))
 
 
 def avatar_of(variant: str) -> Avatar:
@@ -30,7 +32,7 @@ def avatar_of(variant: str) -> Avatar:
     )
     hand = tube_hand()
     if variant != "published":
-        avatar = solid(new_avatar(hand, architecture, identities=2))
+        avatar = solid(new_avatar(hand, architecture, identities=TWO if variant == "latent" else ()))
         sign = "face_normal" if variant == "face normals" else "pseudo_normal"
         return replace(avatar, metadata=replace(avatar.metadata, sign=sign))  # type: ignore[arg-type]
     wrist = replace(architecture, field=replace(architecture.field, pose_size=45))

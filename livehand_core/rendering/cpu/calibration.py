@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,10 +46,11 @@ def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np
 
 
 def feature_images(hand: CpuHand) -> list[FeatureImage]:
-    """Small feature images of the hand, one of each typical pose, from the palm's and the back's side in turn."""
+    """Small feature images of each identity in each typical pose, from the palm's and the back's side in turn."""
     metadata = hand.metadata
+    identities = range(1 if hand.latent is None else len(hand.latent))
     images = []
-    for number, angles in enumerate(typical_poses(metadata)):
+    for (number, angles), identity in product(enumerate(typical_poses(metadata)), identities):
         pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
         centre = hand.model.vertices(pose).mean(axis=0).astype(np.float64)
         height = 0.45 if number % 2 else -0.45
@@ -56,7 +58,7 @@ def feature_images(hand: CpuHand) -> list[FeatureImage]:
         focal = PIXELS * 0.45 / HAND_SIZE
         camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
         view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)
-        image = hand.features(view, view.camera, hand.model.vertices(view.pose), 0, Clock())
+        image = hand.features(view, view.camera, hand.model.vertices(view.pose), identity, Clock())
         if image is not None:
             images.append(image)
     return images

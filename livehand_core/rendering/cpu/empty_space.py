@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
@@ -50,12 +52,12 @@ def density_shell(
     gestures = [gesture(name, metadata.side) for name in TRIED]
     uv = model.topology.face_uv.mean(axis=1)
     cell = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1)
-    for number, angles in enumerate([*typical_poses(metadata), *gestures]):
+    codes = [None] if latent is None else list(latent)
+    for angles, code in product([*typical_poses(metadata), *gestures], codes):
         # Published avatars take the hand's orientation as input, too.
         turn = rng.standard_normal(3) if metadata.conditioning == "published" else np.zeros(3)
         pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
         values = pose.full_pose if metadata.conditioning == "published" else pose.hand_pose.reshape(-1)
-        code = None if latent is None else latent[number % len(latent)]
         points = _surface_points(field, model, pose, uv, levels)
         sigma = np.empty(len(points), dtype=np.float32)
         bias = field.first_bias(values, code)

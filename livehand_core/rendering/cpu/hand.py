@@ -12,6 +12,7 @@ from ...cameras import Camera
 from ...frames import HandInstance
 from ...framing import Box, hand_box, resampling
 from ...hand.data import HandData
+from ...identities import IdentityChoice
 from ...kernels import compose as kernels
 from ...kernels.bounds import ray_bounds
 from ...kernels.convolution import MARGIN
@@ -171,7 +172,7 @@ class CpuHand:
         return layer.flipped(view.camera.width) if view.mirrored else layer
 
     def features(
-        self, view: View, camera: Camera, vertices: np.ndarray, identity: int, clock: Clock
+        self, view: View, camera: Camera, vertices: np.ndarray, identity: IdentityChoice, clock: Clock
     ) -> FeatureImage | None:
         """The feature image of a view by one of its cameras; None when no ray meets the hand."""
         metadata, architecture = self.metadata, self.metadata.architecture
