@@ -9,9 +9,11 @@ from importlib import import_module
 
 from . import __version__
 from .errors import LiveHandError
+from .interrupts import INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": (".training.command", "train an avatar on a capture"),
+    "check": (".captures.command", "find what is wrong with a capture"),
     "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
     "bench": (".benchmark.command", "measure how fast an avatar is drawn on this machine"),
     "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
@@ -21,7 +23,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, help)."""
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("livehand: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return INTERRUPTED
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

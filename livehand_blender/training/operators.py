@@ -44,7 +44,7 @@ _drawn = 0.0
 class LiveHandRunItem(bpy.types.PropertyGroup):
     """One line of the list of runs."""
 
-    path: StringProperty(subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
 
 
 class LiveHandTraining(bpy.types.PropertyGroup):
@@ -56,6 +56,7 @@ class LiveHandTraining(bpy.types.PropertyGroup):
     avatar_name: StringProperty(name="Name", description="Name of the avatar and of the run", default="My Hand")
     preset: EnumProperty(
         name="Length",
+        description="How long, and with which settings, the avatar is trained",
         items=tuple(
             (name.upper(), name.capitalize(), length.description, number)
             for number, (name, length) in enumerate(LENGTHS.items())
@@ -64,6 +65,7 @@ class LiveHandTraining(bpy.types.PropertyGroup):
     )
     device: EnumProperty(
         name="Device",
+        description="What the training computes on",
         items=(
             ("AUTO", "Automatic", "A CUDA device when there is one", 0),
             ("CPU", "Processor", "The processor", 1),
@@ -71,7 +73,12 @@ class LiveHandTraining(bpy.types.PropertyGroup):
         ),
         default="AUTO",
     )
-    show_advanced: BoolProperty(name="Advanced", default=False)
+    skip_bad: BoolProperty(
+        name="Skip Bad Images",
+        description="Train without images and poses of the capture that cannot be used, in place of listing them",
+        default=False,
+    )
+    show_advanced: BoolProperty(name="Advanced", description="Show more settings of the run", default=False)
     minutes: FloatProperty(
         name="Minutes",
         description="Training time in minutes; 0 takes the length's own",
@@ -109,6 +116,7 @@ class LIVEHAND_OT_train_start(TaskOperator, bpy.types.Operator):
         arguments = [str(capture), "--preset", preset, "--device", device, "--name", name, "--seed", str(settings.seed)]
         arguments += ["--licence", settings.licence] if settings.licence.strip() else []
         arguments += ["--minutes", f"{settings.minutes:g}"] if settings.minutes > 0.0 else []
+        arguments += ["--skip-bad"] if settings.skip_bad else []
         try:
             changes = shlex.split(settings.settings)
         except ValueError as error:
@@ -129,7 +137,7 @@ class LIVEHAND_OT_train_resume(TaskOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
     task_key = START_KEY
 
-    path: StringProperty(name="Run", subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
     more_minutes: FloatProperty(
         name="More Minutes", description="Train on for this long after the end of the run", default=0.0, min=0.0
     )
@@ -153,13 +161,15 @@ class LIVEHAND_OT_train_order(bpy.types.Operator):
     bl_idname = "livehand.train_order"
     bl_label = "Steer Training"
 
-    path: StringProperty(name="Run", subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
     order: EnumProperty(
+        name="Order",
+        description="What the run is told to do after its current step",
         items=(
             ("PAUSE", "Pause", "Write a checkpoint and wait; the memory stays taken", 0),
             ("GO", "Continue", "Go on after a pause", 1),
             ("STOP", "Stop", "Write a checkpoint and end; it can be resumed", 2),
-        )
+        ),
     )
 
     @classmethod
@@ -183,7 +193,7 @@ class LIVEHAND_OT_train_to_avatar(bpy.types.Operator):
     bl_label = "Keep as Avatar"
     bl_options = {"REGISTER", "UNDO"}
 
-    path: StringProperty(name="Run", subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
     name: StringProperty(name="Name", description="By default the run's")
 
     def execute(self, context: Any) -> set[str]:
@@ -209,7 +219,7 @@ class LIVEHAND_OT_train_follow(bpy.types.Operator):
     bl_label = "Follow in Viewport"
     bl_options = {"REGISTER", "UNDO"}
 
-    path: StringProperty(name="Run", subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -230,7 +240,7 @@ class LIVEHAND_OT_train_delete(bpy.types.Operator):
     bl_idname = "livehand.train_delete"
     bl_label = "Delete Training Run"
 
-    path: StringProperty(name="Run", subtype="DIR_PATH")
+    path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         return set(context.window_manager.invoke_confirm(self, event))

@@ -70,6 +70,7 @@ class LIVEHAND_PT_training(bpy.types.Panel):
         layout.prop(settings, "preset")
         minutes = settings.minutes or LENGTHS[settings.preset.lower()].minutes
         layout.prop(settings, "device")
+        layout.prop(settings, "skip_bad")
         row = layout.row()
         row.use_property_split = False
         icon = "DISCLOSURE_TRI_DOWN" if settings.show_advanced else "DISCLOSURE_TRI_RIGHT"

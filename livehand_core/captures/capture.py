@@ -6,17 +6,19 @@ The hand's wrist frame is fixed to the world in captures made here, but any pose
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..errors import CameraError, CaptureError, PoseError
 from ..files import atomic_path
-from ..poses import HandPose, PoseSequence
+from ..poses import HandPose, PoseRows, PoseSequence, Side
 from .images import read_image
 
 FORMAT_VERSION = 1
@@ -36,12 +38,14 @@ class CaptureFrame:
         camera: the view, OpenCV axes, pixel centres at +0.5.
         camera_name: which camera of the rig it is.
         pose: index into the capture's poses.
+        identity: whose hand it is, by name; empty where a capture knows only one.
     """
 
     image: str
     camera: Camera
     camera_name: str
     pose: int
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,11 +122,41 @@ def write_capture(capture: Capture) -> None:
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
+class Problem(NamedTuple):
+    """Something in a capture that cannot be used.
+
+    Attributes:
+        place: path of the image, or which frame or pose.
+        reason: what is wrong, without a full stop.
+    """
+
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
 def read_capture(folder: str | PathLike[str]) -> Capture:
-    """Read a capture folder; the images are not opened (see ``checks.check_capture``).
+    """Read a capture folder; the images are not opened (see ``checks.inspect_capture``).
 
     Raises:
-        CaptureError: a file is missing or damaged; every frame that cannot be used is listed.
+        CaptureError: a file is missing or damaged; every frame and pose that cannot be used is listed.
+    """
+    capture, problems = scan_capture(folder)
+    raise_problems(capture.folder, problems)
+    return capture
+
+
+def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, ...]]:
+    """Read a capture folder without its images.
+
+    Returns:
+        The capture without the frames that cannot be used, and what is wrong with those. A pose that cannot be used
+        keeps its index, is at rest, and has no frames.
+
+    Raises:
+        CaptureError: a file is missing or damaged as a whole.
     """
     folder = Path(folder)
     document = _read_json(folder / TRANSFORMS)
@@ -137,37 +171,39 @@ def read_capture(folder: str | PathLike[str]) -> Capture:
             f"{folder / TRANSFORMS} has format version {extra.get('format_version')}; {FORMAT_VERSION} is needed.",
             "Use the LiveHand version that wrote it.",
         )
-    try:
-        poses = PoseSequence.load(folder / str(extra.get("poses", POSES)))
-    except PoseError as error:
-        raise CaptureError(error.message, error.remedy) from error
-    frames, problems = [], []
+    poses, bad_poses = _read_poses(folder / str(extra.get("poses", POSES)))
+    frames, problems, lost = [], [], Counter[int]()
     for number, entry in enumerate(document["frames"]):
         try:
             frame = _frame_from_json(entry, document)
-        except (CameraError, KeyError, TypeError, ValueError) as error:
-            problems.append(f"frame {number} ({_name_of(entry)}): {_reason(error)}")
+        except (CameraError, KeyError, TypeError, ValueError, OverflowError) as error:
+            problems.append(Problem(f"frame {number} ({_name_of(entry)})", _reason(error)))
             continue
         if not 0 <= frame.pose < len(poses.poses):
-            problems.append(f"frame {number} ({frame.image}): pose {frame.pose} of {len(poses.poses)} poses")
-            continue
-        frames.append(frame)
+            problem = f"pose {frame.pose} of {len(poses.poses)} poses"
+            problems.append(Problem(f"frame {number} ({frame.image})", problem))
+        elif frame.pose in bad_poses:
+            lost[frame.pose] += 1
+        else:
+            frames.append(frame)
+    named = (Problem(f"pose {index} ({lost[index]} images)", reason) for index, reason in bad_poses.items())
+    problems = [*named, *problems, *_shared_images(frames)]
     if not document["frames"]:
-        problems.append("there are no frames")
-    raise_problems(folder, problems)
-    return Capture(
-        folder,
-        tuple(frames),
-        poses,
-        str(extra.get("hand_model", "")),
-        frozenset(str(name) for name in extra.get("held_out_cameras", ())),
-        frozenset(int(pose) for pose in extra.get("held_out_poses", ())),
-        str(extra.get("licence", "")),
-        str(extra.get("origin", "")),
-    )
+        problems.append(Problem(TRANSFORMS, "there are no frames"))
+    try:
+        held_out_poses = frozenset(int(pose) for pose in extra.get("held_out_poses", ()))
+        held_out_cameras = frozenset(str(name) for name in extra.get("held_out_cameras", ()))
+    except (TypeError, ValueError) as error:
+        raise CaptureError(
+            f"{folder / TRANSFORMS} does not say what is held out ({error}).", "Write the capture again."
+        ) from error
+    licence, origin = str(extra.get("licence", "")), str(extra.get("origin", ""))
+    hand_model = str(extra.get("hand_model", ""))
+    capture = Capture(folder, tuple(frames), poses, hand_model, held_out_cameras, held_out_poses, licence, origin)
+    return capture, tuple(problems)
 
 
-def raise_problems(folder: Path, problems: list[str]) -> None:
+def raise_problems(folder: Path, problems: Sequence[Problem]) -> None:
     """Raise one CaptureError that lists up to 20 ``problems``; nothing happens when there are none."""
     if not problems:
         return
@@ -175,8 +211,39 @@ def raise_problems(folder: Path, problems: list[str]) -> None:
     more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
     raise CaptureError(
         f"The capture {folder} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:{shown}{more}\n",
-        "Capture these images again, or take their frames out of transforms.json.",
+        "Capture these images again, or go on without them with --skip-bad; 'livehand check' lists all.",
     )
+
+
+def _read_poses(path: Path) -> tuple[PoseSequence, dict[int, str]]:
+    """The poses, and by index what is wrong with those that cannot be used. Raises CaptureError."""
+    try:
+        rows = PoseRows.load(path)
+    except PoseError as error:
+        raise CaptureError(error.message, error.remedy) from error
+    if not len(rows):
+        raise CaptureError(f"{path} holds no poses.", "Write the capture again.")
+    # A capture is of one hand: the side that most poses have.
+    usual = Counter(rows.sides).most_common(1)[0][0]
+    side: Side = "left" if usual == "left" else "right"
+    poses, bad = [], {}
+    for index in range(len(rows)):
+        try:
+            pose = rows.pose(index)
+        except PoseError as error:
+            bad[index] = error.message.rstrip(".")
+            pose = HandPose.rest(side)
+        if pose.side != side:
+            bad[index] = f"a {pose.side} hand among {side} ones"
+            pose = HandPose.rest(side)
+        poses.append(pose)
+    return PoseSequence(tuple(poses), rows.fps), bad
+
+
+def _shared_images(frames: Sequence[CaptureFrame]) -> list[Problem]:
+    """Frames that call the same image their own: at most one of them can be right."""
+    counts = Counter(frame.image for frame in frames)
+    return [Problem(image, f"{count} frames name this image") for image, count in counts.items() if count > 1]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -194,6 +261,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _frame_to_json(frame: CaptureFrame) -> dict[str, Any]:
     camera = frame.camera
     return {
+        **({"identity": frame.identity} if frame.identity else {}),
         "file_path": frame.image,
         "fl_x": camera.fx,
         "fl_y": camera.fy,
@@ -216,7 +284,8 @@ def _frame_from_json(entry: dict[str, Any], document: dict[str, Any]) -> Capture
     camera_to_world = np.array(entry["transform_matrix"], dtype=np.float64) @ OPENGL_TO_OPENCV
     width, height = int(number("w")), int(number("h"))
     camera = Camera(width, height, number("fl_x"), number("fl_y"), number("cx"), number("cy"), camera_to_world)
-    return CaptureFrame(str(entry["file_path"]), camera, str(entry["camera"]), int(entry["pose"]))
+    identity = entry.get("identity", document["livehand"].get("identity", ""))
+    return CaptureFrame(str(entry["file_path"]), camera, str(entry["camera"]), int(entry["pose"]), str(identity))
 
 
 def _name_of(entry: Any) -> str:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import CaptureError
 from ..files import atomic_path
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@contextmanager
+def open_rgba(path: str | PathLike[str]) -> Iterator[Image]:
+    """An image with alpha of which only the header is read yet; what is done with it inside may read the rest.
+
+    Raises:
+        CaptureError: the file is not there, is not an image, has no alpha channel, or is damaged.
+    """
+    from PIL import Image as library
+
+    try:
+        with library.open(path) as image:
+            if "A" not in image.getbands():
+                raise CaptureError(
+                    f"{path} has no alpha channel.", "Save captures as RGBA, alpha being the hand's mask."
+                )
+            yield image
+    except (OSError, SyntaxError, ValueError, library.DecompressionBombError) as error:
+        raise CaptureError(f"{path} cannot be read as an image ({error}).", "Capture this image again.") from error
 
 
 def read_rgba8(path: str | PathLike[str]) -> np.ndarray:
@@ -16,17 +42,8 @@ def read_rgba8(path: str | PathLike[str]) -> np.ndarray:
     Raises:
         CaptureError: the file is not there, is not an image, or has no alpha channel.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if "A" not in image.getbands():
-                raise CaptureError(
-                    f"{path} has no alpha channel.", "Save captures as RGBA, alpha being the hand's mask."
-                )
-            return np.asarray(image.convert("RGBA"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise CaptureError(f"{path} cannot be read as an image ({error}).", "Capture this image again.") from error
+    with open_rgba(path) as image:
+        return np.asarray(image.convert("RGBA"))
 
 
 def premultiply(rgba8: np.ndarray) -> np.ndarray:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ..errors import LiveHandError, TrainingError
+from ..interrupts import INTERRUPTED, interruptible
 from .config import PRESETS, TrainingConfig, load_config, preset, save_config
 from .control import (
     AVATAR_FILE,
@@ -29,7 +25,6 @@ from .lengths import LENGTHS, settings_of
 from .monitor import Monitor
 
 CONFIG_FILE = "config.toml"
-INTERRUPTED = 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--skip-bad", action="store_true", help="go on without images and poses that cannot be used")
     parser.add_argument("--name", default="avatar", help="name of the avatar")
     parser.add_argument("--licence", default="", help="SPDX id; the capture's by default")
     other = parser.add_mutually_exclusive_group()
@@ -74,11 +70,12 @@ def run(args: argparse.Namespace) -> int:
     capture = args.capture or (Path(known.capture) if known.capture else None)
     if capture is None:
         raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
-    with locked(args.out), interruptible() as stop:
-        status = replace(known, capture=str(capture.resolve()), device=args.device, message="")
+    with locked(args.out), interruptible("stopping after this step") as stop:
+        skip_bad = args.skip_bad or known.skip_bad
+        status = replace(known, capture=str(capture.resolve()), device=args.device, skip_bad=skip_bad, message="")
         monitor = Monitor(args.out, status, stop)
         try:
-            done = _train(args, capture, monitor)
+            done = _train(args, capture, skip_bad, monitor)
         except KeyboardInterrupt:
             monitor.close("stopped", "Stopped before there was a checkpoint." if not _resumable(args.out) else "")
             return INTERRUPTED
@@ -104,12 +101,11 @@ def _steer(args: argparse.Namespace) -> bool:
     return False
 
 
-def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> bool:
+def _train(args: argparse.Namespace, capture_folder: Path, skip_bad: bool, monitor: Monitor) -> bool:
     """Train; False when the run was stopped early."""
     import torch
 
-    from ..captures.capture import read_capture
-    from ..captures.checks import SMALLEST_MASK, check_capture
+    from ..captures.checks import SMALLEST_MASK, inspect_capture
     from ..devices import pick_device
     from ..hand.library import find_hand
     from .journal import Journal
@@ -123,16 +119,18 @@ def _train(args: argparse.Namespace, capture_folder: Path, monitor: Monitor) -> 
     device = torch.device(pick_device(args.device))
     config = _settings(args, "cpu" if device.type == "cpu" else "published")
     monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
-    capture = read_capture(capture_folder)
-    masks = check_capture(capture)
+    inspection = inspect_capture(capture_folder, skip_bad)
+    capture = inspection.capture
     frames = [
         frame
-        for frame, pixels in zip(capture.frames, masks, strict=True)
+        for frame, pixels in zip(capture.frames, inspection.mask_pixels, strict=True)
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
     journal = Journal(args.out)
     lpips, perceptual = load_lpips(device)
+    for problem in inspection.problems:
+        journal.say(f"left out: {problem}")
     journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture_folder}; device {device}")
     journal.say(f"perceptual loss: {perceptual}")
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips)
@@ -190,23 +188,3 @@ def _assignment(item: str) -> tuple[str, Any]:
         raise TrainingError(
             f"The value of {item!r} is not TOML ({error}).", "Write KEY=VALUE, e.g. tile=64."
         ) from error
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Within the block SIGINT and SIGTERM only set what the yielded function answers; a second one raises."""
-    asked = False
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        print(f"{time.strftime('%H:%M:%S')} stopping after this step", flush=True)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -51,6 +51,7 @@ class RunStatus:
         loss, psnr: the newest training loss, and PSNR in dB on training views; None before the first.
         held_out_psnr: PSNR in dB of the newest preview on new cameras and poses (full image); None without.
         message: one line for people: an error, or what is being done.
+        skip_bad: whether it goes on without images that cannot be used.
         pid: of the training process.
         updated: time of writing, seconds since the epoch.
     """
@@ -68,6 +69,7 @@ class RunStatus:
     psnr: float | None = None
     held_out_psnr: float | None = None
     message: str = ""
+    skip_bad: bool = False
     pid: int = 0
     updated: float = 0.0
 

@@ -123,9 +123,9 @@ def read_rgba8_or_rgb(path: Path) -> tuple[int, int]:
 
 
 def test_a_stop_before_training_began_interrupts(tmp_path: Path) -> None:
-    from livehand_core.training.command import interruptible
+    from livehand_core.interrupts import interruptible
 
-    with locked(tmp_path), interruptible() as stop:
+    with locked(tmp_path), interruptible("stopping") as stop:
         monitor = Monitor(tmp_path, RunStatus("starting"), stop)
         give_order(tmp_path, "stop")
         with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,37 @@
+"""``livehand check CAPTURE``: what is wrong with a capture, all of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from .checks import SMALLEST_MASK
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Look at every frame, pose and image of a capture and list what cannot be used: missing or damaged images, "
+        "wrong sizes, empty masks, hands behind the camera or out of view, poses that are not finite, mixed sides. "
+        "The exit code is 1 when there is something. Training and evaluation look likewise before they begin."
+    )
+    parser.add_argument("capture", type=Path, help="folder of a capture")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look and tell; 0 when all is well, 1 otherwise."""
+    from .checks import find_problems
+
+    found = find_problems(args.capture)
+    small = sum(pixels < SMALLEST_MASK for pixels in found.mask_pixels)
+    counts = {"usable": len(found.capture.frames), "small_masks": small, "problems": len(found.problems)}
+    if args.json:
+        print(json.dumps({**counts, "list": [problem._asdict() for problem in found.problems]}, indent=1))
+    else:
+        for problem in found.problems:
+            print(problem)
+        note = f", {small} of them with masks below {SMALLEST_MASK} pixels, which training skips" if small else ""
+        print(f"{counts['usable']} images can be used{note}; {counts['problems']} problems")
+    return 1 if found.problems else 0
