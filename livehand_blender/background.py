@@ -261,7 +261,7 @@ class LIVEHAND_OT_task_cancel(bpy.types.Operator):
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 
-    key: bpy.props.StringProperty(options={"HIDDEN"})
+    key: bpy.props.StringProperty(name="Work", description="Kind of the work that is ended", options={"HIDDEN"})
 
     def execute(self, _context: Any) -> set[str]:
         if self.key in _tasks:
@@ -284,8 +284,8 @@ def draw_task(layout: Any, key: str) -> bool:
     return False
 
 
-def draw_text(layout: Any, text: str, alert: bool = False) -> None:
-    """A message in as many labels as it needs at the width of the region."""
+def draw_text(layout: Any, text: str, alert: bool = False, icon: str = "INFO") -> None:
+    """A message in as many labels as it needs at the width of the region; the first one bears the icon."""
     import textwrap
 
     region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
@@ -294,9 +294,9 @@ def draw_text(layout: Any, text: str, alert: bool = False) -> None:
     letters = max(round((width - 70.0) / 6.3), 16)
     column = layout.column(align=True)
     column.alert = alert
-    icon = "ERROR" if alert else "INFO"
+    first = "ERROR" if alert else icon
     for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):
-        column.label(text=line, icon="BLANK1" if number else icon)
+        column.label(text=line, icon="BLANK1" if number else first)
 
 
 CLASSES = (LIVEHAND_OT_task_cancel,)

@@ -24,9 +24,9 @@ IMPORT_KEY = "avatar import"
 class LiveHandAvatar(bpy.types.PropertyGroup):
     """One line of the list."""
 
-    path: StringProperty(subtype="FILE_PATH")
-    ships: BoolProperty()
-    usable: BoolProperty(default=True)
+    path: StringProperty(name="File", description="The avatar's file", subtype="FILE_PATH")
+    ships: BoolProperty(name="Built In", description="It ships with the add-on and cannot be deleted")
+    usable: BoolProperty(name="Usable", description="Its file can be read by this version", default=True)
 
 
 class LIVEHAND_OT_avatar_import(TaskOperator, bpy.types.Operator):
@@ -86,7 +86,12 @@ class LIVEHAND_OT_avatar_browse(bpy.types.Operator):
     bl_idname = "livehand.avatar_browse"
     bl_label = "Import Avatar"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="Avatar (.safetensors) or checkpoint (.tar)",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: StringProperty(default=f"*{SUFFIX};*{CHECKPOINT_SUFFIX}", options={"HIDDEN"})
 
     def invoke(self, context: Any, _event: Any) -> set[str]:

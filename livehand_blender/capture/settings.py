@@ -41,6 +41,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     cameras_from: EnumProperty(
         name="Cameras",
+        description="Where the pictures are taken from",
         items=(
             ("DOME", "Dome", "Evenly spread all round, without those that would look into the wrist", 0),
             ("COLLECTION", "Own", "The cameras of a collection", 1),
@@ -60,6 +61,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     poses_from: EnumProperty(
         name="Poses",
+        description="What the hand does",
         items=(
             ("SAMPLED", "Sampled", "Gestures, ways between them, and poses drawn within the joint limits", 0),
             ("ANIMATION", "Animation", "Frames of the rig's own animation", 1),
@@ -89,6 +91,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     renderer: EnumProperty(
         name="Renderer",
+        description="Blender's engine that takes the pictures",
         items=(
             ("CYCLES", "Cycles", "Path tracing, with the scene's device", 0),
             ("EEVEE", "EEVEE", "Fast; needs a display or a GPU", 1),
@@ -103,7 +106,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     licence: StringProperty(name="Licence", description="SPDX id or a short statement about the pictures")
     seed: IntProperty(name="Seed", description="Of sampled poses and camera rolls", default=0, min=0)
-    show_more: BoolProperty(name="More", default=False)
+    show_more: BoolProperty(name="More", description="Show more settings of the capture", default=False)
 
 
 CLASSES = (LiveHandCapture,)

@@ -150,7 +150,9 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
         name="Wheels", description="Folder of wheels; by default the preference's", subtype="DIR_PATH"
     )
     base: StringProperty(name="Made From", description="Python to make it from; by default the preference's")
-    training: BoolProperty(name="With Training", default=True)
+    training: BoolProperty(
+        name="With Training", description="Also install what training and its measures need", default=True
+    )
 
     def make_task(self, _context: Any) -> Task[Stamp]:
         wish = self._wish()

@@ -58,7 +58,8 @@ def status_lines() -> list[str]:
     info = engine_client().info
     lines = ["The engine is not running yet."]
     if info is not None:
-        lines = [f"Engine {info.core_version}, torch {info.torch_version}, process {info.pid}"]
+        torch = f"torch {info.torch_version}" if info.torch_version else "without torch"
+        lines = [f"Engine {info.core_version}, process {info.pid}", torch]
     if _last is not None and _last.error:
         lines.append("The last frame failed; see the report.")
     elif _last is not None:

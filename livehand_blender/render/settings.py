@@ -85,7 +85,9 @@ class LiveHandScene(bpy.types.PropertyGroup):
         options=set(),
     )
     before_compositing: StringProperty(
-        description="What compositing found and puts back when it is removed", options={"HIDDEN"}
+        name="Before Compositing",
+        description="What compositing found and puts back when it is removed",
+        options={"HIDDEN"},
     )
 
 

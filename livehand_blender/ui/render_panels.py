@@ -4,6 +4,7 @@ from typing import Any
 
 import bpy
 
+from ..background import draw_text
 from ..compositing.setup import is_set_up
 from ..render.engine import ENGINE_ID, PASS_SWITCHES
 
@@ -68,11 +69,9 @@ class LIVEHAND_PT_engine(bpy.types.Panel):
 
         layout = self.layout
         if context.scene.render.engine != ENGINE_ID:
-            layout.label(text=f"This scene renders with {context.scene.render.engine}.", icon="INFO")
+            draw_text(layout, f"This scene renders with {engine_name(context.scene)}.")
             layout.operator("livehand.use_engine", icon="RESTRICT_RENDER_OFF")
-        column = layout.column(align=True)
-        for line in session.status_lines():
-            column.label(text=line)
+        draw_text(layout, "\n".join(session.status_lines()), icon="PLAY" if session.engine_client().info else "PAUSE")
         layout.operator("livehand.engine_check", icon="CHECKMARK")
 
 
@@ -151,6 +150,11 @@ CLASSES = (
     LIVEHAND_PT_film,
     LIVEHAND_PT_motion_blur,
 )
+
+
+def engine_name(scene: Any) -> str:
+    """A scene's render engine as Blender's menu calls it."""
+    return str(bpy.types.UILayout.enum_item_name(scene.render, "engine", scene.render.engine))
 
 
 def _native_panels() -> list[Any]:
