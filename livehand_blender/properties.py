@@ -8,7 +8,6 @@ import bpy
 from bpy.props import (
     BoolProperty,
     EnumProperty,
-    FloatProperty,
     FloatVectorProperty,
     PointerProperty,
     StringProperty,
@@ -24,45 +23,8 @@ _OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
 
 def _betas_changed(settings: Any, _context: Any) -> None:
-    """Drivers move joints and mesh; what is set from Python must be told to the dependency graph.
-
-    Betas that follow the identity and are set all the same no longer follow it.
-    """
-    from .rig.shape import blends_betas
-
+    """Drivers move joints and mesh; what is set from Python must be told to the dependency graph."""
     settings.id_data.update_tag()
-    if blends_betas(settings.id_data):
-        settings.identity_shape = False
-
-
-def _identity_changed(settings: Any, _context: Any) -> None:
-    from .avatars.shape import follow_identity
-
-    settings.id_data.update_tag()
-    follow_identity(settings.id_data)
-
-
-def _identity_shape_changed(settings: Any, _context: Any) -> None:
-    from .avatars.shape import follow_identity
-
-    follow_identity(settings.id_data, forced=True)
-
-
-def _blend_changed(settings: Any, _context: Any) -> None:
-    settings.id_data.update_tag()
-
-
-def _identity_search(settings: Any, _context: Any, _text: str) -> list[str]:
-    """The names of the hand's avatar, for the drop-down list."""
-    from livehand_core.errors import LiveHandError
-
-    from .avatars.choice import identity_names, metadata_of
-    from .render.scene import avatar_path
-
-    try:
-        return list(identity_names(metadata_of(avatar_path(settings.id_data))))
-    except LiveHandError:
-        return []
 
 
 class LiveHandRig(bpy.types.PropertyGroup):
@@ -84,40 +46,6 @@ class LiveHandRig(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
         override=_OVERRIDABLE,
-        update=_identity_changed,
-    )
-    identity: StringProperty(
-        name="Identity",
-        description="Whose hand an avatar of several identities shows; empty for its first",
-        search=_identity_search,
-        override=_OVERRIDABLE,
-        update=_identity_changed,
-    )
-    second_identity: StringProperty(
-        name="Blend To",
-        description="The identity at the other end of the blend; empty for no blend",
-        search=_identity_search,
-        override=_OVERRIDABLE,
-        update=_identity_changed,
-    )
-    identity_blend: FloatProperty(
-        name="Blend",
-        description="From the first identity (0) to the second (1)",
-        subtype="FACTOR",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        step=1,
-        precision=3,
-        override=_OVERRIDABLE,
-        update=_blend_changed,
-    )
-    identity_shape: BoolProperty(
-        name="Shape of the Identity",
-        description="Let the betas follow the identity, where the avatar knows its shape; off, they are yours",
-        default=True,
-        override=_OVERRIDABLE,
-        update=_identity_shape_changed,
     )
     betas: FloatVectorProperty(
         name="Shape",
