@@ -22,6 +22,7 @@ _ROOMS = (
     "environment.operators",
     "avatars.pictures",
     "avatars.operators",
+    "avatars.shape",
     "training.operators",
     "capture.settings",
     "capture.operators",

@@ -8,6 +8,7 @@ import bpy
 from bpy.props import (
     BoolProperty,
     EnumProperty,
+    FloatProperty,
     FloatVectorProperty,
     PointerProperty,
     StringProperty,
@@ -18,13 +19,55 @@ from livehand_core.poses import BETA_COUNT
 from . import compat
 from .rig.model import BUILTIN_MODEL
 from .rig.proxy import BETA_RANGE
+from .rig.shape import BLEND, add_blend, blends_betas
 
 _OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
 
 def _betas_changed(settings: Any, _context: Any) -> None:
-    """Drivers move joints and mesh; what is set from Python must be told to the dependency graph."""
+    """Drivers move joints and mesh; what is set from Python must be told to the dependency graph.
+
+    Betas that follow the identity and are set all the same no longer follow it.
+    """
     settings.id_data.update_tag()
+    if blends_betas(settings.id_data):
+        settings.identity_shape = False
+
+
+def _identity_changed(settings: Any, _context: Any) -> None:
+    from .avatars.shape import follow_identity
+
+    settings.id_data.update_tag()
+    follow_identity(settings.id_data)
+
+
+def _identity_shape_changed(settings: Any, _context: Any) -> None:
+    from .avatars.shape import follow_identity
+
+    follow_identity(settings.id_data, forced=True)
+
+
+def _get_blend(settings: Any) -> float:
+    return float(settings.id_data.get(BLEND, 0.0))
+
+
+def _set_blend(settings: Any, value: float) -> None:
+    add_blend(settings.id_data)
+    settings.id_data[BLEND] = value
+    settings.id_data.update_tag()
+
+
+def _identity_search(settings: Any, _context: Any, _text: str) -> list[str]:
+    """The names of the hand's avatar, for the drop-down list."""
+    from livehand_core.errors import LiveHandError
+
+    from .avatars.choice import identity_names, metadata_of
+    from .render.scene import avatar_path
+
+    try:
+        return list(identity_names(metadata_of(avatar_path(settings.id_data))))
+    except LiveHandError:
+        return []
 
 
 class LiveHandRig(bpy.types.PropertyGroup):
@@ -46,6 +89,38 @@ class LiveHandRig(bpy.types.PropertyGroup):
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
         override=_OVERRIDABLE,
+        update=_identity_changed,
+    )
+    identity: StringProperty(
+        name="Identity",
+        description="Whose hand an avatar of several identities shows; empty for its first",
+        search=_identity_search,
+        override=_OVERRIDABLE,
+        update=_identity_changed,
+    )
+    second_identity: StringProperty(
+        name="Blend To",
+        description="The identity at the other end of the blend; empty for no blend",
+        search=_identity_search,
+        override=_OVERRIDABLE,
+        update=_identity_changed,
+    )
+    identity_blend: FloatProperty(
+        name="Blend",
+        description="From the first identity (0) to the second (1); for scripts, keys go on the object's own property",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        get=_get_blend,
+        set=_set_blend,
+        options=set(),
+    )
+    identity_shape: BoolProperty(
+        name="Shape of the Identity",
+        description="Let the betas follow the identity, where the avatar knows its shape; off, they are yours",
+        default=True,
+        override=_OVERRIDABLE,
+        update=_identity_shape_changed,
     )
     betas: FloatVectorProperty(
         name="Shape",

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
+from livehand_core.avatars.identities import reenacted
 from livehand_core.motion import ReadOptions, WriteOptions, read_motion, write_motion
 from livehand_core.poses import BETA_COUNT, PoseSequence
 
-from ..rig.armature import is_hand, rig_side
+from ..rig.armature import is_hand, rig_data, rig_side
 from ..rig.hand_operator import HandOperator
 from ..rig.pose import set_limits
+from ..rig.shape import blends_betas
 from .actions import exceeds_limits, motion_action, play, record_motion, scene_rate
 
 _UP_ITEMS = (
@@ -121,11 +124,16 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
         if side != own:
             sequence = PoseSequence(tuple(pose.mirrored() for pose in sequence.poses), sequence.fps)
         context.view_layer.update()
-        shape = self.shape and motion.model == rig.livehand.model
+        followed = blends_betas(rig)
+        shape = self.shape and motion.model == rig.livehand.model and not followed
         if shape:
             rig.livehand.betas = tuple(sequence.poses[0].betas)
         elif self.shape and any(pose.betas.any() for pose in sequence.poses):
-            notes.append("The shape was left out: it belongs to another hand model.")
+            reason = "the hand has that of its identity" if followed else "it belongs to another hand model"
+            notes.append(f"The shape was left out: {reason}.")
+        if followed and motion.model == rig.livehand.model:
+            own_shape, data = np.array(rig.livehand.betas), rig_data(rig)
+            sequence = replace(sequence, poses=tuple(reenacted(pose, own_shape, data) for pose in sequence.poses))
         step = scene_rate(context.scene) / sequence.fps if self.keep_time else 1.0
         wrist = self.wrist and motion.has_wrist
         action = motion_action(rig, sequence, path.stem, self.start, step, wrist, shape)

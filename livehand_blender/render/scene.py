@@ -14,6 +14,7 @@ import numpy as np
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 
+from ..avatars.choice import chosen_identity
 from ..rig.armature import is_hand
 from ..rig.pose import joint_bones, read_pose
 from .bounds import hand_points
@@ -62,7 +63,7 @@ class VisibleHand:
     Attributes:
         instance: what the renderer needs of it.
         points: (N, 3) its joints and tips in world space, radii: (N,) how far flesh reaches from them in metres.
-        state: its pose, shape, scale and avatar as bytes: equal for equal pictures.
+        state: its pose, shape, scale, avatar and identity as bytes: equal for equal pictures.
         label: by what passes tell it from others.
     """
 
@@ -104,9 +105,10 @@ def _visible_hand(rig: Any, matrix_world: Any) -> VisibleHand:
     heads, tails = (ends @ world[:3, :3].T + world[:3, 3]).transpose(1, 0, 2)
     points, radii = hand_points(heads, tails)
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
-    state = numbers.tobytes() + f"{pose.side} {avatar}".encode()
+    identity = chosen_identity(rig.livehand, avatar)
+    state = numbers.tobytes() + f"{pose.side} {avatar} {identity}".encode()
     label = HandLabel(rig.name, rig.pass_index)
-    return VisibleHand(HandInstance(pose, avatar, scale), points, radii, state, label)
+    return VisibleHand(HandInstance(pose, avatar, scale, identity), points, radii, state, label)
 
 
 def avatar_path(rig: Any) -> str:

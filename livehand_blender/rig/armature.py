@@ -20,7 +20,7 @@ from .conversion import bone_names
 from .layout import extra_bones
 from .model import BUILTIN_MODEL, hand_data
 from .proxy import make_proxy
-from .shape import SHAPE_KEYS, drive_bones, drive_shape_keys
+from .shape import SHAPE_KEYS, add_blend, drive_bones, drive_shape_keys
 
 
 def create_hand(
@@ -68,13 +68,14 @@ def create_hand(
     settings.is_hand = True
     settings.model = model
     settings.side = side.upper()
-    settings.avatar = avatar
     _make_bones(rig, data)
     mesh = make_proxy(rig, data)
     collection.objects.link(mesh)
+    add_blend(rig)
     drive_bones(rig, data)
     drive_shape_keys(mesh, rig)
     settings.betas = tuple(betas)
+    settings.avatar = avatar
     return rig
 
 

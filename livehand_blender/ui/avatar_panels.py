@@ -126,6 +126,8 @@ def _draw_papers(layout: Any, path: Path) -> None:
     column = layout.column(align=True)
     both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
     column.label(text=f"{metadata.name}: {both}, {metadata.hand_model}")
+    if len(metadata.identities) > 1:
+        draw_text(column, f"Identities: {', '.join(identity.name for identity in metadata.identities)}")
     column.label(text=f"Licence: {metadata.licence or 'not said'}")
     story = metadata.provenance
     if "training_images" in story:

@@ -4,12 +4,17 @@ from typing import Any
 
 import bpy
 
+from livehand_core.errors import LiveHandError
 from livehand_core.hand.limits import FINGERS
 
+from ..avatars.choice import identity_names, metadata_of
+from ..avatars.shape import knows_shape
+from ..render.scene import avatar_path
 from ..rig.armature import active_hand, rig_side
 from ..rig.controls import IK_NAME
 from ..rig.conversion import bone_names
 from ..rig.layout import control_name, finger_joints
+from ..rig.shape import BLEND, BLEND_PATH
 
 _ROWS = ("thumb", "index", "middle", "ring", "pinky")
 """Fingers in the order in which a hand shows them."""
@@ -81,6 +86,43 @@ class LIVEHAND_PT_fingers(_HandPanel, bpy.types.Panel):
         row.operator("livehand.set_limits", text="Limits Off").active = False
 
 
+class LIVEHAND_PT_identity(_HandPanel, bpy.types.Panel):
+    """Which identity of its avatar the hand shows, and a blend towards another."""
+
+    bl_label = "Identity"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        hand = active_hand(context)
+        return hand is not None and bool(_identities(hand) or hand.livehand.identity or hand.livehand.second_identity)
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = layout.use_property_decorate = True
+        hand = active_hand(context)
+        settings, names = hand.livehand, _identities(hand)
+        layout.prop(settings, "identity", placeholder=names[0] if names else "")
+        layout.prop(settings, "second_identity", placeholder="None")
+        if BLEND in hand:
+            row = layout.row()
+            row.enabled = bool(settings.second_identity)
+            row.prop(hand, BLEND_PATH, text="Blend", slider=True)
+        for name in {settings.identity.strip(), settings.second_identity.strip()} - {"", *names}:
+            box = layout.box()
+            box.alert = True
+            box.label(text=f"The avatar has no identity {name!r}", icon="ERROR")
+        if knows_shape(hand):
+            layout.prop(settings, "identity_shape")
+
+
+def _identities(hand: Any) -> tuple[str, ...]:
+    """The names that a hand's identity can be chosen from."""
+    try:
+        return identity_names(metadata_of(avatar_path(hand)))
+    except LiveHandError:
+        return ()
+
+
 class LIVEHAND_PT_shape(_HandPanel, bpy.types.Panel):
     """The ten shape coefficients."""
 
@@ -89,6 +131,8 @@ class LIVEHAND_PT_shape(_HandPanel, bpy.types.Panel):
 
     def draw(self, context: Any) -> None:
         settings = active_hand(context).livehand
+        if knows_shape(active_hand(context)):
+            self.layout.prop(settings, "identity_shape")
         column = self.layout.column(align=True)
         for index in range(len(settings.betas)):
             column.prop(settings, "betas", index=index, text=f"Beta {index + 1}", slider=True)
@@ -114,7 +158,7 @@ class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
             layout.operator("livehand.attach", icon="LINKED")
 
 
-CLASSES = (LIVEHAND_PT_pose, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
+CLASSES = (LIVEHAND_PT_pose, LIVEHAND_PT_identity, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
 
 
 def register() -> None:
