@@ -187,7 +187,10 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
         else:
             frames.append(frame)
     named = (Problem(f"pose {index} ({lost[index]} images)", reason) for index, reason in bad_poses.items())
-    problems = [*named, *problems, *_shared_images(frames)]
+    mixed = _mixed_poses(frames)
+    problems = [*named, *(Problem(f"pose {pose}", reason) for pose, reason in mixed.items()), *problems]
+    problems += _shared_images(frames)
+    frames = [frame for frame in frames if frame.pose not in mixed]
     if not document["frames"]:
         problems.append(Problem(TRANSFORMS, "there are no frames"))
     try:
@@ -244,6 +247,18 @@ def _shared_images(frames: Sequence[CaptureFrame]) -> list[Problem]:
     """Frames that call the same image their own: at most one of them can be right."""
     counts = Counter(frame.image for frame in frames)
     return [Problem(image, f"{count} frames name this image") for image, count in counts.items() if count > 1]
+
+
+def _mixed_poses(frames: Sequence[CaptureFrame]) -> dict[int, str]:
+    """Poses whose frames name several identities, which cannot all have the pose's betas, and what is wrong."""
+    names: dict[int, set[str]] = {}
+    for frame in frames:
+        names.setdefault(frame.pose, set()).add(frame.identity)
+    return {
+        pose: f"its images name several identities: {', '.join(map(repr, sorted(found)))}"
+        for pose, found in names.items()
+        if len(found) > 1
+    }
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Shooting:
         order: (pose, camera) of each image, in the order in which they are made.
         hand_model: id of the hand model.
         licence, origin: see ``Capture``.
+        identity: whose hand it is, by name; empty where that does not matter.
     """
 
     rig: Rig
@@ -42,6 +43,7 @@ class Shooting:
     hand_model: str
     licence: str = ""
     origin: str = ""
+    identity: str = ""
 
     def image(self, pose: int, camera: int) -> str:
         """Path of an image in the capture's folder."""
@@ -61,20 +63,22 @@ class Shooting:
         for pose, camera in sorted(self.order):
             image = self.image(pose, camera)
             if (folder / image).is_file():
-                frames.append(CaptureFrame(image, self.rig.cameras[camera], self.rig.names[camera], pose))
+                eye = self.rig.cameras[camera], self.rig.names[camera]
+                frames.append(CaptureFrame(image, *eye, pose, self.identity))
         held_out = self.rig.held_out, self.held_out_poses
         poses = PoseSequence(self.poses)
         write_capture(Capture(folder, tuple(frames), poses, self.hand_model, *held_out, self.licence, self.origin))
         return len(frames)
 
     def fingerprint(self) -> str:
-        """What tells this plan from another: cameras and poses."""
+        """What tells this plan from another: cameras, poses and whose hand it is."""
         document = {
             "cameras": [camera.to_json() for camera in self.rig.cameras],
             "names": list(self.rig.names),
             "held_out": [sorted(self.rig.held_out), sorted(self.held_out_poses)],
             "poses": [pose.to_json() for pose in self.poses],
             "hand_model": self.hand_model,
+            **({"identity": self.identity} if self.identity else {}),
         }
         # Rounded, so that another processor's last digit does not make another plan.
         text = json.dumps(document, sort_keys=True, default=float)
