@@ -1,10 +1,15 @@
-"""How the kernels are compiled: once a machine, free of Python's global lock."""
+"""How the kernels are compiled: once a machine and version of these sources, free of Python's global lock."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
@@ -15,14 +20,50 @@ _INNER: dict[str, Any] = _UNCOUNTED | {"no_cpython_wrapper": True, "no_cfunc_wra
 
 _WITHIN: dict[str, Any] = _INNER | {"forceinline": True}
 
-compiled: Any = njit(cache=True, **_OPTIONS)
-"""A function that Python calls; kept on disk. Arrays are contiguous, offsets not negative, nothing checks them.
 
-Its copy on disk knows when its own module changed, but not when one that it takes ``inlined`` functions from did.
-"""
+@lru_cache(maxsize=1)
+def sources_digest() -> str:
+    """Digest of all modules of this folder: what a compiled kernel on disk was made from."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
-compiled_bare: Any = njit(cache=True, **_UNCOUNTED)
-"""The same for a function that allocates nothing."""
+
+class _Kept(FunctionCache):  # type: ignore[misc]
+    """numba's copies on disk, which hold for these very sources.
+
+    Left alone numba looks at the function's own module. Kernels take parts of others into themselves, so that after an
+    edit or an upgrade a stale one would run.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path, filename_base=self._impl.filename_base, source_stamp=sources_digest()
+        )
+
+
+def _kept(**options: Any) -> Any:
+    """Compile with numba's ``options`` and keep the outcome on disk."""
+    compile_ = njit(**options)
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = compile_(function)
+        dispatcher._cache = _Kept(function)
+        return dispatcher
+
+    return decorate
+
+
+compiled: Any = _kept(**_OPTIONS)
+"""A function that Python calls; kept on disk. Arrays are contiguous, offsets not negative, nothing checks them."""
+
+contracted: Any = _kept(fastmath={"contract"}, **_OPTIONS)
+"""The same, where products and sums may fuse: that only makes them exacter."""
+
+compiled_bare: Any = _kept(**_UNCOUNTED)
+"""The same as ``compiled`` for a function that allocates nothing."""
 
 inner: Any = njit(**_INNER)
 """A part of compiled functions that allocates nothing; called, not copied into them."""

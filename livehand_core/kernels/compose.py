@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .compiling import compiled, inner
 from .convolution import MARGIN
 
 ALPHA_RAMP = (0.01, 0.03)
@@ -24,7 +24,7 @@ _FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgba, planes):
     """The super-resolution's picture as premultiplied RGBA, and the field's depth enlarged.
 
@@ -78,7 +78,7 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
                 rgba[y, x, k] = min(max(large[y + MARGIN, x + MARGIN, k], _ZERO), alpha)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def choose_depth(rgba, planes, surface, middle, scale, first_row, last_row, depth):
     """Depth of each drawn pixel: the proxy's where it is seen, else the field's.
 
@@ -103,14 +103,14 @@ def choose_depth(rgba, planes, surface, middle, scale, first_row, last_row, dept
                 depth[y, x] = middle * scale
 
 
-@njit(nogil=True, cache=True)
+@inner
 def _linear(colour):
     if colour <= np.float32(0.04045):
         return colour * np.float32(1.0 / 12.92)
     return ((colour + np.float32(0.055)) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front):
     """Lay hands over each other, per pixel from the nearest to the farthest.
 
@@ -164,7 +164,7 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
                     answer[y, x, channel] = _linear(straight) * alpha
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def take_front(values, front, boxes, starts, answer):
     """answer[y, x] = values of the hand in front there; values (P, C), front (H, W) as :func:`merge` left it."""
     for y in range(boxes[:, 1].min(), boxes[:, 3].max()):
@@ -175,7 +175,7 @@ def take_front(values, front, boxes, starts, answer):
                 answer[y, x, :] = values[pixel]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def take_mask(rgba, front, boxes, starts, numbers, answer):
     """answer[y, x] = number of the hand in front where it is opaque enough to be called so."""
     for y in range(boxes[:, 1].min(), boxes[:, 3].max()):

@@ -8,9 +8,8 @@ list is never read by a pixel that is.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .compiling import inner
+from .compiling import compiled, inner
 from .dot import LANES, PANELS, ROWS, dot_block
 from .rows import blur, leaky_blur, leaky_heads, leaky_row, linear_row
 
@@ -22,7 +21,7 @@ MARGIN = 4
 _ZERO = np.float32(0.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def grow(mask: np.ndarray, pixels: int, inner: bool) -> np.ndarray:
     """(H, W) bool mask of a margined grid, widened by ``pixels`` in all eight directions.
 
@@ -46,7 +45,7 @@ def grow(mask: np.ndarray, pixels: int, inner: bool) -> np.ndarray:
     return answer
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def enlarged(mask: np.ndarray) -> np.ndarray:
     """The mask of the image of twice the size, with its own margin of the same width."""
     height, width = mask.shape
@@ -59,7 +58,7 @@ def enlarged(mask: np.ndarray) -> np.ndarray:
     return answer
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def clear_margin(image: np.ndarray, value: int) -> None:
     """Set the margin of an (H, W, C) image to what stands for zero."""
     height, width = image.shape[0], image.shape[1]
@@ -90,7 +89,7 @@ def _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, targe
                     leaky_heads(sums, m, gain, bias, column, heads, picture, pixel * count)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture):
     """3x3 convolution and leaky ReLU of pixels[start:stop]; ``picture`` takes what the colour heads add.
 
@@ -172,7 +171,7 @@ def _enlarge_rows(
                     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def enlarge_and_convolve(
     source, sum_like, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target
 ):  # fmt: skip
@@ -208,7 +207,7 @@ def enlarge_and_convolve(
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def start_picture(features, opacity, pixels, bias, picture):
     """picture[pixel] = first colours of the features, opacity (in a fourth channel), plus the heads' bias."""
     width = picture.shape[1]
@@ -221,7 +220,7 @@ def start_picture(features, opacity, pixels, bias, picture):
             picture[y, x, 3] = opacity[y, x] + bias[3]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def enlarge_picture(source, pixels, start, stop, bias, target):
     """target[pixel] = the source at twice its size (zeros inserted, low-pass filter), plus the heads' bias.
 
@@ -242,7 +241,7 @@ def enlarge_picture(source, pixels, start, stop, bias, target):
             target[row - MARGIN, column - MARGIN, k] = near * upper + far * lower + bias[k]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def quantise(source, pixels, step, target):
     """target[pixel] = source[pixel] / its step, rounded: the feature image, whose values lie in [0, 1], as uint8."""
     width = source.shape[1]

@@ -19,9 +19,11 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .compiling import compiled
 
 ROWS = 6
 """Rows of a block: with four vectors of columns they fill 24 of AVX-512's 32 registers."""
@@ -185,7 +187,7 @@ class _Block:
         return builder.call(operation, [total, builder.bitcast(spread, packed), builder.bitcast(panel, packed)])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def matrix_rate(rows: np.ndarray, weights: np.ndarray, sums: np.ndarray, repeats: int) -> int:
     """Multiply-adds done by ``repeats`` passes of all rows over one block of weights; for measuring the peak.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .compiling import compiled
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -31,7 +32,7 @@ def _taps(size: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
     return first, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _filter_rows(source: np.ndarray, first: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     last = len(source) - 1
     for y in range(len(target)):
@@ -45,7 +46,7 @@ def _filter_rows(source: np.ndarray, first: np.ndarray, weights: np.ndarray, tar
                     row[x] += weight * line[x]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _filter_columns(source: np.ndarray, first: np.ndarray, weights: np.ndarray, target: np.ndarray) -> None:
     last = source.shape[1] - 1
     for y in range(target.shape[0]):
