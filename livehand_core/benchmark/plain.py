@@ -21,7 +21,7 @@ from ..cameras import Camera
 from ..frames import HandInstance
 from ..hand.data import HandData
 from ..hand.model import HandModel
-from ..networks import RadianceField, encode
+from ..networks import RadianceField, encode, look_up
 from ..networks.config import SKIP_AFTER_LAYER
 from ..rendering.integration import Integrated, integrate
 from ..rendering.rays import Rays, camera_rays
@@ -232,6 +232,7 @@ def plain_field(
     parts = [encode(place, config.position_frequencies)]
     if config.normal_frequencies:
         parts.append(encode(positions[:, 3:], config.normal_frequencies))
+    parts += [look_up(texture, positions[:, :2]) for texture in field.textures]
     if config.latent_size:
         code = pose.new_zeros(config.latent_size) if latent is None else latent
         parts.append(code.expand(count, -1))

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from .config import FieldConfig, SuperResolutionConfig
 
 if TYPE_CHECKING:
-    from .encoding import encode
+    from .encoding import encode, look_up
     from .field import RadianceField
     from .super_resolution import SuperResolution
 
-__all__ = ["FieldConfig", "RadianceField", "SuperResolution", "SuperResolutionConfig", "encode"]
+__all__ = ["FieldConfig", "RadianceField", "SuperResolution", "SuperResolutionConfig", "encode", "look_up"]
 
-_HOMES = {"encode": ".encoding", "RadianceField": ".field", "SuperResolution": ".super_resolution"}
+_HOMES = {
+    "encode": ".encoding",
+    "look_up": ".encoding",
+    "RadianceField": ".field",
+    "SuperResolution": ".super_resolution",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,9 @@ SKIP_AFTER_LAYER = 4
 """With more layers than this the input is concatenated in front of the activations after this layer index."""
 
 
+LARGEST_TEXTURE = 4096
+
+
 def encoded_size(channels: int, frequencies: int) -> int:
     """Number of channels of the positional encoding of ``channels`` coordinates."""
     return channels * (1 + 2 * frequencies)
@@ -33,6 +36,10 @@ class FieldConfig:
             as in the published form. Light that is fixed to the wrist shades a finger by where its skin faces.
         density_scale: factor on the density layer's output, 1 in the published form.
         distance_scale: factor on d before its encoding, 1 in the published form.
+        texture_sizes: sides, in texels, of the learnt textures over (u, v) whose values follow the encoding; none in
+            the published form. Skin's detail stays where it is on the skin: a texture holds it at once, where a
+            sine of the encoding's highest frequency is some 3 mm long.
+        texture_channels: of each of them.
 
     Raises:
         ValueError: a size that cannot be built.
@@ -50,26 +57,43 @@ class FieldConfig:
     normal_frequencies: int = 0
     density_scale: float = 1.0
     distance_scale: float = 1.0
+    texture_sizes: tuple[int, ...] = ()
+    texture_channels: int = 4
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "texture_sizes", tuple(self.texture_sizes))
         if self.coordinates not in ("uvd", "xyz"):
             raise ValueError(f"coordinates {self.coordinates!r}; uvd or xyz are possible")
         if min(self.depth, self.width, self.view_width) < 1 or self.feature_channels < 3:
             raise ValueError("a layer without channels, or fewer than three colour channels")
         if self.normal_frequencies and self.coordinates != "uvd":
             raise ValueError("normals go with uvd coordinates only")
+        if self.texture_sizes and self.coordinates != "uvd":
+            raise ValueError("textures go with uvd coordinates only")
+        if not all(2 <= size <= LARGEST_TEXTURE for size in self.texture_sizes) or self.texture_channels < 1:
+            raise ValueError(f"textures of {self.texture_sizes} texels a side and {self.texture_channels} channels")
         if self.latent_size < 0 or self.pose_size not in (45, 48):
             raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; 45 or 48 are possible")
 
     @property
-    def position_size(self) -> int:
+    def waves_size(self) -> int:
         """Channels of the encoded position, and of the encoded normal where the field takes one."""
         normal = encoded_size(3, self.normal_frequencies) if self.normal_frequencies else 0
         return encoded_size(3, self.position_frequencies) + normal
 
     @property
+    def texture_size(self) -> int:
+        """Channels that the textures add, largest last."""
+        return len(self.texture_sizes) * self.texture_channels
+
+    @property
+    def position_size(self) -> int:
+        """Channels that change from sample to sample: the encodings', then the textures'."""
+        return self.waves_size + self.texture_size
+
+    @property
     def input_size(self) -> int:
-        """Channels of the first layer's input: encoded position, latent, pose."""
+        """Channels of the first layer's input: encoded position and textures, latent, pose."""
         return self.position_size + self.latent_size + self.pose_size
 
     @property
@@ -122,7 +146,10 @@ def field_shapes(config: FieldConfig) -> dict[str, tuple[int, ...]]:
     sizes["feature"] = (config.width, config.width)
     sizes["view"] = (config.view_width, config.width + encoded_size(3, config.view_frequencies))
     sizes["colour"] = (config.feature_channels, config.view_width)
-    return _with_biases(sizes)
+    textures = {
+        f"textures.{index}": (size, size, config.texture_channels) for index, size in enumerate(config.texture_sizes)
+    }
+    return textures | _with_biases(sizes)
 
 
 def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from .config import SKIP_AFTER_LAYER, FieldConfig, encoded_size
-from .encoding import encode
+from .encoding import encode, look_up
 
 
 class RadianceField(nn.Module):
@@ -20,6 +20,9 @@ class RadianceField(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.config = config
+        self.textures = nn.ParameterList(
+            torch.zeros(size, size, config.texture_channels) for size in config.texture_sizes
+        )
         self.layers = nn.ModuleList(nn.Linear(size, config.width) for size in config.layer_inputs)
         self.density = nn.Linear(config.width, 1)
         self.feature = nn.Linear(config.width, config.width)
@@ -87,10 +90,11 @@ class RadianceField(nn.Module):
         place = positions[..., :3]
         if config.distance_scale != 1.0:
             place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
-        encoded = encode(place, config.position_frequencies)
-        if not config.normal_frequencies:
-            return encoded
-        return torch.cat([encoded, encode(positions[..., 3:], config.normal_frequencies)], dim=-1)
+        parts = [encode(place, config.position_frequencies)]
+        if config.normal_frequencies:
+            parts.append(encode(positions[..., 3:], config.normal_frequencies))
+        parts += [look_up(texture, positions[..., :2]) for texture in self.textures]
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _constant(self, pose: torch.Tensor, latent: torch.Tensor | None) -> torch.Tensor:
         """(latent_size + pose_size,): the part of the input that is the same for every sample."""

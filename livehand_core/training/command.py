@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,22 @@ CONFIG_FILE = "config.toml"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Train an avatar on a capture. RUN gets the settings (config.toml), metrics.jsonl, TensorBoard events, a "
-        "checkpoint, previews, curves, and avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it "
-        "cleanly; --resume goes on. Held-out cameras and poses are measured and never trained on. A run in another "
-        "terminal, or one started by Blender, is watched and steered with --status, --pause, --go-on and --stop."
+        "Train an avatar on a capture, or one of several identities on captures of several people. RUN gets the "
+        "settings (config.toml), metrics.jsonl, TensorBoard events, a checkpoint, previews, curves, and "
+        "avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it cleanly; --resume goes on. "
+        "Held-out cameras and poses are measured and never trained on. A run in another terminal, or one started by "
+        "Blender, is watched and steered with --status, --pause, --go-on and --stop."
     )
-    parser.add_argument("capture", type=Path, nargs="?", help="folder of a capture; a resumed run knows its own")
+    parser.add_argument(
+        "captures", type=Path, nargs="*", metavar="CAPTURE", help="folders of captures; a resumed run knows its own"
+    )
+    parser.add_argument(
+        "--identities",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="whose hand each capture shows, in their order; by default as they say, or called after their folders",
+    )
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of the run in steps; only such a run can be repeated exactly")
@@ -45,7 +56,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=(*LENGTHS, *PRESETS),
         help="quick, standard, full: 'cpu' or 'published' by device, with a length of its own",
     )
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="change single settings")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change single settings"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
     parser.add_argument("--seed", type=int, default=0)
@@ -67,15 +80,17 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None:
         raise TrainingError("It is not said where the run goes.", "Give --out RUN, a folder.")
     known = read_status(args.out) if args.resume else RunStatus("starting", args.name, preset=args.preset or "")
-    capture = args.capture or (Path(known.capture) if known.capture else None)
-    if capture is None:
+    captures = args.captures or [Path(folder) for folder in (known.capture, *known.more_captures) if folder]
+    if not captures:
         raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
+    first, *others = (str(capture.resolve()) for capture in captures)
+    names = tuple(args.identities or known.identities)
     with locked(args.out), interruptible("stopping after this step") as stop:
-        skip_bad = args.skip_bad or known.skip_bad
-        status = replace(known, capture=str(capture.resolve()), device=args.device, skip_bad=skip_bad, message="")
+        status = replace(known, capture=first, more_captures=tuple(others), identities=names, device=args.device)
+        status = replace(status, skip_bad=args.skip_bad or known.skip_bad, message="")
         monitor = Monitor(args.out, status, stop)
         try:
-            done = _train(args, capture, skip_bad, monitor)
+            done = _train(args, status, monitor)
         except KeyboardInterrupt:
             monitor.close("stopped", "Stopped before there was a checkpoint." if not _resumable(args.out) else "")
             return INTERRUPTED
@@ -101,11 +116,12 @@ def _steer(args: argparse.Namespace) -> bool:
     return False
 
 
-def _train(args: argparse.Namespace, capture_folder: Path, skip_bad: bool, monitor: Monitor) -> bool:
+def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> bool:
     """Train; False when the run was stopped early."""
     import torch
 
-    from ..captures.checks import SMALLEST_MASK, inspect_capture
+    from ..captures.checks import SMALLEST_MASK
+    from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
     from ..hand.library import find_hand
     from .journal import Journal
@@ -119,7 +135,8 @@ def _train(args: argparse.Namespace, capture_folder: Path, skip_bad: bool, monit
     device = torch.device(pick_device(args.device))
     config = _settings(args, "cpu" if device.type == "cpu" else "published")
     monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
-    inspection = inspect_capture(capture_folder, skip_bad)
+    folders = [Path(folder) for folder in (status.capture, *status.more_captures)]
+    inspection = inspect_captures(folders, status.identities, status.skip_bad)
     capture = inspection.capture
     frames = [
         frame
@@ -131,7 +148,10 @@ def _train(args: argparse.Namespace, capture_folder: Path, skip_bad: bool, monit
     lpips, perceptual = load_lpips(device)
     for problem in inspection.problems:
         journal.say(f"left out: {problem}")
-    journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture_folder}; device {device}")
+    journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture.folder}; device {device}")
+    if len(identity_names(frames)) > 1:
+        images = Counter(frame.identity for frame in frames)
+        journal.say("identities: " + ", ".join(f"{name} ({images[name]} images)" for name in sorted(images)))
     journal.say(f"perceptual loss: {perceptual}")
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips)
     save_config(config, args.out / CONFIG_FILE)

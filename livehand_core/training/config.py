@@ -33,10 +33,15 @@ class TrainingConfig:
         lateral_margin: how far rays are evaluated past the proxy's silhouette.
         last_interval: depth that the last sample of a ray stands for. The published 1e10 makes it opaque and stops its
             gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
+        depth, width, view_width: hidden layers of the field, channels of each, and of the one that sees the view.
+        position_frequencies: L of the position's encoding.
         hidden: channels of the two super-resolution blocks.
         density_scale: factor on the density layer, so that Adam reaches densities of thousands a metre.
         normal_frequencies: L of the encoding of the surface's normal; 0 trains the published form without it.
         distance_scale: factor on the distance d before its encoding, which makes it as lively as u and v.
+        texture_sizes: sides of the learnt textures over (u, v), in texels; none trains the published form.
+        texture_channels: of each of them.
+        texture_rate: Adam's learning rate of their texels, which each see few of the samples.
         ray_steps: steps at the beginning that train the field alone, on rays drawn from all images.
         ray_batch: rays of each of them.
         ray_rate: Adam's learning rate in them.
@@ -69,10 +74,17 @@ class TrainingConfig:
     bounds_margin: float = 0.01
     lateral_margin: float = 0.004
     last_interval: float = 0.001
+    depth: int = 4
+    width: int = 128
+    view_width: int = 64
+    position_frequencies: int = 10
     hidden: tuple[int, int] = (128, 64)
     density_scale: float = 1000.0
     normal_frequencies: int = 2
     distance_scale: float = 64.0
+    texture_sizes: tuple[int, ...] = ()
+    texture_channels: int = 4
+    texture_rate: float = 1e-2
     ray_steps: int = 0
     ray_batch: int = 4096
     ray_rate: float = 2.5e-3
@@ -93,6 +105,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "texture_sizes", tuple(self.texture_sizes))
         if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):
             raise TrainingError("The run's length is not clear.", "Give either --steps or --minutes, above zero.")
         if self.samples < 2 or self.coarse_samples < 2:

@@ -91,6 +91,7 @@ def ray_values(
         field.density.weight,
         field.density.bias,
         first.weight[:, :size],
+        *field.textures,
         *(parameter for layer in field.layers[1:] for parameter in (layer.weight, layer.bias)),
     )
 
@@ -100,7 +101,7 @@ class _March(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, samples: Samples, sizes: _Sizes, *tensors: torch.Tensor) -> torch.Tensor:
-        weights = _Weights.of(tensors)
+        weights = _Weights.of(tensors, sizes.field)
         rays, count = samples.depths.shape
         step = max(1, ROWS_AT_ONCE // groups(count)[0])
         sums = samples.depths.new_zeros(rays, len(weights.colour) + 1)
@@ -117,12 +118,13 @@ class _March(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         tensors = ctx.saved_tensors
-        weights = _Weights.of(tensors)
+        config = ctx.sizes.field
+        weights = _Weights.of(tensors, config)
         gradient = gradient.contiguous()
 
         def differentiate(part: int, parts: int) -> list[torch.Tensor]:
             sums = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
-            answer = _Weights.of(sums)
+            answer = _Weights.of(sums, config)
             for block, several in ctx.parts[part]:
                 behind = torch.zeros_like(gradient[block, 0])
                 for kept in reversed(several):
@@ -152,6 +154,7 @@ class _Weights(NamedTuple):
         colour, colour_bias: (C, V), (C,).
         density, density_bias: (1, W), (1,).
         first: (W, position_size).
+        textures: (S, S, C) each.
         hidden: weight (W, W) and bias (W,) of each layer behind the first.
     """
 
@@ -163,13 +166,15 @@ class _Weights(NamedTuple):
     density: torch.Tensor
     density_bias: torch.Tensor
     first: torch.Tensor
+    textures: Sequence[torch.Tensor]
     hidden: Sequence[torch.Tensor]
 
     @classmethod
-    def of(cls, tensors: Sequence[torch.Tensor]) -> _Weights:
+    def of(cls, tensors: Sequence[torch.Tensor], config: FieldConfig) -> _Weights:
         """Of tensors in this order, the hidden layers' last."""
-        bias, view_terms, folded, colour, colour_bias, density, density_bias, first, *hidden = tensors
-        return cls(bias, view_terms, folded, colour, colour_bias, density, density_bias, first, hidden)
+        bias, view_terms, folded, colour, colour_bias, density, density_bias, first, *rest = tensors
+        end = len(config.texture_sizes)
+        return cls(bias, view_terms, folded, colour, colour_bias, density, density_bias, first, rest[:end], rest[end:])
 
 
 _Room = list[torch.Tensor]
@@ -180,8 +185,8 @@ def _room(rows: int, config: FieldConfig, like: torch.Tensor) -> _Room:
     return [like.new_empty(rows, width) for width in (config.position_size, *[config.width] * config.depth)]
 
 
-def _encode(positions: torch.Tensor, config: FieldConfig, rows: torch.Tensor) -> None:
-    """(N, 3 or 6) positions, whose encoding ``rows`` (N, position_size) takes."""
+def _encode(positions: torch.Tensor, config: FieldConfig, textures: Sequence[torch.Tensor], rows: torch.Tensor) -> None:
+    """(N, 3 or 6) positions, whose encoding and texels ``rows`` (N, position_size) takes."""
     place = positions[:, :3]
     if config.distance_scale != 1.0:
         place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
@@ -194,6 +199,9 @@ def _encode(positions: torch.Tensor, config: FieldConfig, rows: torch.Tensor) ->
         arrays = (value.numpy() for value in (values, wide.sin(), wide.cos()))
         kernels.encode_rows(*arrays, frequencies, rows.numpy(), begin)
         begin += encoded_size(values.shape[1], frequencies)
+    for texture in textures:
+        kernels.texture_rows(texture.numpy(), positions.numpy(), rows.numpy(), begin)
+        begin += config.texture_channels
 
 
 def _evaluate(
@@ -237,7 +245,7 @@ def _look_up(
 ) -> list[torch.Tensor]:
     """Of N positions of the rays that are alive: (N, .) encoded, and behind each layer; all of it in the room."""
     layers = [values[: len(positions)] for values in room]
-    _encode(positions, sizes.field, layers[0])
+    _encode(positions, sizes.field, weights.textures, layers[0])
     torch.mm(layers[0], weights.first.T, out=layers[1])
     if weights.bias.dim() == 1:
         kernels.add_bias(layers[1].numpy(), weights.bias.numpy())
@@ -288,6 +296,13 @@ def _differentiate(
         answer.hidden[index + 1].add_(upstream.sum(dim=0))
         upstream = torch.ops.aten.threshold_backward(upstream @ weights.hidden[index], inner, 0)
     answer.first.addmm_(upstream.T, kept.layers[0])
+    if answer.textures:
+        begin = sizes.field.waves_size
+        texels = (upstream @ weights.first[:, begin:]).numpy()
+        for index, texture in enumerate(answer.textures):
+            # The encoding's first two columns are u and v themselves.
+            places, column = kept.layers[0].numpy(), index * sizes.field.texture_channels
+            kernels.texture_backward(texels, places, column, texture.numpy())
     if weights.bias.dim() == 1:
         answer.bias.add_(upstream.sum(dim=0))
     else:

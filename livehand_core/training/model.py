@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -28,9 +30,15 @@ class AvatarModel(nn.Module):
         """``poses``: (n, 45) joint angles of the training frames, radians."""
         super().__init__()
         sizes = FieldConfig(
+            depth=config.depth,
+            width=config.width,
+            view_width=config.view_width,
+            position_frequencies=config.position_frequencies,
             normal_frequencies=config.normal_frequencies,
             density_scale=config.density_scale,
             distance_scale=config.distance_scale,
+            texture_sizes=config.texture_sizes,
+            texture_channels=config.texture_channels,
         )
         self.field = RadianceField(sizes)
         _initialise(self.field)
@@ -78,6 +86,14 @@ def _initialise(field: RadianceField) -> None:
     assert isinstance(first, nn.Linear)
     with torch.no_grad():
         first.weight[:, field.config.position_size : field.config.input_size] = 0.0
+
+
+def field_groups(field: RadianceField, rate: float, texture_rate: float) -> list[dict[str, Any]]:
+    """The optimiser's groups of a field: weights, and textures where it has any, each with its highest ``rate``."""
+    textures = list(field.textures)
+    known = {id(texture) for texture in textures}
+    groups = [{"params": [value for value in field.parameters() if id(value) not in known], "rate": rate}]
+    return [*groups, {"params": textures, "rate": texture_rate}] if textures else groups
 
 
 def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150) -> None:

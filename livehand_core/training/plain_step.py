@@ -141,6 +141,21 @@ def plain_encoding(x: torch.Tensor, frequencies: int) -> torch.Tensor:
     return torch.cat(parts, dim=-1)
 
 
+def plain_look_up(texture: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
+    """(S, S, C) texture at (..., 2) places: between the four texels whose centres surround them, or the border's."""
+    side = len(texture)
+    place = (uv * side - 0.5).clamp(0.0, side - 1.0)
+    corner = place.floor()
+    total = torch.zeros((), dtype=texture.dtype)
+    for right in (0, 1):
+        for below in (0, 1):
+            texel = corner + place.new_tensor([right, below])
+            share = (1.0 - (place - texel).abs()).prod(dim=-1, keepdim=True)
+            column, row = texel.long().clamp(max=side - 1).unbind(dim=-1)
+            total = total + share * texture[row, column]
+    return total
+
+
 def plain_field(
     weights: Weights, sizes: FieldConfig, positions: torch.Tensor, directions: torch.Tensor, pose: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -155,6 +170,8 @@ def plain_field(
     inputs = [plain_encoding(positions[..., :3] * scale, sizes.position_frequencies)]
     if sizes.normal_frequencies:
         inputs.append(plain_encoding(positions[..., 3:], sizes.normal_frequencies))
+    for index in range(len(sizes.texture_sizes)):
+        inputs.append(plain_look_up(weights[f"field.textures.{index}"], positions[..., :2]))
     inputs.append(pose.expand(*positions.shape[:2], -1))
     hidden = torch.cat(inputs, dim=-1)
     for index in range(sizes.depth):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.compiling import compiled
+from ..kernels.compiling import compiled, inlined
 
 # Constants of float32, next to which an array's own precision stays what it is.
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 THROUGH_FLOOR = 1e-8
 """Transmittance under which a sample is left out.
@@ -40,6 +40,47 @@ def encode_rows(
                 rows[row, at + channels] = cosine
                 at += 2 * channels
                 sine, cosine = 2.0 * sine * cosine, 1.0 - 2.0 * sine * sine
+
+
+@compiled
+def texture_rows(texture: np.ndarray, places: np.ndarray, rows: np.ndarray, begin: int) -> None:
+    """Look up (S, S, C) ``texture`` at (N, 2 or more) ``places`` (u, v, ..): ``rows`` take it from ``begin`` on.
+
+    The sums of :func:`livehand_core.networks.encoding.look_up`.
+    """
+    side, channels = texture.shape[0], texture.shape[2]
+    for n in range(len(places)):
+        left, top, across, down = _corner(places[n, 0], places[n, 1], side)
+        right, bottom = min(left + 1, side - 1), min(top + 1, side - 1)
+        for c in range(channels):
+            above = (_ONE - across) * texture[top, left, c] + across * texture[top, right, c]
+            below = (_ONE - across) * texture[bottom, left, c] + across * texture[bottom, right, c]
+            rows[n, begin + c] = (_ONE - down) * above + down * below
+
+
+@compiled
+def texture_backward(gradient: np.ndarray, places: np.ndarray, begin: int, answer: np.ndarray) -> None:
+    """Add the gradient of what was looked up, columns of (K, .) from ``begin`` on, to that of the texture."""
+    side, channels = answer.shape[0], answer.shape[2]
+    for k in range(len(gradient)):
+        left, top, across, down = _corner(places[k, 0], places[k, 1], side)
+        right, bottom = min(left + 1, side - 1), min(top + 1, side - 1)
+        for c in range(channels):
+            value = gradient[k, begin + c]
+            answer[top, left, c] += (_ONE - down) * (_ONE - across) * value
+            answer[top, right, c] += (_ONE - down) * across * value
+            answer[bottom, left, c] += down * (_ONE - across) * value
+            answer[bottom, right, c] += down * across * value
+
+
+@inlined
+def _corner(u: float, v: float, side: int) -> tuple[int, int, float, float]:
+    """Column and row of the texel before (u, v), and how far behind its centre they lie, in texels."""
+    limit = np.float32(side - 1)
+    x = min(max(u * np.float32(side) - _HALF, _ZERO), limit)
+    y = min(max(v * np.float32(side) - _HALF, _ZERO), limit)
+    left, top = int(x), int(y)
+    return left, top, x - np.float32(left), y - np.float32(top)
 
 
 @compiled

@@ -15,7 +15,7 @@ import torch
 
 from .config import TrainingConfig
 from .march import Samples, ray_values
-from .model import AvatarModel
+from .model import AvatarModel, field_groups
 from .views import View
 
 RAYS_PER_VIEW = 2048
@@ -78,11 +78,13 @@ def train_on_rays(
     rays = draw_rays(views, config.coarse_samples, config.seed, pool)
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
     parameters = list(model.field.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=config.ray_rate, betas=(0.9, 0.99), fused=True)
+    groups = field_groups(model.field, config.ray_rate, config.texture_rate)
+    optimiser = torch.optim.Adam(groups, lr=config.ray_rate, betas=(0.9, 0.99), fused=True)
     total = 0.0
     for step in range(config.ray_steps):
         progress = step / config.ray_steps
-        optimiser.param_groups[0]["lr"] = config.ray_rate * (2.0 + math.cos(math.pi * progress)) / 3.0
+        for group in optimiser.param_groups:
+            group["lr"] = group["rate"] * (2.0 + math.cos(math.pi * progress)) / 3.0
         generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_033 + step)
         index = torch.randint(len(rays.depths), (config.ray_batch,), generator=generator)
         tasks = [

@@ -18,7 +18,7 @@ from ..errors import TrainingError
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .journal import Journal
-from .model import AvatarModel, warm_start
+from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
 from .ray_stage import train_on_rays
 from .step import TileLoss, TileTask, tile_loss
@@ -80,7 +80,7 @@ class Trainer:
         self._parameters = list(self.model.parameters())
         self._optimiser = torch.optim.Adam(
             [
-                {"params": list(self.model.field.parameters()), "rate": config.field_rate},
+                *field_groups(self.model.field, config.field_rate, config.texture_rate),
                 {"params": list(self.model.super_resolution.parameters()), "rate": config.super_resolution_rate},
                 {"params": [self.model.calibration], "rate": config.calibration_rate},
             ],

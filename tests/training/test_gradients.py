@@ -29,6 +29,8 @@ def model_and_view(capture: Capture, tubes: HandData, config: TrainingConfig) ->
     model = AvatarModel(config, poses, 4)
     warm_start(model.field, config.bounds_margin, 0, steps=40)
     with torch.no_grad():
+        for texture in model.field.textures:
+            texture.normal_(0.0, 0.3)
         for name, parameter in model.super_resolution.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(0.0, 0.1)
@@ -38,9 +40,12 @@ def model_and_view(capture: Capture, tubes: HandData, config: TrainingConfig) ->
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", ["published", "cpu"])
-def test_gradients_are_those_of_the_plain_step(capture: Capture, tubes: HandData, name: str, threads: int) -> None:
+@pytest.mark.parametrize(("name", "textures"), [("published", ()), ("cpu", ()), ("cpu", (8, 32))])
+def test_gradients_are_those_of_the_plain_step(
+    capture: Capture, tubes: HandData, name: str, textures: tuple[int, ...], threads: int
+) -> None:
     changes = {"tile": 0, "hidden": (16, 8), "view_noise": 0.03, "calibrate_colour": name == "published"}
+    changes |= {"texture_sizes": textures, "texture_channels": 3}
     config = preset(name, steps=1, **changes)
     model, view = model_and_view(capture, tubes, config)
     parameters = dict(model.named_parameters())
@@ -88,14 +93,19 @@ def test_plain_rays_are_the_views(capture: Capture, tubes: HandData) -> None:
     torch.testing.assert_close(found.positions[..., 2], wanted.positions[..., 2], rtol=0.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("pose_of_each_ray", [False, True])
-def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool) -> None:
-    """In float64, with noise, rays that end early and rays that see nothing."""
+@pytest.mark.parametrize(("pose_of_each_ray", "textures"), [(False, ()), (True, ()), (True, (4, 19))])
+def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool, textures: tuple[int, ...]) -> None:
+    """In float64, with noise, rays that end early and rays that see nothing, and places on the textures' rims."""
     torch.manual_seed(1)
-    config = FieldConfig(width=24, view_width=12, normal_frequencies=2, density_scale=1000.0, distance_scale=64.0)
+    scales = {"density_scale": 1000.0, "distance_scale": 64.0}
+    config = FieldConfig(width=24, view_width=12, normal_frequencies=2, texture_sizes=textures, **scales)
     field = RadianceField(config).double()
+    with torch.no_grad():
+        for texture in field.textures:
+            texture.normal_()
     rays, count = 700, 7
     positions = torch.rand(rays, count, 6, dtype=torch.float64)
+    positions[:20, :, :2] = positions[:20, :, :2].round()
     depths = (0.3 + 0.02 * torch.rand(rays, count, dtype=torch.float64)).sort(dim=1).values
     lengths = 1.0 + torch.rand(rays, dtype=torch.float64)
     noise = 900.0 * torch.randn(rays, count, dtype=torch.float64)
