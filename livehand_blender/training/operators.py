@@ -31,7 +31,9 @@ from ..avatars.operators import select as select_avatar
 from ..background import Task, TaskOperator, redraw
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preference, run_folder
 from ..rig.armature import active_hand
-from .runs import Run, Watcher, check_capture_folder, new_folder, start, stop_own
+from .captures import CLASSES as CAPTURE_CLASSES
+from .captures import LiveHandCaptureFolder, chosen_captures
+from .runs import Run, Watcher, check_capture_folders, new_folder, start, stop_own
 
 START_KEY = "training"
 LOOK_SECONDS = 1.0
@@ -52,6 +54,12 @@ class LiveHandTraining(bpy.types.PropertyGroup):
 
     capture: StringProperty(
         name="Capture", description="Folder of a capture", subtype="DIR_PATH", options=compat.PATH_OPTIONS
+    )
+    identity: StringProperty(
+        name="Identity", description="Whose hand the capture shows; empty for what it says, or its folder's name"
+    )
+    more_captures: CollectionProperty(
+        type=LiveHandCaptureFolder, name="More Captures", description="Trained on beside the first"
     )
     avatar_name: StringProperty(name="Name", description="Name of the avatar and of the run", default="My Hand")
     preset: EnumProperty(
@@ -107,13 +115,13 @@ class LIVEHAND_OT_train_start(TaskOperator, bpy.types.Operator):
 
     def make_task(self, context: Any) -> Task[Path]:
         settings = context.scene.livehand_training
-        capture = Path(bpy.path.abspath(self.capture or settings.capture))
-        if not (self.capture or settings.capture):
-            raise TrainingError("No capture is chosen.", "Choose a capture's folder, or capture a hand.")
+        captures, names = chosen_captures(settings, self.capture)
         name = settings.avatar_name.strip() or "My Hand"
         folder = Path(bpy.path.abspath(self.folder)) if self.folder else new_folder(run_folder(), name)
         preset, device = settings.preset.lower(), settings.device.lower()
-        arguments = [str(capture), "--preset", preset, "--device", device, "--name", name, "--seed", str(settings.seed)]
+        arguments = [*map(str, captures), "--preset", preset, "--device", device, "--name", name]
+        arguments += ["--seed", str(settings.seed)]
+        arguments += ["--identities", *names] if names else []
         arguments += ["--licence", settings.licence] if settings.licence.strip() else []
         arguments += ["--minutes", f"{settings.minutes:g}"] if settings.minutes > 0.0 else []
         arguments += ["--skip-bad"] if settings.skip_bad else []
@@ -122,8 +130,9 @@ class LIVEHAND_OT_train_start(TaskOperator, bpy.types.Operator):
         except ValueError as error:
             raise TrainingError(f"The settings cannot be read ({error}).", "Write KEY=VALUE KEY=VALUE.") from error
         arguments += ["--set", *changes] if changes else []
-        status = RunStatus("starting", name, str(capture), preset, device)
-        return _start_task(folder, arguments, status, lambda: check_capture_folder(capture))
+        first, *others = map(str, captures)
+        status = RunStatus("starting", name, first, tuple(others), tuple(names), preset=preset, device=device)
+        return _start_task(folder, arguments, status, lambda: check_capture_folders(captures))
 
     def done_message(self, answer: Path) -> str:
         return f"Training goes on in {answer}"
@@ -325,6 +334,7 @@ def _known(path: str) -> Run:
 
 
 CLASSES = (
+    *CAPTURE_CLASSES,
     LiveHandRunItem,
     LiveHandTraining,
     LIVEHAND_OT_train_start,

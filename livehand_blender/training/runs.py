@@ -44,12 +44,13 @@ class Run:
 _processes: dict[Path, subprocess.Popen[bytes]] = {}
 
 
-def check_capture_folder(folder: Path) -> None:
-    """Raises TrainingError when there is no capture; its content is read by the training process."""
-    if not (folder / TRANSFORMS).is_file():
-        raise TrainingError(
-            f"{folder} holds no capture ({TRANSFORMS}).", "Choose a capture's folder, or capture a hand."
-        )
+def check_capture_folders(folders: Sequence[Path]) -> None:
+    """Raises TrainingError where there is no capture; their content is read by the training process."""
+    for folder in folders:
+        if not (folder / TRANSFORMS).is_file():
+            raise TrainingError(
+                f"{folder} holds no capture ({TRANSFORMS}).", "Choose a capture's folder, or capture a hand."
+            )
 
 
 def new_folder(runs: Path, name: str) -> Path:

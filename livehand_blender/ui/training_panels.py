@@ -66,6 +66,7 @@ class LIVEHAND_PT_training(bpy.types.Panel):
         layout.use_property_decorate = False
         settings = context.scene.livehand_training
         layout.prop(settings, "capture")
+        _draw_more_captures(layout, settings)
         layout.prop(settings, "avatar_name")
         layout.prop(settings, "preset")
         minutes = settings.minutes or LENGTHS[settings.preset.lower()].minutes
@@ -85,6 +86,21 @@ class LIVEHAND_PT_training(bpy.types.Panel):
             row = layout.row()
             row.scale_y = 1.3
             row.operator("livehand.train_start", text=f"Start ({duration(60.0 * minutes)})", icon="PLAY")
+
+
+def _draw_more_captures(layout: Any, settings: Any) -> None:
+    """Captures beside the first, each with whose hand it shows, and the button that adds one."""
+    if settings.more_captures:
+        layout.prop(settings, "identity", placeholder="As the capture says")
+    for index, item in enumerate(settings.more_captures):
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(item, "path", text=f"Capture {index + 2}")
+        row.operator("livehand.train_capture_remove", text="", icon="X").index = index
+        column.prop(item, "identity", placeholder="As the capture says")
+    row = layout.row()
+    row.use_property_split = False
+    row.operator("livehand.train_capture_add", text="Add Another Person's Capture", icon="ADD")
 
 
 class LIVEHAND_PT_runs(bpy.types.Panel):

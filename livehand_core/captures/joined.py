@@ -30,7 +30,8 @@ def inspect_captures(
 
     Args:
         folders: one or more.
-        names: of the identities, one a folder, in place of those that the captures tell; two folders may have one.
+        names: of the identities, one a folder, in place of those that the captures tell; an empty one stands for what
+            the capture tells. Two folders may have one.
         skip_bad: leave out what cannot be used in place of raising.
         told: called with images looked at and images to look at, folder by folder.
 
@@ -77,7 +78,7 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
         CaptureError: they are of other hand models or sides, or a folder is given twice.
     """
     if len(captures) == 1:
-        return _named(captures[0], names[0]) if names else captures[0]
+        return _named(captures[0], names[0]) if names and names[0] else captures[0]
     _check_kinds(captures)
     root, labels = _labels(captures)
     plain = [capture.folder.resolve().name for capture in captures]
@@ -93,7 +94,7 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
                     frame.camera,
                     f"{label}/{frame.camera_name}",
                     first + frame.pose,
-                    names[number] if names else frame.identity or default,
+                    (names[number] if names else "") or frame.identity or default,
                 )
             )
         cameras |= {f"{label}/{camera}" for camera in capture.held_out_cameras}

@@ -43,7 +43,8 @@ class RunStatus:
     Attributes:
         state: ``"interrupted"`` is never written: it is what a run has become whose process died.
         name: of the avatar.
-        capture: folder that it is trained on.
+        capture: folder that it is trained on; ``more_captures``: those beside it.
+        identities: names given to the captures' identities, one a folder; none where they name themselves.
         preset, device: as chosen.
         step: optimiser steps done.
         progress: part of the run that is done, 0 to 1.
@@ -59,6 +60,8 @@ class RunStatus:
     state: State
     name: str = ""
     capture: str = ""
+    more_captures: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
     preset: str = ""
     device: str = ""
     step: int = 0
@@ -72,6 +75,11 @@ class RunStatus:
     skip_bad: bool = False
     pid: int = 0
     updated: float = 0.0
+
+    def __post_init__(self) -> None:
+        # They come as lists from JSON.
+        object.__setattr__(self, "more_captures", tuple(self.more_captures))
+        object.__setattr__(self, "identities", tuple(self.identities))
 
     @property
     def alive(self) -> bool:

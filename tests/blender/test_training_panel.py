@@ -89,6 +89,40 @@ def test_a_run_is_started_paused_and_stopped(folder: Path, worker: None, capture
     assert bpy.ops.livehand.train_delete(path=str(run)) == {"FINISHED"} and not run.exists()
 
 
+def test_captures_of_several_people(folder: Path, capture: Path, tmp_path: Path, monkeypatch) -> None:
+    import bpy
+
+    from livehand_blender.training import operators
+
+    started = []
+    monkeypatch.setattr(operators, "start", lambda *all_of_it: started.append(all_of_it))
+    other = tmp_path / "another capture"
+    other.mkdir()
+    settings = bpy.context.scene.livehand_training
+    settings.capture = str(capture)
+    bpy.ops.livehand.train_capture_add()
+    with pytest.raises(RuntimeError, match="further capture has no folder"):
+        bpy.ops.livehand.train_start()
+    settings.more_captures[0].path = str(other)
+    with pytest.raises(RuntimeError, match="another capture holds no capture"):
+        bpy.ops.livehand.train_start()
+    (other / "transforms.json").write_text("{}")
+    bpy.ops.livehand.train_start()
+    settings.more_captures[0].identity = "Ben B."
+    bpy.ops.livehand.train_start()
+    bpy.ops.livehand.train_capture_remove(index=-1)
+    with pytest.raises(RuntimeError, match="no such capture"):
+        bpy.ops.livehand.train_capture_remove(index=0)
+    bpy.ops.livehand.train_start()
+    plain, named, alone = (arguments for _, _, arguments, _ in started)
+    assert plain[:2] == [str(capture), str(other)] and "--identities" not in plain
+    assert named[named.index("--identities") :][:3] == ["--identities", "", "Ben B."]
+    assert alone[:2] == [str(capture), "--preset"]
+    status = started[1][3]
+    assert (status.capture, status.more_captures) == (str(capture), (str(other),))
+    assert status.identities == ("", "Ben B.") and status.preset == "standard"
+
+
 def test_what_cannot_be_started_says_why(folder: Path, capture: Path, tmp_path: Path) -> None:
     import bpy
 

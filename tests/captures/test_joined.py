@@ -85,6 +85,8 @@ def test_names_may_be_given(family: list[Path]) -> None:
     captures = [read_capture(folder) for folder in family[:2]]
     assert identity_names(join_captures(captures, ["x", "y"]).frames) == ("x", "y")
     assert identity_names(join_captures(captures[:1], ["x"]).frames) == ("x",)
+    assert identity_names(join_captures(captures, ["x", ""]).frames) == ("anna", "x")
+    assert identity_names(join_captures(captures[:1], [""]).frames) == ("anna",)
     with pytest.raises(CaptureError, match="1 identities are named for 2 captures"):
         inspect_captures(family[:2], ["x"])
 

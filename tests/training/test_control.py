@@ -137,14 +137,15 @@ def test_a_stop_before_training_began_interrupts(tmp_path: Path) -> None:
 def test_folders_that_are_no_runs_or_of_another_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--status", str(tmp_path)]) == 2
     assert "holds no training run" in capsys.readouterr().err
-    control.write_status(tmp_path, RunStatus("done", "a"))
+    control.write_status(tmp_path, RunStatus("done", "a", "one", ("two", "three"), ("x", "", "z")))
     document = json.loads((tmp_path / control.STATUS_FILE).read_text())
     (tmp_path / control.STATUS_FILE).write_text(json.dumps(document | {"format_version": 2}))
     with pytest.raises(TrainingError, match="newer LiveHand"):
         read_status(tmp_path)
     # A field of a later version of the same format does no harm.
     (tmp_path / control.STATUS_FILE).write_text(json.dumps(document | {"mood": "good"}))
-    assert read_status(tmp_path).name == "a"
+    status = read_status(tmp_path)
+    assert status.name == "a" and status.more_captures == ("two", "three") and status.identities == ("x", "", "z")
     (tmp_path / control.STATUS_FILE).write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         read_status(tmp_path)
