@@ -61,7 +61,8 @@ def main() -> int:
             np.savez_compressed(temporary, **build_proxy())
         print(f"proxy: {time.monotonic() - start:.0f} s")
     data = builtin.read_hand(args.out / builtin.PROXY_FILE)
-    texture.write_maps(data, args.out)
+    texture.write_flesh(data, args.out)
+    texture.write_planes(data, args.out)
     for path in sorted(args.out.glob("hand*")):
         print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
     print(f"{data.vertex_count} vertices, {len(data.faces)} triangles, {time.monotonic() - start:.0f} s")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from livehand_blender.capture.studio import add_studio, configure_cycles  # noqa
 from livehand_core.captures.plan import capture_order, capture_poses, make_rig  # noqa: E402
 from livehand_core.captures.shooting import Shooting  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
+from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES, identity, shape  # noqa: E402
 from livehand_core.hand.skinning import pose_vertices  # noqa: E402
 from livehand_core.poses import HandPose  # noqa: E402
 
@@ -39,8 +41,8 @@ class StudioHand:
 
     fits_proxy = True
 
-    def __init__(self, scene: Any) -> None:
-        self._hand = create_detail_hand("right", scene)
+    def __init__(self, scene: Any, person: str) -> None:
+        self._hand = create_detail_hand("right", scene, person)
 
     def pose(self, number: int, pose: HandPose) -> None:
         """Bring it into a pose."""
@@ -49,7 +51,8 @@ class StudioHand:
 
 def make_plan(options: argparse.Namespace) -> Shooting:
     """The plan depends on nothing but the options, so a stopped capture finds the same one again."""
-    poses = capture_poses(options.poses, options.seed)
+    betas = shape(identity(options.identity))
+    poses = [replace(pose, betas=betas) for pose in capture_poses(options.poses, options.seed)]
     data = builtin_hand("right")
     points = np.concatenate([pose_vertices(data, pose) for pose in poses])
     rig = make_rig(
@@ -73,7 +76,8 @@ def make_plan(options: argparse.Namespace) -> Shooting:
         data.name,
         licence="CC0-1.0",
         origin=f"Cycles, Blender {bpy.app.version_string}, {options.samples} samples, denoised; "
-        "LiveHand's built-in hand",
+        f"LiveHand's built-in hand, identity {options.identity}",
+        identity=options.identity,
     )
 
 
@@ -108,7 +112,7 @@ def capture(options: argparse.Namespace) -> None:
             return False
         return True
 
-    made = shoot(scene, plan, folder, StudioHand(scene), builtin_hand("right"), told=told)
+    made = shoot(scene, plan, folder, StudioHand(scene, options.identity), builtin_hand("right"), told=told)
     print(f"{made} images in {folder}", flush=True)
 
 
@@ -116,6 +120,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the capture's folder")
+    parser.add_argument(
+        "--identity", choices=sorted(IDENTITIES), default=DEFAULT_IDENTITY, help="whose hand: skin, nails and shape"
+    )
     parser.add_argument("--cameras", type=int, default=34)
     parser.add_argument("--poses", type=int, default=92)
     parser.add_argument("--held-out-cameras", type=int, default=4)

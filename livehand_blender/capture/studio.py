@@ -15,10 +15,10 @@ CENTRE = (-0.085, 0.0, 0.008)
 
 # name, position relative to the centre in metres, size in metres, power in watts, colour
 _LIGHTS = (
-    ("key", (-0.60, 0.85, 0.70), 0.55, 11.5, (1.0, 0.965, 0.92)),
-    ("fill", (-0.45, -0.90, -0.55), 0.7, 7.5, (0.94, 0.97, 1.0)),
-    ("side", (-0.10, -0.45, 1.05), 0.7, 4.5, (0.97, 0.98, 1.0)),
-    ("rim", (0.25, 0.35, -1.05), 0.6, 4.0, (1.0, 0.99, 0.97)),
+    ("key", (-0.85, 0.70, 0.55), 0.42, 13.0, (1.0, 0.965, 0.92)),
+    ("palm key", (-0.75, -0.75, -0.50), 0.42, 10.5, (1.0, 0.98, 0.95)),
+    ("side", (0.10, -0.45, 1.10), 0.6, 4.5, (0.95, 0.975, 1.0)),
+    ("rim", (0.50, 0.45, -0.95), 0.5, 5.0, (0.97, 0.985, 1.0)),
 )
 
 
@@ -51,7 +51,7 @@ def add_studio(
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
     background.inputs["Color"].default_value = (0.90, 0.93, 1.0, 1.0)
-    background.inputs["Strength"].default_value = 0.30 * strength
+    background.inputs["Strength"].default_value = 0.17 * strength
     scene.world = world
     move_studio(rig, np.eye(4) if wrist is None else wrist)
     return rig

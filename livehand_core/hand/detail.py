@@ -1,26 +1,23 @@
-"""The high-detail hand: the posed proxy subdivided smoothly, and the maps that put skin on it.
+"""The high-detail hand's mesh: the posed proxy subdivided smoothly, its wrist closed.
 
-Subdivision is a fixed sparse linear map of the proxy's vertices, so any pose is a few milliseconds. Displacement and
-colour are images in the proxy's own texture coordinates, made by ``scripts/build_hand.py``.
+Subdivision is a fixed sparse linear map of the proxy's vertices, so any pose is a few milliseconds. What the skin adds
+to it is in ``flesh`` (geometry that moves with the pose) and ``skin`` (images in the proxy's texture coordinates).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 
-from ..errors import HandModelError
-from ..files import ARCHIVE_ERRORS
-from .builtin import ASSETS
 from .data import HandData
 
-COLOUR_FILE = "hand_colour.webp"
-HEIGHT_FILE = "hand_height.png"
-OFFSET_FILE = "hand_offset.npz"
-LEVELS = 2
+LEVELS = 3
+"""Steps of subdivision: vertices about 0.6 mm apart, which nails and knuckles need."""
+
+CAP_RINGS = (0.60, 0.42, 0.22)
+"""Rings of vertices that close the wrist, in parts of the rim's distance from its middle."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ class DetailMesh:
         faces: (F, 3) int64, counter-clockwise seen from outside.
         uv, uv_faces: (T, 2) float64 texture coordinates, v upwards, and (F, 3) int64 indices into them.
         vertex_uv: (N,) int64, one texture coordinate of each detail vertex.
+        skin_vertices, skin_faces: how many of the vertices and faces are skin; those after them close the wrist.
     """
 
     operator: SparseRows
@@ -60,6 +58,8 @@ class DetailMesh:
     uv: np.ndarray
     uv_faces: np.ndarray
     vertex_uv: np.ndarray
+    skin_vertices: int
+    skin_faces: int
 
 
 def _edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,9 +154,66 @@ def subdivide(data: HandData, levels: int = LEVELS) -> DetailMesh:
         edges, side, _ = _edges(uv_faces)
         uv_faces = _split(uv_faces, side, len(uv))
         uv = np.concatenate([uv, uv[edges].mean(axis=1)])
-    vertex_uv = np.zeros(count, dtype=np.int64)
+    skin_faces = len(faces)
+    faces, uv_faces, cap = _closed(faces, uv_faces, count)
+    operator = _chain(_stacked(count, cap), operator, width)
+    vertex_uv = np.zeros(count + len(cap), dtype=np.int64)
     vertex_uv[faces.reshape(-1)] = uv_faces.reshape(-1)
-    return DetailMesh(operator, faces, uv, uv_faces, vertex_uv)
+    return DetailMesh(operator, faces, uv, uv_faces, vertex_uv, count, skin_faces)
+
+
+def rim_loop(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The one open border of a surface, in order.
+
+    Returns:
+        (R,) vertices such that the surface lies to the left of the way from each to the next seen from outside; (R,)
+        the face and (R,) the side of it that each of these ways belongs to.
+    """
+    _, side, uses = _edges(faces)
+    face, corner = np.nonzero(uses[side] == 1)
+    start, end = faces[face, corner], faces[face, (corner + 1) % 3]
+    follows = {int(a): k for k, a in enumerate(start)}
+    order = [0]
+    while len(order) < len(start):
+        order.append(follows[int(end[order[-1]])])
+    chain = np.array(order)
+    return start[chain], face[chain], corner[chain]
+
+
+def _closed(faces: np.ndarray, uv_faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Faces with a cap over the rim; and for each new vertex its (columns, values), as (2, m), of the skin's vertices.
+
+    A cap's triangles have the texture coordinates of the rim's edge that they stand on.
+    """
+    rim, face, corner = rim_loop(faces)
+    size = len(rim)
+    rows = []
+    for part in CAP_RINGS:
+        for k in range(size):
+            values = np.full(size, (1.0 - part) / size)
+            values[k] += part
+            rows.append(np.stack([rim.astype(np.float64), values]))
+    rows.append(np.stack([rim.astype(np.float64), np.full(size, 1.0 / size)]))
+    rings = [rim, *(count + size * k + np.arange(size) for k in range(len(CAP_RINGS)))]
+    middle = count + size * len(CAP_RINGS)
+    a, b = uv_faces[face, corner], uv_faces[face, (corner + 1) % 3]
+    new, new_uv = [], []
+    for outer, inner in pairwise(rings):
+        outer_next, inner_next = np.roll(outer, -1), np.roll(inner, -1)
+        new += [np.stack([outer_next, outer, inner], axis=1), np.stack([outer_next, inner, inner_next], axis=1)]
+        new_uv += [np.stack([b, a, a], axis=1), np.stack([b, a, b], axis=1)]
+    last = rings[-1]
+    new.append(np.stack([np.roll(last, -1), last, np.full(size, middle)], axis=1))
+    new_uv.append(np.stack([b, a, a], axis=1))
+    return np.concatenate([faces, *new]), np.concatenate([uv_faces, *new_uv]), rows
+
+
+def _stacked(count: int, cap: list[np.ndarray]) -> SparseRows:
+    """The identity of ``count`` rows, and the cap's rows below it."""
+    lengths = np.concatenate([np.ones(count, dtype=np.int64), [row.shape[1] for row in cap]])
+    columns = np.concatenate([np.arange(count), *(row[0].astype(np.int64) for row in cap)])
+    values = np.concatenate([np.ones(count), *(row[1] for row in cap)])
+    return SparseRows(np.concatenate([[0], np.cumsum(lengths)]), columns, values)
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -169,23 +226,11 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
 
 
-@cache
-def stored_offsets(folder: Path = ASSETS) -> np.ndarray:
-    """(N,) float64 metres along the normal for the built-in hand's ``LEVELS`` detail vertices: what subdivision
-    rounds off, knuckles, nails.
-
-    Raises:
-        HandModelError: the asset is missing or damaged.
-    """
-    path = folder / OFFSET_FILE
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["micrometres"].astype(np.float64) * 1e-6
-    except ARCHIVE_ERRORS as error:
-        raise HandModelError(
-            f"The built-in hand's relief {path} cannot be read ({error}).",
-            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
-        ) from error
+def detail_normals(mesh: DetailMesh, vertices: np.ndarray) -> np.ndarray:
+    """(N, 3) unit normals of the skin, and apart from it of the cap on the wrist, for their edge is not rounded."""
+    normals = vertex_normals(vertices, mesh.faces[: mesh.skin_faces])
+    normals[mesh.skin_vertices :] = vertex_normals(vertices, mesh.faces[mesh.skin_faces :])[mesh.skin_vertices :]
+    return normals
 
 
 def detail_vertices(mesh: DetailMesh, posed: np.ndarray, offsets: np.ndarray | None = None) -> np.ndarray:
@@ -193,4 +238,4 @@ def detail_vertices(mesh: DetailMesh, posed: np.ndarray, offsets: np.ndarray | N
     smooth = mesh.operator.apply(posed)
     if offsets is None:
         return smooth
-    return smooth + offsets[:, None] * vertex_normals(smooth, mesh.faces)
+    return smooth + offsets[:, None] * detail_normals(mesh, smooth)

@@ -1,26 +1,24 @@
-"""Writes the skin as images in the proxy's texture coordinates, and the detail vertices' offsets.
-
-Colour (sRGB WebP), height (PNG: red the fine height, green the nail mask), offsets along the normal (npz).
-"""
+"""Writes the skin's planes in the proxy's texture coordinates, and what moves the detail mesh's vertices."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
 from livehand_core.files import atomic_path
 from livehand_core.hand import detail
+from livehand_core.hand import flesh as flesh_maps
+from livehand_core.hand import skin as skin_maps
 from livehand_core.hand.data import HandData
 
-from . import field
+from . import field, motion
+from .noise import step
 from .skin import skin
 
-SIZE = 1024
-HEIGHT_RANGE = 1.0
-"""Millimetres from the image's middle grey to white."""
+MARGIN = 6
+"""Texels around the charts that repeat their border, so that filters do not mix in what is beside them."""
 
 
 def texel_points(data: HandData, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,41 +48,60 @@ def texel_points(data: HandData, size: int) -> tuple[np.ndarray, np.ndarray, np.
     return face, bary, overlap
 
 
-def write_maps(data: HandData, folder: Path) -> None:
-    """Make and write the three detail files of the right hand."""
+def surface_of(data: HandData, face: np.ndarray, bary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) points on the hand's field in metres and (n, 3) unit normals at points of the proxy's triangles."""
+    corner = data.faces[face]
+    points = np.einsum("nk,nkc->nc", bary, data.v_template[corner].astype(np.float64))
+    normal = np.einsum("nk,nkc->nc", bary, detail.vertex_normals(data.v_template, data.faces)[corner])
+    return field.project(points, 2), normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+def write_planes(data: HandData, folder: Path) -> None:
+    """Make and write the planes of the right hand's skin."""
+    face, bary, _ = texel_points(data, skin_maps.MAP_SIZE)
+    inside = face >= 0
+    layers = skin(*surface_of(data, face[inside], bary[inside]))
+    del layers["nail_height"]
+    away, nearest = distance_transform_edt(~inside, return_indices=True)
+    near = away <= MARGIN
+    planes = {}
+    for name, values in layers.items():
+        plane = np.zeros(face.shape, dtype=np.uint8)
+        plane[inside] = skin_maps.encode(name, values)
+        planes[name] = np.where(near, plane[tuple(nearest)], skin_maps.encode(name, np.zeros(1)))
+    with atomic_path(folder / skin_maps.MAPS_FILE) as temporary:
+        skin_maps.write_planes(temporary, planes)
+
+
+def make_flesh(data: HandData) -> flesh_maps.Flesh:
+    """What moves the vertices of the right hand's detail mesh."""
     mesh = detail.subdivide(data)
     smooth = detail.detail_vertices(mesh, data.v_template)
-    normals = detail.vertex_normals(smooth, mesh.faces)
+    normals = detail.detail_normals(mesh, smooth)
+    cap = np.arange(len(smooth)) >= mesh.skin_vertices
     # What subdivision rounds off is put back: the surface goes to the distance field, but for the open rim.
     offset = np.zeros(len(smooth))
     for _ in range(3):
         points = smooth + offset[:, None] * normals
         slope = np.clip((field.gradient(points) * normals).sum(axis=1), 0.35, 1.0)
-        offset = np.clip(offset - field.hand_distance(points) / slope, -0.0012, 0.0012)
+        offset = np.where(cap, 0.0, np.clip(offset - field.hand_distance(points) / slope, -0.0012, 0.0012))
     surface = smooth + offset[:, None] * normals
-    offset += skin(surface, normals).relief * 1e-3
-    with atomic_path(folder / detail.OFFSET_FILE) as temporary:
-        np.savez_compressed(temporary, micrometres=np.round(offset * 1e6).astype(np.int16))
+    layers = skin(surface, normals)
+    still = offset + np.where(cap, 0.0, motion.rounded_end(surface) + 1e-3 * layers["nail_height"])
+    veins = np.where(cap, 0.0, 0.34e-3 * layers["vein"])
+    made = motion.flesh(surface, normals, still, veins, np.where(cap, 0.0, layers["nail"]))
+    # Nothing but the rounding acts where the wrist ends.
+    fade = np.where(cap, 0.0, step((0.030 - surface[:, 0]) / 0.008))
+    return flesh_maps.Flesh(
+        made.still,
+        made.veins * fade,
+        {name: values * fade for name, values in made.moves.items()},
+        made.regions * fade,
+        made.nails,
+    )
 
-    face, bary, _ = texel_points(data, SIZE)
-    inside = face >= 0
-    corner = data.faces[face[inside]]
-    points = np.einsum("nk,nkc->nc", bary[inside], data.v_template[corner].astype(np.float64))
-    normal = np.einsum("nk,nkc->nc", bary[inside], detail.vertex_normals(data.v_template, data.faces)[corner])
-    points = field.project(points, 2)
-    look = skin(points, normal / np.linalg.norm(normal, axis=1, keepdims=True))
-    colour = np.zeros((SIZE, SIZE, 3))
-    height = np.zeros((SIZE, SIZE, 3))
-    colour[inside] = look.colour
-    height[inside, 0] = 0.5 + 0.5 * np.clip(look.fine / HEIGHT_RANGE, -1.0, 1.0)
-    height[inside, 1] = look.nail
-    nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    far = distance_transform_edt(~inside) > 12.0
-    colour, height = colour[tuple(nearest)], height[tuple(nearest)]
-    colour[far], height[far] = colour[inside].mean(axis=0), (0.5, 0.0, 0.0)
-    for name, image, options in (
-        (detail.COLOUR_FILE, colour, {"quality": 90, "method": 6}),
-        (detail.HEIGHT_FILE, height, {"optimize": True}),
-    ):
-        with atomic_path(folder / name) as temporary:
-            Image.fromarray(np.round(image * 255.0).astype(np.uint8)).save(temporary, **options)
+
+def write_flesh(data: HandData, folder: Path) -> None:
+    """Make and write what moves the right hand's detail mesh."""
+    with atomic_path(folder / flesh_maps.FLESH_FILE) as temporary:
+        flesh_maps.write_flesh(temporary, make_flesh(data))

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livehand_core.errors import HandModelError
 from livehand_core.hand import detail
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.skinning import pose_vertices
-from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
 
 
@@ -30,7 +27,9 @@ def test_operator_reproduces_constants_and_moves_rigidly(mesh: detail.DetailMesh
 def test_no_levels_is_the_proxy() -> None:
     hand = builtin_hand()
     plain = detail.subdivide(hand, 0)
-    np.testing.assert_array_equal(plain.operator.apply(hand.v_template), hand.v_template.astype(np.float64))
+    assert plain.skin_vertices == hand.vertex_count
+    vertices = plain.operator.apply(hand.v_template)[: plain.skin_vertices]
+    np.testing.assert_array_equal(vertices, hand.v_template.astype(np.float64))
 
 
 def test_a_flat_sheet_stays_flat_with_its_border() -> None:
@@ -50,12 +49,14 @@ def test_a_flat_sheet_stays_flat_with_its_border() -> None:
 
 def test_subdivided_mesh_is_a_manifold_with_the_charts_kept(mesh: detail.DetailMesh) -> None:
     hand = builtin_hand()
-    assert len(mesh.faces) == 16 * len(hand.faces)
+    assert mesh.skin_faces == 4**detail.LEVELS * len(hand.faces)
     directed = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
     edges, uses = np.unique(np.sort(directed, axis=1), axis=0, return_counts=True)
-    assert set(uses) == {1, 2}
-    assert len(mesh.operator.starts) - 1 - len(edges) + len(mesh.faces) == 1
-    corner = mesh.uv[mesh.uv_faces]
+    # The cap closes it: a sphere, every edge run through once each way.
+    assert set(uses) == {2}
+    assert len(np.unique(directed, axis=0)) == len(directed)
+    assert len(mesh.operator.starts) - 1 - len(edges) + len(mesh.faces) == 2
+    corner = mesh.uv[mesh.uv_faces[: mesh.skin_faces]]
     a, b = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
     area = 0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
     assert area.min() > 0.0
@@ -64,26 +65,19 @@ def test_subdivided_mesh_is_a_manifold_with_the_charts_kept(mesh: detail.DetailM
     assert area.sum() == pytest.approx(0.5 * (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), rel=1e-9)
 
 
-def test_detail_stays_near_the_proxy_in_any_pose(mesh: detail.DetailMesh) -> None:
-    offsets = detail.stored_offsets()
-    assert offsets.shape == (len(mesh.operator.starts) - 1,)
-    assert 2e-4 < np.abs(offsets).max() < 3e-3
-    hand = builtin_hand()
-    pose = HandPose(np.zeros(3), np.random.default_rng(0).normal(0.0, 0.3, (15, 3)), np.zeros(10), np.zeros(3))
-    posed = pose_vertices(hand, pose)
-    vertices = detail.detail_vertices(mesh, posed, offsets)
-    # The first vertices of the detail mesh are the proxy's own.
-    assert np.linalg.norm(vertices[: hand.vertex_count] - posed, axis=1).max() < 4e-3
+def test_the_cap_lies_in_the_rim_and_faces_the_forearm(mesh: detail.DetailMesh) -> None:
+    vertices = mesh.operator.apply(builtin_hand().v_template)
+    rim = vertices[detail.rim_loop(mesh.faces[: mesh.skin_faces])[0]]
+    cap = vertices[mesh.skin_vertices :]
+    np.testing.assert_allclose(cap[:, 0], rim[:, 0].mean(), atol=1e-3)
+    assert (cap.min(axis=0) >= rim.min(axis=0) - 1e-9).all() and (cap.max(axis=0) <= rim.max(axis=0) + 1e-9).all()
+    assert detail.detail_normals(mesh, vertices)[mesh.skin_vertices :, 0].min() > 0.9
+    assert mesh.vertex_uv.max() < len(mesh.uv)
 
 
 def test_normals_point_outwards_and_are_unit(mesh: detail.DetailMesh) -> None:
     vertices = detail.detail_vertices(mesh, builtin_hand().v_template)
-    normals = detail.vertex_normals(vertices, mesh.faces)
+    normals = detail.detail_normals(mesh, vertices)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-9)
     top = vertices[:, 1].argmax()
     assert normals[top, 1] > 0.8
-
-
-def test_missing_relief_is_a_clear_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(HandModelError, match=r"hand_offset\.npz.*build_hand"):
-        detail.stored_offsets(tmp_path)

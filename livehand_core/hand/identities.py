@@ -1,0 +1,91 @@
+"""Whose hand it is: the parameters of the built-in hand's people, and those that come with it, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import HandModelError
+
+DEFAULT_IDENTITY = "default"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person's hand.
+
+    Attributes:
+        name: what it is called on the command line and in menus.
+        betas: up to ten shape coefficients of the built-in hand (size, finger length, finger thickness, palm breadth,
+            palm depth, thumb length, palm length, taper, finger proportions, thumb thickness), in deviations.
+        melanin: pigment of the back of the hand, 1 for light skin, 5 for very dark skin.
+        blood: redness, 1 for a warm hand of mean colour.
+        wrinkles: depth of creases and knuckle folds, 1 for thirty years of age.
+        veins: how far veins stand out and show, 1 for lean, 0 for none.
+        tendons: how far tendons stand out, 1 for a lean hand.
+        spots: freckles and age spots, 0 to 1.
+        dryness: how dull the skin is, 0 to 1.
+        nail_length: millimetres that the nails' free edge reaches beyond the default hand's.
+    """
+
+    name: str
+    betas: tuple[float, ...] = ()
+    melanin: float = 1.0
+    blood: float = 1.0
+    wrinkles: float = 1.0
+    veins: float = 1.0
+    tendons: float = 1.0
+    spots: float = 0.15
+    dryness: float = 0.0
+    nail_length: float = 0.0
+
+
+IDENTITIES: Mapping[str, Identity] = {
+    person.name: person
+    for person in (
+        Identity(DEFAULT_IDENTITY),
+        Identity(
+            "young",
+            betas=(-1.2, 0.5, -1.1, -0.9, -0.5, 0.2, 0.2, 0.8, 0.0, -0.9),
+            melanin=3.1,
+            blood=1.0,
+            wrinkles=0.7,
+            veins=0.35,
+            tendons=0.55,
+            spots=0.0,
+            nail_length=2.2,
+        ),
+        Identity(
+            "old",
+            betas=(0.9, -0.3, 1.0, 0.9, -0.6, -0.2, 0.1, -0.8, 0.3, 0.8),
+            melanin=0.8,
+            blood=1.22,
+            wrinkles=1.75,
+            veins=1.9,
+            tendons=1.5,
+            spots=0.9,
+            dryness=0.7,
+        ),
+    )
+}
+"""The people that come with LiveHand. The avatar that ships inside is of the first."""
+
+
+def shape(person: Identity) -> np.ndarray:
+    """(10,) float64 shape coefficients of an identity."""
+    betas = np.zeros(10)
+    betas[: len(person.betas)] = person.betas
+    return betas
+
+
+def identity(name: str) -> Identity:
+    """The identity of a name.
+
+    Raises:
+        HandModelError: there is none.
+    """
+    if name not in IDENTITIES:
+        raise HandModelError(f"The identity {name!r} is unknown.", f"Choose one of {', '.join(IDENTITIES)}.")
+    return IDENTITIES[name]

@@ -1,0 +1,170 @@
+"""The skin of the built-in hand: stored planes of pigment and height, and the colours that an identity gives them.
+
+The planes are the same for everyone and lie in the proxy's texture coordinates; ``scripts/build_hand.py`` makes them.
+Colours follow Beer and Lambert's law: what skin reflects falls exponentially with the melanin and the blood in it.
+NumPy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import HandModelError
+from ..files import ARCHIVE_ERRORS
+from .builtin import ASSETS
+from .identities import Identity
+
+MAPS_FILE = "hand_maps.npz"
+MAP_SIZE = 2048
+"""Texels a side: 0.21 to 0.24 mm each on the hand."""
+
+PLANES: dict[str, tuple[float, float]] = {
+    "fine": (-0.64, 0.64),
+    "dorsal": (-0.64, 0.64),
+    "palmar": (-1.0, 0.28),
+    "blood": (0.0, 3.0),
+    "melanin": (0.0, 2.0),
+    "spots": (0.0, 1.0),
+    "vein": (0.0, 1.0),
+    "palm": (0.0, 1.0),
+    "nail": (0.0, 1.0),
+    "free": (0.0, 1.0),
+    "moon": (0.0, 1.0),
+    "cuticle": (0.0, 1.0),
+}
+"""Names of the planes and the values that 0 and 255 stand for.
+
+Heights in millimetres: ``fine`` is always there, ``dorsal`` are the folds over the knuckles (a bent joint smooths
+them), ``palmar`` the creases of the palm side (a bent joint deepens them). ``blood`` and ``melanin`` are relative to
+their mean; the others are shares."""
+
+_CLEAR = np.array([0.870, 0.720, 0.600])
+_MELANIN = np.array([0.270, 0.480, 0.760])
+_BLOOD = np.array([0.085, 0.440, 0.410])
+_VEIN = np.array([0.240, 0.060, 0.000])
+_CREASE = np.array([0.360, 0.900, 1.050])
+_NAIL = np.array([0.680, 0.430, 0.365])
+_MOON = np.array([0.740, 0.550, 0.490])
+_FREE = np.array([0.770, 0.680, 0.560])
+"""Linear reflectance without pigment, and optical depths of one unit of each pigment, in red, green and blue."""
+
+
+@dataclass(frozen=True)
+class SkinImages:
+    """What a renderer needs, rows from the bottom (v = 0).
+
+    Attributes:
+        colour: (size, size, 4) float32 display-referred sRGB; the fourth channel is the nail's share.
+        surface: (size, size, 4) float32 heights ``fine``, ``dorsal``, ``palmar`` scaled to [0, 1] as in ``PLANES``,
+            then roughness.
+    """
+
+    colour: np.ndarray
+    surface: np.ndarray
+
+
+def encode(name: str, values: np.ndarray) -> np.ndarray:
+    """uint8 of a plane's values; what is beyond its range is clipped."""
+    low, high = PLANES[name]
+    return np.round(255.0 * np.clip((values - low) / (high - low), 0.0, 1.0)).astype(np.uint8)
+
+
+def decode(name: str, stored: np.ndarray) -> np.ndarray:
+    """float32 values of a stored plane."""
+    low, high = PLANES[name]
+    return (stored * np.float32((high - low) / 255.0) + np.float32(low)).astype(np.float32)
+
+
+def write_planes(path: Path, planes: dict[str, np.ndarray]) -> None:
+    """Store (size, size) uint8 planes, rows from the top: each as differences along its rows, which pack small."""
+    rows = {name: np.diff(plane, axis=1, prepend=np.uint8(0)) for name, plane in planes.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **rows)
+
+
+@cache
+def stored_planes(folder: Path = ASSETS) -> dict[str, np.ndarray]:
+    """The planes by name, (size, size) uint8, rows from the top (v = 1). Shared: do not write to them.
+
+    Raises:
+        HandModelError: the asset is missing or damaged.
+    """
+    path = folder / MAPS_FILE
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            planes = {name: np.cumsum(archive[name], axis=1, dtype=np.uint8) for name in PLANES}
+    except ARCHIVE_ERRORS as error:
+        raise HandModelError(
+            f"The built-in hand's skin {path} cannot be read ({error}).",
+            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
+        ) from error
+    for plane in planes.values():
+        plane.flags.writeable = False
+    return planes
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Display-referred values of linear ones (IEC 61966-2-1), both 0 to 1."""
+    linear = np.clip(linear, 0.0, 1.0)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
+
+
+def reflectance(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray:
+    """(..., 3) float32 linear colour of skin and nails.
+
+    Args:
+        layers: values of the ``PLANES``, all of one shape.
+        identity: whose skin it is.
+    """
+    palm = np.clip(layers["palm"], 0.0, 1.0)
+    melanin = identity.melanin * layers["melanin"] + palm * 0.10 * (1.0 + identity.melanin)
+    melanin = melanin + identity.spots * layers["spots"] * (0.5 + 0.5 * identity.melanin)
+    blood = identity.blood * layers["blood"] * (0.80 + 0.26 * palm) + 0.25 * identity.veins * layers["vein"]
+    cavity = 1.2 * np.clip(-layers["fine"] - 0.01, 0.0, 0.35) * (1.0 - layers["nail"])
+    cavity = cavity + identity.wrinkles * (0.90 * np.clip(-layers["palmar"], 0.0, 0.8))
+    cavity = cavity + identity.wrinkles * 0.80 * np.clip(-layers["dorsal"], 0.0, 0.6)
+    cavity = cavity + 0.07 * layers["cuticle"]
+    depth = (
+        melanin[..., None] * _MELANIN
+        + blood[..., None] * _BLOOD
+        + (identity.veins * layers["vein"])[..., None] * _VEIN
+        + cavity[..., None] * _CREASE
+        + (palm * 0.03)[..., None] * np.array([0.0, 0.0, 4.0])
+    )
+    colour = _CLEAR * np.exp(-depth)
+    shade = np.exp(-0.10 * identity.melanin * _MELANIN - 0.12 * identity.blood * _BLOOD)
+    quick = np.exp(-0.22 * np.clip(layers["blood"] - 0.6, 0.0, 2.0)[..., None] * _BLOOD)
+    plate = _NAIL * shade * quick
+    plate = plate + (_MOON * shade - plate) * (0.75 * layers["moon"])[..., None]
+    plate = plate + (_FREE * shade - plate) * (0.9 * layers["free"])[..., None]
+    return (colour + (plate - colour) * layers["nail"][..., None]).astype(np.float32)
+
+
+def roughness(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray:
+    """(...) float32 0 to 1: nails shine, the palm is dull, furrows more so, and oil lies on knuckles and back."""
+    palm = np.clip(layers["palm"], 0.0, 1.0)
+    rough = 0.50 + 0.07 * palm - 0.05 * (layers["blood"] - 1.0) * (1.0 - palm)
+    rough = rough + 0.35 * np.clip(-layers["fine"], 0.0, 0.2) + 0.2 * np.clip(-layers["palmar"], 0.0, 0.5)
+    rough = rough + identity.dryness * 0.12
+    nail = layers["nail"]
+    return (rough + (0.35 + 0.08 * layers["free"] - rough) * nail).astype(np.float32)
+
+
+def skin_images(identity: Identity, folder: Path = ASSETS) -> SkinImages:
+    """The identity's skin as images in the proxy's texture coordinates.
+
+    Raises:
+        HandModelError: the asset is missing or damaged.
+    """
+    planes = {name: plane[::-1] for name, plane in stored_planes(folder).items()}
+    layers = {name: decode(name, plane) for name, plane in planes.items()}
+    colour = np.empty((*layers["nail"].shape, 4), dtype=np.float32)
+    colour[..., :3] = to_srgb(reflectance(layers, identity))
+    colour[..., 3] = layers["nail"]
+    heights = [planes[name].astype(np.float32) / 255.0 for name in ("fine", "dorsal", "palmar")]
+    surface = np.stack([*heights, roughness(layers, identity)], axis=-1)
+    return SkinImages(colour, surface)
