@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numba import njit
 
-from .compiling import inner
-from .dot import LANES, PANELS, ROWS, dot_block
-from .elementary import cycles, exponential, round_like
-from .rows import add_sigmoids, put_waves, relu_row, relu_row_with_head
-
-COLUMNS = LANES * PANELS
-"""Outputs of one block of :func:`livehand_core.kernels.dot.dot_block`."""
+from .compiling import compiled, contracted, inner
+from .dot import ROWS
+from .elementary import cycles, exponential
+from .layers import COLUMNS, colour_layer, encode, hidden_layers, view_layer
 
 RAYS_AT_ONCE = 96
 """Rays of a block: with GROUP samples each, all layers' activations stay in the second-level cache."""
@@ -25,52 +19,6 @@ WEIGHT_FLOOR = np.float32(1e-6)
 """Compositing weight under which a sample's colour is not looked up."""
 
 _ONE, _TWO, _ZERO, _TINY = np.float32(1.0), np.float32(2.0), np.float32(0.0), np.float32(1e-10)
-
-
-class FieldWeights(NamedTuple):
-    """A radiance field as the kernel reads it; integers stand for (value / step), see ``rendering.cpu.prepare``.
-
-    Attributes:
-        wave_table: (C, P) angles of the waves by coordinate, P a multiple of 16; ``waves`` of them are meant.
-        input_steps: (C + 1,) scale over step of each coordinate as it is stored, and 1 / step of the waves.
-        input_like: an encoded row's length and the activations' dtype; sines, cosines, coordinates, zeros.
-        sum_like: empty, of the dtype of a block's sums.
-        first, hidden: packed weights; (blocks, size) and (L - 1, blocks, size).
-        first_gain, hidden_gain: (W,), (L - 1, W) one unit of a sum in steps of the layer's output.
-        hidden_bias: (L - 1, W) in steps of the layer's output.
-        density, density_bias: (W,) the density layer, times the density scale and the step of its input.
-        view_layer, view_gain: the folded colour layer; its bias is the ray's view term.
-        colour_layer, colour_gain, colour_bias: the last layer.
-    """
-
-    wave_table: np.ndarray
-    waves: int
-    input_steps: np.ndarray
-    input_like: np.ndarray
-    sum_like: np.ndarray
-    first: np.ndarray
-    first_gain: np.ndarray
-    hidden: np.ndarray
-    hidden_gain: np.ndarray
-    hidden_bias: np.ndarray
-    density: np.ndarray
-    density_bias: np.float32
-    view_layer: np.ndarray
-    view_gain: np.ndarray
-    colour_layer: np.ndarray
-    colour_gain: np.ndarray
-    colour_bias: np.ndarray
-
-
-@inner
-def _encode(table, waves, plain, places, wanted, count, rows, inputs):
-    """Encodings of the wanted samples: sines of all waves, cosines, coordinates."""
-    axes = len(plain) - 1
-    for index in range(count):
-        place, at = wanted[index] * axes, index * inputs
-        put_waves(table, places, place, waves, plain[axes], rows, at)
-        for axis in range(axes):
-            rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
 
 
 @inner
@@ -85,86 +33,7 @@ def _first_full(coordinates, ray, shell):
     return samples
 
 
-@inner
-def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
-    """One layer with ReLU for ``count`` rows; adds the density layer's products to ``sigma`` when asked."""
-    width = output.shape[1]
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panel = packed[block]
-        for first in range(0, count, ROWS):
-            dot_block(sums, rows, offsets, first, taps, panel)
-            place = first * width + column
-            if with_head:
-                for m in range(ROWS):
-                    at = place + m * width
-                    sigma[first + m] += relu_row_with_head(sums, m, gain, bias, column, output, at, heads, column)
-            else:
-                for m in range(ROWS):
-                    relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
-
-
-@inner
-def _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, sigma):
-    """All hidden layers for ``count`` encoded rows: fills sigma, and ``even`` or ``odd``, the former after
-    an even number of layers behind the first, with the last activations."""
-    sigma[:] = weights.density_bias
-    whole = -(-count // ROWS) * ROWS
-    inputs, hidden_inputs = taps
-    _dense(
-        encoded, encoded_at, whole, inputs, weights.first, weights.first_gain, first_bias, even, sums, weights.density,
-        len(weights.hidden) == 0, sigma,
-    )  # fmt: skip
-    source, target = even, odd
-    for layer in range(len(weights.hidden)):
-        _dense(
-            source, hidden_at, whole, hidden_inputs, weights.hidden[layer], weights.hidden_gain[layer],
-            weights.hidden_bias[layer], target, sums, weights.density, layer == len(weights.hidden) - 1, sigma,
-        )  # fmt: skip
-        source, target = target, source
-
-
-@inner
-def _view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, taps, output, sums):
-    """The layer that sees the view direction, for the picked rows of hidden activations."""
-    width, view_width = hidden.shape[1], output.shape[1]
-    for index in range(count):
-        offsets[index] = picked[index] * width
-    last = -(-count // ROWS) * ROWS
-    for index in range(count, last):
-        offsets[index] = offsets[count - 1]
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panel = packed[block]
-        for first in range(0, last, ROWS):
-            dot_block(sums, hidden, offsets, first, taps, panel)
-            for m in range(min(ROWS, count - first)):
-                row = first + m
-                begin = rays[row] * view_width + column
-                relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
-
-
-@inner
-def _colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
-    """features[ray] += share * sigmoid(colour) for each row."""
-    channels, width = features.shape[1], rows.shape[1]
-    last = -(-count // ROWS) * ROWS
-    for index in range(last):
-        offsets[index] = index * width
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panels = min(PANELS, (channels - column) // LANES)
-        panel = packed[block]
-        for first in range(0, last, ROWS):
-            dot_block(sums, rows, offsets, first, taps, panel)
-            for m in range(min(ROWS, count - first)):
-                row = first + m
-                for part in range(panels):
-                    at = column + part * LANES
-                    add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
-
-
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def view_terms(directions, lengths, frequencies, weights, bias, terms, start, stop):
     """What the view layer adds for rays start to stop.
 
@@ -193,7 +62,7 @@ def view_terms(directions, lengths, frequencies, weights, bias, terms, start, st
                 sine, cosine = _TWO * sine * cosine, _ONE - _TWO * sine * sine
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def densities(weights, first_bias, coordinates, sigma, start, stop):
     """Raw densities at points start to stop.
 
@@ -208,6 +77,7 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
     encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
     even = np.zeros((rows, width), dtype=weights.input_like.dtype)
     odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
+    hidden = np.zeros((rows, width), dtype=weights.narrow_like.dtype)
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     encoded_at, hidden_at = np.arange(rows) * inputs, np.arange(rows) * width
     taps = (np.array([0, inputs]), np.array([0, width]))
@@ -215,15 +85,12 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
     for first in range(start, stop, rows):
         count = min(rows, stop - first)
         wanted = np.arange(first, first + count)
-        _encode(
-            weights.wave_table, weights.waves, weights.input_steps, coordinates.reshape(-1), wanted, count,
-            encoded.reshape(-1), inputs,
-        )  # fmt: skip
-        _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, found)
+        encode(weights, coordinates.reshape(-1), wanted, count, encoded.reshape(-1))
+        hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, hidden, sums, found)
         sigma[first : first + count] = found[:count]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@contracted
 def march(
     weights, first_bias, view_terms, shell, coordinates, near, far, lengths, last_interval, floor, features, opacity,
     depth, ticks, start, stop,
@@ -257,7 +124,8 @@ def march(
     encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
     even = np.zeros((rows, width), dtype=weights.input_like.dtype)
     odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    viewed = np.zeros((rows, len(weights.view_gain)), dtype=weights.input_like.dtype)
+    hidden = np.zeros((rows, width), dtype=weights.narrow_like.dtype)
+    viewed = np.zeros((rows, len(weights.view_gain)), dtype=weights.narrow_like.dtype)
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     sigma = np.zeros(rows, np.float32)
     encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
@@ -268,7 +136,6 @@ def march(
     alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
     reached, wanted = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(rows, np.int64)
     encoded_rows, places = encoded.reshape(-1), coordinates.reshape(-1)
-    hidden = even if len(weights.hidden) % 2 == 0 else odd
 
     for begin in range(start, stop, RAYS_AT_ONCE):
         living = 0
@@ -287,8 +154,10 @@ def march(
                 for sample in range(reached[index], min(reached[index] + GROUP, samples)):
                     wanted[count] = first + sample
                     count += 1
-            _encode(weights.wave_table, weights.waves, weights.input_steps, places, wanted, count, encoded_rows, inputs)
-            _layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, sums, sigma)
+            encode(weights, places, wanted, count, encoded_rows)
+            hidden_layers(
+                weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, hidden, sums, sigma
+            )
             middle = cycles()
             ticks[0] += middle - before
 
@@ -315,11 +184,11 @@ def march(
             after = cycles()
             ticks[1] += after - middle
             if found:
-                _view_layer(
+                view_layer(
                     weights.view_layer, weights.view_gain, hidden, picked, picked_ray, found, view_terms, picked_at,
                     hidden_taps, viewed, sums,
                 )  # fmt: skip
-                _colour_layer(
+                colour_layer(
                     weights.colour_layer, weights.colour_gain, weights.colour_bias, viewed, picked_ray, shares, found,
                     picked_at, viewed_taps, sums, features,
                 )  # fmt: skip

@@ -29,7 +29,7 @@ def _sums(builder: Any, array_type: Any, data: Any, position: Any) -> Vector:
     return Vector.load(builder, builder.gep(data, [position]))
 
 
-def _put(value: Vector, array_type: Any, address: Any) -> None:
+def put(value: Vector, array_type: Any, address: Any) -> None:
     """Store values that are in units of the array's step, rounded to the nearest integer and cut to its range."""
     if array_type.dtype == types.float32:
         value.store(address)
@@ -87,7 +87,7 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
                     product = y.times_plus(Vector.load(builder, builder.gep(weights, [at_column])), product)
                 elif not in_float and kind == "leaky":
                     y = y + Vector.spread(builder, arguments[7])
-                _put(y, output, builder.gep(target, [builder.add(place, shift)]))
+                put(y, output, builder.gep(target, [builder.add(place, shift)]))
             return product.total() if with_head else context.get_dummy_value()
 
         return signature, generate
@@ -188,7 +188,7 @@ def _blur_intrinsic(leaky: bool) -> Any:
                     y = _activated(y, "leaky", in_float=output.dtype == types.float32)
                     if output.dtype != types.float32:
                         y = y + Vector.spread(builder, arguments[7])
-                _put(y, output, builder.gep(target, [builder.add(arguments[9], channel)]))
+                put(y, output, builder.gep(target, [builder.add(arguments[9], channel)]))
             return context.get_dummy_value()
 
         return signature, generate
@@ -245,8 +245,8 @@ def put_waves(
                 builder.store(angle.value, total)
             sine, cosine = sine_cosine(Vector(builder, builder.load(total)))
             here = builder.add(place, shift)
-            _put(sine * steps, output, builder.gep(target, [here]))
-            _put(cosine * steps, output, builder.gep(target, [builder.add(here, meant)]))
+            put(sine * steps, output, builder.gep(target, [here]))
+            put(cosine * steps, output, builder.gep(target, [builder.add(here, meant)]))
         return context.get_dummy_value()
 
     return signature, generate

@@ -29,7 +29,7 @@ _LN2 = (0.693359375, -2.12194440e-4)
 
 
 class Vector:
-    """16 float32 or int32 lanes; Python numbers mix in as the same number in every lane."""
+    """Float32 or int32 lanes, 16 unless loaded otherwise; Python numbers mix in as the same number in every lane."""
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder, self.value = builder, value
@@ -62,7 +62,10 @@ class Vector:
     def _other(self, other: Any) -> Any:
         if isinstance(other, Vector):
             return other.value
-        return ir.Constant(self.value.type, [other] * LANES)
+        return ir.Constant(self.value.type, [other] * self.value.type.count)
+
+    def _lanes_of(self, element: Any) -> Any:
+        return ir.VectorType(element, self.value.type.count)
 
     def __add__(self, other: Any) -> Vector:
         return self._new(self.builder.fadd(self.value, self._other(other)))
@@ -81,8 +84,9 @@ class Vector:
 
     def times_plus(self, factor: Any, term: Any) -> Vector:
         """self * factor + term, rounded once."""
-        name = f"llvm.fma.v{LANES}f32"
-        fused = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(FLOATS, [FLOATS] * 3), name)
+        kind = self.value.type
+        name = f"llvm.fma.v{kind.count}f32"
+        fused = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(kind, [kind] * 3), name)
         return self._new(self.builder.call(fused, [self.value, self._other(factor), self._other(term)]))
 
     def at_least(self, other: Any) -> Vector:
@@ -101,20 +105,21 @@ class Vector:
 
     def to_integers(self) -> Vector:
         """int32 lanes, cut towards zero."""
-        return self._new(self.builder.fptosi(self.value, INTEGERS))
+        return self._new(self.builder.fptosi(self.value, self._lanes_of(ir.IntType(32))))
 
     def nearest_integers(self) -> Vector:
         """int32 lanes; of values below 2**22 in size. The rounding addition leaves the integer in the low bits."""
-        shifted = self.builder.bitcast((self + _ROUNDER).value, INTEGERS)
-        return self._new(self.builder.sub(shifted, ir.Constant(INTEGERS, [_ROUNDER_BITS] * LANES)))
+        kind = self._lanes_of(ir.IntType(32))
+        shifted = self.builder.bitcast((self + _ROUNDER).value, kind)
+        return self._new(self.builder.sub(shifted, ir.Constant(kind, [_ROUNDER_BITS] * kind.count)))
 
     def to_floats(self) -> Vector:
         """float32 lanes of int32 ones."""
-        return self._new(self.builder.sitofp(self.value, FLOATS))
+        return self._new(self.builder.sitofp(self.value, self._lanes_of(ir.FloatType())))
 
     def narrowed(self, bits: int) -> Vector:
         """int32 lanes that fit, as integers of fewer bits."""
-        return self._new(self.builder.trunc(self.value, ir.VectorType(ir.IntType(bits), LANES)))
+        return self._new(self.builder.trunc(self.value, self._lanes_of(ir.IntType(bits))))
 
     def total(self) -> Any:
         """The sum of the lanes, in any order: an LLVM number."""

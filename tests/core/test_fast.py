@@ -8,14 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from livehand_core.avatars import Architecture, Avatar, new_avatar
 from livehand_core.benchmark.animation import AnimationSettings, animation
 from livehand_core.errors import DeviceError, LiveHandError
-from livehand_core.frames import FrameRequest
+from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.kernels.dot import HAS_INTEGER_DOT
+from livehand_core.networks import FieldConfig, SuperResolutionConfig
+from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.cpu import hand as cpu_hand
 from livehand_core.rendering.cpu.hand import CpuHand
+
+from .conftest import camera_at, solid, tube_hand
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,35 @@ def test_the_size_of_the_networks_image_can_be_forced(fast: Renderer, requests: 
     with pytest.raises(LiveHandError, match="internal scale"):
         replace(request, internal_scale=0.0)
     assert FrameRequest.from_json(replace(request, internal_scale=0.5).to_json()).internal_scale == 0.5
+
+
+def test_textures_are_the_torch_renderers() -> None:
+    architecture = Architecture(
+        FieldConfig(depth=3, width=32, feature_channels=16, normal_frequencies=2, texture_sizes=(8, 50, 33)),
+        SuperResolutionConfig(in_channels=16, hidden=(10, 6)),
+        n_samples=8,
+    )
+    avatar = solid(new_avatar(tube_hand(), architecture))
+    random = torch.Generator().manual_seed(1)
+    for name, values in avatar.field_state.items():
+        if name.startswith("textures."):
+            values.normal_(std=20.0, generator=random)
+    camera = camera_at((-0.06, 0.1, 0.33))
+
+    def picture(kernels: str, precision: str, shown: Avatar = avatar) -> np.ndarray:
+        renderer = Renderer(
+            "cpu", {("tube", "right"): tube_hand()}, {"a": shown}, precision=precision, kernels=kernels,  # type: ignore[arg-type]
+        )  # fmt: skip
+        return renderer.render(FrameRequest(camera, (HandInstance(HandPose.rest(), "a"),)))["rgba"]
+
+    wanted, exact, fast = picture("torch", "exact"), picture("auto", "exact"), picture("auto", "fast")
+    flat = dict(avatar.field_state) | {"textures.1": torch.zeros(50, 50, 4)}
+    assert np.abs(picture("auto", "exact", replace(avatar, field_state=flat)) - exact).max() > 0.01
+    assert (wanted[..., 3] > 0.5).mean() > 0.05
+    # Two triangles may be equally near to a sample, and their texture coordinates differ.
+    assert np.quantile(np.abs(exact - wanted), 0.999) < 1e-4
+    assert np.quantile(np.abs(fast - exact), 0.999) < 8e-3
+    assert mean_square(fast, exact) < 1e-5
 
 
 def test_less_memory_means_smaller_blocks(

@@ -10,7 +10,7 @@ from livehand_core.avatars import Architecture, Avatar, Identity, new_avatar
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from tests.core.conftest import solid, tube_hand
 
-VARIANTS = ("twice", "four times", "normals", "latent", "face normals", "published")
+VARIANTS = ("twice", "four times", "normals", "textures", "latent", "face normals", "published")
 
 TWO = (Identity("a"), Identity("b"))
 
@@ -26,6 +26,7 @@ def avatar_of(variant: str) -> Avatar:
             latent_size=8 if variant == "latent" else 0,
             pose_size=48 if variant == "published" else 45,
             normal_frequencies=2 if variant == "normals" else 0,
+            texture_sizes=(5, 12) if variant == "textures" else (),
         ),
         SuperResolutionConfig(factor=factor, in_channels=8, hidden=(10, 6), out_channels=channels),
         n_samples=6,
@@ -33,6 +34,10 @@ def avatar_of(variant: str) -> Avatar:
     hand = tube_hand()
     if variant != "published":
         avatar = solid(new_avatar(hand, architecture, identities=TWO if variant == "latent" else ()))
+        random = torch.Generator().manual_seed(1)
+        for name, values in avatar.field_state.items():
+            if name.startswith("textures."):
+                values.normal_(std=20.0, generator=random)
         sign = "face_normal" if variant == "face normals" else "pseudo_normal"
         return replace(avatar, metadata=replace(avatar.metadata, sign=sign))  # type: ignore[arg-type]
     wrist = replace(architecture, field=replace(architecture.field, pose_size=45))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numba import njit
 
 from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
 from livehand_core.kernels.dot import HAS_INTEGER_DOT, LANES, PANELS, ROWS, matrix_rate, pack
 from livehand_core.kernels.field import densities, march
 from livehand_core.kernels.rays import Rays
+from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.field_weights import prepare_field
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
@@ -37,6 +39,8 @@ def trained_field(config: FieldConfig, seed: int) -> RadianceField:
     """Random weights whose densities are of both signs and of trained avatars' size."""
     torch.manual_seed(seed)
     field = RadianceField(config).requires_grad_(False)
+    for texture in field.textures:
+        texture.normal_()
     for layer in (*field.layers, field.view, field.colour):
         layer.bias += 0.1 * torch.randn_like(layer.bias)  # type: ignore[operator,arg-type]
         layer.weight *= 1.6  # type: ignore[operator]
@@ -54,8 +58,9 @@ def trained_field(config: FieldConfig, seed: int) -> RadianceField:
         FieldConfig(density_scale=100.0),
         FieldConfig(depth=2, width=40, feature_channels=16, normal_frequencies=2, distance_scale=64.0, latent_size=8),
         FieldConfig(depth=1, width=24, feature_channels=16, pose_size=48, view_width=20),
+        FieldConfig(depth=3, width=72, normal_frequencies=2, texture_sizes=(2, 37, 64), texture_channels=6),
     ],
-    ids=["published", "normals", "one layer"],
+    ids=["published", "normals", "one layer", "textures"],
 )
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) -> None:
@@ -63,6 +68,7 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     rng = np.random.default_rng(2)
     rays, samples, axes = 205, 7, 6 if config.normal_frequencies else 3
     places = rng.random((rays, samples, axes), dtype=np.float32)
+    places[:2, :, :2] = np.round(places[:2, :, :2])
     places[..., 2] = np.linspace(0.005, -0.005, samples)
     if axes == 6:
         places[..., 3:] /= np.linalg.norm(places[..., 3:], axis=-1, keepdims=True)
@@ -83,7 +89,7 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
 
     state = {name: value.numpy() for name, value in field.state_dict().items()}
     constants = np.concatenate([[] if code is None else code, pose])[None]
-    prepared = prepare_field(config, state, np.dtype(kind), constants, 0.01)
+    prepared = prepare_field(config, state, np.dtype(kind), constants, places.reshape(-1, axes))
     features = np.empty((rays, config.feature_channels), np.float32)
     opacity, depth = np.empty(rays, np.float32), np.empty(rays, np.float32)
     bias, ticks = prepared.first_bias(pose, code), np.zeros(2, np.int64)
@@ -109,6 +115,30 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     )
 
 
+def test_texels_at_the_border_stay_and_nothing_is_read_where_a_place_is_no_number() -> None:
+    config = FieldConfig(depth=1, width=16, feature_channels=16, texture_sizes=(3,), texture_channels=1)
+    field = trained_field(config, 0)
+    state = {name: value.numpy() for name, value in field.state_dict().items()}
+    weights = prepare_field(config, state, np.float32, np.zeros((1, 45)), np.zeros((1, 3), np.float32)).weights
+
+    @njit  # type: ignore[misc]
+    def look(texels: np.ndarray, places: np.ndarray, u: float, v: float, answer: np.ndarray) -> None:
+        put_texels(texels, places, u, v, answer, 0)
+
+    def value(u: float, v: float) -> float:
+        answer = np.zeros(4, np.float32)
+        look(weights.texels, weights.texture_places, np.float32(u), np.float32(v), answer)
+        assert (answer[1:] == 0.0).all()
+        return float(answer[0])
+
+    texture = state["textures.0"][..., 0]
+    assert value(0.0, 0.0) == value(-7.0, 0.1) == texture[0, 0]
+    assert value(1.0, 0.5) == value(1e9, 0.5) == texture[1, 2]
+    assert value(0.5, 1.0) == pytest.approx(texture[2, 1], rel=1e-6)
+    assert value(1.0 / 3.0, 0.5) == pytest.approx((texture[1, 0] + texture[1, 1]) / 2.0)
+    assert value(float("nan"), float("nan")) == texture[0, 0]
+
+
 def test_a_shell_skips_what_lies_before_it() -> None:
     config = FieldConfig(feature_channels=16)
     prepared = prepare_field(
@@ -116,7 +146,7 @@ def test_a_shell_skips_what_lies_before_it() -> None:
         {name: value.numpy() for name, value in trained_field(config, 1).state_dict().items()},
         np.float32,
         np.zeros((1, 45)),
-        0.01,
+        np.zeros((1, 3), np.float32),
     )
     places = np.full((2, 4, 3), 0.3, np.float32)
     places[..., 2] = np.linspace(0.006, -0.003, 4)

@@ -10,6 +10,8 @@ import numpy as np
 from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera, look_at
 from ...frames import HandInstance
+from ...kernels.proxy import PosedProxy
+from ...kernels.skinning import PosedHandModel
 from ...poses import HandPose
 from ..clock import Clock
 from ..setup import avatar_view
@@ -22,6 +24,9 @@ PIXELS = 64
 
 HAND_SIZE = 0.2
 """Metres that a calibration image shows."""
+
+POINTS = 1024
+"""Points that are looked at in each typical pose."""
 
 
 def typical_poses(metadata: AvatarMetadata) -> np.ndarray:
@@ -43,6 +48,22 @@ def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np
     if latent is None:
         return poses
     return np.concatenate([np.tile(latent, (len(poses), 1)), np.repeat(poses, len(latent), axis=0)], axis=1)
+
+
+def typical_points(metadata: AvatarMetadata, model: PosedHandModel, reach: float) -> np.ndarray:
+    """(N, 6) float32 u, v, d and normal of random points within ``reach`` metres of the hand in each typical pose."""
+    rng = np.random.default_rng(0)
+    topology, parts = model.topology, []
+    for angles in typical_poses(metadata):
+        pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
+        face = rng.integers(0, len(topology.faces), POINTS)
+        share = rng.dirichlet(np.ones(3), POINTS)[..., None]
+        corners = PosedProxy.of(model.vertices(pose), topology).vertex_normals[topology.faces[face]]
+        normal = (share * corners).sum(axis=1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+        distance = rng.uniform(-reach, reach, (POINTS, 1))
+        parts.append(np.concatenate([(share * topology.face_uv[face]).sum(axis=1), distance, normal], axis=1))
+    return np.concatenate(parts).astype(np.float32)
 
 
 def feature_images(hand: CpuHand) -> list[FeatureImage]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.dot import LANES, PANELS, pack, padded
-from ...kernels.field import FieldWeights, view_terms
+from ...kernels.dot import LANES, PANELS, aligned, pack, padded
+from ...kernels.field import view_terms
+from ...kernels.layers import FieldWeights
 from ...kernels.rays import Rays
 from ...kernels.rows import INT16_LIMIT
+from ...kernels.texture import GROUP
 from ...networks.config import FieldConfig
 from .workers import Workers
 
@@ -24,7 +26,8 @@ HEADROOM = 2.0
 SUM_LIMIT = 2.0**31 * 0.98
 """What a sum of products may reach in int32."""
 
-CALIBRATION_POINTS = 2048
+NARROW_HEADROOM = 1.15
+"""The same for uint8, channel by channel."""
 
 
 def wave_table(config: FieldConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,21 +80,21 @@ class PreparedField:
         weights: for :func:`livehand_core.kernels.field.march`.
         config: sizes.
         state: the field's float32 arrays.
-        steps: (depth + 2,) 1 / step of the encoded input, of each layer's output, of the view layer's.
+        first_steps: (W,) 1 / step of the first layer's output.
         view_weights, view_bias: (3 + 6 L, V) and (V,) of the encoded view direction, in the view layer's steps.
     """
 
     weights: FieldWeights
     config: FieldConfig
     state: State
-    steps: np.ndarray
+    first_steps: np.ndarray
     view_weights: np.ndarray
     view_bias: np.ndarray
 
     def first_bias(self, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
         """(W,) bias of the first layer with a frame's constants, float32."""
         bias = constant_bias(self.config, self.state, pose, latent)
-        return fill_up(bias * self.steps[1], self.weights.first_gain.shape[0])
+        return fill_up(bias * self.first_steps, self.weights.first_gain.shape[0])
 
     def view_terms(self, rays: Rays, workers: Workers) -> np.ndarray:
         """(R, V) what the view layer adds for each ray, float32."""
@@ -118,59 +121,62 @@ def constant_bias(config: FieldConfig, state: State, pose: np.ndarray, latent: n
 
 
 def prepare_field(
-    config: FieldConfig, state: State, dtype: np.dtype[Any] | type, constants: np.ndarray, reach: float
+    config: FieldConfig, state: State, dtype: np.dtype[Any] | type, constants: np.ndarray, points: np.ndarray
 ) -> PreparedField:
     """Pack a field.
 
     Args:
         config: sizes; at most five layers (no skip connection), (u, v, d) coordinates.
         state: float32 arrays by the names of ``RadianceField.state_dict``.
-        dtype: of the activations: float32, or int16, for which steps are found from random points of the texture cube.
-        constants: (N, latent_size + pose_size) typical poses (and identities), for the calibration.
-        reach: how far from the surface samples lie, metres, for the calibration.
+        dtype: of the activations: float32; or int16, and uint8 on the way to the colour, for which steps are found.
+        constants: (N, latent_size + pose_size) typical poses (and identities), for these steps.
+        points: (M, 3 or 6) typical u, v, d and normal, for these steps; each is seen with one of the constants.
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
+    narrow = np.dtype(np.uint8) if integer else dtype
     scales, begins, order = wave_table(config)
-    axes = len(begins) - 1
-    inputs = padded(len(order), dtype)
-    width, view_width = whole_blocks(config.width), whole_blocks(config.view_width)
-    folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
-    hidden = [state[f"layers.{index}.weight"] for index in range(1, config.depth)]
-    coordinate_scale = np.ones(axes, dtype=np.float32)
+    texels, places, loudest = _textures(config, state, integer)
+    first_weight = np.concatenate([state["layers.0.weight"][:, order], _texel_columns(config, state, loudest)], axis=1)
+    coordinate_scale = np.ones(len(begins) - 1, dtype=np.float32)
     coordinate_scale[2] = config.distance_scale
-    tops = _largest(config, state, order, scales, begins, constants, reach, folded) if integer else None
-    limit = INT16_LIMIT / HEADROOM
-    steps = np.ones(config.depth + 2, dtype=np.float32) if tops is None else (limit / tops).astype(np.float32)
+    folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
+    steps = [np.ones(1, dtype=np.float32)] * (config.depth + 2)
+    if integer:
+        encoded = _encoded(config, state, points, scales, begins, coordinate_scale)
+        steps = _steps(config, state, encoded, constants, folded)
+    kinds = [dtype] * config.depth + [narrow] * 2
 
-    def layer(weight: np.ndarray, row: int, step: float, out: float) -> tuple[np.ndarray, np.ndarray]:
-        """Packed weights for inputs of ``row`` values, and one unit of their sums in steps of the output."""
-        gain = np.ones(len(weight), dtype=np.float32)
+    def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Packed weights for what is stored at a point of the network, and one unit of their sums in steps ``out``."""
+        kind, row = kinds[number], whole_blocks(weight.shape[1]) if number else padded(weight.shape[1], dtype)
+        weight = weight / steps[number]
+        unit = np.ones(len(weight), dtype=np.float32)
         if integer:
-            most = np.maximum(
-                np.abs(weight).max(axis=1) / 32767.0, np.abs(weight).sum(axis=1) * INT16_LIMIT / SUM_LIMIT
-            )
-            unit = np.maximum(most, 1e-12)
-            weight, gain = np.rint(weight / unit[:, None]), (unit * out / step).astype(np.float32)
-        return pack(fill_up(weight, row)[:, None], dtype), fill_up(gain, whole_blocks(len(weight)))
+            unit = weight_unit(weight, kind)
+            weight = np.rint(weight / unit[:, None])
+        return pack(fill_up(weight, row)[:, None], kind), fill_up(unit * out, whole_blocks(len(weight)))
 
-    first, first_gain = layer(state["layers.0.weight"][:, order], inputs, steps[0], steps[1])
-    layers = [layer(weight, width, steps[index + 1], steps[index + 2]) for index, weight in enumerate(hidden)]
-    view, view_gain = layer(folded, width, steps[config.depth], steps[-1])
-    colour, colour_gain = layer(state["colour.weight"], view_width, steps[-1], 1.0)
+    first, first_gain = layer(first_weight, 0, steps[1])
+    hidden = [layer(state[f"layers.{i}.weight"], i, steps[i + 1]) for i in range(1, config.depth)]
+    view, view_gain = layer(folded, config.depth, steps[-1])
+    colour, colour_gain = layer(state["colour.weight"], config.depth + 1, np.ones(1, dtype=np.float32))
+    width = whole_blocks(config.width)
+    biases = [fill_up(state[f"layers.{i}.bias"] * steps[i + 1], width) for i in range(1, config.depth)]
     weights = FieldWeights(
         wave_table=_wave_factors(scales, begins, coordinate_scale),
         waves=len(scales),
         input_steps=np.append(coordinate_scale, 1.0).astype(np.float32) * steps[0],
-        input_like=np.zeros(inputs, dtype=dtype),
+        texels=texels * steps[0],
+        texture_places=places,
+        input_like=np.zeros(padded(first_weight.shape[1], dtype), dtype=dtype),
+        narrow_like=np.zeros(0, dtype=narrow),
         sum_like=np.zeros(0, dtype=np.int32 if integer else np.float32),
         first=first,
         first_gain=first_gain,
-        hidden=np.stack([packed for packed, _ in layers]) if layers else np.zeros((0, *first.shape), first.dtype),
-        hidden_gain=np.stack([gain for _, gain in layers]) if layers else np.zeros((0, width), np.float32),
-        hidden_bias=fill_up(np.stack([state[f"layers.{i}.bias"] * steps[i + 1] for i in range(1, config.depth)]), width)
-        if layers
-        else np.zeros((0, width), np.float32),
+        hidden=_stack([packed for packed, _ in hidden], dtype),
+        hidden_gain=_stack([gain for _, gain in hidden], np.dtype(np.float32), width),
+        hidden_bias=_stack(biases, np.dtype(np.float32), width),
         density=fill_up(state["density.weight"][0] * config.density_scale / steps[config.depth], width),
         density_bias=np.float32(state["density.bias"][0] * config.density_scale),
         view_layer=view,
@@ -179,44 +185,109 @@ def prepare_field(
         colour_gain=colour_gain,
         colour_bias=fill_up(state["colour.bias"], whole_blocks(config.feature_channels)),
     )
-    view, split = state["view.weight"] * steps[-1], config.width
-    view_bias = view[:, :split] @ state["feature.bias"] + state["view.bias"] * steps[-1]
-    view_weights = np.ascontiguousarray(fill_up(view[:, split:].T, view_width))
-    return PreparedField(weights, config, state, steps, view_weights, fill_up(view_bias, view_width))
+    seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), whole_blocks(config.view_width)
+    view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
+    view_weights = np.ascontiguousarray(fill_up(seen[:, config.width :].T, view_width))
+    return PreparedField(weights, config, state, steps[1], view_weights, fill_up(view_bias, view_width))
 
 
-def _largest(
+def weight_unit(weight: np.ndarray, kind: np.dtype[Any] | type) -> np.ndarray:
+    """(outputs,) value of 1 in integer weights (outputs, ...) for activations of this kind: as small as the weights'
+    type and int32 sums allow."""
+    rows = np.abs(weight.reshape(len(weight), -1))
+    if np.dtype(kind) == np.uint8:
+        return np.maximum(rows.max(axis=1) / 127.0, 1e-12).astype(np.float32)
+    most = np.maximum(rows.max(axis=1) / 32767.0, rows.sum(axis=1) * INT16_LIMIT / SUM_LIMIT)
+    return np.maximum(most, 1e-12).astype(np.float32)
+
+
+def _stack(parts: list[np.ndarray], dtype: np.dtype[Any], width: int = 0) -> np.ndarray:
+    """The parts in one array that begins at a cache line; of none, an empty one of as many axes."""
+    if not parts:
+        return np.zeros((0, width) if width else (0, 1, 0), dtype=dtype)
+    whole = aligned((len(parts), *parts[0].shape), dtype)
+    for place, part in enumerate(parts):
+        whole[place] = part
+    return whole
+
+
+def _textures(config: FieldConfig, state: State, integer: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All texels in one row, channels filled up; where each texture begins, its side and channels (T, 3); and what
+    they were divided by (T,): their largest value where integers hold them, else 1."""
+    channels = -(-config.texture_channels // GROUP) * GROUP
+    parts, places, loudest, begin = [np.zeros(0, np.float32)], [], [], 0
+    for number, size in enumerate(config.texture_sizes):
+        texture = state[f"textures.{number}"]
+        most = max(float(np.abs(texture).max()), 1e-6) if integer else 1.0
+        parts.append(fill_up(texture / most, channels).reshape(-1))
+        places.append((begin, size, channels))
+        loudest.append(most)
+        begin += parts[-1].size
+    return np.concatenate(parts), np.array(places, np.int64).reshape(-1, 3), np.array(loudest, np.float32)
+
+
+def _texel_columns(config: FieldConfig, state: State, loudest: np.ndarray) -> np.ndarray:
+    """(W, T * filled up channels) the first layer's weights of what :func:`_textures` holds."""
+    weight = state["layers.0.weight"][:, config.waves_size : config.position_size]
+    channels = -(-config.texture_channels // GROUP) * GROUP
+    parts = weight.reshape(len(weight), len(loudest), config.texture_channels) * loudest[:, None]
+    return fill_up(parts, channels).reshape(len(weight), -1)
+
+
+def _encoded(
     config: FieldConfig,
     state: State,
-    order: np.ndarray,
+    points: np.ndarray,
     scales: np.ndarray,
     begins: np.ndarray,
-    constants: np.ndarray,
-    reach: float,
-    folded: np.ndarray,
+    coordinate_scale: np.ndarray,
 ) -> np.ndarray:
-    """(depth + 2,) largest value at each point of the network where activations are stored, over random points."""
-    rng = np.random.default_rng(0)
-    axes = len(begins) - 1
-    points = rng.random((CALIBRATION_POINTS, axes), dtype=np.float32)
-    points[:, 2] = rng.uniform(-reach, reach, CALIBRATION_POINTS) * config.distance_scale
-    if axes > 3:
-        normals = rng.standard_normal((CALIBRATION_POINTS, 3))
-        points[:, 3:] = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    angles = np.repeat(points, np.diff(begins), axis=1) * scales
-    encoded = np.concatenate([np.sin(angles), np.cos(angles), points], axis=1)
-    chosen = constants[rng.integers(0, len(constants), CALIBRATION_POINTS)]
-    weight = state["layers.0.weight"]
-    x = encoded @ weight[:, order].T + chosen @ weight[:, config.position_size :].T + state["layers.0.bias"]
-    tops = [max(float(np.abs(points).max()), 1.0)]
-    for index in range(1, config.depth + 1):
-        x = np.maximum(x, 0.0)
-        tops.append(float(x.max()))
-        if index < config.depth:
-            x = x @ state[f"layers.{index}.weight"].T + state[f"layers.{index}.bias"]
+    """(M, position_size) the first layer's input in the order that was published."""
+    plain = points[:, : len(coordinate_scale)] * coordinate_scale
+    angles = np.repeat(plain, np.diff(begins), axis=1) * scales
+    encoded = np.empty((len(points), config.position_size), dtype=np.float32)
+    _, _, order = wave_table(config)
+    encoded[:, order] = np.concatenate([np.sin(angles), np.cos(angles), plain], axis=1)
+    for number, size in enumerate(config.texture_sizes):
+        place = (points[:, :2] * np.float32(size) - 0.5).clip(0.0, size - 1.0)
+        cell = np.minimum(place.astype(np.int64), size - 2)
+        (across, down), (column, row) = (place - cell).T[..., None], cell.T
+        texture = state[f"textures.{number}"]
+        upper = texture[row, column] * (1.0 - across) + texture[row, column + 1] * across
+        lower = texture[row + 1, column] * (1.0 - across) + texture[row + 1, column + 1] * across
+        first = config.waves_size + number * config.texture_channels
+        encoded[:, first : first + config.texture_channels] = upper * (1.0 - down) + lower * down
+    return encoded
+
+
+def _steps(
+    config: FieldConfig, state: State, encoded: np.ndarray, constants: np.ndarray, folded: np.ndarray
+) -> list[np.ndarray]:
+    """1 / step of the encoded input (1,), of each layer's output (W,), and of the view layer's (V,).
+
+    The last two are stored in uint8. There a channel's step lies between its own range's and the layer's, for the next
+    layer's weights of all channels share a step as well. The others are int16, all channels in one step.
+    """
+    chosen = constants[np.random.default_rng(0).integers(0, len(constants), len(encoded))]
+    x = np.concatenate([encoded, chosen], axis=1).astype(np.float32)
+    plain = encoded[:, : config.waves_size]
+    steps = [np.array([INT16_LIMIT / HEADROOM / max(float(np.abs(plain).max(initial=1.0)), 1.0)], dtype=np.float32)]
+    for index in range(config.depth):
+        x = np.maximum(x @ state[f"layers.{index}.weight"].T + state[f"layers.{index}.bias"], 0.0)
+        steps.append(_wide_steps(x) if index < config.depth - 1 else _narrow_steps(x.max(axis=0)))
     # The view directions' share is bounded by the sum of its weights, as sines and cosines are.
     view = state["view.weight"]
     bias = view[:, : config.width] @ state["feature.bias"] + state["view.bias"]
     spread = np.abs(view[:, config.width :]).sum(axis=1)
-    tops.append(float(np.maximum(x @ folded.T + bias + 0.5 * spread, 0.0).max()))
-    return np.maximum(np.array(tops), 1e-6)
+    steps.append(_narrow_steps(np.maximum(x @ folded.T + bias + 0.5 * spread, 0.0).max(axis=0)))
+    return steps
+
+
+def _wide_steps(x: np.ndarray) -> np.ndarray:
+    return np.full(x.shape[1], INT16_LIMIT / HEADROOM / max(float(x.max()), 1e-6), dtype=np.float32)
+
+
+def _narrow_steps(most: np.ndarray) -> np.ndarray:
+    top = max(float(most.max()), 1e-6)
+    steps: np.ndarray = (255.0 / NARROW_HEADROOM / np.sqrt(np.maximum(most, 1e-4 * top) * top)).astype(np.float32)
+    return steps

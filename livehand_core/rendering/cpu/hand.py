@@ -29,7 +29,7 @@ from ..clock import Clock
 from ..layer import Layer, LowImage, on_canvas
 from ..setup import avatar_view, conditioning, feature_camera, filter_size, reach
 from ..view import View
-from .calibration import feature_images, typical_constants
+from .calibration import feature_images, typical_constants, typical_points
 from .empty_space import density_shell
 from .field_weights import prepare_field
 from .geometry import SeenSurface, geometry_passes, seen_surface
@@ -99,13 +99,12 @@ class CpuHand:
         self.latent = avatar.latent
         architecture = self.metadata.architecture
         integer = precision == "fast" and HAS_INTEGER_DOT
-        depth_reach = self.metadata.depth_margin + self.metadata.lateral_margin
         self._field = prepare_field(
             architecture.field,
             avatar.part("field."),
             np.int16 if integer else np.float32,
             typical_constants(self.metadata, avatar.latent),
-            depth_reach,
+            typical_points(self.metadata, self.model, self.metadata.depth_margin + self.metadata.lateral_margin),
         )
         # Where to begin looking: everywhere, until the shell is known.
         self._shell = np.full((1, 1), np.inf, dtype=np.float32)

@@ -12,9 +12,8 @@ import numpy as np
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES, pack, padded
-from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
-from .field_weights import SUM_LIMIT, fill_up, whole_blocks
+from .field_weights import fill_up, weight_unit, whole_blocks
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -68,15 +67,6 @@ class _Layer:
     stored: bool
 
 
-def _weight_unit(weight: np.ndarray, dtype: type) -> np.ndarray:
-    """(outputs,) value of 1 in integer weights: as small as their type and int32 sums allow."""
-    peak = np.abs(weight).max(axis=(1, 2, 3))
-    if dtype is np.uint8:
-        return np.maximum(peak / 127.0, 1e-12)
-    sums = np.abs(weight).sum(axis=(1, 2, 3))
-    return np.maximum(np.maximum(peak / 32767.0, sums * INT16_LIMIT / SUM_LIMIT), 1e-12)
-
-
 class SuperResolutionKernels:
     """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in integers.
 
@@ -110,7 +100,7 @@ class SuperResolutionKernels:
         outputs = whole_blocks(len(weight))
         unit = np.ones(len(weight), dtype=np.float32)
         if self._integer:
-            unit = _weight_unit(weight, source.dtype)
+            unit = weight_unit(weight, source.dtype)
             weight = np.rint(weight / unit[:, None, None, None])
         gain = unit * scale / source.step
 

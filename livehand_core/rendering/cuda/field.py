@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear, relu
 
-from ...networks import RadianceField, encode
+from ...networks import RadianceField, encode, look_up
 
 
 class FoldedField(nn.Module):
@@ -45,6 +45,7 @@ class FoldedField(nn.Module):
         }
         for index, layer in enumerate(rest):
             half |= {f"hidden{index}": layer.weight, f"hidden_bias{index}": layer.bias}
+        single |= {f"texture{index}": texture for index, texture in enumerate(field.textures)}
         for name, values in single.items():
             self.register_buffer(name, values.detach().clone())
         for name, values in half.items():
@@ -64,9 +65,11 @@ class FoldedField(nn.Module):
             colour_raw (R, S, feature_channels), sigma_raw (R, S), float32.
         """
         config, get = self.config, self.get_buffer
-        encoded = encode(positions[..., :3] * get("axis_scale"), config.position_frequencies)
+        parts = [encode(positions[..., :3] * get("axis_scale"), config.position_frequencies)]
         if config.normal_frequencies:
-            encoded = torch.cat([encoded, encode(positions[..., 3:], config.normal_frequencies)], dim=-1)
+            parts.append(encode(positions[..., 3:], config.normal_frequencies))
+        parts += [look_up(get(f"texture{index}"), positions[..., :2]) for index in range(len(config.texture_sizes))]
+        encoded = torch.cat(parts, dim=-1)
         bias = torch.addmv(get("constant_bias"), get("constant"), constants).to(self.dtype)
         hidden = relu(linear(encoded.to(self.dtype), get("first"), bias))
         for index in range(self.depth):

@@ -1,0 +1,178 @@
+"""The radiance field's layers for a block of samples: encoding, textures, matrix products, activations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .compiling import inner
+from .dot import LANES, PANELS, ROWS, dot_block
+from .elementary import round_like
+from .rows import add_sigmoids, put_waves, relu_row, relu_row_with_head
+from .texture import put_texels
+
+COLUMNS = LANES * PANELS
+"""Outputs of one block of :func:`livehand_core.kernels.dot.dot_block`."""
+
+_ZERO = np.float32(0.0)
+
+
+class FieldWeights(NamedTuple):
+    """A radiance field as the kernels read it; integers stand for (value / step), see ``rendering.cpu.field_weights``.
+
+    Activations are stored in one of two types: on the way to the density in the wide one (float32, or int16), on the
+    way from the last hidden layer to the colour in the narrow one (float32, or uint8).
+
+    Attributes:
+        wave_table: (C, P) angles of the waves by coordinate, P a multiple of 16; ``waves`` of them are meant.
+        input_steps: (C + 1,) scale over step of each coordinate as it is stored, and 1 / step of the waves.
+        texels, texture_places: what textures hold, in steps; see ``texture.put_texels``.
+        input_like: an encoded row's length and the wide type; sines, cosines, coordinates, texels, zeros.
+        narrow_like: empty, of the narrow type.
+        sum_like: empty, of the type of a block's sums.
+        first: packed weights of the layer that takes the encoded input, (blocks, size).
+        hidden: (L - 1, blocks, size) packed weights of the other hidden layers.
+        first_gain, hidden_gain: (W,), (L - 1, W) one unit of a sum in steps of the layer's output.
+        hidden_bias: (L - 1, W) in steps of the layer's output.
+        density, density_bias: (W,) the density layer, times the density scale and the step of its input.
+        view_layer, view_gain: the folded colour layer; its bias is the ray's view term.
+        colour_layer, colour_gain, colour_bias: the last layer.
+    """
+
+    wave_table: np.ndarray
+    waves: int
+    input_steps: np.ndarray
+    texels: np.ndarray
+    texture_places: np.ndarray
+    input_like: np.ndarray
+    narrow_like: np.ndarray
+    sum_like: np.ndarray
+    first: np.ndarray
+    first_gain: np.ndarray
+    hidden: np.ndarray
+    hidden_gain: np.ndarray
+    hidden_bias: np.ndarray
+    density: np.ndarray
+    density_bias: np.float32
+    view_layer: np.ndarray
+    view_gain: np.ndarray
+    colour_layer: np.ndarray
+    colour_gain: np.ndarray
+    colour_bias: np.ndarray
+
+
+@inner
+def encode(weights, places, wanted, count, rows):
+    """Encoded rows of the wanted samples: sines of all waves, cosines, coordinates, texels.
+
+    Args:
+        weights: FieldWeights.
+        places: flat float32 coordinates, C a sample.
+        wanted, count: numbers of the samples.
+        rows: flat, written; one row more than ``count``, for waves are written in whole vectors.
+    """
+    plain, waves, inputs = weights.input_steps, weights.waves, len(weights.input_like)
+    axes = len(plain) - 1
+    for index in range(count):
+        place, at = wanted[index] * axes, index * inputs
+        put_waves(weights.wave_table, places, place, waves, plain[axes], rows, at)
+        for axis in range(axes):
+            rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
+        put_texels(
+            weights.texels, weights.texture_places, places[place], places[place + 1], rows, at + 2 * waves + axes
+        )
+
+
+@inner
+def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
+    """One layer with ReLU for ``count`` rows; adds the density layer's products to ``sigma`` when asked."""
+    width = output.shape[1]
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panel = packed[block]
+        for first in range(0, count, ROWS):
+            dot_block(sums, rows, offsets, first, taps, panel)
+            place = first * width + column
+            if with_head:
+                for m in range(ROWS):
+                    at = place + m * width
+                    sigma[first + m] += relu_row_with_head(sums, m, gain, bias, column, output, at, heads, column)
+            else:
+                for m in range(ROWS):
+                    relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
+
+
+@inner
+def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, last, sums, sigma):
+    """All hidden layers for ``count`` encoded rows: fills sigma and ``last``, the last one's activations.
+
+    Args:
+        weights: FieldWeights.
+        first_bias: (W,) of the first layer.
+        encoded: (rows, inputs); encoded_at, hidden_at: (rows,) where rows begin.
+        taps: of an encoded and of a hidden row, see ``dot.dot_block``.
+        count: rows that are meant.
+        even, odd, last: (rows, W) room for activations, wide, wide and narrow.
+        sums: a block's; sigma: (rows,).
+    """
+    sigma[:] = weights.density_bias
+    whole = -(-count // ROWS) * ROWS
+    first, gain, heads = weights.first, weights.first_gain, weights.density
+    inputs, hidden_inputs = taps
+    layers = len(weights.hidden)
+    if layers == 0:
+        _dense(encoded, encoded_at, whole, inputs, first, gain, first_bias, last, sums, heads, True, sigma)
+        return
+    _dense(encoded, encoded_at, whole, inputs, first, gain, first_bias, even, sums, heads, False, sigma)
+    source, target = even, odd
+    for layer in range(layers - 1):
+        _dense(
+            source, hidden_at, whole, hidden_inputs, weights.hidden[layer], weights.hidden_gain[layer],
+            weights.hidden_bias[layer], target, sums, heads, False, sigma,
+        )  # fmt: skip
+        source, target = target, source
+    _dense(
+        source, hidden_at, whole, hidden_inputs, weights.hidden[layers - 1], weights.hidden_gain[layers - 1],
+        weights.hidden_bias[layers - 1], last, sums, heads, True, sigma,
+    )  # fmt: skip
+
+
+@inner
+def view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, taps, output, sums):
+    """The layer that sees the view direction, for the picked rows of hidden activations."""
+    width, view_width = hidden.shape[1], output.shape[1]
+    for index in range(count):
+        offsets[index] = picked[index] * width
+    last = -(-count // ROWS) * ROWS
+    for index in range(count, last):
+        offsets[index] = offsets[count - 1]
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panel = packed[block]
+        for first in range(0, last, ROWS):
+            dot_block(sums, hidden, offsets, first, taps, panel)
+            for m in range(min(ROWS, count - first)):
+                row = first + m
+                begin = rays[row] * view_width + column
+                relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
+
+
+@inner
+def colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
+    """features[ray] += share * sigmoid(colour) for each row."""
+    channels, width = features.shape[1], rows.shape[1]
+    last = -(-count // ROWS) * ROWS
+    for index in range(last):
+        offsets[index] = index * width
+    for block in range(len(packed)):
+        column = block * COLUMNS
+        panels = min(PANELS, (channels - column) // LANES)
+        panel = packed[block]
+        for first in range(0, last, ROWS):
+            dot_block(sums, rows, offsets, first, taps, panel)
+            for m in range(min(ROWS, count - first)):
+                row = first + m
+                for part in range(panels):
+                    at = column + part * LANES
+                    add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
