@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": (".training.command", "train an avatar on a capture"),
     "check": (".captures.command", "find what is wrong with a capture"),
     "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
+    "render": (".views.command", "render views of an avatar: stills, sequences, videos"),
+    "mesh": (".meshes.command", "take the surface out of an avatar: OBJ, PLY, glTF"),
     "bench": (".benchmark.command", "measure how fast an avatar is drawn on this machine"),
     "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
     "prepare": (".prepare", "compile the renderer for this processor, once"),

@@ -1,0 +1,91 @@
+"""``livehand mesh AVATAR --out hand.glb``: the surface of an avatar as a mesh file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import LiveHandError, PoseError
+from ..frames import DEFAULT_AVATAR, HandInstance
+from ..poses import HandPose
+from ..views.hand_arguments import add_hand_arguments
+from .files import WRITERS
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Take the surface out of an avatar's density at a pose and write it with vertex colours, in metres. "
+        "The mesh is closed, at the wrist by a flat cap."
+    )
+    parser.add_argument("avatar", nargs="?", default=DEFAULT_AVATAR, help="avatar file; 'default' when left out")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"mesh file: {', '.join(WRITERS)}")
+    hand = add_hand_arguments(parser, several=False)
+    hand.add_argument("--hand", type=Path, metavar="JSON", help="a hand of a frame request: pose, scale, identity")
+    surface = parser.add_argument_group("the surface")
+    surface.add_argument("--resolution", type=float, default=1.0, metavar="MM", help="millimetres between vertices (1)")
+    surface.add_argument(
+        "--threshold",
+        type=float,
+        metavar="D",
+        help="density of the surface in 1/m; the avatar's own half-way by default",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file when it is there")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--threads", type=int, metavar="N", help="of the processor; all by default")
+    parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extract and write."""
+    from ..progress import Progress
+    from .extract import MeshSettings, extract_mesh
+    from .files import check_suffix, write_mesh
+
+    check_suffix(args.out)
+    if args.out.exists() and not args.overwrite:
+        raise LiveHandError(f"{args.out} is there already.", "Give another name, or --overwrite.")
+    settings = MeshSettings(args.resolution * 1e-3, args.threshold, args.device, args.threads)
+    instance = _instance(args)
+    progress = Progress("steps", args.machine)
+    try:
+        mesh = extract_mesh(instance, settings, progress)
+    finally:
+        progress.close()
+    write_mesh(args.out, mesh)
+    size = (mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)) * 1e3
+    print(
+        f"{args.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, "
+        f"{size[0]:.0f} x {size[1]:.0f} x {size[2]:.0f} mm"
+    )
+    return 0
+
+
+def _instance(args: argparse.Namespace) -> HandInstance:
+    from ..avatars.identities import betas_of, reenacted
+    from ..identities import identity_weights
+    from ..views.hand_arguments import open_avatar, pose_reader
+    from ..views.hands import read_identity
+    from ..views.shots import hand_of
+
+    if args.hand is not None:
+        return _read_hand(args.hand, args.avatar)
+    avatar, arrays, names = open_avatar(args.avatar)
+    metadata = arrays.metadata
+    pose = pose_reader(args, metadata.side, args.keep_wrist).pose(args.pose or "relaxed")
+    identity = read_identity(args.identity or "0")
+    identity_weights(identity, names, metadata.name)
+    betas = betas_of(metadata, identity) if args.betas is None else None
+    if betas is not None:
+        pose = reenacted(pose, betas, hand_of(metadata, pose.side))
+    return HandInstance(pose, avatar, 1.0, identity)
+
+
+def _read_hand(path: Path, avatar: str) -> HandInstance:
+    """What ``FrameRequest.to_json`` writes for each of its hands; the avatar is the command line's."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return HandInstance(HandPose.from_json(document["pose"]), avatar, document["scale"], document["identity"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PoseError(f"{path} holds no hand ({error!r}).", "Write it as FrameRequest.to_json does.") from error
