@@ -104,6 +104,8 @@ def test_the_lock_pins_every_dependency(version: tuple[int, int]) -> None:
 
 def test_every_library_the_core_imports_is_declared() -> None:
     distribution = {"igl": "libigl", "PIL": "pillow", "skimage": "scikit-image"}
+    distribution |= {"pytorch_msssim": "pytorch-msssim", "torch_fidelity": "torch-fidelity"}
+    distribution |= {"imageio_ffmpeg": "imageio-ffmpeg"}
     extras = project()["optional-dependencies"]
     assert isinstance(extras, dict)
     declared = " ".join(["numpy", *(line for lines in extras.values() for line in lines)])
