@@ -3,78 +3,99 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
+from ..avatars.metadata import AvatarMetadata
 from ..captures.capture import Capture, CaptureFrame, Split
 from ..frames import FrameRequest, HandInstance
+from ..identities import IdentityChoice
 from ..passes import RenderPasses
 from ..rendering import Renderer
-from .metrics import PROTOCOLS, measure
+from .suite import Suite
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
+BY_WEIGHT: tuple[Split, ...] = ("both", "camera", "pose", "train")
+"""Splits, the one that says most of an avatar first."""
+
 
 @dataclass(frozen=True)
-class SplitReport:
-    """Metrics over the frames of one split.
+class Measured:
+    """One frame and what was found.
 
     Attributes:
-        frames: how many were measured.
-        mean, lowest: ``"PROTOCOL/METRIC"`` -> value.
-        seconds: rendering time a frame.
+        frame: of the capture.
+        split: what is new about it.
+        values: ``"PROTOCOL/METRIC"`` -> value.
+        seconds: rendering time.
+        warnings: of the renderer, such as a pose outside the avatar's training range.
+        features: (2, n) of the rendered and the true image, where FID and KID are measured.
     """
 
-    frames: int
-    mean: dict[str, float]
-    lowest: dict[str, float]
+    frame: CaptureFrame
+    split: Split
+    values: dict[str, float]
     seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return dict(vars(self))
+    warnings: tuple[str, ...] = ()
+    features: np.ndarray | None = field(default=None, repr=False)
 
 
-def render_frame(renderer: Renderer, avatar: str, capture: Capture, frame: CaptureFrame) -> RenderPasses:
+def render_frame(
+    renderer: Renderer, avatar: str, capture: Capture, frame: CaptureFrame, identity: IdentityChoice = 0
+) -> RenderPasses:
     """The avatar in the frame's pose, seen by the frame's camera."""
-    return renderer.render(FrameRequest(frame.camera, (HandInstance(capture.hand(frame), avatar),)))
+    hand = HandInstance(capture.hand(frame), avatar, identity=identity)
+    return renderer.render(FrameRequest(frame.camera, (hand,)))
 
 
-def evaluate_frames(
+def identity_of(frame: CaptureFrame, metadata: AvatarMetadata) -> IdentityChoice:
+    """Which of the avatar's identities a frame shows: the one of its name, or the only one there is."""
+    return frame.identity if frame.identity and len(metadata.identities) > 1 else 0
+
+
+def choose_frames(capture: Capture, splits: Sequence[Split], limit: int = 0) -> list[CaptureFrame]:
+    """The frames to measure, split by split, those first that say most of the avatar.
+
+    Within a split they are drawn in an order of their own, so that any first part is a fair sample.
+
+    Args:
+        splits: which.
+        limit: frames a split, evenly chosen; 0 for all.
+    """
+    chosen: list[CaptureFrame] = []
+    for split in (split for split in BY_WEIGHT if split in splits):
+        frames = capture.frames_of(split)
+        if limit and len(frames) > limit:
+            frames = tuple(frames[index * len(frames) // limit] for index in range(limit))
+        order = np.random.default_rng(0).permutation(len(frames))
+        chosen += [frames[index] for index in order]
+    return chosen
+
+
+def measure_frames(
     renderer: Renderer,
     avatar: str,
+    metadata: AvatarMetadata,
     capture: Capture,
-    frames: Iterable[CaptureFrame],
-    progress: Callable[[], None] = lambda: None,
-) -> SplitReport:
-    """Measure the frames (one or more); ``progress`` is called after each.
+    frames: Sequence[CaptureFrame],
+    suite: Suite,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Measured]:
+    """Render and measure frame after frame until all are done or ``stopped`` answers True.
 
     Raises:
         LiveHandError: an image cannot be read, or an avatar or hand model does not fit.
     """
-    rows, seconds = [], 0.0
     for frame in frames:
+        if stopped():
+            return
         start = time.perf_counter()
-        passes = render_frame(renderer, avatar, capture, frame)
-        seconds += time.perf_counter() - start
-        rows.append(measure(passes["rgba"], capture.image(frame)))
-        progress()
-    return SplitReport(
-        frames=len(rows),
-        mean={key: float(np.mean([row[key] for row in rows])) for key in rows[0]},
-        lowest={key: float(np.min([row[key] for row in rows])) for key in rows[0]},
-        seconds=seconds / len(rows),
-    )
-
-
-def table(reports: dict[str, SplitReport]) -> str:
-    """The means as lines of text."""
-    keys = [f"{protocol}/{metric}" for protocol in PROTOCOLS for metric in ("psnr", "ssim")]
-    lines = [f"{'split':8s} {'frames':>6s} " + " ".join(f"{key:>16s}" for key in keys) + f" {'s a frame':>10s}"]
-    for name, report in reports.items():
-        values = " ".join(f"{report.mean[key]:16.4f}" for key in keys)
-        lines.append(f"{name:8s} {report.frames:6d} {values} {report.seconds:10.3f}")
-    return "\n".join(lines)
+        passes = render_frame(renderer, avatar, capture, frame, identity_of(frame, metadata))
+        seconds = time.perf_counter() - start
+        image, truth = passes["rgba"], capture.image(frame)
+        values = suite.measure(image, truth)
+        yield Measured(frame, capture.split(frame), values, seconds, passes.warnings, suite.features(image, truth))

@@ -1,8 +1,8 @@
-"""PSNR and SSIM by named protocol: which pixels count, and how."""
+"""Metrics of one image by named protocol: which pixels count, and how. Needs scikit-image; ``suite`` adds the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,13 @@ from ..captures.images import mask_box
 from ..errors import LiveHandError
 
 SSIM_WINDOW = 11
+MASK = 0.5
+"""Opacity from which a pixel belongs to the hand."""
+
+INSTALL = "pip install 'livehand[evaluation]'"
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, ends excluded."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +26,25 @@ class Protocol:
 
     Attributes:
         name: key in reports.
-        meaning: which pixels are compared.
-        region: truth's (H, W, 4) -> (x0, y0, x1, y1), ends excluded.
+        meaning: which pixels are compared and how, for people.
+        region: truth's (H, W, 4) -> the pixels that are compared.
+        metrics: what is measured of it, where it can be.
+        signed_lpips: LPIPS gets values from -1 to 1, as it is meant; otherwise from 0 to 1, as published.
     """
 
     name: str
     meaning: str
-    region: Callable[[np.ndarray], tuple[int, int, int, int]]
+    region: Callable[[np.ndarray], Box]
+    metrics: tuple[str, ...]
+    signed_lpips: bool = True
 
 
-def _whole(truth: np.ndarray) -> tuple[int, int, int, int]:
+def _whole(truth: np.ndarray) -> Box:
     return 0, 0, truth.shape[1], truth.shape[0]
 
 
-def _hand_box(truth: np.ndarray) -> tuple[int, int, int, int]:
-    box = mask_box(truth[..., 3] >= 0.5)
+def _hand_box(truth: np.ndarray) -> Box:
+    box = mask_box(truth[..., 3] >= MASK)
     if box[2] - box[0] < SSIM_WINDOW or box[3] - box[1] < SSIM_WINDOW:
         raise LiveHandError(
             "An image shows no hand to measure.", f"Its mask needs {SSIM_WINDOW} pixels or more a side."
@@ -44,10 +55,39 @@ def _hand_box(truth: np.ndarray) -> tuple[int, int, int, int]:
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol("full_image", "all pixels, sRGB in [0, 1] over black", _whole),
-        Protocol("hand_box", "the bounding box of the true mask (alpha of one half or more), over black", _hand_box),
+        Protocol(
+            "full_image",
+            "all pixels, sRGB in [0, 1] over black",
+            _whole,
+            ("psnr", "ssim", "ms_ssim", "lpips", "mask_iou", "fid", "kid"),
+        ),
+        Protocol(
+            "hand_box",
+            "the bounding box of the true mask (alpha of one half or more), over black",
+            _hand_box,
+            ("psnr", "ssim", "ms_ssim", "lpips"),
+        ),
+        Protocol(
+            "published",
+            "as the paper reports: the full image at its own size over black, LPIPS-VGG given values in [0, 1] where "
+            "[-1, 1] is meant, FID of each pose over its cameras",
+            _whole,
+            ("psnr", "ssim", "lpips", "fid"),
+            signed_lpips=False,
+        ),
     )
 }
+
+METRICS: dict[str, tuple[str, bool]] = {
+    "psnr": ("PSNR, dB", True),
+    "ssim": ("SSIM", True),
+    "ms_ssim": ("MS-SSIM", True),
+    "lpips": ("LPIPS-VGG", False),
+    "mask_iou": ("mask IoU", True),
+    "fid": ("FID", False),
+    "kid": ("KID", False),
+}
+"""Key -> (name for people, whether more is better)."""
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
@@ -57,8 +97,15 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim(image: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity of (H, W, 3) values in [0, 1]: Gaussian window of sigma 1.5 as Wang 2004 has it."""
-    from skimage.metrics import structural_similarity
+    """Structural similarity of (H, W, 3) values in [0, 1]: Gaussian window of sigma 1.5 as Wang 2004 has it.
+
+    Raises:
+        LiveHandError: scikit-image is not installed.
+    """
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as error:
+        raise LiveHandError("SSIM needs scikit-image, which is not installed.", f"Try: {INSTALL}") from error
 
     return float(
         structural_similarity(
@@ -73,12 +120,22 @@ def ssim(image: np.ndarray, truth: np.ndarray) -> float:
     )
 
 
-def measure(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """All metrics of one image, ``"PROTOCOL/METRIC"`` -> value.
+def mask_iou(opacity: np.ndarray, truth: np.ndarray) -> float:
+    """Intersection over union of two (H, W) opacities cut at one half; 1 when both are empty."""
+    found, wanted = opacity >= MASK, truth >= MASK
+    union = np.count_nonzero(found | wanted)
+    return np.count_nonzero(found & wanted) / union if union else 1.0
+
+
+def measure(
+    image: np.ndarray, truth: np.ndarray, protocols: Iterable[str] = ("full_image", "hand_box")
+) -> dict[str, float]:
+    """PSNR, SSIM and mask IoU of one image, ``"PROTOCOL/METRIC"`` -> value.
 
     Args:
-        image: (H, W, 3 or more) rendered sRGB over black; clipped to [0, 1].
+        image: (H, W, 3 or 4) rendered sRGB premultiplied over black; clipped to [0, 1]. IoU needs its opacity.
         truth: (H, W, 4) sRGB premultiplied over black.
+        protocols: names out of ``PROTOCOLS``.
 
     Raises:
         LiveHandError: the sizes differ, or the truth shows no hand.
@@ -89,11 +146,17 @@ def measure(image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
             f"{truth.shape[1]} x {truth.shape[0]}.",
             "Render at the capture's size.",
         )
-    image = np.clip(image[..., :3], 0.0, 1.0)
-    values = {}
-    for protocol in PROTOCOLS.values():
-        x0, y0, x1, y1 = protocol.region(truth)
-        part = (slice(y0, y1), slice(x0, x1))
-        values[f"{protocol.name}/psnr"] = psnr(image[part], truth[part][..., :3])
-        values[f"{protocol.name}/ssim"] = ssim(image[part], truth[part][..., :3])
+    colour = np.clip(image[..., :3], 0.0, 1.0)
+    values: dict[str, float] = {}
+    # Protocols that look at the same pixels share what is measured there.
+    known: dict[Box, tuple[float, float]] = {}
+    for protocol in (PROTOCOLS[name] for name in protocols):
+        box = protocol.region(truth)
+        if box not in known:
+            x0, y0, x1, y1 = box
+            part = (slice(y0, y1), slice(x0, x1))
+            known[box] = psnr(colour[part], truth[part][..., :3]), ssim(colour[part], truth[part][..., :3])
+        values[f"{protocol.name}/psnr"], values[f"{protocol.name}/ssim"] = known[box]
+        if "mask_iou" in protocol.metrics and image.shape[-1] == 4:
+            values[f"{protocol.name}/mask_iou"] = mask_iou(image[..., 3], truth[..., 3])
     return values

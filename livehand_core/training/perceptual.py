@@ -79,16 +79,23 @@ def load_lpips(device: torch.device) -> tuple[Lpips | None, str]:
     Returns:
         (function or None, explanation for the log and the avatar's provenance).
     """
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
-    if not cached.is_file():
-        return None, f"weight-free perceptual term (structure and gradients): LPIPS' backbone {BACKBONE} is not cached"
-    try:
-        import lpips
-
-        network = lpips.LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False)
-    except (ImportError, RuntimeError, OSError) as error:
-        return None, f"weight-free perceptual term (structure and gradients): LPIPS cannot be loaded ({error})"
+    network, reason = cached_network(device)
+    if network is None:
+        return None, f"weight-free perceptual term (structure and gradients): {reason}"
     limit = CPU_CACHE
     if device.type == "cuda":
         limit = int(DEVICE_CACHE * torch.cuda.get_device_properties(device).total_memory)
     return Lpips(network, limit), "LPIPS-VGG"
+
+
+def cached_network(device: torch.device) -> tuple[Any | None, str]:
+    """The package ``lpips``' VGG network on ``device`` without gradients, or None and why it is not to be had."""
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
+    if not cached.is_file():
+        return None, f"LPIPS' backbone {BACKBONE} is not cached"
+    try:
+        import lpips
+
+        return lpips.LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False), ""
+    except (ImportError, RuntimeError, OSError) as error:
+        return None, f"LPIPS cannot be loaded ({error})"

@@ -1,0 +1,153 @@
+"""One evaluation from beginning to end: check the capture, render, measure, and draw what the report shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
+from ..captures.capture import Capture, Split, scan_capture
+from ..captures.checks import inspect_capture
+from ..errors import CaptureError
+from ..hand.library import find_hand
+from ..progress import Progress
+from ..rendering import Renderer
+from ..rendering.cpu.hand import Precision
+from .document import TEMPORAL, Evaluation
+from .evaluate import BY_WEIGHT, Measured, choose_frames, identity_of, measure_frames, render_frame
+from .metrics import PROTOCOLS
+from .pictures import Triple, make_triple
+from .steadiness import measure_steadiness, slow_films
+from .suite import Suite
+from .summary import bias_warning, ranked
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is evaluated, and how.
+
+    Attributes:
+        avatar: file, or ``"default"``.
+        capture: folder.
+        splits: none for those held out, or for those trained on where nothing is.
+        limit: frames a split; 0 for all.
+        protocols: names out of ``PROTOCOLS``, and ``"temporal"``.
+        device, precision: of the renderer.
+        skip_bad: go on without what cannot be used.
+    """
+
+    avatar: str
+    capture: Path
+    splits: tuple[Split, ...] = ()
+    limit: int = 0
+    protocols: tuple[str, ...] = (*PROTOCOLS, TEMPORAL)
+    device: str = "auto"
+    precision: Precision = "fast"
+    skip_bad: bool = False
+
+
+class Session:
+    """Holds the renderer between measuring and drawing.
+
+    Args:
+        settings: what is asked for.
+        command: that repeats it, for the record.
+
+    Raises:
+        LiveHandError: the avatar, the capture or the device cannot be used.
+    """
+
+    def __init__(self, settings: Settings, command: str = "") -> None:
+        self._command, self._began = command, time.strftime("%Y-%m-%d %H:%M")
+        self._metadata = read_metadata(settings.avatar)
+        self.settings = settings if settings.splits else replace(settings, splits=_held_out(settings.capture))
+        inspection = inspect_capture(settings.capture, settings.skip_bad, self.settings.splits)
+        self._capture, self.problems = inspection.capture, inspection.problems
+        _check_hand_model(self._metadata, self._capture)
+        self._frames = choose_frames(self._capture, self.settings.splits, settings.limit)
+        if not self._frames:
+            raise CaptureError(f"The capture {settings.capture} has no frames of these splits.", "Choose other splits.")
+        self._renderer = Renderer(settings.device, precision=settings.precision)
+        self._suite = Suite([name for name in PROTOCOLS if name in settings.protocols], str(self._renderer.device))
+
+    def measure(self, stopped: Callable[[], bool] = lambda: False) -> Evaluation:
+        """Render and measure until all is done or ``stopped`` answers True; progress goes to standard error.
+
+        Raises:
+            LiveHandError: an image cannot be read, or the device fails.
+        """
+        settings = self.settings
+        data = find_hand(self._capture.hand_model, self._capture.poses.poses[0].side)
+        films = {}
+        if TEMPORAL in settings.protocols:
+            films = slow_films(self._capture, data, settings.avatar, self._metadata)
+        rows: list[Measured] = []
+        of = sum(map(len, films.values()))
+        with closing(Progress("frames")) as progress:
+            for row in measure_frames(
+                self._renderer, settings.avatar, self._metadata, self._capture, self._frames, self._suite, stopped
+            ):
+                rows.append(row)
+                progress(len(rows), len(self._frames), "measuring")
+
+            def told(done: int) -> None:
+                progress(done, of, "steadiness")
+
+            temporal = measure_steadiness(self._renderer, films, data, told, stopped)
+        # In the capture's order again: tables and files read better so.
+        place = {frame.image: number for number, frame in enumerate(self._capture.frames)}
+        rows.sort(key=lambda row: place[row.frame.image])
+        bias = bias_warning(rows)
+        return Evaluation(
+            avatar=resolve(settings.avatar),
+            metadata=self._metadata,
+            capture=self._capture,
+            rows=tuple(rows),
+            planned=len(self._frames),
+            temporal=temporal,
+            problems=self.problems,
+            notes=(*self._suite.notes, *([bias] if bias else [])),
+            settings=asdict(settings) | {"device": self._renderer.device, "capture": str(settings.capture)},
+            command=self._command,
+            began=self._began,
+        )
+
+    def pictures(self, evaluation: Evaluation, counts: Mapping[str, int]) -> dict[str, list[Triple]]:
+        """The worst, median and best frames of the headline's split, drawn again.
+
+        Args:
+            counts: how many of ``"worst"``, ``"median"`` and ``"best"``.
+        """
+        rows = ranked(evaluation.headline[1].rows)
+        places = {
+            "worst": range(len(rows)),
+            "median": sorted(range(len(rows)), key=lambda place: abs(2 * place - len(rows) + 1)),
+            "best": range(len(rows) - 1, -1, -1),
+        }
+        chosen = {kind: list(places[kind])[:count] for kind, count in counts.items()}
+        drawn = {place: self._draw(rows[place]) for place in sorted({p for some in chosen.values() for p in some})}
+        return {kind: [drawn[place] for place in some] for kind, some in chosen.items()}
+
+    def _draw(self, row: Measured) -> Triple:
+        identity = identity_of(row.frame, self._metadata)
+        passes = render_frame(self._renderer, self.settings.avatar, self._capture, row.frame, identity)
+        return make_triple(row, passes["rgba"], self._capture.image(row.frame))
+
+
+def _held_out(folder: Path) -> tuple[Split, ...]:
+    """The splits of a capture that were never trained on, or ``"train"`` where there are none."""
+    capture, _ = scan_capture(folder)
+    there = {capture.split(frame) for frame in capture.frames}
+    return tuple(split for split in BY_WEIGHT if split in there and split != "train") or ("train",)
+
+
+def _check_hand_model(metadata: AvatarMetadata, capture: Capture) -> None:
+    if metadata.hand_model != capture.hand_model:
+        raise CaptureError(
+            f"The poses of {capture.folder} are of the hand model {capture.hand_model!r}, the avatar {metadata.name!r} "
+            f"is of {metadata.hand_model!r}.",
+            "Choose an avatar and a capture of one hand model.",
+        )
