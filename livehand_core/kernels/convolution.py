@@ -7,13 +7,24 @@ list is never read by a pixel that is.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .compiling import compiled, inner
-from .dot import LANES, PANELS, ROWS, dot_block
-from .rows import blur, leaky_blur, leaky_heads, leaky_row, linear_row
+from .dot import FULL, HALF, Shape, dot_block, dot_half_block
+from .rows import (
+    blur,
+    leaky_blur,
+    leaky_half_heads,
+    leaky_half_row,
+    leaky_heads,
+    leaky_row,
+    linear_half_row,
+    linear_row,
+)
 
-COLUMNS = LANES * PANELS
+_HALF_COLUMNS, _MOST_ROWS, _SUMS = HALF.columns, HALF.rows, FULL.rows * FULL.columns
 
 MARGIN = 4
 """Pixels around every image."""
@@ -67,26 +78,34 @@ def clear_margin(image: np.ndarray, value: int) -> None:
     image[MARGIN : height - MARGIN, width - MARGIN :] = value
 
 
-@inner
-def _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets):
-    """:func:`convolve` with its scratch memory."""
-    channels = source.shape[2]
-    outputs = len(packed) * COLUMNS
-    count = heads.shape[0]
-    keep = target.shape[0] > 0
-    for first in range(start, stop, ROWS):
-        rows = min(ROWS, stop - first)
-        for m in range(ROWS):
-            offsets[m] = pixels[first + min(m, rows - 1)] * channels
-        for block in range(len(packed)):
-            column = block * COLUMNS
-            dot_block(sums, source, offsets, 0, taps, packed[block])
-            for m in range(rows):
-                pixel = pixels[first + m]
-                if keep:
-                    leaky_row(sums, m, gain, bias, column, target, pixel * outputs + column, zero, column)
-                if count:
-                    leaky_heads(sums, m, gain, bias, column, heads, picture, pixel * count)
+def _convolver(shape: Shape, dot: Any, store: Any, add_heads: Any) -> Any:
+    """:func:`convolve` in blocks of a shape, with its scratch memory."""
+    height, columns = shape.rows, shape.columns
+
+    @inner
+    def part(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets):
+        channels = source.shape[2]
+        outputs, count = len(gain), heads.shape[0]
+        keep = target.shape[0] > 0
+        for first in range(start, stop, height):
+            rows = min(height, stop - first)
+            for m in range(height):
+                offsets[m] = pixels[first + min(m, rows - 1)] * channels
+            for block in range(len(packed)):
+                column = block * columns
+                dot(sums, source, offsets, 0, taps, packed[block])
+                for m in range(rows):
+                    pixel = pixels[first + m]
+                    if keep:
+                        store(sums, m, gain, bias, column, target, pixel * outputs + column, zero, column)
+                    if count:
+                        add_heads(sums, m, gain, bias, column, heads, picture, pixel * count)
+
+    return part
+
+
+_convolve = _convolver(FULL, dot_block, leaky_row, leaky_heads)
+_convolve_half = _convolver(HALF, dot_half_block, leaky_half_row, leaky_half_heads)
 
 
 @compiled
@@ -103,9 +122,44 @@ def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, ze
         heads: (K, C') float32 weights of the colour heads, over the target's step.
         picture: (H, W, K) float32, added to.
     """
-    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
-    offsets = np.zeros(ROWS, dtype=np.int64)
-    _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets)
+    sums, offsets = np.zeros(_SUMS, dtype=sum_like.dtype), np.zeros(_MOST_ROWS, dtype=np.int64)
+    if len(gain) == _HALF_COLUMNS:
+        _convolve_half(
+            source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets
+        )
+    else:
+        _convolve(source, pixels, start, stop, taps, packed, gain, bias, zero, target, heads, picture, sums, offsets)
+
+
+def _transposer(shape: Shape, dot: Any, store: Any) -> Any:
+    """The four values of each of a row's source pixels, unfiltered, in blocks of a shape."""
+    height, width_of_block = shape.rows, shape.columns
+
+    @inner
+    def transpose(source, y, columns, count, taps, packed, gain, raw_bias, raw, sums, offsets, places):
+        width, channels = source.shape[1], source.shape[2]
+        outputs = len(gain)
+        line = (2 * width) * outputs
+        for first in range(0, count, height):
+            rows = min(height, count - first)
+            for m in range(height):
+                x = columns[first + min(m, rows - 1)]
+                offsets[m] = (y * width + x) * channels
+                places[m] = 2 * x * outputs
+            for phase in range(4):
+                shift = (phase // 2) * line + (phase % 2) * outputs
+                for block in range(len(packed[phase])):
+                    column = block * width_of_block
+                    dot(sums, source, offsets, 0, taps[phase], packed[phase][block])
+                    begin = phase * outputs + column
+                    for m in range(rows):
+                        store(sums, m, gain, raw_bias, begin, raw, places[m] + shift + column, _ZERO, column)
+
+    return transpose
+
+
+_transpose = _transposer(FULL, dot_block, linear_row)
+_transpose_half = _transposer(HALF, dot_half_block, linear_half_row)
 
 
 @inner
@@ -114,8 +168,7 @@ def _enlarge_rows(
     offsets, places, columns,
 ):  # fmt: skip
     """:func:`enlarge_and_convolve` with its scratch memory."""
-    width, channels = source.shape[1], source.shape[2]
-    outputs = len(packed[0]) * COLUMNS
+    width, outputs = source.shape[1], len(gain)
     line = (2 * width) * outputs
     target_width = target.shape[1]
     for y in range(first_row - 1, last_row + 1):
@@ -124,29 +177,10 @@ def _enlarge_rows(
             if cells[y, x]:
                 columns[count] = x
                 count += 1
-        for first in range(0, count, ROWS):
-            rows = min(ROWS, count - first)
-            for m in range(ROWS):
-                x = columns[first + min(m, rows - 1)]
-                offsets[m] = (y * width + x) * channels
-                places[m] = 2 * x * outputs
-            for phase in range(4):
-                shift = (phase // 2) * line + (phase % 2) * outputs
-                for block in range(len(packed[phase])):
-                    column = block * COLUMNS
-                    dot_block(sums, source, offsets, 0, taps[phase], packed[phase][block])
-                    for m in range(rows):
-                        linear_row(
-                            sums,
-                            m,
-                            gain,
-                            raw_bias,
-                            phase * outputs + column,
-                            raw,
-                            places[m] + shift + column,
-                            zero,
-                            column,
-                        )
+        if outputs == _HALF_COLUMNS:
+            _transpose_half(source, y, columns, count, taps, packed, gain, raw_bias, raw, sums, offsets, places)
+        else:
+            _transpose(source, y, columns, count, taps, packed, gain, raw_bias, raw, sums, offsets, places)
         for index in range(count):
             x = columns[index]
             for phase in range(4):
@@ -193,13 +227,13 @@ def enlarge_and_convolve(
         target: (2 (H - MARGIN), 2 (W - MARGIN), C') float32 or uint8.
     """
     width = source.shape[1]
-    outputs = len(packed[0]) * COLUMNS
+    outputs = len(gain)
     line = (2 * width) * outputs
     raw = np.zeros(2 * line, dtype=np.float32)
     # Filtered across: row 2y + phase lives in slot (2y + phase) % 6.
     lines = np.zeros(6 * line, dtype=np.float32)
-    sums = np.zeros((ROWS, COLUMNS), dtype=sum_like.dtype)
-    offsets, places = np.zeros(ROWS, dtype=np.int64), np.zeros(ROWS, dtype=np.int64)
+    sums = np.zeros(_SUMS, dtype=sum_like.dtype)
+    offsets, places = np.zeros(_MOST_ROWS, dtype=np.int64), np.zeros(_MOST_ROWS, dtype=np.int64)
     columns = np.zeros(width, dtype=np.int64)
     _enlarge_rows(
         source, cells, inside, first_row, last_row, taps, packed, gain, raw_bias, bias, zero, target, raw, lines, sums,

@@ -1,7 +1,8 @@
 """Blocks of dot products: the one piece that matrix products and convolutions of the CPU renderer are made of.
 
-A block is six rows of activations against 16 or 64 columns of packed weights, summed over taps. Its vectors are LLVM
-types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the arrays' dtype:
+A block is six rows of activations against 16 or 64 columns of packed weights, or twelve against 32, summed over taps.
+Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the
+arrays' dtype:
 
 ==========  =========  ==================================  =======================================
 activations weights    one instruction multiplies          where
@@ -14,7 +15,7 @@ uint8       int8       64 pairs into int32 (vpdpbusd)      AVX-512 VNNI
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numpy as np
@@ -23,11 +24,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiling import compiled
-
-ROWS = 6
-"""Rows of a block: with four vectors of columns they fill 24 of AVX-512's 32 registers."""
-
 LANES = 16
 """Columns of a packed vector."""
 
@@ -35,8 +31,33 @@ CACHE_LINE = 64
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 
-PANELS = 4 if _FEATURES.get("avx512f") else 1
-"""Vectors of columns a block takes at once: 16 lanes are one register with AVX-512, two with AVX2, four with NEON."""
+
+class Shape(NamedTuple):
+    """Size of a block.
+
+    Attributes:
+        rows: of activations.
+        panels: vectors of columns; 16 lanes are one register with AVX-512, two with AVX2, four with NEON.
+    """
+
+    rows: int
+    panels: int
+
+    @property
+    def columns(self) -> int:
+        """Outputs that a block makes."""
+        return LANES * self.panels
+
+    def padded(self, outputs: int) -> int:
+        """Outputs rounded up to whole blocks."""
+        return -(-outputs // self.columns) * self.columns
+
+
+FULL = Shape(6, 4) if _FEATURES.get("avx512f") else Shape(6, 1)
+"""Six rows and four vectors of columns fill 24 of AVX-512's 32 registers with sums."""
+
+HALF = Shape(12, 2) if _FEATURES.get("avx512f") else FULL
+"""As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
 
 HAS_INTEGER_DOT = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512bw"))
 """Whether the processor multiplies and adds pairs of int16 and fours of int8 in one instruction."""
@@ -56,25 +77,31 @@ def padded(inputs: int, dtype: np.dtype[Any] | type) -> int:
     return -(-inputs // group) * group
 
 
-def pack(weights: np.ndarray, dtype: np.dtype[Any] | type) -> np.ndarray:
+def shape_for(outputs: int) -> Shape:
+    """The block that a layer's outputs fill best."""
+    return HALF if outputs <= HALF.columns else FULL
+
+
+def pack(weights: np.ndarray, dtype: np.dtype[Any] | type, shape: Shape = FULL) -> np.ndarray:
     """Weights in the order in which :func:`dot_block` reads them.
 
     Args:
         weights: (outputs, taps, inputs), already of the values to be stored.
         dtype: of the activations: float32, int16, uint8.
+        shape: of the blocks.
 
     Returns:
-        (blocks, taps * steps * panels * 16 * group) array, one row a block of ``16 * PANELS`` outputs; outputs and
+        (blocks, taps * steps * panels * 16 * group) array, one row a block of ``shape.columns`` outputs; outputs and
         inputs are padded with zeros.
     """
     group = _GROUP[np.dtype(dtype).name]
     stored = {"float32": np.float32, "int16": np.int16, "uint8": np.int8}[np.dtype(dtype).name]
     outputs, taps, inputs = weights.shape
-    columns = LANES * PANELS
-    blocks, steps = -(-outputs // columns), -(-inputs // group)
-    whole = np.zeros((blocks * columns, taps, steps * group), dtype=stored)
+    steps = -(-inputs // group)
+    whole = np.zeros((shape.padded(outputs), taps, steps * group), dtype=stored)
+    blocks = len(whole) // shape.columns
     whole[:outputs, :, :inputs] = weights
-    ordered = whole.reshape(blocks, PANELS, LANES, taps, steps, group).transpose(0, 3, 4, 1, 2, 5)
+    ordered = whole.reshape(blocks, shape.panels, LANES, taps, steps, group).transpose(0, 3, 4, 1, 2, 5)
     packed = aligned((blocks, ordered.size // blocks), stored)
     packed[:] = ordered.reshape(blocks, -1)
     return packed
@@ -93,41 +120,49 @@ def array_data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
     return context.make_array(array_type)(context, builder, value).data
 
 
-@intrinsic  # type: ignore[misc]
-def dot_block(
-    typing_context: Any, sums: Any, rows: Any, row_offsets: Any, first: Any, tap_offsets: Any, weights: Any
-) -> Any:
-    """sums[m, n] = sum over taps t and inputs k of rows.flat[row_offsets[first + m] + tap_offsets[t] + k] * w[n, t, k].
+def _block_intrinsic(shape: Shape) -> Any:
+    """The intrinsic that sums one block; see ``dot_block``."""
 
-    Args:
-        sums: (6, 16 * PANELS) int32 or float32, written.
-        rows: activations of any shape, C-contiguous.
-        row_offsets: int64, where each row begins in ``rows``, in elements; six from ``first`` on are used.
-        first: index into row_offsets.
-        tap_offsets: (taps + 1,) int64 elements added for each tap; the last entry is the number of inputs a tap, a
-            multiple of what a lane holds.
-        weights: one row of :func:`pack`'s answer.
-    """
-    kind = str(rows.dtype)
-    signature = types.void(sums, rows, row_offsets, types.intp, tap_offsets, weights)
+    @intrinsic  # type: ignore[misc]
+    def dot(
+        typing_context: Any, sums: Any, rows: Any, row_offsets: Any, first: Any, tap_offsets: Any, weights: Any
+    ) -> Any:
+        kind = str(rows.dtype)
+        signature = types.void(sums, rows, row_offsets, types.intp, tap_offsets, weights)
 
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        addresses = [
-            array_data(context, builder, array_type, value)
-            for array_type, value in zip((sums, rows, row_offsets), arguments[:3], strict=True)
-        ]
-        taps = context.make_array(tap_offsets)(context, builder, arguments[4])
-        _Block(builder, kind).emit(*addresses, arguments[3], taps, array_data(context, builder, weights, arguments[5]))
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            addresses = [
+                array_data(context, builder, array_type, value)
+                for array_type, value in zip((sums, rows, row_offsets), arguments[:3], strict=True)
+            ]
+            taps = context.make_array(tap_offsets)(context, builder, arguments[4])
+            packed = array_data(context, builder, weights, arguments[5])
+            _Block(builder, kind, shape).emit(*addresses, arguments[3], taps, packed)
+            return context.get_dummy_value()
 
-    return signature, generate
+        return signature, generate
+
+    return dot
+
+
+dot_block = _block_intrinsic(FULL)
+"""dot_block(sums, rows, row_offsets, first, tap_offsets, weights): sums[m, n] = sum over taps t and inputs k of
+rows.flat[row_offsets[first + m] + tap_offsets[t] + k] * w[n, t, k].
+
+sums: (6, FULL.columns) int32 or float32, written. rows: activations of any shape, C-contiguous. row_offsets: int64,
+where each row begins in ``rows``, in elements; six from ``first`` on are used. tap_offsets: (taps + 1,) int64 elements
+added for each tap; the last entry is the number of inputs a tap, a multiple of what a lane holds. weights: one row of
+:func:`pack`'s answer for FULL blocks."""
+
+dot_half_block = _block_intrinsic(HALF)
+"""The same for HALF blocks: HALF.rows rows, sums (HALF.rows, HALF.columns)."""
 
 
 class _Block:
     """Writes the LLVM code of one block."""
 
-    def __init__(self, builder: Any, kind: str) -> None:
-        self.builder, self.kind = builder, kind
+    def __init__(self, builder: Any, kind: str, shape: Shape) -> None:
+        self.builder, self.kind, self.shape = builder, kind, shape
         self.index = ir.IntType(64)
         lane = ir.FloatType() if kind == "float32" else ir.IntType(32)
         self.lane, self.vector = lane, ir.VectorType(lane, LANES)
@@ -135,13 +170,14 @@ class _Block:
 
     def emit(self, sums: Any, rows: Any, row_offsets: Any, first: Any, taps: Any, weights: Any) -> None:
         builder, index = self.builder, self.index
+        height, panel_count = self.shape
         group = _GROUP[self.kind]
         count = builder.sub(builder.extract_value(taps.shape, 0), index(1))
         inputs = builder.load(builder.gep(taps.data, [count]))
         steps = builder.sdiv(inputs, index(group))
-        starts = [builder.load(builder.gep(row_offsets, [builder.add(first, index(m))])) for m in range(ROWS)]
+        starts = [builder.load(builder.gep(row_offsets, [builder.add(first, index(m))])) for m in range(height)]
         weight_vectors = builder.bitcast(weights, self.vector.as_pointer())
-        totals = [cgutils.alloca_once_value(builder, self.zero) for _ in range(ROWS * PANELS)]
+        totals = [cgutils.alloca_once_value(builder, self.zero) for _ in range(height * panel_count)]
         position = cgutils.alloca_once_value(builder, index(0))
         with cgutils.for_range(builder, count) as tap:
             shift = builder.load(builder.gep(taps.data, [tap.index]))
@@ -153,15 +189,15 @@ class _Block:
                 at = builder.load(position)
                 panels = [
                     builder.load(builder.gep(weight_vectors, [builder.add(at, index(n))]), align=4)
-                    for n in range(PANELS)
+                    for n in range(panel_count)
                 ]
-                for m in range(ROWS):
+                for m in range(height):
                     value = builder.load(builder.gep(lanes[m], [step.index]), align=group and 4 // group)
                     spread = self._spread(value)
-                    for n in range(PANELS):
-                        total = totals[m * PANELS + n]
+                    for n in range(panel_count):
+                        total = totals[m * panel_count + n]
                         builder.store(self._multiply_add(builder.load(total), spread, panels[n]), total)
-                builder.store(builder.add(at, index(PANELS)), position)
+                builder.store(builder.add(at, index(panel_count)), position)
         out = builder.bitcast(sums, self.vector.as_pointer())
         for slot, total in enumerate(totals):
             builder.store(builder.load(total), builder.gep(out, [index(slot)]), align=4)
@@ -185,21 +221,3 @@ class _Block:
             builder.module, ir.FunctionType(self.vector, [self.vector, packed, packed]), name
         )
         return builder.call(operation, [total, builder.bitcast(spread, packed), builder.bitcast(panel, packed)])
-
-
-@compiled
-def matrix_rate(rows: np.ndarray, weights: np.ndarray, sums: np.ndarray, repeats: int) -> int:
-    """Multiply-adds done by ``repeats`` passes of all rows over one block of weights; for measuring the peak.
-
-    Args:
-        rows: (M, K), M a multiple of 6.
-        weights: one row of :func:`pack`'s answer for K inputs.
-        sums: (6, 16 * PANELS).
-    """
-    count, inputs = rows.shape
-    offsets = np.arange(count) * inputs
-    taps = np.array([0, inputs])
-    for _ in range(repeats):
-        for first in range(0, count, ROWS):
-            dot_block(sums, rows, offsets, first, taps, weights)
-    return repeats * count * inputs * sums.shape[1]

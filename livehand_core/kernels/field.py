@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .compiling import compiled, contracted, inner
-from .dot import ROWS
 from .elementary import cycles, exponential
-from .layers import COLUMNS, colour_layer, encode, hidden_layers, view_layer
+from .layers import COLUMNS, ROWS, ROWS_MULTIPLE, colour_layer, encode, hidden_layers, view_layer
 
 RAYS_AT_ONCE = 96
 """Rays of a block: with GROUP samples each, all layers' activations stay in the second-level cache."""
@@ -73,7 +72,7 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
         start, stop: points of this call.
     """
     width, inputs = weights.hidden_gain.shape[1], len(weights.input_like)
-    rows = -(-RAYS_AT_ONCE * GROUP // ROWS) * ROWS
+    rows = -(-RAYS_AT_ONCE * GROUP // ROWS_MULTIPLE) * ROWS_MULTIPLE
     encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
     even = np.zeros((rows, width), dtype=weights.input_like.dtype)
     odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
@@ -118,7 +117,7 @@ def march(
     """
     samples = coordinates.shape[1]
     width = weights.hidden_gain.shape[1]
-    rows = -(-RAYS_AT_ONCE * GROUP // ROWS) * ROWS
+    rows = -(-RAYS_AT_ONCE * GROUP // ROWS_MULTIPLE) * ROWS_MULTIPLE
     inputs = len(weights.input_like)
     # One row more than needed: waves are written in whole vectors, over the next row's beginning.
     encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .compiling import inner
-from .dot import LANES, PANELS, ROWS, dot_block
+from .dot import FULL, HALF, LANES, Shape, dot_block, dot_half_block
 from .elementary import round_like
-from .rows import add_sigmoids, put_waves, relu_row, relu_row_with_head
+from .rows import add_half_sigmoids, add_sigmoids, put_waves, relu_row, relu_row_with_head
 from .texture import put_texels
 
-COLUMNS = LANES * PANELS
-"""Outputs of one block of :func:`livehand_core.kernels.dot.dot_block`."""
+ROWS, COLUMNS = FULL.rows, FULL.columns
+_HALF_COLUMNS = HALF.columns
+
+ROWS_MULTIPLE = HALF.rows
+"""What the number of rows in arrays of activations is a multiple of."""
 
 _ZERO = np.float32(0.0)
 
@@ -158,21 +161,39 @@ def view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, t
                 relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
 
 
+def _compositor(shape: Shape, dot: Any, add: Any) -> Any:
+    """The last layer for blocks of a shape; see :func:`colour_layer`."""
+    height, width_of_block, panels_of_block = shape.rows, shape.columns, shape.panels
+
+    @inner
+    def composite(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
+        channels, width = features.shape[1], rows.shape[1]
+        last = -(-count // height) * height
+        for index in range(last):
+            offsets[index] = index * width
+        for block in range(len(packed)):
+            column = block * width_of_block
+            panels = min(panels_of_block, (channels - column) // LANES)
+            panel = packed[block]
+            for first in range(0, last, height):
+                dot(sums, rows, offsets, first, taps, panel)
+                for m in range(min(height, count - first)):
+                    row = first + m
+                    for part in range(panels):
+                        at = column + part * LANES
+                        add(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
+
+    return composite
+
+
+_composite = _compositor(FULL, dot_block, add_sigmoids)
+_composite_half = _compositor(HALF, dot_half_block, add_half_sigmoids)
+
+
 @inner
 def colour_layer(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features):
     """features[ray] += share * sigmoid(colour) for each row."""
-    channels, width = features.shape[1], rows.shape[1]
-    last = -(-count // ROWS) * ROWS
-    for index in range(last):
-        offsets[index] = index * width
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panels = min(PANELS, (channels - column) // LANES)
-        panel = packed[block]
-        for first in range(0, last, ROWS):
-            dot_block(sums, rows, offsets, first, taps, panel)
-            for m in range(min(ROWS, count - first)):
-                row = first + m
-                for part in range(panels):
-                    at = column + part * LANES
-                    add_sigmoids(sums, m, part, gain, bias, at, shares[row], features, rays[row] * channels + at)
+    if len(gain) == _HALF_COLUMNS:
+        _composite_half(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features)
+    else:
+        _composite(packed, gain, bias, rows, rays, shares, count, offsets, taps, sums, features)

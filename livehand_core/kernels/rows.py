@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .dot import PANELS, array_data
+from .dot import FULL, HALF, Shape, array_data
 from .vector import INTEGERS, LANES, Vector, exponential, sine_cosine
 
 INT16_LIMIT = 16383
@@ -46,8 +46,8 @@ def _activated(x: Vector, kind: str, in_float: bool) -> Vector:
     return y.at_most(ACTIVATION_LIMIT).at_least(-ACTIVATION_LIMIT) if in_float else y
 
 
-def _row_intrinsic(kind: str, with_head: bool) -> Any:
-    """The intrinsic that finishes one row of sums; see ``relu_row`` and its siblings below."""
+def _row_intrinsic(kind: str, with_head: bool = False, shape: Shape = FULL) -> Any:
+    """The intrinsic that finishes one row of a block's sums; see ``relu_row`` and its siblings below."""
 
     @intrinsic  # type: ignore[misc]
     def finish(
@@ -74,10 +74,10 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
                 for array, index in ((sums, 0), (gain, 2), (bias, 3), (output, 5))
             )
             product = Vector.zero(builder)
-            for panel in range(PANELS):
+            for panel in range(shape.panels):
                 shift = _INDEX(panel * LANES)
                 at_column = builder.add(first, shift)
-                x = _sums(builder, sums, data, builder.add(builder.mul(row, _INDEX(PANELS * LANES)), shift)).times_plus(
+                x = _sums(builder, sums, data, builder.add(builder.mul(row, _INDEX(shape.columns)), shift)).times_plus(
                     Vector.load(builder, builder.gep(gains, [at_column])),
                     Vector.load(builder, builder.gep(biases, [builder.add(first_bias, shift)])),
                 )
@@ -95,61 +95,78 @@ def _row_intrinsic(kind: str, with_head: bool) -> Any:
     return finish
 
 
-relu_row = _row_intrinsic("relu", with_head=False)
+relu_row = _row_intrinsic("relu")
 """relu_row(sums, m, gain, bias, begin, output, at, zero, column): output.flat[at + n] = max(x, 0) in stored units,
-x = sums[m, n] gain[column + n] + bias.flat[begin + n], for the 16 * PANELS columns n of a block.
+x = sums[m, n] gain[column + n] + bias.flat[begin + n], for the columns n of a FULL block.
 
-sums (6, 16 * PANELS); gain, bias float32; output float32, int16 or uint8; begin and at in elements; ``zero`` is not
+sums (6, FULL.columns); gain, bias float32; output float32, int16 or uint8; begin and at in elements; ``zero`` is not
 used."""
 
 relu_row_with_head = _row_intrinsic("relu", with_head=True)
 """As ``relu_row`` with float32 weights in place of ``zero``; answers the sum over n of max(x, 0) weights[column + n].
 """
 
-leaky_row = _row_intrinsic("leaky", with_head=False)
+leaky_row = _row_intrinsic("leaky")
 """As ``relu_row`` with max(x, 0.2 x) + zero, zero being what integers store for 0."""
 
-linear_row = _row_intrinsic("linear", with_head=False)
+leaky_half_row = _row_intrinsic("leaky", shape=HALF)
+"""The same for HALF blocks."""
+
+linear_row = _row_intrinsic("linear")
 """As ``relu_row`` with x itself."""
 
+linear_half_row = _row_intrinsic("linear", shape=HALF)
+"""The same for HALF blocks."""
 
-@intrinsic  # type: ignore[misc]
-def leaky_heads(
-    typing_context: Any, sums: Any, m: Any, gain: Any, bias: Any, column: Any, heads: Any, output: Any, at: Any
-) -> Any:
-    """output.flat[at + k] += sum over n of max(x, 0.2 x) heads[k, column + n], with x as in ``relu_row``.
 
-    heads: (K, columns) float32; output: float32.
-    """
-    signature = types.void(sums, types.intp, gain, bias, types.intp, heads, output, types.intp)
+def _heads_intrinsic(shape: Shape) -> Any:
+    """The intrinsic that adds the colour heads of one row of a block's sums; see ``leaky_heads``."""
 
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _, row, _, _, first, _, _, place = arguments
-        data, gains, biases, target = (
-            array_data(context, builder, array, arguments[index])
-            for array, index in ((sums, 0), (gain, 2), (bias, 3), (output, 6))
-        )
-        weights = context.make_array(heads)(context, builder, arguments[5])
-        count, width = (builder.extract_value(weights.shape, index) for index in (0, 1))
-        values = []
-        for panel in range(PANELS):
-            shift = _INDEX(panel * LANES)
-            at_column = builder.add(first, shift)
-            x = _sums(builder, sums, data, builder.add(builder.mul(row, _INDEX(PANELS * LANES)), shift)).times_plus(
-                Vector.load(builder, builder.gep(gains, [at_column])),
-                Vector.load(builder, builder.gep(biases, [at_column])),
+    @intrinsic  # type: ignore[misc]
+    def finish(
+        typing_context: Any, sums: Any, m: Any, gain: Any, bias: Any, column: Any, heads: Any, output: Any, at: Any
+    ) -> Any:
+        signature = types.void(sums, types.intp, gain, bias, types.intp, heads, output, types.intp)
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            _, row, _, _, first, _, _, place = arguments
+            data, gains, biases, target = (
+                array_data(context, builder, array, arguments[index])
+                for array, index in ((sums, 0), (gain, 2), (bias, 3), (output, 6))
             )
-            values.append(_activated(x, "leaky", in_float=sums.dtype == types.float32))
-        with cgutils.for_range(builder, count) as head:
-            total = Vector.zero(builder)
-            for panel, y in enumerate(values):
-                entry = builder.add(builder.mul(head.index, width), builder.add(first, _INDEX(panel * LANES)))
-                total = y.times_plus(Vector.load(builder, builder.gep(weights.data, [entry])), total)
-            address = builder.gep(target, [builder.add(place, head.index)])
-            builder.store(builder.fadd(builder.load(address), total.total()), address)
-        return context.get_dummy_value()
+            weights = context.make_array(heads)(context, builder, arguments[5])
+            count, width = (builder.extract_value(weights.shape, index) for index in (0, 1))
+            values = []
+            for panel in range(shape.panels):
+                shift = _INDEX(panel * LANES)
+                at_column = builder.add(first, shift)
+                x = _sums(builder, sums, data, builder.add(builder.mul(row, _INDEX(shape.columns)), shift)).times_plus(
+                    Vector.load(builder, builder.gep(gains, [at_column])),
+                    Vector.load(builder, builder.gep(biases, [at_column])),
+                )
+                values.append(_activated(x, "leaky", in_float=sums.dtype == types.float32))
+            with cgutils.for_range(builder, count) as head:
+                total = Vector.zero(builder)
+                for panel, y in enumerate(values):
+                    entry = builder.add(builder.mul(head.index, width), builder.add(first, _INDEX(panel * LANES)))
+                    total = y.times_plus(Vector.load(builder, builder.gep(weights.data, [entry])), total)
+                address = builder.gep(target, [builder.add(place, head.index)])
+                builder.store(builder.fadd(builder.load(address), total.total()), address)
+            return context.get_dummy_value()
 
-    return signature, generate
+        return signature, generate
+
+    return finish
+
+
+leaky_heads = _heads_intrinsic(FULL)
+"""leaky_heads(sums, m, gain, bias, column, heads, output, at): output.flat[at + k] += sum over n of
+max(x, 0.2 x) heads[k, column + n], with x as in ``relu_row``.
+
+heads: (K, columns) float32; output: float32."""
+
+leaky_half_heads = _heads_intrinsic(HALF)
+"""The same for HALF blocks."""
 
 
 def _blur_intrinsic(leaky: bool) -> Any:
@@ -252,35 +269,47 @@ def put_waves(
     return signature, generate
 
 
-@intrinsic  # type: ignore[misc]
-def add_sigmoids(
-    typing_context: Any,
-    sums: Any,
-    m: Any,
-    panel: Any,
-    gain: Any,
-    bias: Any,
-    column: Any,
-    share: Any,
-    output: Any,
-    at: Any,
-) -> Any:
-    """output.flat[at + n] += share sigmoid(sums[m, 16 panel + n] gain[column + n] + bias[column + n]), 16 columns."""
-    signature = types.void(sums, types.intp, types.intp, gain, bias, types.intp, types.float32, output, types.intp)
+def _sigmoid_intrinsic(shape: Shape) -> Any:
+    """The intrinsic that composites one row of a block's sums; see ``add_sigmoids``."""
 
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _, row, number, _, _, first, share_, _, place = arguments
-        data, gains, biases, target = (
-            array_data(context, builder, kind, arguments[index])
-            for kind, index in ((sums, 0), (gain, 3), (bias, 4), (output, 7))
-        )
-        position = builder.add(builder.mul(row, _INDEX(PANELS * LANES)), builder.mul(number, _INDEX(LANES)))
-        x = _sums(builder, sums, data, position).times_plus(
-            Vector.load(builder, builder.gep(gains, [first])), Vector.load(builder, builder.gep(biases, [first]))
-        )
-        address = builder.gep(target, [place])
-        sum_ = Vector.spread(builder, share_) / (exponential(-x) + 1.0)
-        (Vector.load(builder, address) + sum_).store(address)
-        return context.get_dummy_value()
+    @intrinsic  # type: ignore[misc]
+    def finish(
+        typing_context: Any,
+        sums: Any,
+        m: Any,
+        panel: Any,
+        gain: Any,
+        bias: Any,
+        column: Any,
+        share: Any,
+        output: Any,
+        at: Any,
+    ) -> Any:
+        signature = types.void(sums, types.intp, types.intp, gain, bias, types.intp, types.float32, output, types.intp)
 
-    return signature, generate
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            _, row, number, _, _, first, share_, _, place = arguments
+            data, gains, biases, target = (
+                array_data(context, builder, kind, arguments[index])
+                for kind, index in ((sums, 0), (gain, 3), (bias, 4), (output, 7))
+            )
+            position = builder.add(builder.mul(row, _INDEX(shape.columns)), builder.mul(number, _INDEX(LANES)))
+            x = _sums(builder, sums, data, position).times_plus(
+                Vector.load(builder, builder.gep(gains, [first])), Vector.load(builder, builder.gep(biases, [first]))
+            )
+            address = builder.gep(target, [place])
+            sum_ = Vector.spread(builder, share_) / (exponential(-x) + 1.0)
+            (Vector.load(builder, address) + sum_).store(address)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return finish
+
+
+add_sigmoids = _sigmoid_intrinsic(FULL)
+"""add_sigmoids(sums, m, panel, gain, bias, column, share, output, at): output.flat[at + n] += share
+sigmoid(sums[m, 16 panel + n] gain[column + n] + bias[column + n]) for 16 columns n."""
+
+add_half_sigmoids = _sigmoid_intrinsic(HALF)
+"""The same for HALF blocks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from numba import njit
 
 from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
-from livehand_core.kernels.dot import HAS_INTEGER_DOT, LANES, PANELS, ROWS, matrix_rate, pack
+from livehand_core.kernels.dot import FULL, HALF, HAS_INTEGER_DOT, Shape, dot_block, dot_half_block, pack
 from livehand_core.kernels.field import densities, march
 from livehand_core.kernels.rays import Rays
 from livehand_core.kernels.texture import put_texels
@@ -22,17 +24,28 @@ from livehand_core.rendering.integration import integrate
 KINDS = ["float32", *(["int16", "uint8"] if HAS_INTEGER_DOT else [])]
 
 
+@njit  # type: ignore[misc]
+def full_block(sums: np.ndarray, rows: np.ndarray, offsets: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> None:
+    dot_block(sums, rows, offsets, 0, taps, weights)
+
+
+@njit  # type: ignore[misc]
+def half_block(sums: np.ndarray, rows: np.ndarray, offsets: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> None:
+    dot_half_block(sums, rows, offsets, 0, taps, weights)
+
+
+@pytest.mark.parametrize(("shape", "block"), [(FULL, full_block), (HALF, half_block)], ids=["full", "half"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_block_is_a_matrix_product(kind: str) -> None:
+def test_a_block_is_a_matrix_product(kind: str, shape: Shape, block: Callable[..., None]) -> None:
     rng = np.random.default_rng(0)
-    inputs, outputs = 36, 16 * PANELS
+    inputs, outputs = 36, shape.columns
     low, high = {"float32": (-3, 3), "int16": (-4000, 4000), "uint8": (0, 256)}[kind]
-    rows = rng.integers(low, high, (2 * ROWS, inputs)).astype(kind)
+    rows = rng.integers(low, high, (2 * shape.rows, inputs)).astype(kind)
     weights = rng.integers(-127, 128, (outputs, 1, inputs))
-    sums = np.zeros((ROWS, LANES * PANELS), dtype=np.float32 if kind == "float32" else np.int32)
-    done = matrix_rate(rows, pack(weights, rows.dtype)[0], sums, 1)
-    np.testing.assert_array_equal(sums, rows[ROWS:].astype(np.int64) @ weights[:, 0].T)
-    assert done == rows.size * outputs
+    sums = np.zeros((shape.rows, outputs), dtype=np.float32 if kind == "float32" else np.int32)
+    packed = pack(weights, rows.dtype, shape)[0]
+    block(sums, rows, np.arange(shape.rows) * inputs, np.array([shape.rows * inputs, inputs]), packed)
+    np.testing.assert_array_equal(sums, rows[shape.rows :].astype(np.int64) @ weights[:, 0].T)
 
 
 def trained_field(config: FieldConfig, seed: int) -> RadianceField:
@@ -168,11 +181,11 @@ def test_a_shell_skips_what_lies_before_it() -> None:
     assert (opacity(-1.0, 4) == 0.0).all()
 
 
-@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize(("factor", "hidden"), [(2, (24, 20)), (4, (24, 20)), (2, (72, 24)), (2, (20, 70))])
 @pytest.mark.parametrize("integer", [False, True] if HAS_INTEGER_DOT else [False])
-def test_super_resolution_over_lists_is_the_network(factor: int, integer: bool) -> None:
+def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[int, int], integer: bool) -> None:
     torch.manual_seed(factor)
-    config = SuperResolutionConfig(factor, 16, (24, 20), 4 if factor == 2 else 3)
+    config = SuperResolutionConfig(factor, 16, hidden, 4 if factor == 2 else 3)
     network = SuperResolution(config).requires_grad_(False)
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):

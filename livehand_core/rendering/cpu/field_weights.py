@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.dot import LANES, PANELS, aligned, pack, padded
+from ...kernels.dot import FULL, LANES, aligned, pack, padded, shape_for
 from ...kernels.field import view_terms
 from ...kernels.layers import FieldWeights
 from ...kernels.rays import Rays
@@ -18,7 +18,6 @@ from ...networks.config import FieldConfig
 from .workers import Workers
 
 State = Mapping[str, np.ndarray]
-COLUMNS = LANES * PANELS
 
 HEADROOM = 2.0
 """How far activations may exceed the largest one seen in calibration before int16 cuts them."""
@@ -58,11 +57,6 @@ def _wave_factors(scales: np.ndarray, begins: np.ndarray, coordinate_scale: np.n
         waves = slice(begins[axis], begins[axis + 1])
         table[axis, waves] = scales[waves] * factor
     return table
-
-
-def whole_blocks(size: int) -> int:
-    """Outputs rounded up to whole blocks of the kernels' columns."""
-    return -(-size // COLUMNS) * COLUMNS
 
 
 def fill_up(values: np.ndarray, size: int) -> np.ndarray:
@@ -149,19 +143,20 @@ def prepare_field(
 
     def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Packed weights for what is stored at a point of the network, and one unit of their sums in steps ``out``."""
-        kind, row = kinds[number], whole_blocks(weight.shape[1]) if number else padded(weight.shape[1], dtype)
+        kind, row = kinds[number], FULL.padded(weight.shape[1]) if number else padded(weight.shape[1], dtype)
         weight = weight / steps[number]
         unit = np.ones(len(weight), dtype=np.float32)
         if integer:
             unit = weight_unit(weight, kind)
             weight = np.rint(weight / unit[:, None])
-        return pack(fill_up(weight, row)[:, None], kind), fill_up(unit * out, whole_blocks(len(weight)))
+        shape = shape_for(len(weight)) if number == config.depth + 1 else FULL
+        return pack(fill_up(weight, row)[:, None], kind, shape), fill_up(unit * out, shape.padded(len(weight)))
 
     first, first_gain = layer(first_weight, 0, steps[1])
     hidden = [layer(state[f"layers.{i}.weight"], i, steps[i + 1]) for i in range(1, config.depth)]
     view, view_gain = layer(folded, config.depth, steps[-1])
     colour, colour_gain = layer(state["colour.weight"], config.depth + 1, np.ones(1, dtype=np.float32))
-    width = whole_blocks(config.width)
+    width = FULL.padded(config.width)
     biases = [fill_up(state[f"layers.{i}.bias"] * steps[i + 1], width) for i in range(1, config.depth)]
     weights = FieldWeights(
         wave_table=_wave_factors(scales, begins, coordinate_scale),
@@ -183,9 +178,9 @@ def prepare_field(
         view_gain=view_gain,
         colour_layer=colour,
         colour_gain=colour_gain,
-        colour_bias=fill_up(state["colour.bias"], whole_blocks(config.feature_channels)),
+        colour_bias=fill_up(state["colour.bias"], len(colour_gain)),
     )
-    seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), whole_blocks(config.view_width)
+    seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
     view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
     view_weights = np.ascontiguousarray(fill_up(seen[:, config.width :].T, view_width))
     return PreparedField(weights, config, state, steps[1], view_weights, fill_up(view_bias, view_width))

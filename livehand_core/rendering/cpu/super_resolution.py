@@ -11,9 +11,9 @@ import numpy as np
 
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
-from ...kernels.dot import LANES, pack, padded
+from ...kernels.dot import LANES, pack, padded, shape_for
 from ...networks.config import SuperResolutionConfig
-from .field_weights import fill_up, weight_unit, whole_blocks
+from .field_weights import fill_up, weight_unit
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SuperResolutionKernels:
         self._input = Range(np.uint8, 255.0) if self._integer else Range()
         self.channels = padded(config.in_channels, self._input.dtype)
         first, second, third = ranges or (Range(),) * 3
-        wide, narrow = (whole_blocks(size) for size in config.hidden)
+        wide, narrow = (shape_for(size).padded(size) for size in config.hidden)
         self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
         self._conv01 = self._layer(state, "conv01", "colour0", first, second, wide, False)
         self._conv10 = self._layer(state, "conv10", None, second, third, wide, True)
@@ -97,7 +97,8 @@ class SuperResolutionKernels:
         # Leaky ReLU is homogeneous: its factor sqrt(2) goes into the gain, as does the step of the answer.
         scale = math.sqrt(2.0) * target.step
         weight = state[f"{name}.weight"]
-        outputs = whole_blocks(len(weight))
+        shape = shape_for(len(weight))
+        outputs = shape.padded(len(weight))
         unit = np.ones(len(weight), dtype=np.float32)
         if self._integer:
             unit = weight_unit(weight, source.dtype)
@@ -108,7 +109,7 @@ class SuperResolutionKernels:
             """Packed weights of some kernel entries, and what the stored zeros of the source add to their sums."""
             part = np.stack([weight[:, :, down, across] for down, across in entries], axis=1)
             offset = -source.zero * part.sum(axis=(1, 2)) * gain
-            return pack(fill_up(part, inputs), source.dtype), fill_up(offset, outputs)
+            return pack(fill_up(part, inputs), source.dtype, shape), fill_up(offset, outputs)
 
         every = tuple((down, across) for down in range(3) for across in range(3))
         parts = [packed(entries) for entries in (_PHASES if enlarging else (every,))]
