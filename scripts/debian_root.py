@@ -100,9 +100,12 @@ class Debian:
         return ["chroot", str(self.folder), "env", "-i", *given, *inner]
 
     def _shared(self) -> list[Path]:
-        """The project's folder, and where its environment's interpreter lives unless that is the system's own."""
+        """The project's folder, its environment where that is a link to elsewhere, and where its interpreter lives
+        unless that is the system's own."""
         interpreter = Path(os.path.realpath(environment.venv_python(environment.VENV)))
         shared = [environment.ROOT]
+        if not environment.VENV.resolve().is_relative_to(environment.ROOT):
+            shared.append(environment.VENV.resolve())
         if not interpreter.is_relative_to("/usr/bin"):
             shared.append(interpreter.parent.parent)
         return shared

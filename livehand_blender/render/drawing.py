@@ -16,6 +16,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from .live import LivePicture
+from .squares import squares
 
 UPLOAD_SECONDS = 0.002
 """What a draw call may spend on uploading, more than one piece at least."""
@@ -23,13 +24,16 @@ UPLOAD_SECONDS = 0.002
 _PIECE_PIXELS = 64 * 1024
 """Pixels of one texture: quick to upload even where the driver is software."""
 
-DepthUse = Literal["TEST", "WRITE"]
-"""Heed the depths that are there, or write the hands' own in front of them."""
+DepthUse = Literal["TEST", "WRITE", "NONE"]
+"""Heed the depths that are there, write the hands' own over them, or leave them alone."""
+
+_TILE = 16
+"""Side in pixels of the squares that are drawn; those without a hand are not."""
 
 _VERTEX = """
 void main()
 {
-  pixel = vec2(pos.x * strip.w, mix(strip.x, strip.y, pos.y));
+  pixel = pos;
   vec2 ray = (pixel - lens.zw) / lens.xy;
   float spread = more.y > 0.5 ? 1.0 : more.x;
   gl_Position = clip_from_camera * vec4(ray * spread, more.x, 1.0);
@@ -40,7 +44,7 @@ _FRAGMENT = """
 void main()
 {
   /* Bilinear by hand: textures of some versions are not filtered, and depths must not be. */
-  vec2 texel = pixel - vec2(0.0, strip.z) - 0.5;
+  vec2 texel = pixel - vec2(0.0, more.w) - 0.5;
   ivec2 last = textureSize(colours, 0) - 1;
   ivec2 low = clamp(ivec2(floor(texel)), ivec2(0), last);
   ivec2 high = min(low + 1, last);
@@ -107,40 +111,42 @@ class _Card:
     def __init__(self, picture: LivePicture) -> None:
         self.picture = picture
         height, width = picture.passes["rgba"].shape[:2]
-        rows = max(_PIECE_PIXELS // width, 1)
+        rows = max(_PIECE_PIXELS // width // _TILE, 1) * _TILE
         self._starts = list(range(0, height, rows))
-        self._rows, self._width, self._height = rows, width, height
-        self._pieces: list[tuple[Any, Any, tuple[float, float, float, float]]] = []
+        self._rows, self._height = rows, height
+        self._pieces: list[tuple[Any, Any, Any, float]] = []
+        self._begun = 0
 
     def upload(self) -> bool:
         """Upload some more; whether all is there."""
         until = time.perf_counter() + UPLOAD_SECONDS
-        while len(self._pieces) < len(self._starts):
-            start = self._starts[len(self._pieces)]
+        passes = self.picture.passes
+        while self._begun < len(self._starts) and (self._begun == 0 or time.perf_counter() < until):
+            start = self._starts[self._begun]
             end = min(start + self._rows, self._height)
             first, last = max(start - 1, 0), min(end + 1, self._height)
-            colours = _texture(self.picture.passes["rgba"][first:last], "RGBA32F")
-            depths = _texture(self.picture.passes["depth"][first:last], "R32F")
-            self._pieces.append((colours, depths, (float(start), float(end), float(first), float(self._width))))
-            if time.perf_counter() > until:
-                break
-        return len(self._pieces) == len(self._starts)
+            seen = squares(passes["rgba"][first:last, :, 3], start - first, end - first, _TILE)
+            seen[:, 1::2] += first
+            if len(seen):
+                colours = _texture(passes["rgba"][first:last], "RGBA32F")
+                depths = _texture(passes["depth"][first:last], "R32F")
+                self._pieces.append((colours, depths, _batch(seen), float(first)))
+            self._begun += 1
+        return self._begun == len(self._starts)
 
     def draw(self, clip_from_world: np.ndarray, bias: float) -> None:
         from mathutils import Matrix
 
         camera = self.picture.camera
         shader = _shader()
-        batch = _batch()
         shader.bind()
         shader.uniform_float("clip_from_camera", Matrix((clip_from_world @ camera.camera_to_world).tolist()))
         shader.uniform_float("lens", (camera.fx, camera.fy, camera.cx, camera.cy))
         flat = float(camera.projection == "orthographic")
-        shader.uniform_float("more", (self.picture.distance, flat, bias, 0.0))
-        for colours, depths, strip in self._pieces:
+        for colours, depths, batch, first in self._pieces:
+            shader.uniform_float("more", (self.picture.distance, flat, bias, first))
             shader.uniform_sampler("colours", colours)
             shader.uniform_sampler("depths", depths)
-            shader.uniform_float("strip", strip)
             batch.draw(shader)
 
 
@@ -156,7 +162,7 @@ def _shader() -> Any:
     between.smooth("VEC2", "pixel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "clip_from_camera")
-    for name in ("lens", "strip", "more"):
+    for name in ("lens", "more"):
         info.push_constant("VEC4", name)
     info.sampler(0, "FLOAT_2D", "colours")
     info.sampler(1, "FLOAT_2D", "depths")
@@ -171,12 +177,12 @@ def _shader() -> Any:
     return gpu.shader.create_from_info(info)
 
 
-@functools.cache
-def _batch() -> Any:
-    return batch_for_shader(_shader(), "TRI_STRIP", {"pos": ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))})
+def _batch(seen: np.ndarray) -> Any:
+    """Two triangles for each (left, top, right, bottom) of an (N, 4) array."""
+    corners = seen[:, [0, 1, 2, 1, 0, 3, 0, 3, 2, 1, 2, 3]].reshape(-1, 2)
+    return batch_for_shader(_shader(), "TRIS", {"pos": np.ascontiguousarray(corners, dtype=np.float32)})
 
 
 def release() -> None:
     """Let go of what is kept for all views; the add-on is being switched off."""
-    _batch.cache_clear()
     _shader.cache_clear()

@@ -24,7 +24,7 @@ from livehand_core.passes import RenderPasses
 
 from . import session
 from .bounds import Window, hand_window, in_front
-from .pacing import Pace
+from .pacing import Drawing, Pace
 from .scene import VisibleHand
 
 PASSES = ("rgba", "depth")
@@ -96,9 +96,15 @@ class LiveView:
         self._client: EngineClient | None = None
         self._sent: dict[int, tuple[Camera, float, bool]] = {}
         self._arrivals: list[float] = []
+        self._drawing = Drawing()
         self._stamps: tuple[float, ...] = ()
         # Timers are told apart by identity, and every look-up of a method makes a new object.
         self._timer = self._tick
+
+    @property
+    def asked(self) -> bool:
+        """Whether a hand is in view, so that a picture was asked for."""
+        return self._wish is not None
 
     @property
     def slow(self) -> bool:
@@ -138,6 +144,7 @@ class LiveView:
         if self._wish is not None and wish.state == self._wish.state:
             return
         self._wish, self._changed = wish, time.monotonic()
+        self._drawing.begins()
         if self._asked_full:
             # It would keep the engine from what is newer.
             client.cancel(self._channels[True])
@@ -204,7 +211,7 @@ class LiveView:
         self._arrivals = [*self._arrivals[-30:], time.monotonic()]
         if self.picture is not None:
             # The first picture's time holds the loading of the avatar.
-            self.pace.learn(sum(answer.stage_seconds.values()), self._rate)
+            self.pace.learn(sum(answer.stage_seconds.values()), self._rate, self._drawing.seconds)
 
     def _forget(self) -> None:
         if self._client is not None:
@@ -220,6 +227,7 @@ class LiveView:
         bpy.app.timers.register(self._timer, first_interval=POLL_SECONDS)
 
     def _tick(self) -> float | None:
+        self._drawing.over()
         try:
             if not self._alive():
                 raise ReferenceError

@@ -14,12 +14,13 @@ import gpu
 
 from livehand_core.errors import LiveHandError
 
+from . import notes
 from .drawing import Screen, release
 from .engine import ENGINE_ID
 from .live import LiveView
 from .region import pixel_share, view_camera, view_limits
 from .scene import VisibleHand, visible_hands
-from .viewport import status_text
+from .viewport import why_nothing
 
 PROXY_BIAS = 0.006
 """Metres by which a hand is drawn nearer where its proxy mesh, which runs through its skin, is shown as well."""
@@ -57,7 +58,18 @@ def wants_overlay(context: Any) -> bool:
     space, settings = context.space_data, getattr(context.scene, "livehand", None)
     if settings is None or not settings.overlay or space is None or space.type != "VIEW_3D":
         return False
-    return not (space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE_ID)
+    return not shows_engine(context)
+
+
+def _has_depths(space: Any) -> bool:
+    """Whether the scene's frame buffer holds its depths: EEVEE and Cycles draw them for Blender's overlays only."""
+    return bool(space.shading.type in {"WIREFRAME", "SOLID"} or space.overlay.show_overlays)
+
+
+def shows_engine(context: Any) -> bool:
+    """Whether the LiveHand engine itself draws the view."""
+    space = context.space_data
+    return bool(space.shading.type == "RENDERED" and context.scene.render.engine == ENGINE_ID)
 
 
 def _before() -> None:
@@ -84,7 +96,7 @@ def _after() -> None:
     if buffer is not None:
         bias = PROXY_BIAS if context.scene.livehand.show_proxies else 0.0
         with buffer.bind():
-            overlay.screen.draw(context.region_data, "TEST", bias)
+            overlay.screen.draw(context.region_data, "TEST" if _has_depths(context.space_data) else "NONE", bias)
 
 
 def _ask(overlay: _Overlay, context: Any) -> None:
@@ -108,27 +120,14 @@ def _text() -> None:
     """After everything: what is wrong, or that the engine is starting."""
     context = bpy.context
     overlay = _overlays.get(context.region.as_pointer()) if wants_overlay(context) else None
-    if overlay is None:
+    if overlay is not None:
+        text = overlay.trouble or (why_nothing(overlay.live) if overlay.hands else "")
+    elif shows_engine(context):
+        text = notes.kept(context.region)
+    else:
         return
-    starting = overlay.live.picture is None and overlay.hands
-    text = overlay.trouble or (status_text(overlay.live) if overlay.live.message or starting else "")
     if text:
-        _write(context, text)
-
-
-def _write(context: Any, text: str) -> None:
-    import blf
-
-    scale = context.preferences.system.ui_scale
-    blf.size(0, 12.0 * scale)
-    blf.enable(0, blf.SHADOW)
-    blf.shadow(0, 3, 0.0, 0.0, 0.0, 0.8)
-    blf.color(0, 1.0, 1.0, 1.0, 1.0)
-    length = max(int(context.region.width / (7.0 * scale)), 20)
-    for line, start in enumerate(range(0, len(text), length)):
-        blf.position(0, 20.0 * scale, (40.0 - 16.0 * line) * scale, 0.0)
-        blf.draw(0, text[start : start + length])
-    blf.disable(0, blf.SHADOW)
+        notes.write(context, text)
 
 
 def _region(pointer: int) -> Any:
@@ -180,4 +179,5 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
     _file_loaded()
     _scene_buffers.clear()
+    notes.forget()
     release()

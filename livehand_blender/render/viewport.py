@@ -9,7 +9,7 @@ import gpu
 from livehand_core.errors import LiveHandError
 
 from .. import compat
-from . import session
+from . import notes, session
 from .drawing import Screen
 from .live import LiveView
 from .region import pixel_share, view_camera, view_limits
@@ -46,38 +46,47 @@ class Viewport:
         if (context.space_data.local_view is not None) != self._local:
             # Entering or leaving local view does not always update the depsgraph.
             self.update(context, depsgraph)
-        scene = context.scene
+        scene, problem = context.scene, self._trouble
         try:
             camera = view_camera(context)
             limits = view_limits(context, camera)
             self._live.ask(camera, self._hands, limits, scene.livehand.viewport_rate, pixel_share(scene))
         except LiveHandError as error:
-            self._trouble = str(error)
+            problem = str(error)
         self._live.take()
         if not scene.render.film_transparent:
             gpu.state.active_framebuffer_get().clear(color=(*compat.world_colour(scene.world), 1.0))
         if self._screen.show(self._live.picture):
             self._engine.tag_redraw()
         self._screen.draw(context.region_data, "WRITE")
-        self._tell()
+        self._tell(context, problem)
 
-    def _tell(self) -> None:
-        """One line where Blender writes what its engines are doing."""
-        text = self._trouble or status_text(self._live)
+    def _tell(self, context: Any, problem: str) -> None:
+        """What is wrong, in the view itself; else one line where Blender writes what its engines are doing."""
+        trouble = problem or (why_nothing(self._live) if self._hands else "")
+        notes.keep(context.region, trouble)
+        text = "" if trouble else _status(self._live)
         if text != self._told:
             self._told = text
             self._engine.update_stats("", text)
 
 
-def status_text(live: LiveView) -> str:
-    """What a view tells of its live picture."""
+def why_nothing(live: LiveView) -> str:
+    """Why a view with hands shows none, or what is wrong with its picture; empty when all is well."""
     if live.message:
         return f"LiveHand: {live.message}"
+    if live.picture is not None or not live.asked:
+        return ""
+    if not session.engine_client().info:
+        return "LiveHand: the engine is starting"
+    return "LiveHand: compiling the renderer, once after an installation" if live.slow else ""
+
+
+def _status(live: LiveView) -> str:
+    """Size and rate of the live picture."""
     picture = live.picture
     if picture is None:
-        if not session.engine_client().info:
-            return "LiveHand: the engine is starting"
-        return "LiveHand: compiling the renderer, once after an installation" if live.slow else ""
+        return ""
     size = f"{picture.camera.width} x {picture.camera.height}"
     return f"LiveHand: {size}" + ("" if picture.full else f", {live.rate:.0f} updates a second")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from .machine import Machine
 
-SIZE = (1600, 1000)
+SIZE = (1280, 800)
 """Width and height of the display in pixels; Blender's window fills it."""
 
 

@@ -25,6 +25,7 @@ from .machine import Machine
 
 DRIVER = Path(__file__).resolve().with_name("driver.py")
 ADDON = "bl_ext.user_default.livehand"
+CORE = "livehand_core"
 START_SECONDS = 180.0
 STEP_SECONDS = 240.0
 """Longest wait for one step's answer. Generous: the machine may be doing other things."""
@@ -78,6 +79,7 @@ class BlenderWindow:
         (self.folder / "user").mkdir()
         if self._archive is not None:
             self.background("--command", "extension", "install-file", "-r", "user_default", "-e", str(self._archive))
+            self._bring_kernels()
         self.start()
         return self
 
@@ -120,6 +122,22 @@ class BlenderWindow:
         except BaseException:
             self.kill()
             raise
+
+    def _bring_kernels(self) -> None:
+        """Give the installed core the kernels that the checkout has compiled: they hold where the sources are the same,
+        and the tests need not wait for a compiler in every fresh user folder."""
+        for target in (self.folder / "user").rglob(f"{CORE}/kernels"):
+            source = environment.ROOT / CORE / "kernels" / "__pycache__"
+            (target / "__pycache__").mkdir(exist_ok=True)
+            for path in source.glob("*.nb?"):
+                shutil.copy(path, target / "__pycache__")
+
+    @property
+    def engine_log(self) -> str:
+        """What the engine wrote so far."""
+        return "".join(
+            path.read_text(encoding="utf-8", errors="replace") for path in (self.folder / "user").rglob("engine.log")
+        )
 
     @property
     def pid(self) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from livehand_blender.render.bounds import GRID, hand_points, hand_window, in_front
-from livehand_blender.render.pacing import OVERHEAD_SECONDS, SMALLEST_SIDE, Pace
+from livehand_blender.render.pacing import LEAST_PART, OVERHEAD_SECONDS, SMALLEST_SIDE, Drawing, Pace
+from livehand_blender.render.squares import squares
 from livehand_core.cameras import Camera
 from livehand_core.hand.builtin import builtin_hand
 
@@ -36,6 +39,49 @@ def test_a_fast_engine_gets_the_full_size_and_a_slow_one_the_smallest() -> None:
     _settle(pace, 500.0, rate=60.0)
     assert pace.size(1600, 800) == (SMALLEST_SIDE, SMALLEST_SIDE // 2)
     assert pace.size(40, 1) == (40, 1), "never more than there is"
+
+
+@pytest.mark.parametrize("drawing", [0.005, 0.03, 0.2])
+def test_a_slowly_drawn_window_gets_smaller_pictures_but_not_the_smallest(drawing: float) -> None:
+    quick, slow = Pace(), Pace()
+    for _ in range(60):
+        quick.learn(0.2 * quick.share**2, 15.0)
+        slow.learn(0.2 * slow.share**2, 15.0, drawing)
+    free = max(1.0 / 15.0 - drawing, LEAST_PART / 15.0)
+    assert slow.share < quick.share and slow.share > 0.2
+    assert 0.8 * free < 0.2 * slow.share**2 + OVERHEAD_SECONDS <= free
+
+
+def test_drawing_is_timed_from_the_first_view_to_the_next_look() -> None:
+    drawing = Drawing()
+    drawing.over()
+    assert drawing.seconds == 0.0
+    drawing.begins()
+    time.sleep(0.02)
+    drawing.begins()
+    drawing.over()
+    drawing.over()
+    assert 0.02 <= drawing.seconds < 1.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (33, 16), (70, 101)])
+def test_squares_hold_all_that_a_filter_can_show_and_no_square_twice(shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(5)
+    opacity = np.where(random.random(shape) < 0.004, 0.5, 0.0)
+    opacity[0, 0] = 1.0
+    found = np.zeros(shape, dtype=int)
+    # Two strips, each with one row of the other.
+    half = min(32, shape[0])
+    parts = [(0, half), (half, shape[0])] if half < shape[0] else [(0, half)]
+    for start, end in parts:
+        first, last = max(start - 1, 0), min(end + 1, shape[0])
+        for left, top, right, bottom in squares(opacity[first:last], start - first, end - first, 16) + [0, first] * 2:
+            found[top:bottom, left:right] += 1
+    near = np.pad(opacity, 1)
+    height, width = shape
+    shown = np.max([near[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0) > 0.0
+    assert found.max() == 1 and np.all(found[shown] == 1)
+    assert len(squares(np.zeros(shape), 0, shape[0], 16)) == 0
 
 
 def _camera(projection: str = "perspective", distance: float = 0.5, focal: float = 800.0) -> Camera:

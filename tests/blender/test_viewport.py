@@ -34,10 +34,10 @@ class _Screen:
 
 @pytest.fixture
 def view(addon, monkeypatch: pytest.MonkeyPatch):
-    """A Viewport, a context of a 3D view that looks at the hand, and lists of what was drawn and written."""
+    """A Viewport, a context of a 3D view that looks at the hand, lists of what was drawn and written, and its note."""
     import bpy
 
-    from livehand_blender.render import session, viewport
+    from livehand_blender.render import notes, session, viewport
 
     monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
     _Screen.drawn = drawn = []
@@ -51,13 +51,21 @@ def view(addon, monkeypatch: pytest.MonkeyPatch):
     )
     areas = [area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"]
     context = SimpleNamespace(
-        region=SimpleNamespace(width=SIZE[0], height=SIZE[1]),
+        region=SimpleNamespace(width=SIZE[0], height=SIZE[1], as_pointer=lambda: 5),
         region_data=SimpleNamespace(view_perspective="PERSP"),
         space_data=areas[0].spaces.active,
         scene=bpy.context.scene,
     )
     live = viewport.Viewport(engine)
-    yield SimpleNamespace(viewport=live, context=context, drawn=drawn, written=written, cleared=cleared, engine=engine)
+    yield SimpleNamespace(
+        viewport=live,
+        context=context,
+        drawn=drawn,
+        written=written,
+        cleared=cleared,
+        engine=engine,
+        note=lambda: notes.kept(context.region),
+    )
     live._live.close()
     session.close()
 
@@ -76,7 +84,7 @@ def _look_through_camera(view, scene) -> object:
 def _draw_until(view, depsgraph, done) -> None:
     deadline = time.monotonic() + 120.0
     while not done():
-        assert time.monotonic() < deadline, view.written
+        assert time.monotonic() < deadline, view.note()
         view.viewport.draw(view.context, depsgraph)
         # Blender's event loop calls the timers; there is none here.
         view.viewport._live._tick()
@@ -90,7 +98,7 @@ def test_a_small_picture_comes_first_and_the_full_one_after(view, tiny_avatar: P
     started = time.monotonic()
     view.viewport.draw(view.context, depsgraph)
     assert time.monotonic() - started < 1.0, "the first draw must not wait for the engine's start"
-    assert view.written == ["LiveHand: the engine is starting"]
+    assert view.note() == "LiveHand: the engine is starting"
     _draw_until(view, depsgraph, lambda: view.drawn and view.drawn[-1].full)
     first, last = view.drawn[0], view.drawn[-1]
     assert not first.full and first.camera.width < last.camera.width <= SIZE[0]
@@ -193,10 +201,11 @@ def test_the_render_region_and_pixel_size_limit_the_picture(view, tiny_avatar: P
 def test_failures_are_written_into_the_view(view, tmp_path: Path) -> None:
     scene, rig = make_scene(tmp_path / "missing.safetensors")
     depsgraph = _look_through_camera(view, scene)
-    _draw_until(view, depsgraph, lambda: any("missing.safetensors" in text for text in view.written))
+    _draw_until(view, depsgraph, lambda: "missing.safetensors" in view.note())
     rig.scale = (1.0, 1.0, 2.0)
     view.viewport.draw(view.context, _look_through_camera(view, scene))
-    assert "non-uniformly" in view.written[-1]
+    assert "non-uniformly" in view.note()
     rig.hide_viewport = True
     view.viewport.draw(view.context, _look_through_camera(view, scene))
-    assert "No LiveHand hand" in view.written[-1] and not view.drawn
+    assert "No LiveHand hand" in view.note() and not view.drawn
+    assert not any(view.written), "Blender's line is for size and rate"

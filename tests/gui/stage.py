@@ -42,6 +42,7 @@ class Stage:
         self.blender = blender
         self.display = blender.display
         self._read = len(blender.log)
+        self._engine_read = len(blender.engine_log)
 
     def clear(self) -> None:
         """An empty file, the mouse in the middle of its 3D view."""
@@ -95,8 +96,15 @@ class Stage:
         return look.match(look.skin(image) & inside, expected & inside)
 
     def shows(self, rig: str, seconds: float = FIRST_PICTURE_SECONDS) -> bool:
-        """Wait until the view shows that hand where it is, and nowhere else."""
-        return self.blender.wait_for(lambda: self.matched(rig).good, seconds)
+        """Wait until the view shows that hand where it is, and nowhere else; fails at once when the engine failed."""
+
+        def seen() -> bool:
+            if self.matched(rig).good:
+                return True
+            assert "Traceback" not in self.engine_log(), self.engine_log()[-3000:]
+            return False
+
+        return self.blender.wait_for(seen, seconds)
 
     def shows_none(self, seconds: float = 60.0) -> bool:
         """Wait until the view shows no skin."""
@@ -124,10 +132,14 @@ class Stage:
         found = FAILURE.search(self.log())
         assert found is None, self.log()[max(0, found.start() - 200) : found.start() + 3000]
 
+    def engine_log(self) -> str:
+        """What the engine wrote since this file was opened."""
+        return self.blender.engine_log[self._engine_read :]
+
     def forget_log(self) -> str:
-        """Leave what was printed so far out of :meth:`check_log`; gives it."""
+        """Leave what was printed so far, and what the engine wrote, out of every judgement; gives the former."""
         text = self.log()
-        self._read = len(self.blender.log)
+        self._read, self._engine_read = len(self.blender.log), len(self.blender.engine_log)
         return text
 
     def python(self, code: str, **names: Any) -> Any:
