@@ -39,6 +39,26 @@ class HandInstance:
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", checked_choice(self.identity))
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "pose": self.pose.to_json(),
+            "avatar": self.avatar,
+            "scale": self.scale,
+            "identity": self.identity,
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> HandInstance:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            KeyError, TypeError: a part is missing or of another kind.
+            LiveHandError: a value does not fit.
+        """
+        pose = HandPose.from_json(document["pose"])
+        return cls(pose, document["avatar"], document["scale"], document["identity"])
+
 
 @dataclass(frozen=True)
 class FrameRequest:
@@ -80,10 +100,7 @@ class FrameRequest:
         """Plain values, ready for JSON."""
         return {
             "camera": self.camera.to_json(),
-            "hands": [
-                {"pose": h.pose.to_json(), "avatar": h.avatar, "scale": h.scale, "identity": h.identity}
-                for h in self.hands
-            ],
+            "hands": [hand.to_json() for hand in self.hands],
             "passes": list(self.passes),
             "linear": self.linear,
             "internal_scale": self.internal_scale,
@@ -97,10 +114,7 @@ class FrameRequest:
             LiveHandError: a part is missing or does not fit.
         """
         try:
-            hands = tuple(
-                HandInstance(HandPose.from_json(h["pose"]), h["avatar"], h["scale"], h["identity"])
-                for h in document["hands"]
-            )
+            hands = tuple(HandInstance.from_json(hand) for hand in document["hands"])
             camera = Camera.from_json(document["camera"])
             scale = document.get("internal_scale")
             return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]), scale)

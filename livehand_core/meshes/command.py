@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LiveHandError, PoseError
 from ..frames import DEFAULT_AVATAR, HandInstance
-from ..poses import HandPose
 from ..views.hand_arguments import add_hand_arguments
 from .files import WRITERS
 
@@ -83,9 +83,9 @@ def _instance(args: argparse.Namespace) -> HandInstance:
 
 
 def _read_hand(path: Path, avatar: str) -> HandInstance:
-    """What ``FrameRequest.to_json`` writes for each of its hands; the avatar is the command line's."""
+    """What ``HandInstance.to_json`` writes; the avatar is the command line's."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return HandInstance(HandPose.from_json(document["pose"]), avatar, document["scale"], document["identity"])
+        hand = HandInstance.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PoseError(f"{path} holds no hand ({error!r}).", "Write it as FrameRequest.to_json does.") from error
+        raise PoseError(f"{path} holds no hand ({error!r}).", "Write it with HandInstance.to_json.") from error
+    return replace(hand, avatar=avatar)

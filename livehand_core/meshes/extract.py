@@ -15,7 +15,7 @@ from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
 from ..devices import pick_device
 from ..errors import LiveHandError
-from ..frames import HandInstance
+from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..kernels.nearest import nearest_points
@@ -119,6 +119,8 @@ def extract_mesh(
     """
     if find_spec("skimage") is None:
         raise LiveHandError("Meshes need scikit-image.", "Install it: pip install 'livehand[views]'.")
+    # Its checks count here, too: a scale that is positive and finite.
+    FrameRequest(_WORLD, (instance,))
     known = (avatars or {}).get(instance.avatar)
     arrays = read_arrays(instance.avatar) if known is None else known.arrays()
     metadata = arrays.metadata

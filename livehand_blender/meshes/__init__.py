@@ -1,0 +1,1 @@
+"""The active hand as a mesh object, taken out of its avatar by ``livehand mesh`` in a process of its own."""

@@ -1,0 +1,84 @@
+"""The process that takes a mesh out of an avatar, without bpy: what it is told, its progress, its answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from livehand_core.engine.interpreters import child_environment, core_command, find_interpreter
+from livehand_core.errors import EngineError, LiveHandError
+from livehand_core.files import ARCHIVE_ERRORS
+from livehand_core.frames import HandInstance
+from livehand_core.meshes import Mesh
+
+from ..environment.lines import failure_line, run_lines
+
+if TYPE_CHECKING:
+    from ..background import Task
+
+PARTS = {"density": (0.0, 0.5, "Density"), "surface": (0.5, 0.65, "Surface"), "colours": (0.65, 1.0, "Colours")}
+"""What ``livehand mesh`` does -> from where to where that moves the progress, and its name."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What mesh is wanted.
+
+    Attributes:
+        hand: pose in the world, avatar, identity.
+        resolution: metres.
+        threshold: density in 1/m, 0 for the avatar's own.
+        preference, environment: where the Python with torch may be, see ``find_interpreter``.
+    """
+
+    hand: HandInstance
+    resolution: float
+    threshold: float
+    preference: str
+    environment: Path
+
+
+def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
+    """Run the process; the mesh in the world.
+
+    Raises:
+        EngineError: there is no Python with torch.
+        LiveHandError: the process failed; the message is its own.
+        TaskCancelled: the task was cancelled.
+    """
+    task.tell(0.0, "Starting Python")
+    python = find_interpreter(wish.preference, wish.environment).path
+    with TemporaryDirectory(prefix="livehand-") as name:
+        hand, out = Path(name) / "hand.json", Path(name) / "hand.npz"
+        hand.write_text(json.dumps(wish.hand.to_json()), encoding="utf-8")
+        words = ["mesh", wish.hand.avatar, "--hand", str(hand), "--out", str(out), "--machine"]
+        words += ["--resolution", f"{wish.resolution * 1e3:g}"]
+        words += ["--threshold", f"{wish.threshold:g}"] if wish.threshold > 0.0 else []
+        environment = child_environment(python)
+        try:
+            code, lines = run_lines(
+                core_command(python, words), environment, None, task.cancelled, lambda line: _take(line, task)
+            )
+        except EngineError:
+            task.check()
+            raise
+        if code != 0:
+            raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+        try:
+            with np.load(out, allow_pickle=False) as archive:
+                return Mesh(**archive)
+        except (*ARCHIVE_ERRORS, TypeError) as error:
+            raise LiveHandError(f"The mesh could not be read ({error}).", "Try again.") from error
+
+
+def _take(line: str, task: Task[Mesh]) -> None:
+    if not line.startswith("LIVEHAND "):
+        return
+    told = json.loads(line.removeprefix("LIVEHAND "))
+    first, last, text = PARTS[told["text"]]
+    task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)
