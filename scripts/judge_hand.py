@@ -1,8 +1,10 @@
 """Lets MediaPipe's hand model judge renders of the built-in hand: ``python scripts/judge_hand.py``.
 
-Renders 40 views (palm, back, both sides; varied poses) of the high-detail hand with Cycles, looks for a hand in each,
-prints the rate and writes a contact sheet to ``out/``. MediaPipe lives in an environment of its own (``.venv-judge``),
-made here. Exit code 1 when fewer than 80 % are found.
+Renders 100 views (right and left, palm, back and both sides; gestures and natural poses) of the high-detail hand with
+Cycles and asks MediaPipe for hands in them. It judges three things: how many it finds, how many on the right side, and
+how far its landmarks lie from the projected joints, in palm widths (knuckle of the index to that of the little finger,
+at its distance from the camera). Figures are printed and written beside a contact sheet in ``out/judge``. MediaPipe
+lives in an environment of its own (``.venv-judge``), made here. Exit code 1 where a bound is missed.
 """
 
 from __future__ import annotations
@@ -11,77 +13,144 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from hand_builder.anatomy import tips  # noqa: E402
+
+from livehand_core.cameras import Camera, look_at  # noqa: E402
+from livehand_core.files import atomic_path  # noqa: E402
+from livehand_core.hand.builtin import builtin_hand  # noqa: E402
+from livehand_core.hand.gestures import GESTURES, mirror_hand_pose, sample_pose  # noqa: E402
+from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES, identity, shape  # noqa: E402
+from livehand_core.hand.skinning import joint_transforms, pose_joints, pose_vertices  # noqa: E402
+from livehand_core.poses import HandPose, Side  # noqa: E402
+from livehand_core.rotations import slerp  # noqa: E402
 
 ENVIRONMENT = ROOT / ".venv-judge"
 # Newer jax and OpenCV make pip try hundreds of combinations; NumPy 2 does not load.
 PINS = ("mediapipe==0.10.21", "jax==0.7.1", "jaxlib==0.7.1", "opencv-contrib-python==4.11.0.86", "numpy<2")
-NEEDED = 0.8
-GESTURES = ("rest", "open", "relaxed", "spread", "point", "peace", "three", "cup", "pinch", "thumb_up")
+FOUND_AT_LEAST = 0.95
+SIDE_RIGHT_AT_LEAST = 0.95
+LANDMARK_ERROR_AT_MOST = 0.15
 VIEWS = {
-    # direction from the hand's middle to the camera, in MANO's axes of a right hand
+    # direction from a right hand's middle to the camera, in MANO's axes
     "palm": (-0.25, -1.0, 0.10),
     "back": (-0.25, 1.0, 0.15),
     "thumb side": (-0.20, -0.45, 0.90),
     "far side": (-0.20, -0.60, -0.75),
 }
-BACKDROP = (118, 126, 132)
+PER_VIEW = 25
+SIZE = 384
+FOCAL = 770.0
+BACKDROPS = ((118, 126, 132), (200, 202, 205), (58, 62, 66))
+
+_LANDMARKS = (0, 13, 14, 15, -5, 1, 2, 3, -1, 4, 5, 6, -2, 10, 11, 12, -3, 7, 8, 9, -4)
+"""MediaPipe's 21 landmarks as our joints 0 to 15; negative: the tip of index, middle, ring, little finger, thumb."""
+_TIP_OF = {-1: 0, -2: 1, -3: 3, -4: 2, -5: 4}
+"""Our fingers' order is index, middle, pinky, ring, thumb."""
 
 
-def view_plan(seed: int = 3) -> list[tuple[str, str, np.ndarray, np.ndarray]]:
-    """40 entries: view name, gesture, (15, 3) hand pose, (3,) camera direction with a little scatter."""
-    from livehand_core.hand.gestures import gesture, sample_pose
-    from livehand_core.rotations import slerp
+@dataclass(frozen=True)
+class View:
+    """One picture: which family it belongs to, the hand's pose, and the camera."""
 
-    rng = np.random.default_rng(seed)
-    plan = []
-    for view, direction in VIEWS.items():
-        for name in GESTURES:
-            pose = slerp(gesture(name), sample_pose(rng), float(rng.uniform(0.0, 0.3)))
-            towards = np.array(direction) + rng.normal(0.0, 0.12, size=3)
-            plan.append((view, name, pose, towards / np.linalg.norm(towards)))
+    family: str
+    pose: HandPose
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What MediaPipe says of a picture: (21, 2) landmarks in pixels and the hand's side."""
+
+    landmarks: np.ndarray
+    side: Side
+
+
+def view_plan(person: str = DEFAULT_IDENTITY, seed: int = 3) -> list[View]:
+    """``PER_VIEW`` views of each family, right and left hands in turn; named gestures first, then natural poses."""
+    random = np.random.default_rng(seed)
+    names = list(GESTURES)
+    plan: list[View] = []
+    for family, direction in VIEWS.items():
+        for number in range(PER_VIEW):
+            drawn = sample_pose(random)
+            pose = slerp(GESTURES[names[number]], drawn, random.uniform(0.0, 0.3)) if number < len(names) else drawn
+            side: Side = "left" if len(plan) % 2 else "right"
+            towards = np.array(direction) + random.normal(0.0, 0.15, size=3)
+            up = np.array([-1.0, 0.0, 0.0]) + random.normal(0.0, 0.25, size=3)
+            if side == "left":
+                pose, towards, up = mirror_hand_pose(pose), towards * [-1.0, 1.0, 1.0], up * [-1.0, 1.0, 1.0]
+            hand = HandPose(np.zeros(3), pose, shape(identity(person)), np.zeros(3), side)
+            plan.append(View(family, hand, _framed(hand, towards / np.linalg.norm(towards), up)))
     return plan
 
 
-def render_views(folder: Path, samples: int) -> None:
-    """Write 000.png ... 039.png (RGBA) into ``folder``."""
+def _framed(pose: HandPose, towards: np.ndarray, up: np.ndarray) -> Camera:
+    """The camera in a direction from which the hand fills most of the picture."""
+    points = pose_vertices(builtin_hand(pose.side), pose)
+    middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
+    distance = 2.6 * float(np.linalg.norm(points - middle, axis=1).max()) * FOCAL / SIZE
+    eye = middle + distance * towards
+    return Camera(SIZE, SIZE, FOCAL, FOCAL, 0.5 * SIZE, 0.5 * SIZE, look_at(eye, middle, up))
+
+
+def true_landmarks(view: View) -> tuple[np.ndarray, float]:
+    """(21, 2) pixels of joints and finger tips where MediaPipe has its landmarks, and the palm's width in pixels."""
+    data = builtin_hand(view.pose.side)
+    joints = pose_joints(data, view.pose)
+    frames = joint_transforms(data, view.pose)
+    rest = builtin_hand("right").rest_joints()
+    mirror = np.array([-1.0, 1.0, 1.0]) if view.pose.side == "left" else np.ones(3)
+    shaped = data.rest_joints(view.pose.betas)
+    points = []
+    for landmark in _LANDMARKS:
+        if landmark >= 0:
+            points.append(joints[landmark])
+            continue
+        last = 3 * _TIP_OF[landmark] + 3
+        # The last bone grows with the finger: as much as the one before it.
+        growth = np.linalg.norm(shaped[last] - shaped[last - 1]) / np.linalg.norm(rest[last] - rest[last - 1])
+        points.append(
+            joints[last] + frames[last, :3, :3] @ (growth * mirror * (tips()[_TIP_OF[landmark]] - rest[last]))
+        )
+    pixels, depth = view.camera.project(np.stack(points))
+    width = float(np.linalg.norm(joints[1] - joints[7]) * view.camera.fx / depth.mean())
+    return pixels, width
+
+
+def render_views(plan: list[View], folder: Path, samples: int, person: str) -> None:
+    """Write 000.png and so on (RGBA) into ``folder``."""
     import bpy
-    from mathutils import Matrix
 
     from livehand_blender.capture.detail_hand import create_detail_hand, update_detail_hand
+    from livehand_blender.capture.shoot import place_camera, prepare_output
     from livehand_blender.capture.studio import add_studio, configure_cycles
-    from livehand_core.poses import HandPose
 
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    scene = bpy.context.scene
-    hand = create_detail_hand("right", scene)
-    add_studio(scene)
-    configure_cycles(scene, samples, (384, 384))
-    camera = bpy.data.objects.new("judge", bpy.data.cameras.new("judge"))
-    camera.data.angle = np.radians(28.0)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    plan = view_plan()
-    for index, (view, name, pose, direction) in enumerate(plan):
-        update_detail_hand(hand, HandPose(np.zeros(3), pose, np.zeros(10), np.zeros(3)))
-        points = np.array([vertex.co for vertex in hand.data.vertices])
-        middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
-        radius = np.linalg.norm(points - middle, axis=1).max()
-        frame = np.eye(4)
-        right = np.cross((-1.0, 0.0, 0.0), direction)
-        frame[:3, 0] = right / np.linalg.norm(right)
-        frame[:3, 1] = np.cross(direction, frame[:3, 0])
-        frame[:3, 2] = direction
-        frame[:3, 3] = middle + 4.3 * radius * direction
-        camera.matrix_world = Matrix(frame.tolist())
-        scene.render.filepath = str(folder / f"{index:03d}.png")
-        bpy.ops.render.render(write_still=True)
-        print(f"view {index + 1} of {len(plan)}: {view}, {name}", flush=True)
+    for side in ("right", "left"):
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+        scene = bpy.context.scene
+        hand = create_detail_hand(side, scene, person)
+        add_studio(scene, mirrored=side == "left")
+        configure_cycles(scene, samples, (SIZE, SIZE))
+        prepare_output(scene, (SIZE, SIZE))
+        camera = bpy.data.objects.new("judge", bpy.data.cameras.new("judge"))
+        scene.collection.objects.link(camera)
+        scene.camera = camera
+        for index, view in enumerate(plan):
+            if view.pose.side != side:
+                continue
+            update_detail_hand(hand, view.pose)
+            place_camera(scene, camera, view.camera, 1.0)
+            scene.render.filepath = str(folder / f"{index:03d}.png")
+            bpy.ops.render.render(write_still=True)
+            print(f"view {index + 1} of {len(plan)}: {side}, {view.family}", flush=True)
 
 
 _DETECT = """
@@ -91,8 +160,12 @@ found = []
 with mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=1, min_detection_confidence=0.5) as hands:
     for path in sys.argv[1:]:
         image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        marks = hands.process(image).multi_hand_landmarks
-        found.append([[p.x, p.y] for p in marks[0].landmark] if marks else None)
+        answer = hands.process(image)
+        if not answer.multi_hand_landmarks:
+            found.append(None)
+            continue
+        points = [[p.x, p.y] for p in answer.multi_hand_landmarks[0].landmark]
+        found.append([points, answer.multi_handedness[0].classification[0].label])
 print("FOUND" + json.dumps(found))
 """
 
@@ -111,28 +184,74 @@ def make_environment() -> Path:
     return python
 
 
-def detect(pictures: list[Path]) -> list[list[list[float]] | None]:
-    """For each opaque picture the 21 landmarks (x, y from 0 to 1) of the hand that MediaPipe found, or None."""
+def detect(pictures: list[Path]) -> list[Finding | None]:
+    """What MediaPipe finds in each opaque picture; None where it finds no hand."""
     done = subprocess.run(
         [str(make_environment()), "-c", _DETECT, *map(str, pictures)], check=True, capture_output=True, text=True
     )
-    return json.loads(done.stdout.split("FOUND", 1)[1])
+    findings: list[Finding | None] = []
+    for answer in json.loads(done.stdout.split("FOUND", 1)[1]):
+        if answer is None:
+            findings.append(None)
+            continue
+        # MediaPipe takes every picture for a mirrored one, as of a camera that shows its user.
+        findings.append(Finding(SIZE * np.array(answer[0]), "right" if answer[1] == "Left" else "left"))
+    return findings
 
 
-def contact_sheet(pictures: list[Path], marks: list[list[list[float]] | None], path: Path, columns: int = 10) -> None:
-    """All views with the landmarks found; a red frame where none was."""
+@dataclass(frozen=True)
+class Judgement:
+    """Of all views: share found, share of those with the right side, mean landmark error in palm widths."""
+
+    found: float
+    side_right: float
+    landmark_error: float
+
+    def passed(self) -> bool:
+        """Whether all three bounds are kept."""
+        return (
+            self.found >= FOUND_AT_LEAST
+            and self.side_right >= SIDE_RIGHT_AT_LEAST
+            and self.landmark_error <= LANDMARK_ERROR_AT_MOST
+        )
+
+
+def judge(plan: list[View], findings: list[Finding | None]) -> Judgement:
+    """Compare what was found with what was rendered."""
+    pairs = [(view, finding) for view, finding in zip(plan, findings, strict=True) if finding is not None]
+    errors = []
+    for view, finding in pairs:
+        truth, width = true_landmarks(view)
+        errors.append(np.linalg.norm(finding.landmarks - truth, axis=1).mean() / width)
+    right = [view.pose.side == finding.side for view, finding in pairs]
+    nothing = not pairs
+    return Judgement(
+        len(pairs) / len(plan), 0.0 if nothing else float(np.mean(right)), np.inf if nothing else float(np.mean(errors))
+    )
+
+
+def contact_sheet(
+    plan: list[View], pictures: list[Path], findings: list[Finding | None], path: Path, columns: int = 10
+) -> None:
+    """All views with the landmarks found (green) and the true ones (red); framed red: none, yellow: the wrong side."""
     from PIL import Image, ImageDraw
 
     side = 192
+    scale = side / SIZE
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (side * columns, side * rows))
-    for index, (picture, points) in enumerate(zip(pictures, marks, strict=True)):
+    for index, (view, picture, finding) in enumerate(zip(plan, pictures, findings, strict=True)):
         tile = Image.open(picture).convert("RGB").resize((side, side))
         draw = ImageDraw.Draw(tile)
-        if points is None:
-            draw.rectangle((0, 0, side - 1, side - 1), outline=(230, 30, 30), width=4)
-        for x, y in points or ():
-            draw.ellipse((x * side - 2, y * side - 2, x * side + 2, y * side + 2), fill=(40, 230, 90))
+        if finding is None or finding.side != view.pose.side:
+            outline = (230, 30, 30) if finding is None else (240, 210, 40)
+            draw.rectangle((0, 0, side - 1, side - 1), outline=outline, width=4)
+        for points, colour in (
+            (true_landmarks(view)[0], (230, 40, 40)),
+            (getattr(finding, "landmarks", ()), (40, 230, 90)),
+        ):
+            for x, y in points:
+                draw.ellipse((x * scale - 2, y * scale - 2, x * scale + 2, y * scale + 2), fill=colour)
         sheet.paste(tile, (side * (index % columns), side * (index // columns)))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
@@ -141,30 +260,38 @@ def contact_sheet(pictures: list[Path], marks: list[list[list[float]] | None], p
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "judge")
-    parser.add_argument("--samples", type=int, default=6)
+    parser.add_argument("--identity", choices=sorted(IDENTITIES), default=DEFAULT_IDENTITY, help="whose hand")
+    parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--keep", action="store_true", help="judge the pictures that are already there")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    plan = view_plan(args.identity)
     if not args.keep:
-        render_views(args.out, args.samples)
+        render_views(plan, args.out, args.samples, args.identity)
     from PIL import Image
 
     pictures = []
-    for index in range(len(view_plan())):
+    for index in range(len(plan)):
         image = Image.open(args.out / f"{index:03d}.png").convert("RGBA")
-        opaque = Image.new("RGBA", image.size, (*BACKDROP, 255))
+        opaque = Image.new("RGBA", image.size, (*BACKDROPS[index % len(BACKDROPS)], 255))
         opaque.alpha_composite(image)
         pictures.append(args.out / f"{index:03d}_opaque.png")
         opaque.convert("RGB").save(pictures[-1])
-    marks = detect(pictures)
-    contact_sheet(pictures, marks, args.out / "contact_sheet.png")
-    plan = view_plan()
-    for view in VIEWS:
-        hits = [mark is not None for (name, *_), mark in zip(plan, marks, strict=True) if name == view]
-        print(f"{view}: {sum(hits)} of {len(hits)}")
-    rate = sum(mark is not None for mark in marks) / len(marks)
-    print(f"hand found in {rate:.0%} of {len(marks)} views; contact sheet: {args.out / 'contact_sheet.png'}")
-    return 0 if rate >= NEEDED else 1
+    findings = detect(pictures)
+    contact_sheet(plan, pictures, findings, args.out / "contact_sheet.png")
+    result = {"identity": args.identity, "views": len(plan)}
+    for family in (*VIEWS, "all"):
+        chosen = [k for k, view in enumerate(plan) if family in (view.family, "all")]
+        of = judge([plan[k] for k in chosen], [findings[k] for k in chosen])
+        result[family] = {"found": of.found, "side_right": of.side_right, "landmark_error": of.landmark_error}
+        print(
+            f"{family}: found {of.found:.0%}, side right {of.side_right:.0%}, "
+            f"landmarks {of.landmark_error:.3f} palm widths off"
+        )
+    with atomic_path(args.out / "judgement.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    print(f"contact sheet: {args.out / 'contact_sheet.png'}")
+    return 0 if judge(plan, findings).passed() else 1
 
 
 if __name__ == "__main__":

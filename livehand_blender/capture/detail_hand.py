@@ -14,7 +14,7 @@ from livehand_core.hand.identities import DEFAULT_IDENTITY, identity
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose, Side
 
-from .skin_material import FOLDS, skin_material
+from .skin_material import FOLDS, cap_material, skin_material
 
 _MESHES: dict[str, detail.DetailMesh] = {}
 
@@ -34,9 +34,12 @@ def posed_detail(pose: HandPose, person: str = DEFAULT_IDENTITY) -> np.ndarray:
     Raises:
         HandModelError: nobody has that name.
     """
-    posed = pose_vertices(builtin_hand(pose.side), pose)
-    moved = flesh.offsets(flesh.stored_flesh(), pose, identity(person))
-    return detail.detail_vertices(detail_mesh(pose.side), posed, moved)
+    data, maps, whose = builtin_hand(pose.side), flesh.stored_flesh(), identity(person)
+    mesh = detail_mesh(pose.side)
+    vertices = detail.detail_vertices(mesh, pose_vertices(data, pose), flesh.offsets(maps, pose, whose))
+    if whose.nail_length:
+        vertices += flesh.nail_growth(maps, data, mesh.operator.apply(data.weights), pose, whose)
+    return vertices
 
 
 def create_detail_hand(
@@ -58,6 +61,10 @@ def create_detail_hand(
     mesh.polygons.foreach_set("use_smooth", np.ones(len(topology.faces), dtype=bool))
     mesh.attributes.new(FOLDS, "FLOAT_VECTOR", "POINT")
     mesh.materials.append(skin_material(person))
+    mesh.materials.append(cap_material(person))
+    materials = np.zeros(len(topology.faces), dtype=np.int32)
+    materials[topology.skin_faces :] = 1
+    mesh.polygons.foreach_set("material_index", materials)
     thing = bpy.data.objects.new(mesh.name, mesh)
     thing["livehand_side"], thing["livehand_identity"] = side, person
     (scene or bpy.context.scene).collection.objects.link(thing)

@@ -109,7 +109,8 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
     held_out = frozenset(_last(settings.held_out_poses, len(poses), frames is not None))
     order = capture_order(cameras, len(poses), held_out, settings.cameras_per_pose, EXTRA, settings.seed)
     origin = f"{settings.renderer.title()}, Blender {bpy.app.version_string}, {settings.samples} samples"
-    plan = Shooting(cameras, tuple(poses), held_out, tuple(order), data.name, settings.licence, origin)
+    person = settings.identity if settings.look == "BUILTIN" else ""
+    plan = Shooting(cameras, tuple(poses), held_out, tuple(order), data.name, settings.licence, origin, person)
     return ScenePlan(plan, frames, scale, data)
 
 

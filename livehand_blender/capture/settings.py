@@ -7,6 +7,8 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES
+
 from .. import compat
 from ..rig.armature import is_hand
 
@@ -38,6 +40,14 @@ class LiveHandCapture(bpy.types.PropertyGroup):
             ("MESHES", "Its Own Meshes", "The meshes that follow the rig, with their materials", 1),
         ),
         default="BUILTIN",
+    )
+    identity: EnumProperty(
+        name="Identity",
+        description="Whose skin and nails the built-in hand has; its shape is the rig's",
+        items=tuple(
+            (name, name.title(), person.about, number) for number, (name, person) in enumerate(IDENTITIES.items())
+        ),
+        default=DEFAULT_IDENTITY,
     )
     cameras_from: EnumProperty(
         name="Cameras",

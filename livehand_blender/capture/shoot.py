@@ -69,7 +69,7 @@ def shoot(
             subject.pose(pose, plan.poses[pose])
             vertices, last = pose_vertices(data, plan.poses[pose]), pose
         camera = plan.rig.cameras[number]
-        _set_camera(scene, eye, camera, scale)
+        place_camera(scene, eye, camera, scale)
         _set_border(scene, camera, vertices if subject.fits_proxy else None)
         if hasattr(scene, "cycles"):
             # Each image gets its own noise; the same one everywhere would be learnt as texture.
@@ -115,7 +115,7 @@ def _add_camera(scene: Any) -> Any:
     return eye
 
 
-def _set_camera(scene: Any, eye: Any, camera: Camera, scale: float) -> None:
+def place_camera(scene: Any, eye: Any, camera: Camera, scale: float) -> None:
     """Give the camera object the view of ``camera`` (square pixels)."""
     lens = eye.data
     lens.sensor_fit, lens.sensor_width = "HORIZONTAL", SENSOR_MM

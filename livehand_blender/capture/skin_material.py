@@ -61,7 +61,9 @@ def skin_material(person: str) -> bpy.types.Material:
     shade = _math(tree, "ADD", deeper, flatter)
     shaded = _mix(tree, _math(tree, "MULTIPLY", shade, 0.9), colour.outputs["Color"], (0.36, 0.10, 0.07))
     pale = _math(tree, "MULTIPLY", stands.outputs["Z"], 0.16)
-    skin = _mix(tree, _math(tree, "MULTIPLY", pale, _math(tree, "SUBTRACT", 1.0, nail)), shaded, _pale(made.colour))
+    bloodless = _pale(made.colour)
+    material.diffuse_color = (*bloodless, 1.0)
+    skin = _mix(tree, _math(tree, "MULTIPLY", pale, _math(tree, "SUBTRACT", 1.0, nail)), shaded, bloodless)
     tree.links.new(skin, principled.inputs["Base Color"])
 
     tree.links.new(surface.outputs["Alpha"], principled.inputs["Roughness"])
@@ -75,6 +77,24 @@ def skin_material(person: str) -> bpy.types.Material:
     tree.links.new(_linear(tree, nail, 0.06, 0.22), principled.inputs["Coat Weight"])
     tree.links.new(_linear(tree, nail, 0.36, 0.16), principled.inputs["Coat Roughness"])
     tree.links.new(bump.outputs["Normal"], principled.inputs["Coat Normal"])
+    return material
+
+
+def cap_material(person: str) -> bpy.types.Material:
+    """What closes the wrist of one of the people: dull skin without detail, for a flat face that shines looks cut."""
+    name = f"LiveHand wrist {person}"
+    if name in bpy.data.materials:
+        return bpy.data.materials[name]
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    principled = material.node_tree.nodes["Principled BSDF"]
+    principled.inputs["Base Color"].default_value = skin_material(person).diffuse_color
+    principled.inputs["Roughness"].default_value = 1.0
+    principled.inputs["Specular IOR Level"].default_value = 0.0
+    principled.subsurface_method = "BURLEY"
+    principled.inputs["Subsurface Weight"].default_value = 1.0
+    principled.inputs["Subsurface Radius"].default_value = SCATTERING_RADIUS
+    principled.inputs["Subsurface Scale"].default_value = SCATTERING_METRES
     return material
 
 

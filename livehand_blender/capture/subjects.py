@@ -40,14 +40,14 @@ class DetailSubject:
 
     fits_proxy = True
 
-    def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None) -> None:
+    def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None, person: str) -> None:
         if rig.livehand.model != BUILTIN_MODEL:
             raise CaptureError(
                 f"The built-in skin does not fit {rig.name!r}, a hand of the model {rig.livehand.model!r}.",
                 "Capture its own meshes.",
             )
         self._scene, self._frames = scene, frames
-        self.objects = [create_detail_hand(rig_side(rig), scene)]
+        self.objects = [create_detail_hand(rig_side(rig), scene, person)]
         self.objects[0].matrix_world = Matrix.Scale(scale, 4)
         for mesh in rig_meshes(rig):
             mesh.hide_render = True
@@ -111,7 +111,7 @@ def prepare_scene(scene: Any, rig: Any, plan: Any, data: HandData) -> DetailSubj
     prepare_output(scene, (settings.width, settings.height))
     subject: DetailSubject | MeshSubject
     if settings.look == "BUILTIN":
-        subject = DetailSubject(scene, rig, plan.scale, plan.frames)
+        subject = DetailSubject(scene, rig, plan.scale, plan.frames, settings.identity)
     else:
         subject = MeshSubject(scene, rig, plan.frames)
     for obj in scene.objects:

@@ -40,6 +40,8 @@ class LIVEHAND_PT_capture(bpy.types.Panel):
             hand = None
         layout.prop(settings, "hand", placeholder=hand.name if hand is not None else "")
         layout.prop(settings, "look")
+        if settings.look == "BUILTIN":
+            layout.prop(settings, "identity")
         layout.prop(settings, "studio")
         column = layout.column(align=True)
         column.prop(settings, "cameras_from")

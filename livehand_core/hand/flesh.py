@@ -16,9 +16,11 @@ from ..errors import HandModelError
 from ..files import ARCHIVE_ERRORS
 from ..poses import HandPose
 from .builtin import ASSETS
+from .data import HandData
 from .gestures import joint_angles, mirror_hand_pose
 from .identities import Identity
-from .limits import FINGERS
+from .limits import FINGERS, JOINT_AXES
+from .skinning import joint_transforms
 
 FLESH_FILE = "hand_offset.npz"
 
@@ -35,7 +37,7 @@ class Flesh:
         veins: (N,) metres of veins, for an identity's ``veins`` of 1.
         moves: for each name of ``MOVES`` (N,) metres at full strength.
         regions: (15, N) 0 to 1: how much the bend of joints 1 to 15 acts on the folds of the skin at a vertex.
-        nails: (N,) 0 to 1: how far along a nail a vertex is, 0 at its root and off it.
+        nails: (N,) 0 to 1: how far a vertex goes with the free edge of a nail that grows, 0 off the nails.
     """
 
     still: np.ndarray
@@ -154,6 +156,19 @@ def offsets(flesh: Flesh, pose: HandPose, identity: Identity) -> np.ndarray:
         lean = identity.tendons if "tendon" in name else 1.0
         total = total + lean * MOVES[name](angles) * move
     return total
+
+
+def nail_growth(flesh: Flesh, data: HandData, weights: np.ndarray, pose: HandPose, identity: Identity) -> np.ndarray:
+    """(N, 3) metres by which an identity's nails reach further than the default hand's, along their last bones.
+
+    Args:
+        data: the built-in hand of the pose's side.
+        weights: (N, 16) skinning weights of the detail vertices.
+    """
+    tips = 3 + 3 * np.arange(len(FINGERS))
+    along = JOINT_AXES[tips - 1, 2] * (np.array([-1.0, 1.0, 1.0]) if pose.side == "left" else 1.0)
+    turned = np.einsum("jik,jk->ji", joint_transforms(data, pose)[tips, :3, :3], along)
+    return 1e-3 * identity.nail_length * flesh.nails[:, None] * (weights[:, tips] @ turned)
 
 
 def fold_state(flesh: Flesh, pose: HandPose) -> np.ndarray:

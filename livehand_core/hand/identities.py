@@ -18,6 +18,7 @@ class Identity:
 
     Attributes:
         name: what it is called on the command line and in menus.
+        about: one line that describes it.
         betas: up to ten shape coefficients of the built-in hand (size, finger length, finger thickness, palm breadth,
             palm depth, thumb length, palm length, taper, finger proportions, thumb thickness), in deviations.
         melanin: pigment of the back of the hand, 1 for light skin, 5 for very dark skin.
@@ -25,12 +26,14 @@ class Identity:
         wrinkles: depth of creases and knuckle folds, 1 for thirty years of age.
         veins: how far veins stand out and show, 1 for lean, 0 for none.
         tendons: how far tendons stand out, 1 for a lean hand.
-        spots: freckles and age spots, 0 to 1.
+        spots: freckles, 0 to 1.
+        age_spots: the larger spots of old hands, 0 to 1.
         dryness: how dull the skin is, 0 to 1.
         nail_length: millimetres that the nails' free edge reaches beyond the default hand's.
     """
 
     name: str
+    about: str = ""
     betas: tuple[float, ...] = ()
     melanin: float = 1.0
     blood: float = 1.0
@@ -38,6 +41,7 @@ class Identity:
     veins: float = 1.0
     tendons: float = 1.0
     spots: float = 0.15
+    age_spots: float = 0.0
     dryness: float = 0.0
     nail_length: float = 0.0
 
@@ -45,9 +49,10 @@ class Identity:
 IDENTITIES: Mapping[str, Identity] = {
     person.name: person
     for person in (
-        Identity(DEFAULT_IDENTITY),
+        Identity(DEFAULT_IDENTITY, "Light skin, thirty years"),
         Identity(
             "young",
+            "Dark skin, slender, long nails, hardly any veins",
             betas=(-1.2, 0.5, -1.1, -0.9, -0.5, 0.2, 0.2, 0.8, 0.0, -0.9),
             melanin=3.1,
             blood=1.0,
@@ -59,13 +64,15 @@ IDENTITIES: Mapping[str, Identity] = {
         ),
         Identity(
             "old",
+            "Light skin with age spots, deep folds, veins and tendons, broad fingers",
             betas=(0.9, -0.3, 1.0, 0.9, -0.6, -0.2, 0.1, -0.8, 0.3, 0.8),
             melanin=0.8,
             blood=1.22,
             wrinkles=1.75,
             veins=1.9,
             tendons=1.5,
-            spots=0.9,
+            spots=0.10,
+            age_spots=0.75,
             dryness=0.7,
         ),
     )

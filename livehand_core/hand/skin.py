@@ -29,6 +29,7 @@ PLANES: dict[str, tuple[float, float]] = {
     "blood": (0.0, 3.0),
     "melanin": (0.0, 2.0),
     "spots": (0.0, 1.0),
+    "age": (0.0, 1.0),
     "vein": (0.0, 1.0),
     "palm": (0.0, 1.0),
     "nail": (0.0, 1.0),
@@ -40,7 +41,10 @@ PLANES: dict[str, tuple[float, float]] = {
 
 Heights in millimetres: ``fine`` is always there, ``dorsal`` are the folds over the knuckles (a bent joint smooths
 them), ``palmar`` the creases of the palm side (a bent joint deepens them). ``blood`` and ``melanin`` are relative to
-their mean; the others are shares."""
+their mean; the others are shares. ``spots`` are freckles, ``age`` the fewer and larger spots of old hands."""
+
+PALM_FADES = 0.80
+"""How much of the back's melanin the palm has not."""
 
 _CLEAR = np.array([0.870, 0.720, 0.600])
 _MELANIN = np.array([0.270, 0.480, 0.760])
@@ -121,13 +125,17 @@ def reflectance(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray
         identity: whose skin it is.
     """
     palm = np.clip(layers["palm"], 0.0, 1.0)
-    melanin = identity.melanin * layers["melanin"] + palm * 0.10 * (1.0 + identity.melanin)
+    # Dark skin is darker everywhere, but not as much more mottled.
+    even = 1.0 - PALM_FADES * palm
+    melanin = identity.melanin * even + identity.melanin**0.35 * (layers["melanin"] - even)
+    melanin = melanin + palm * 0.20 * identity.melanin**0.8
     melanin = melanin + identity.spots * layers["spots"] * (0.5 + 0.5 * identity.melanin)
+    melanin = melanin + identity.age_spots * layers["age"]
     blood = identity.blood * layers["blood"] * (0.80 + 0.26 * palm) + 0.25 * identity.veins * layers["vein"]
     cavity = 1.2 * np.clip(-layers["fine"] - 0.01, 0.0, 0.35) * (1.0 - layers["nail"])
     cavity = cavity + identity.wrinkles * (0.90 * np.clip(-layers["palmar"], 0.0, 0.8))
     cavity = cavity + identity.wrinkles * 0.80 * np.clip(-layers["dorsal"], 0.0, 0.6)
-    cavity = cavity + 0.07 * layers["cuticle"]
+    cavity = (cavity + 0.07 * layers["cuticle"]) * (0.75 + 0.25 * identity.melanin)
     depth = (
         melanin[..., None] * _MELANIN
         + blood[..., None] * _BLOOD
@@ -136,7 +144,7 @@ def reflectance(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray
         + (palm * 0.03)[..., None] * np.array([0.0, 0.0, 4.0])
     )
     colour = _CLEAR * np.exp(-depth)
-    shade = np.exp(-0.10 * identity.melanin * _MELANIN - 0.12 * identity.blood * _BLOOD)
+    shade = np.exp(-0.10 * identity.melanin**1.6 * _MELANIN - 0.12 * identity.blood * _BLOOD)
     quick = np.exp(-0.22 * np.clip(layers["blood"] - 0.6, 0.0, 2.0)[..., None] * _BLOOD)
     plate = _NAIL * shade * quick
     plate = plate + (_MOON * shade - plate) * (0.75 * layers["moon"])[..., None]

@@ -13,7 +13,8 @@ from .noise import bell, step
 @dataclass(frozen=True)
 class Nail:
     """Per point of one finger, (n,) each: ``plate``, ``free`` (edge beyond the flesh), ``moon``, ``cuticle`` and
-    ``rim`` (flushed skin around) from 0 to 1; ``height`` of the surface and ``ridges`` on the plate in millimetres."""
+    ``rim`` (flushed skin around) from 0 to 1, ``reach`` 1 at the free edge and 0 where the flesh holds the plate;
+    ``height`` of the surface and ``ridges`` on the plate in millimetres."""
 
     plate: np.ndarray
     free: np.ndarray
@@ -22,6 +23,7 @@ class Nail:
     rim: np.ndarray
     height: np.ndarray
     ridges: np.ndarray
+    reach: np.ndarray
 
 
 def nail(tip: np.ndarray, side: np.ndarray, up: np.ndarray, name: str) -> Nail:
@@ -62,4 +64,5 @@ def nail(tip: np.ndarray, side: np.ndarray, up: np.ndarray, name: str) -> Nail:
         bell(edge + 1.6, 1.5) * above,
         height,
         ridges,
+        step((edge + 0.3) / 0.3) * step((1.9 * scale - margin) / (1.5 * scale)),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from livehand_core.hand.limits import FINGERS
-from livehand_core.hand.skin import PLANES
+from livehand_core.hand.skin import PALM_FADES, PLANES
 
 from . import creases, field
 from .anatomy import FINGER_TABLE
@@ -56,10 +56,10 @@ def skin(points: np.ndarray, normals: np.ndarray) -> dict[str, np.ndarray]:
 
     Returns:
         For each name of ``PLANES`` (n,) in that plane's unit; and ``nail_height``, the part of ``fine`` that nails and
-        their folds make, which is geometry, too.
+        their folds make, which is geometry, too, and ``nail_reach``, 1 where a nail grows beyond the finger.
     """
     p = np.stack([-points[:, 0], points[:, 2], points[:, 1]], axis=1) * 1e3
-    layers = {name: np.zeros(len(p)) for name in (*PLANES, "nail_height")}
+    layers = {name: np.zeros(len(p)) for name in (*PLANES, "nail_height", "nail_reach")}
     layers["blood"] += 1.0
     layers["melanin"] += 1.0
     distances = np.stack([field.finger_distance(points, name) for name in FINGERS])
@@ -132,6 +132,7 @@ def _finger(
         - belly * (0.055 * cross + 0.07 * length + 0.018 * loops * step((tip + 22.0) / 6.0))
     )
     layers["nail_height"][mine] += share * plate.height
+    layers["nail_reach"][mine] = plate.reach
     layers["dorsal"][mine] += share * back * bare * dorsal
     layers["palmar"][mine] += share * belly * palmar
     layers["blood"][mine] += share * blood
@@ -187,16 +188,18 @@ def _everywhere(p: np.ndarray, normals: np.ndarray, layers: dict[str, np.ndarray
     layers["blood"] *= 1.0 + bare * (0.085 * patches + (0.022 + 0.045 * palm) * speckle)
     pigment = 0.07 * octaves(p, (13.0, 6.0), 6.0) + 0.07 * octaves(p, (2.1, 1.0))
     layers["melanin"] *= 1.0 + bare * (1.0 - palm) * pigment
-    layers["melanin"] *= 1.0 - 0.80 * palm
+    layers["melanin"] *= 1.0 - PALM_FADES * palm
     layers["melanin"] += 0.12 * step((-p[:, 0] - 2.0) / 24.0) * (1.0 - palm)
     freckles = np.clip(2.6 * noise(p, 3.1, 12.0) - 1.62, 0.0, 1.0)
     freckles = freckles + 0.8 * np.clip(2.6 * noise(p, 1.7, 13.0) - 1.8, 0.0, 1.0)
     sunned = step((normals[:, 1] + 0.1) / 0.6)
     layers["spots"] += np.clip(freckles, 0.0, 1.0) * (1.0 - palm) * bare * (0.35 + 0.65 * sunned)
+    uneven = noise(p, 5.5, 21.0) + 0.35 * noise(p, 1.6, 22.0) + 0.5 * noise(p, 24.0, 23.0)
+    layers["age"] += step(2.2 * (uneven - 1.75)) * (1.0 - palm) * bare * sunned
     layers["fine"] += bare * 0.012 * noise(p, 0.55, 2.0)
     # Where the wrist ends everything runs out into even skin.
     there = step((p[:, 0] + 33.5) / 7.0)
     for name in ("blood", "melanin"):
         layers[name] = 1.0 + there * (layers[name] - 1.0)
-    for name in ("fine", "palmar", "spots", "vein", "palm"):
+    for name in ("fine", "palmar", "spots", "age", "vein", "palm"):
         layers[name] *= there

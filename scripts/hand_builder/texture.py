@@ -61,13 +61,12 @@ def write_planes(data: HandData, folder: Path) -> None:
     face, bary, _ = texel_points(data, skin_maps.MAP_SIZE)
     inside = face >= 0
     layers = skin(*surface_of(data, face[inside], bary[inside]))
-    del layers["nail_height"]
     away, nearest = distance_transform_edt(~inside, return_indices=True)
     near = away <= MARGIN
     planes = {}
-    for name, values in layers.items():
+    for name in skin_maps.PLANES:
         plane = np.zeros(face.shape, dtype=np.uint8)
-        plane[inside] = skin_maps.encode(name, values)
+        plane[inside] = skin_maps.encode(name, layers[name])
         planes[name] = np.where(near, plane[tuple(nearest)], skin_maps.encode(name, np.zeros(1)))
     with atomic_path(folder / skin_maps.MAPS_FILE) as temporary:
         skin_maps.write_planes(temporary, planes)
@@ -89,7 +88,7 @@ def make_flesh(data: HandData) -> flesh_maps.Flesh:
     layers = skin(surface, normals)
     still = offset + np.where(cap, 0.0, motion.rounded_end(surface) + 1e-3 * layers["nail_height"])
     veins = np.where(cap, 0.0, 0.34e-3 * layers["vein"])
-    made = motion.flesh(surface, normals, still, veins, np.where(cap, 0.0, layers["nail"]))
+    made = motion.flesh(surface, normals, still, veins, np.where(cap, 0.0, layers["nail_reach"]))
     # Nothing but the rounding acts where the wrist ends.
     fade = np.where(cap, 0.0, step((0.030 - surface[:, 0]) / 0.008))
     return flesh_maps.Flesh(

@@ -11,7 +11,7 @@ from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import gesture, joint_rotations
 from livehand_core.hand.identities import IDENTITIES, identity
 from livehand_core.hand.limits import FINGERS
-from livehand_core.hand.skinning import pose_vertices
+from livehand_core.hand.skinning import joint_transforms, pose_vertices
 from livehand_core.poses import HandPose, Side
 
 DEFAULT = identity("default")
@@ -96,6 +96,26 @@ def test_people_differ_in_shape_veins_and_tendons() -> None:
         for second in people[k + 1 :]:
             assert np.abs(flesh.offsets(maps, pose, first) - flesh.offsets(maps, pose, second)).max() > 1e-4
             assert first.betas != second.betas
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_long_nails_grow_out_of_the_finger_tips_and_nothing_else_does(mesh: detail.DetailMesh, side: Side) -> None:
+    data, maps = builtin_hand(side), flesh.stored_flesh()
+    weights = mesh.operator.apply(data.weights)
+    pose = HandPose(np.array([0.3, 0.8, -0.2]), gesture("hook", side), np.zeros(10), np.zeros(3), side)
+    growth = flesh.nail_growth(maps, data, weights, pose, identity("young"))
+    length = np.linalg.norm(growth, axis=1)
+    assert length.max() == pytest.approx(1e-3 * identity("young").nail_length, rel=0.03)
+    grown = length > 0.5 * length.max()
+    assert set(weights[grown].argmax(axis=1)) == {3, 6, 9, 12, 15} and grown.mean() < 0.02
+    # Away from the last joint of each finger.
+    frames = joint_transforms(data, pose)
+    vertices = mesh.operator.apply(pose_vertices(data, pose))
+    for tip in (3, 6, 9, 12, 15):
+        own = grown & (weights.argmax(axis=1) == tip)
+        outwards = vertices[own].mean(axis=0) - frames[tip, :3, 3]
+        assert growth[own].mean(axis=0) @ outwards > 0.8 * np.linalg.norm(outwards) * length[own].mean()
+    assert np.abs(flesh.nail_growth(maps, data, weights, pose, DEFAULT)).max() == 0.0
 
 
 def test_missing_relief_is_a_clear_error(tmp_path) -> None:  # type: ignore[no-untyped-def]

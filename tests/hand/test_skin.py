@@ -48,6 +48,21 @@ def test_pigments_do_what_they_do() -> None:
     assert palm.mean() > 1.3 * skin.reflectance(bare(), identity("young"))[0].mean()
 
 
+def test_dark_skin_is_no_more_mottled_than_light_skin() -> None:
+    def contrast(person: str) -> float:
+        few, much = (skin.reflectance(bare(melanin=value), identity(person))[0] for value in (0.85, 1.15))
+        return float((few / much).max())
+
+    assert contrast("young") < 1.5 * contrast("default")
+
+
+def test_old_skin_has_spots_that_young_skin_has_not() -> None:
+    for person, darker in (("old", 0.88), ("default", 1.0)):
+        plain, spot = (skin.reflectance(bare(age=value), identity(person))[0] for value in (0.0, 1.0))
+        assert (spot <= darker * plain).all()
+    np.testing.assert_array_equal(spot, plain)
+
+
 def test_nails_shine_and_furrows_do_not() -> None:
     person = identity("default")
     plain = skin.roughness(bare(), person)[0]
