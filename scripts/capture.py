@@ -123,11 +123,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--identity", choices=sorted(IDENTITIES), default=DEFAULT_IDENTITY, help="whose hand: skin, nails and shape"
     )
-    parser.add_argument("--cameras", type=int, default=34)
-    parser.add_argument("--poses", type=int, default=180)
-    parser.add_argument("--held-out-cameras", type=int, default=4)
-    parser.add_argument("--held-out-poses", type=int, default=6)
-    parser.add_argument("--cameras-per-pose", type=int, default=7, help="training cameras that see a training pose")
+    parser.add_argument("--cameras", type=int, default=100)
+    parser.add_argument("--poses", type=int, default=112)
+    parser.add_argument("--held-out-cameras", type=int, default=6)
+    parser.add_argument("--held-out-poses", type=int, default=8)
+    parser.add_argument("--cameras-per-pose", type=int, default=12, help="training cameras that see a training pose")
     parser.add_argument("--extra", type=int, default=3, help="views of each held-out pose or camera, new in that alone")
     parser.add_argument("--width", type=int, default=334)
     parser.add_argument("--height", type=int, default=512)

@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/make_default_avatar.py
 
-About 25 minutes of capture and 20 of training on two CPU cores; both go on where they were when started again.
+About 25 minutes of capture and 40 of training on two CPU cores; both go on where they were when started again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH  # noqa: E402
 from livehand_core.training.checkpoints import checkpoint_path  # noqa: E402
 
 CAPTURE_SAMPLES = 8
+RAY_STEPS = 6000
 LARGEST_BYTES = 4_000_000
 
 
@@ -29,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--capture", type=Path, default=ROOT / "captures" / "default", help="folder of the capture")
     parser.add_argument("--run", type=Path, default=ROOT / "runs" / "default", help="folder of the training run")
-    parser.add_argument("--minutes", type=float, default=18.0, help="length of the training")
+    parser.add_argument("--minutes", type=float, default=40.0, help="length of the training")
     parser.add_argument("--out", type=Path, default=DEFAULT_AVATAR_PATH, help="where the avatar goes")
     options = parser.parse_args()
 
@@ -42,7 +43,8 @@ def main() -> int:
     if checkpoint_path(options.run).is_file():
         training.append("--resume")
     else:
-        training += ["--preset", "cpu", "--minutes", str(options.minutes), "--name", "default", "--licence", "CC0-1.0"]
+        training += ["--preset", "cpu", "--minutes", str(options.minutes), "--set", f"ray_steps={RAY_STEPS}"]
+        training += ["--name", "default", "--licence", "CC0-1.0"]
     code = cli.main(training)
     if code:
         return code
