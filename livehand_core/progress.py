@@ -26,14 +26,19 @@ class Progress:
         self._unit, self._machine = unit, machine
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._text, self._began, self._first, self._told = "", 0.0, 0, 0.0
+        self._text, self._began, self._told, self._start = "", 0.0, 0.0, 0
+        self._counted: tuple[float, int] | None = None
         self._open = False
 
     def __call__(self, done: int, of: int, text: str = "") -> None:
         """``done`` of ``of`` units; the estimate begins anew when ``text``, what is being done, changes."""
         now = time.monotonic()
         if text != self._text or not self._began:
-            self._text, self._began, self._first, self._told = text, now, done, 0.0
+            self._text, self._began, self._told, self._start = text, now, 0.0, done
+            self._counted = None
+        elif self._counted is None and done > self._start:
+            # The first unit loads and compiles things: it says nothing of the others.
+            self._counted = now, done
         last = done >= of
         pause = REDRAW_SECONDS if self._terminal or self._machine else LOG_SECONDS
         if now - self._told < pause and not last:
@@ -57,11 +62,11 @@ class Progress:
             self._open = False
 
     def _estimate(self, done: int, of: int, now: float) -> str:
-        gained, spent = done - self._first, now - self._began
-        if gained <= 0:
-            return ""
         if done >= of:
+            spent = now - self._began
             return f", {duration(spent)}" if spent >= 1.0 else ""
-        each = spent / gained
+        if self._counted is None or done <= self._counted[1]:
+            return ""
+        each = (now - self._counted[0]) / (done - self._counted[1])
         pace = f"{each:.2f} s each, " if each >= 0.01 else ""
         return f", {pace}{duration(each * (of - done))} left"
