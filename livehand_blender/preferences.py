@@ -8,6 +8,8 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from livehand_core.engine.kept_core import keep_core_in
+
 from . import compat
 
 PACKAGE = __package__ or "livehand_blender"
@@ -157,6 +159,9 @@ CLASSES = (LiveHandPreferences,)
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    if PACKAGE.startswith("bl_ext."):
+        # Blender takes the extension's own core away as soon as the extension is switched off or upgraded.
+        keep_core_in(data_folder() / "core")
 
 
 def unregister() -> None:

@@ -22,6 +22,7 @@ from livehand_core.engine.interpreters import (
     MINIMUM_PYTHON,
     check_interpreter,
     child_environment,
+    core_command,
     environment_python,
     forget_interpreter,
 )
@@ -185,7 +186,7 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
     python_version, torch_version = check_interpreter(python)
     tell(0.98, "Compiling the renderer for this processor")
     # What goes wrong stands in the log; the engine says it again, in its own words, at the first frame.
-    run_lines([str(python), "-m", "livehand_core", "prepare"], child_environment(python), wish.log, cancelled)
+    run_lines(core_command(python, ["prepare"]), child_environment(python), wish.log, cancelled)
     size = sum(entry.stat(follow_symlinks=False).st_size for entry in _files(wish.folder))
     stamp = Stamp(__version__, python_version, torch_version, wish.build, wish.training, round(size / 1e6))
     (wish.folder / STAMP).write_text(json.dumps(vars(stamp)), encoding="utf-8")

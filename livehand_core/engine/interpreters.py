@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError
+from .kept_core import core_folder
 
 ENVIRONMENT_VARIABLE = "LIVEHAND_PYTHON"
 MINIMUM_PYTHON = (3, 11)
 REQUIRED_MODULES = ("numpy", "safetensors", "smplx", "torch")
 PROBE_SECONDS = 30.0
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 # Runs on any Python, however old, and imports nothing heavy.
 _PROBE = """
@@ -165,17 +164,17 @@ def forget_interpreter(path: Path) -> None:
 
 
 def engine_command(path: Path, arguments: Sequence[str] = ()) -> list[str]:
-    """The command line of an engine on this interpreter, running this very livehand_core."""
+    """The command line of an engine on this interpreter, running this very livehand_core or the copy kept of it."""
     return _module_command(path, "livehand_core.engine", arguments)
 
 
 def core_command(path: Path, arguments: Sequence[str]) -> list[str]:
-    """The command line of ``livehand ARGUMENTS`` on this interpreter, running this very livehand_core."""
+    """The command line of ``livehand ARGUMENTS`` on this interpreter, running the same core as the engine."""
     return _module_command(path, "livehand_core", arguments)
 
 
 def _module_command(path: Path, module: str, arguments: Sequence[str]) -> list[str]:
-    return [str(path), "-c", _BOOTSTRAP, str(_PACKAGE.parent), module, *arguments]
+    return [str(path), "-c", _BOOTSTRAP, str(core_folder()), module, *arguments]
 
 
 def child_environment(path: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -13,6 +13,22 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 
+WORKER = """
+import sys, time
+from pathlib import Path
+from livehand_core.training.control import RunStatus, locked
+from livehand_core.training.monitor import Monitor
+run = Path(sys.argv[sys.argv.index("--out") + 1])
+with locked(run):
+    monitor = Monitor(run, RunStatus("starting", "worker"), lambda: False)
+    monitor.tell(state="training")
+    while not monitor.stop_asked():
+        monitor.point()
+        time.sleep(0.05)
+    monitor.close("stopped")
+"""
+"""In place of the training command: a process that only tells how it stands and obeys orders."""
+
 
 def make_scene(avatar: str | Path, side: str = "right", width: int = 72, height: int = 48) -> tuple[Any, Any]:
     """One hand before a camera, LiveHand as engine; gives (scene, armature)."""

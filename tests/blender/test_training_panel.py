@@ -10,23 +10,9 @@ from pathlib import Path
 import pytest
 
 from livehand_core.training.control import RunStatus, locked, read_status, write_status
+from tests.blender.helpers import WORKER
 
 pytestmark = pytest.mark.bpy
-
-WORKER = """
-import sys, time
-from pathlib import Path
-from livehand_core.training.control import RunStatus, locked
-from livehand_core.training.monitor import Monitor
-run = Path(sys.argv[sys.argv.index("--out") + 1])
-with locked(run):
-    monitor = Monitor(run, RunStatus("starting", "worker"), lambda: False)
-    monitor.tell(state="training")
-    while not monitor.stop_asked():
-        monitor.point()
-        time.sleep(0.05)
-    monitor.close("stopped")
-"""
 
 
 def until(done: Callable[[], bool], seconds: float = 90.0) -> None:

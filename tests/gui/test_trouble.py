@@ -167,17 +167,6 @@ def test_closed_while_rendering(stage: Stage) -> None:
     assert _gone(children), "a process outlived Blender"
 
 
-def test_a_lost_avatar_file_is_one_clear_message(stage: Stage) -> None:
-    rig = stage.hand()
-    stage.live()
-    assert stage.shows(rig), stage.matched(rig)
-    stage.python("bpy.data.objects[rig].livehand.avatar = path", rig=rig, path="/nowhere/lost.safetensors")
-    stage.blender.still()
-    stage.blender.shot("trouble_lost_avatar")
-    stage.python("bpy.data.objects[rig].livehand.avatar = ''", rig=rig)
-    assert stage.shows(rig), stage.matched(rig)
-
-
 def test_closing_leaves_no_process_and_no_memory(stage: Stage) -> None:
     rig = stage.hand()
     stage.live()
