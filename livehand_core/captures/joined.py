@@ -1,12 +1,12 @@
 """Captures of several people, or several of one, as one training set; and the identities in it.
 
-Called by training. Each folder stays as it is: what is joined are frames, poses and what is held out.
+Called by training and evaluation. Each folder stays as it is: what is joined are frames, poses and what is held out.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from ..avatars.identities import Identity
 from ..errors import CaptureError
 from ..poses import PoseSequence
-from .capture import Capture, CaptureFrame, raise_problems
+from .capture import Capture, CaptureFrame, Split, raise_problems
 from .checks import Inspection, find_problems, inspect_capture
 
 
@@ -24,15 +24,17 @@ def inspect_captures(
     folders: Sequence[Path],
     names: Sequence[str] = (),
     skip_bad: bool = False,
+    splits: Collection[Split] | None = None,
     told: Callable[[int, int], None] = lambda done, count: None,
 ) -> Inspection:
-    """Look at the captures of a training set, and join them.
+    """Look at the captures of a training set or an evaluation, and join them.
 
     Args:
         folders: one or more.
         names: of the identities, one a folder, in place of those that the captures tell; an empty one stands for what
             the capture tells. Two folders may have one.
         skip_bad: leave out what cannot be used in place of raising.
+        splits: keep and look at the images of these splits only; None for all.
         told: called with images looked at and images to look at, folder by folder.
 
     Raises:
@@ -45,12 +47,12 @@ def inspect_captures(
             "Give one name a capture, in their order.",
         )
     if len(folders) == 1:
-        found = inspect_capture(folders[0], skip_bad, told=told)
+        found = inspect_capture(folders[0], skip_bad, splits, told)
         return replace(found, capture=join_captures([found.capture], names))
     if skip_bad:
-        every = [inspect_capture(folder, skip_bad=True, told=told) for folder in folders]
+        every = [inspect_capture(folder, True, splits, told) for folder in folders]
     else:
-        every = [find_problems(folder, told=told) for folder in folders]
+        every = [find_problems(folder, splits, told) for folder in folders]
     captures = [found.capture for found in every]
     _, labels = _labels(captures)
     listed = [

@@ -35,9 +35,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "docs/evaluation.md explains the figures."
     )
     parser.add_argument("avatar", help="avatar file, or 'default'")
-    parser.add_argument("capture", type=Path, help="folder of a capture")
+    parser.add_argument("captures", type=Path, nargs="+", metavar="CAPTURE", help="folder of a capture")
     splits = ("both", "camera", "pose", "train")
     parser.add_argument("--splits", nargs="+", choices=splits, default=[], help="by default those that were held out")
+    parser.add_argument(
+        "--identities",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="whose hand each capture shows, where they do not tell",
+    )
     parser.add_argument("--limit", type=int, default=0, help="frames a split, evenly chosen; 0 for all")
     protocols = [*PROTOCOLS, "temporal"]
     parser.add_argument("--protocols", nargs="+", choices=protocols, default=protocols, help="all by default")
@@ -66,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
     settings = Settings(
         avatar=args.avatar,
-        capture=args.capture,
+        captures=tuple(args.captures),
+        identities=tuple(args.identities),
         splits=tuple(args.splits),
         limit=args.limit,
         protocols=tuple(args.protocols),
@@ -152,7 +160,8 @@ def _label(triple: Triple) -> str:
 
 def _command(args: argparse.Namespace) -> str:
     """The command line that repeats this one."""
-    words: list[Any] = ["livehand", "evaluate", args.avatar, args.capture]
+    words: list[Any] = ["livehand", "evaluate", args.avatar, *args.captures]
+    words += ["--identities", *args.identities] if args.identities else []
     words += ["--splits", *args.splits] if args.splits else []
     words += ["--limit", args.limit] if args.limit else []
     words += ["--device", args.device, "--precision", args.precision, "--protocols", *args.protocols]

@@ -127,7 +127,11 @@ def reproduction(evaluation: Evaluation) -> dict[str, Any]:
             "hand_model": capture.hand_model,
             "licence": capture.licence,
             "origin": capture.origin,
-            "sha256": {name: file_hash(capture.folder / name) for name in (TRANSFORMS, POSES)},
+            "sha256": {
+                str(Path(folder) / name): file_hash(Path(folder) / name)
+                for folder in evaluation.settings["captures"]
+                for name in (TRANSFORMS, POSES)
+            },
         },
         "machine": describe(),
         "packages": {name: _version(name) for name in _PACKAGES},

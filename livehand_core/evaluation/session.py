@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
 from ..captures.capture import Capture, Split, scan_capture
-from ..captures.checks import inspect_capture
+from ..captures.joined import identity_names, inspect_captures
 from ..errors import CaptureError
 from ..hand.library import find_hand
 from ..progress import Progress
@@ -31,7 +31,8 @@ class Settings:
 
     Attributes:
         avatar: file, or ``"default"``.
-        capture: folder.
+        captures: folders, one or more.
+        identities: whose hand each of them shows, where they do not tell.
         splits: none for those held out, or for those trained on where nothing is.
         limit: frames a split; 0 for all.
         protocols: names out of ``PROTOCOLS``, and ``"temporal"``.
@@ -40,7 +41,8 @@ class Settings:
     """
 
     avatar: str
-    capture: Path
+    captures: tuple[Path, ...]
+    identities: tuple[str, ...] = ()
     splits: tuple[Split, ...] = ()
     limit: int = 0
     protocols: tuple[str, ...] = (*PROTOCOLS, TEMPORAL)
@@ -63,13 +65,15 @@ class Session:
     def __init__(self, settings: Settings, command: str = "") -> None:
         self._command, self._began = command, time.strftime("%Y-%m-%d %H:%M")
         self._metadata = read_metadata(settings.avatar)
-        self.settings = settings if settings.splits else replace(settings, splits=_held_out(settings.capture))
-        inspection = inspect_capture(settings.capture, settings.skip_bad, self.settings.splits)
+        self.settings = settings if settings.splits else replace(settings, splits=_held_out(settings.captures))
+        inspection = inspect_captures(settings.captures, settings.identities, settings.skip_bad, self.settings.splits)
         self._capture, self.problems = inspection.capture, inspection.problems
-        _check_hand_model(self._metadata, self._capture)
+        check_fit(self._metadata, self._capture)
         self._frames = choose_frames(self._capture, self.settings.splits, settings.limit)
         if not self._frames:
-            raise CaptureError(f"The capture {settings.capture} has no frames of these splits.", "Choose other splits.")
+            raise CaptureError(
+                f"The capture {self._capture.folder} has no frames of these splits.", "Choose other splits."
+            )
         self._renderer = Renderer(settings.device, precision=settings.precision)
         self._suite = Suite([name for name in PROTOCOLS if name in settings.protocols], str(self._renderer.device))
 
@@ -110,7 +114,8 @@ class Session:
             temporal=temporal,
             problems=self.problems,
             notes=(*self._suite.notes, *([bias] if bias else [])),
-            settings=asdict(settings) | {"device": self._renderer.device, "capture": str(settings.capture)},
+            settings=asdict(settings)
+            | {"device": self._renderer.device, "captures": [str(path) for path in settings.captures]},
             command=self._command,
             began=self._began,
         )
@@ -137,17 +142,28 @@ class Session:
         return make_triple(row, passes["rgba"], self._capture.image(row.frame))
 
 
-def _held_out(folder: Path) -> tuple[Split, ...]:
-    """The splits of a capture that were never trained on, or ``"train"`` where there are none."""
-    capture, _ = scan_capture(folder)
-    there = {capture.split(frame) for frame in capture.frames}
+def _held_out(folders: Sequence[Path]) -> tuple[Split, ...]:
+    """The splits of captures that were never trained on, or ``"train"`` where there are none."""
+    captures = [scan_capture(folder)[0] for folder in folders]
+    there = {capture.split(frame) for capture in captures for frame in capture.frames}
     return tuple(split for split in BY_WEIGHT if split in there and split != "train") or ("train",)
 
 
-def _check_hand_model(metadata: AvatarMetadata, capture: Capture) -> None:
+def check_fit(metadata: AvatarMetadata, capture: Capture) -> None:
+    """Raises CaptureError when the avatar cannot show the capture's hand: another model, or nobody that it knows."""
     if metadata.hand_model != capture.hand_model:
         raise CaptureError(
             f"The poses of {capture.folder} are of the hand model {capture.hand_model!r}, the avatar {metadata.name!r} "
             f"is of {metadata.hand_model!r}.",
             "Choose an avatar and a capture of one hand model.",
         )
+    known = [identity.name for identity in metadata.identities]
+    if len(known) < 2:
+        return
+    for name in identity_names(capture.frames):
+        if name not in known:
+            told = f"shows {name!r}" if name else "does not tell whose hand it shows"
+            raise CaptureError(
+                f"The capture {capture.folder} {told}; the avatar {metadata.name!r} knows {', '.join(known)}.",
+                "Name one of them for each capture with --identities.",
+            )

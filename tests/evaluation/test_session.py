@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from livehand_core import cli
 from livehand_core.captures.capture import Capture, write_capture
 from livehand_core.errors import CaptureError
 from livehand_core.evaluation.document import details, metrics
-from livehand_core.evaluation.evaluate import choose_frames
-from livehand_core.evaluation.session import Session, Settings
+from livehand_core.evaluation.evaluate import choose_frames, identity_of
+from livehand_core.evaluation.session import Session, Settings, check_fit
 from livehand_core.evaluation.steadiness import orbited
 from livehand_core.evaluation.suite import Suite
 from livehand_core.evaluation.summary import ranked
@@ -32,7 +33,7 @@ PROTOCOLS = ("full_image", "hand_box", "published")
 
 def test_an_avatar_against_itself(capture: Capture) -> None:
     """Rounding to 8 bits is all that is left: 10 log10(12 * 255^2) = 58.9 dB for errors that are spread evenly."""
-    evaluation = Session(Settings("default", capture.folder, protocols=PROTOCOLS)).measure()
+    evaluation = Session(Settings("default", (capture.folder,), protocols=PROTOCOLS)).measure()
     assert evaluation.complete and [row.split for row in evaluation.rows].count("both") == 1
     assert {row.split for row in evaluation.rows} == {"both", "camera", "pose"}, "held out, by default"
     table = metrics(evaluation)
@@ -45,12 +46,12 @@ def test_an_avatar_against_itself(capture: Capture) -> None:
 
 def test_fast_mode_loses_little(capture: Capture) -> None:
     """Truth is fast mode's own picture: exact mode differs from it by what fast mode loses."""
-    settings = Settings("default", capture.folder, precision="exact", protocols=("hand_box",))
+    settings = Settings("default", (capture.folder,), precision="exact", protocols=("hand_box",))
     assert metrics(Session(settings).measure())["hand_box"]["psnr"] > 40.0
 
 
 def test_the_worst_frame_is_found(spoilt: Capture) -> None:
-    session = Session(Settings("default", spoilt.folder, ("train",), protocols=PROTOCOLS))
+    session = Session(Settings("default", (spoilt.folder,), splits=("train",), protocols=PROTOCOLS))
     evaluation = session.measure()
     worst, second = ranked(evaluation.rows)[:2]
     assert worst.frame.image == "images/pose1/cam0.png" and second.values["hand_box/psnr"] > 50.0
@@ -123,7 +124,9 @@ def test_details_hold_what_is_needed_to_repeat_it(results: Path, spoilt: Capture
     assert len(document["frames"]) == 5 and document["by_split"].keys() == {"both", "train"}
     record = document["reproduce"]
     assert record["command"].startswith("livehand evaluate default ") and "--splits train both" in record["command"]
-    assert len(record["avatar"]["sha256"]) == 64 and len(record["capture"]["sha256"]["transforms.json"]) == 64
+    assert len(record["avatar"]["sha256"]) == 64 and {
+        len(digest) for digest in record["capture"]["sha256"].values()
+    } == {64}
     assert record["settings"]["precision"] == "fast" and record["settings"]["device"] == "cpu"
     assert record["packages"]["scikit-image"] and record["machine"]["torch"]
 
@@ -203,23 +206,48 @@ def test_bad_images_are_listed_or_left_out(copy: Callable[[], Capture], capsys: 
     assert cli.main(["evaluate", "default", str(capture.folder)]) == 2
     assert bad.image in capsys.readouterr().err
     run_json(["default", str(capture.folder), "--skip-bad"], capsys)
-    evaluation = Session(Settings("default", capture.folder, skip_bad=True, protocols=("hand_box",))).measure()
+    evaluation = Session(Settings("default", (capture.folder,), skip_bad=True, protocols=("hand_box",))).measure()
     assert [problem.place for problem in evaluation.problems] == [bad.image] and len(evaluation.rows) == 4
 
 
 def test_nothing_held_out_means_all_were_trained_on(copy: Callable[[], Capture]) -> None:
     capture = replace(copy(), held_out_cameras=frozenset(), held_out_poses=frozenset())
     write_capture(capture)
-    assert Session(Settings("default", capture.folder)).settings.splits == ("train",)
+    assert Session(Settings("default", (capture.folder,))).settings.splits == ("train",)
     with pytest.raises(CaptureError, match="no frames of these splits"):
-        Session(Settings("default", capture.folder, ("both",)))
+        Session(Settings("default", (capture.folder,), splits=("both",)))
 
 
 def test_another_hand_model(copy: Callable[[], Capture]) -> None:
     capture = replace(copy(), hand_model="mano")
     write_capture(capture)
     with pytest.raises(CaptureError, match="hand model"):
-        Session(Settings("default", capture.folder))
+        Session(Settings("default", (capture.folder,)))
+
+
+def test_several_captures_are_told_apart(capture: Capture, copy: Callable[[], Capture]) -> None:
+    other = copy()
+    settings = Settings("default", (capture.folder, other.folder), ("Ada", "Bo"), protocols=("hand_box",))
+    document = details(Session(settings).measure())
+    assert {name: table["frames"] for name, table in document["by_identity"].items()} == {"Ada": 5, "Bo": 5}
+    assert len(document["reproduce"]["capture"]["sha256"]) == 4
+    assert {frame["camera"].rpartition("/")[2] for frame in document["frames"]} == {"cam0", "cam1", "cam2"}
+
+
+def test_an_avatar_of_several_people_asks_whose_hand_it_is(capture: Capture) -> None:
+    people = [SimpleNamespace(name=name) for name in ("Ada", "Bo")]
+    avatar = SimpleNamespace(name="two", hand_model=capture.hand_model, identities=people)
+    with pytest.raises(CaptureError, match="does not tell whose hand"):
+        check_fit(avatar, capture)  # type: ignore[arg-type]
+    named = replace(capture, frames=tuple(replace(frame, identity="Bo") for frame in capture.frames))
+    check_fit(avatar, named)  # type: ignore[arg-type]
+    assert identity_of(named.frames[0], avatar) == "Bo"  # type: ignore[arg-type]
+    stranger = replace(capture, frames=(replace(capture.frames[0], identity="Cy"),))
+    with pytest.raises(CaptureError, match=r"shows 'Cy'.*Ada, Bo"):
+        check_fit(avatar, stranger)  # type: ignore[arg-type]
+    avatar.identities = people[:1]
+    check_fit(avatar, stranger)  # type: ignore[arg-type]
+    assert identity_of(stranger.frames[0], avatar) == 0, "an avatar of one person shows that one"  # type: ignore[arg-type]
 
 
 def test_an_orbit_keeps_its_middle(capture: Capture) -> None:
