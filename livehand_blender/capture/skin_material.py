@@ -11,7 +11,7 @@ import bpy
 import numpy as np
 
 from livehand_core.hand.identities import identity
-from livehand_core.hand.skin import PLANES, skin_images
+from livehand_core.hand.skin import PLANES, reflectance, skin_images
 
 FOLDS = "livehand_folds"
 """The vertices' attribute that says how folds stand: dorsal, palmar, tightness (``flesh.fold_state``)."""
@@ -62,7 +62,6 @@ def skin_material(person: str) -> bpy.types.Material:
     shaded = _mix(tree, _math(tree, "MULTIPLY", shade, 0.9), colour.outputs["Color"], (0.36, 0.10, 0.07))
     pale = _math(tree, "MULTIPLY", stands.outputs["Z"], 0.16)
     bloodless = _pale(made.colour)
-    material.diffuse_color = (*bloodless, 1.0)
     skin = _mix(tree, _math(tree, "MULTIPLY", pale, _math(tree, "SUBTRACT", 1.0, nail)), shaded, bloodless)
     tree.links.new(skin, principled.inputs["Base Color"])
 
@@ -88,7 +87,8 @@ def cap_material(person: str) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     principled = material.node_tree.nodes["Principled BSDF"]
-    principled.inputs["Base Color"].default_value = skin_material(person).diffuse_color
+    plain = {plane: np.full(1, 1.0 if plane in ("blood", "melanin") else 0.0) for plane in PLANES}
+    principled.inputs["Base Color"].default_value = (*reflectance(plain, identity(person))[0].tolist(), 1.0)
     principled.inputs["Roughness"].default_value = 1.0
     principled.inputs["Specular IOR Level"].default_value = 0.0
     principled.subsurface_method = "BURLEY"
