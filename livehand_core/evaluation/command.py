@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 REPORT_FILE, METRICS_FILE = "report.html", "metrics.json"
 SHOWN = {"worst": 6, "median": 6, "best": 2}
-"""Frames in the contact sheets and in the report."""
+"""Most frames in the contact sheets and in the report; of few frames a quarter."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -123,8 +123,8 @@ def _write(args: argparse.Namespace, session: Session, evaluation: Evaluation) -
     from .html import write_report
     from .pictures import write_sheet
 
-    pictures = session.pictures(evaluation, SHOWN)
     split, group = evaluation.headline
+    pictures = session.pictures(evaluation, {kind: min(most, -(-len(group.rows) // 4)) for kind, most in SHOWN.items()})
     for kind in ("worst", "median"):
         title = f"The {len(pictures[kind])} {kind} of {len(group.rows)} frames of the split '{split}': truth, render, "
         title += "difference x 4" + ("" if evaluation.complete else " (partial)")

@@ -27,7 +27,8 @@ svg { max-width: 100%; height: auto; display: block; } svg text { font-size: 12p
 svg .value, svg .axis { fill: var(--faint); } .grid { stroke: var(--line); }
 .dot { fill: var(--accent); fill-opacity: 0.65; } .bad { fill: var(--bad); fill-opacity: 1; }
 .mid { stroke: var(--ink); stroke-width: 2; }
-.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); gap: 16px; }
+.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); gap: 16px;
+  align-items: start; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; overflow: hidden; }
 figure.worst { border: 2px solid var(--bad); } figure img { display: block; width: 100%; background: #000; }
 figcaption { padding: 6px 10px 8px; font-size: 13px; } figcaption b { font-size: 14px; }

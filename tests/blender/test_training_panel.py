@@ -184,3 +184,20 @@ def test_runs_of_other_versions_and_damaged_ones_are_listed_with_the_reason(fold
     watcher.ask(folder / "runs")
     until(watcher.changed)
     assert watcher.run(run) is not None and not watcher.changed()
+
+
+def test_bad_images_are_skipped_when_the_panel_says_so(
+    folder: Path, capture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bpy
+
+    from livehand_blender.training import operators
+
+    started: list[list[str]] = []
+    monkeypatch.setattr(operators, "start", lambda folder, python, arguments, status: started.append(list(arguments)))
+    settings = bpy.context.scene.livehand_training
+    settings.capture = str(capture)
+    for skip in (False, True):
+        settings.skip_bad = skip
+        assert bpy.ops.livehand.train_start() == {"FINISHED"}
+    assert ["--skip-bad" in arguments for arguments in started] == [False, True]
