@@ -161,7 +161,7 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
         journal.say(f"resumed at step {trainer.step}")
     else:
         monitor.tell(state="rays", message="First stage: single rays from all images.")
-        trainer.begin()
+        trainer.begin(monitor.point)
         session.checkpoint()
     monitor.watch(trainer)
     monitor.tell(state="training", message="")

@@ -68,12 +68,14 @@ def train_on_rays(
     pool: ThreadPoolExecutor,
     threads: int,
     say: Callable[[str], None],
+    every_step: Callable[[], None] = lambda: None,
 ) -> None:
     """Train the field for ``config.ray_steps`` steps; the learning rate falls to a third.
 
     Args:
         threads: parts that each step is split into, computed by ``pool``.
         say: takes a line now and then.
+        every_step: called after each step; the run may pause in it.
     """
     rays = draw_rays(views, config.coarse_samples, config.seed, pool)
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
@@ -105,3 +107,4 @@ def train_on_rays(
         if (step + 1) % LOG_EVERY == 0:
             say(f"rays: step {step + 1} of {config.ray_steps}  loss {total / LOG_EVERY:.5f}")
             total = 0.0
+        every_step()

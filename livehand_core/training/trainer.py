@@ -94,14 +94,25 @@ class Trainer:
         self._pool, self._preparers = _pool(threads), _pool(threads)
         self._prepared: dict[int, Future[TileTask]] = {}
 
-    def begin(self) -> None:
-        """Start a new run: teach the field that the hand is solid, then the volume-rendered image."""
-        start = time.perf_counter()
+    def begin(self, every_step: Callable[[], None] = lambda: None) -> None:
+        """Start a new run: teach the field that the hand is solid, then the volume-rendered image.
+
+        Args:
+            every_step: called after each step of the first stage; what it takes, a pause say, is no training time.
+        """
+        start, idle = time.perf_counter(), 0.0
+
+        def between() -> None:
+            nonlocal idle
+            since = time.perf_counter()
+            every_step()
+            idle += time.perf_counter() - since
+
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         if self.config.ray_steps:
-            train_on_rays(self.model, self.views, self.config, self._pool, self._threads, self._journal.say)
+            train_on_rays(self.model, self.views, self.config, self._pool, self._threads, self._journal.say, between)
         if not self.config.steps:
-            self.seconds += time.perf_counter() - start
+            self.seconds += time.perf_counter() - start - idle
         self._average = [value.detach().clone() for value in self._parameters]
 
     def resume(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -79,6 +80,26 @@ def test_resume_gives_the_same_result(tmp_path: Path, capture: Capture, tubes: H
     for expected, found in zip(straight.model.parameters(), second.model.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
     for expected, found in zip(straight.averaged().parameters(), second.averaged().parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
+
+
+def test_the_first_stage_may_pause_after_each_step(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """A pause changes nothing of what is learnt, and is no training time."""
+    straight = trainer(tmp_path / "straight", capture, tubes, tiny(ray_steps=4))
+    straight.begin()
+    paused = trainer(tmp_path / "paused", capture, tubes, tiny(ray_steps=4, steps=0, minutes=1.0))
+    pauses: list[float] = []
+
+    def pause() -> None:
+        pauses.append(1.0)
+        time.sleep(1.0)
+
+    began = time.perf_counter()
+    paused.begin(pause)
+    took = time.perf_counter() - began
+    assert len(pauses) == 4
+    assert 0.0 < paused.seconds <= took - 4.0
+    for expected, found in zip(straight.model.parameters(), paused.model.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
 
 
