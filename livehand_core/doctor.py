@@ -35,7 +35,10 @@ LIBRARIES = (
     "pillow",
     "scikit-image",
     "lpips",
+    "pytorch-msssim",
+    "torch-fidelity",
     "tensorboard",
+    "imageio-ffmpeg",
 )
 ASK_SECONDS = 30.0
 
@@ -164,7 +167,7 @@ def _libraries(interpreter: Interpreter) -> Iterator[Finding]:
     yield Finding("libraries", "ok", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions))
     absent = [name for name in LIBRARIES if name not in versions]
     if absent:
-        yield Finding("libraries", "note", f"without {', '.join(absent)}: some of training or speed is not to be had")
+        yield Finding("libraries", "note", f"without {', '.join(absent)}: some of training, evaluation or speed is not to be had")
 
 
 def _shared_memory() -> Iterator[Finding]:

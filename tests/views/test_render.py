@@ -160,6 +160,22 @@ def test_videos_hold_all_frames_in_their_colours(suffix: str, tmp_path: Path) ->
     assert np.abs(np.array(found, int) - colours).max() <= 6
 
 
+@pytest.mark.parametrize(("suffix", "decoder"), [(".mov", "prores"), (".webm", "libvpx-vp9")])
+def test_videos_keep_transparency(suffix: str, decoder: str, tmp_path: Path) -> None:
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    frame = np.zeros((32, 48, 4), np.uint8)
+    frame[:, :24] = 200, 40, 40, 255
+    frame[:, 24:36] = 40, 40, 200, 128
+    write_video(tmp_path / f"film{suffix}", [frame] * 3, 24.0)
+    options = {"pix_fmt": "rgba", "bits_per_pixel": 32, "input_params": ["-c:v", decoder]}
+    reader = imageio_ffmpeg.read_frames(str(tmp_path / f"film{suffix}"), **options)
+    assert next(reader)["size"] == (48, 32)
+    (*_, last) = reader
+    found = np.frombuffer(last, np.uint8).reshape(32, 48, 4)[16].astype(int)
+    assert np.abs(found[[8, 30, 44], 3] - [255, 128, 0]).max() <= 3
+    assert np.abs(found[[8, 30], :3] - [[200, 40, 40], [40, 40, 200]]).max() <= 12
+
+
 def test_an_interrupted_video_goes_on_and_then_clears_up(tmp_path: Path) -> None:
     pytest.importorskip("imageio_ffmpeg")
     target = Target.of(tmp_path / "film.mp4")
