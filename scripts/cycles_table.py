@@ -14,6 +14,9 @@ BEGIN, END = "<!-- compare_with_cycles begin -->", "<!-- compare_with_cycles end
 DENOISERS = ("OFF", "FAST", "HIGH")
 """Without, and by OpenImageDenoise's quick and its best network."""
 
+CLEAR = 6.0
+"""dB by which the reference's noise must lie below the avatar's error: a quarter of it."""
+
 _NAMES = {"OFF": "no denoiser", "FAST": "denoiser, fast", "HIGH": "denoiser, high"}
 
 
@@ -110,6 +113,8 @@ def markdown(comparison: Comparison) -> str:
         f"the avatar's time {statistics.median(comparison.engine_seconds):.3f} s are the engine's.",
         verdict(comparison),
     ]
+    if comparison.noise < comparison.ours.hand_box + CLEAR:
+        lines.append("The reference is too noisy to tell: more --reference-samples are needed.")
     return "\n".join(lines)
 
 

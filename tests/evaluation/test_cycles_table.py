@@ -50,6 +50,10 @@ def test_markdown_marks_what_is_compared() -> None:
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
+def test_a_noisy_reference_is_told() -> None:
+    assert "too noisy" in markdown(compared(39.0)) and "too noisy" not in markdown(compared(32.0))
+
+
 def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
