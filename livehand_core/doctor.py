@@ -167,7 +167,8 @@ def _libraries(interpreter: Interpreter) -> Iterator[Finding]:
     yield Finding("libraries", "ok", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions))
     absent = [name for name in LIBRARIES if name not in versions]
     if absent:
-        yield Finding("libraries", "note", f"without {', '.join(absent)}: some of training, evaluation or speed is not to be had")
+        lost = "some of training, evaluation or speed is not to be had"
+        yield Finding("libraries", "note", f"without {', '.join(absent)}: {lost}")
 
 
 def _shared_memory() -> Iterator[Finding]:
