@@ -43,6 +43,8 @@ def add_hand_arguments(parser: argparse.ArgumentParser, several: bool) -> argpar
     files.add_argument("--up", choices=("z", "y", "-y"), help="axis of the file that points up")
     files.add_argument("--file-side", choices=("right", "left"), help="hand that is read from the file")
     files.add_argument("--flat-mean", action=argparse.BooleanOptionalAction, help="angles count from the flat hand")
+    files.add_argument("--pca", action=argparse.BooleanOptionalAction, help="angles are principal components")
+    files.add_argument("--file-model", metavar="NAME", help="hand model of the file: mano, livehand-builtin-1")
     files.add_argument("--file-capture", metavar="NAME", help="capture of an InterHand2.6M file")
     files.add_argument("--file-fps", type=float, metavar="FPS", help="frames a second of the file")
     return group
@@ -62,7 +64,7 @@ def pose_reader(args: argparse.Namespace, own_side: Side, keep_wrist: bool) -> P
             raise PoseError(f"--betas has {len(args.betas)} numbers.", f"Give up to {BETA_COUNT}.")
         betas = np.pad(np.array(args.betas), (0, BETA_COUNT - len(args.betas)))
     options = ReadOptions(
-        side=args.file_side, up=args.up, flat_mean=args.flat_mean, fps=args.file_fps, capture=args.file_capture
+        args.file_side, args.up, args.pca, args.flat_mean, args.file_model, args.file_fps, args.file_capture
     )
     return PoseReader(args.side or own_side, betas, keep_wrist, options)
 

@@ -15,6 +15,7 @@ from livehand_core.captures.capture import Capture, CaptureFrame, write_capture
 from livehand_core.captures.images import write_image
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import gesture
+from livehand_core.motion import WriteOptions, write_motion
 from livehand_core.networks.config import FieldConfig
 from livehand_core.poses import HandPose, PoseSequence
 from livehand_core.views.pictures import load_png
@@ -86,6 +87,20 @@ def test_a_motion_is_played_at_its_rate_or_another(avatar: Path, tmp_path: Path)
     # The frames between reach farther, so the camera may stand a little farther away.
     for one, other in zip(same, double[::2], strict=True):
         assert cover(one) == pytest.approx(cover(other), rel=0.1)
+
+
+def test_interhand_annotations_are_played(avatar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    poses = [
+        HandPose(np.zeros(3), gesture(name, "left"), np.zeros(10), np.zeros(3), "left") for name in ("open", "fist")
+    ]
+    write_motion(tmp_path / "take.json", [PoseSequence(tuple(poses), 30.0)], WriteOptions(flat_mean=True))
+    motion = ("--motion", tmp_path / "take.json", "--file-side", "left", "--file-model", "livehand-builtin-1")
+    assert render(avatar, tmp_path / "take", *motion, "--flat-mean", "--file-capture", "0") == 0
+    # A right hand's avatar shows the left hand's motion as a right one.
+    assert render(avatar, tmp_path / "same", "--pose", "open", "fist", "--frames", 2) == 0
+    assert all((a == b).all() for a, b in zip(frames(tmp_path / "take"), frames(tmp_path / "same"), strict=True))
+    assert render(avatar, tmp_path / "none", *motion, "--file-capture", "7") == 2
+    assert "no capture '7'" in capsys.readouterr().err
 
 
 def test_a_captures_frames_stand_beside_their_truth(avatar: Path, tmp_path: Path) -> None:
