@@ -11,7 +11,7 @@ from pathlib import Path
 from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
 from ..captures.capture import Capture, Split, scan_capture
 from ..captures.joined import identity_names, inspect_captures
-from ..errors import CaptureError
+from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
 from ..progress import Progress
 from ..rendering import Renderer
@@ -64,6 +64,10 @@ class Session:
 
     def __init__(self, settings: Settings, command: str = "") -> None:
         self._command, self._began = command, time.strftime("%Y-%m-%d %H:%M")
+        if not any(name in PROTOCOLS for name in settings.protocols):
+            raise LiveHandError(
+                f"No protocol is chosen that measures images, out of {', '.join(PROTOCOLS)}.", "Add one of them."
+            )
         self._metadata = read_metadata(settings.avatar)
         self.settings = settings if settings.splits else replace(settings, splits=_held_out(settings.captures))
         inspection = inspect_captures(settings.captures, settings.identities, settings.skip_bad, self.settings.splits)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from livehand_core import cli
 from livehand_core.captures.capture import Capture, write_capture
-from livehand_core.errors import CaptureError
+from livehand_core.errors import CaptureError, LiveHandError
 from livehand_core.evaluation.document import details, metrics
 from livehand_core.evaluation.evaluate import choose_frames, identity_of
 from livehand_core.evaluation.session import Session, Settings, check_fit
@@ -216,6 +216,11 @@ def test_nothing_held_out_means_all_were_trained_on(copy: Callable[[], Capture])
     assert Session(Settings("default", (capture.folder,))).settings.splits == ("train",)
     with pytest.raises(CaptureError, match="no frames of these splits"):
         Session(Settings("default", (capture.folder,), splits=("both",)))
+
+
+def test_films_alone_are_no_evaluation(capture: Capture) -> None:
+    with pytest.raises(LiveHandError, match="No protocol"):
+        Session(Settings("default", (capture.folder,), protocols=("temporal",)))
 
 
 def test_another_hand_model(copy: Callable[[], Capture]) -> None:
