@@ -49,6 +49,7 @@ class BlenderWindow:
         archive: the extension's zip, installed and enabled before the window opens; None leaves it out.
         arguments: further ones for Blender, such as a file to open.
         variables: further ones of its environment.
+        size: width and height of the window in pixels.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class BlenderWindow:
         archive: Path | None,
         arguments: tuple[str, ...] = (),
         variables: dict[str, str] | None = None,
+        size: tuple[int, int] = SIZE,
     ) -> None:
         self.machine, self.display, self.folder = machine, display, folder
-        self._archive, self._arguments = archive, arguments
+        self._archive, self._arguments, self._size = archive, arguments, size
         self._variables = {
             "BLENDER_USER_RESOURCES": str(folder / "user"),
             "LIVEHAND_PYTHON": str(environment.venv_python(environment.VENV)),
@@ -109,7 +111,7 @@ class BlenderWindow:
         for path in requests.iterdir():
             path.unlink()
         self._number = 0
-        window = ["--window-geometry", "0", "0", str(SIZE[0]), str(SIZE[1])]
+        window = ["--window-geometry", "0", "0", *map(str, self._size)]
         driver = ["--python", str(DRIVER), "--", str(requests)]
         command = self.machine.blender_command([*window, *self._arguments, *driver], self._variables)
         with (self.folder / "blender.log").open("ab") as log:
@@ -117,7 +119,7 @@ class BlenderWindow:
         try:
             self._wait(lambda: (requests / "started").exists(), START_SECONDS, "no window")
             self.ask("areas")
-            self.display.move(SIZE[0] / 2, SIZE[1] / 2)
+            self.display.move(self._size[0] / 2, self._size[1] / 2)
             self.display.focus()
         except BaseException:
             self.kill()
