@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cameras import Camera, look_at
 from ..errors import CaptureError
-from ..hand.gestures import GESTURES, mirror_hand_pose, sample_pose
+from ..hand.gestures import GESTURES, mirror_hand_pose, penetration, sample_pose
 from ..poses import HandPose, Side
 from ..rotations import slerp
 
@@ -18,6 +18,12 @@ WRIST_CONE = np.radians(35.0)
 
 TRANSITIONS = (("open", "fist"), ("fist", "point"), ("point", "pinch"), ("pinch", "open"), ("relaxed", "fist"))
 """Pairs of gestures whose in-between poses are captured as well."""
+
+THUMB = slice(12, 15)
+"""The thumb's rows among joints 1 to 15."""
+
+SOFTNESS = 0.003
+"""Metres that fingers may sink into one another, as flesh does."""
 
 ROLLS = 3
 """How many random rolls each camera chooses the closest view from: images are not square, and nor is a hand."""
@@ -169,6 +175,23 @@ def _fit(
     return camera
 
 
+def way_between(first: np.ndarray, second: np.ndarray, fraction: float) -> np.ndarray:
+    """(15, 3) pose at a fraction, 0 to 1, of the way from one right hand's pose to another.
+
+    Where the thumb would pass through the fingers it makes way: it opens as little as keeps it out of them.
+    """
+    pose = slerp(first, second, fraction)
+    best, depth = pose, penetration(pose)
+    for opened in np.linspace(0.05, 1.0, 20):
+        if depth <= SOFTNESS or fraction in (0.0, 1.0):
+            break
+        aside = pose.copy()
+        aside[THUMB] = slerp(pose[THUMB], GESTURES["open"][THUMB], float(opened))
+        if penetration(aside) < depth:
+            best, depth = aside, penetration(aside)
+    return best
+
+
 def capture_poses(count: int, seed: int, side: Side = "right") -> list[HandPose]:
     """``count`` poses at the origin: the named gestures, the way between some of them, natural poses.
 
@@ -178,7 +201,7 @@ def capture_poses(count: int, seed: int, side: Side = "right") -> list[HandPose]
     random = np.random.default_rng(seed)
     joints = list(GESTURES.values())
     for first, second in TRANSITIONS:
-        joints += [slerp(GESTURES[first], GESTURES[second], fraction) for fraction in (0.2, 0.4, 0.6, 0.8)]
+        joints += [way_between(GESTURES[first], GESTURES[second], fraction) for fraction in (0.2, 0.4, 0.6, 0.8)]
     joints += [sample_pose(random) for _ in range(count - len(joints))]
     if side == "left":
         joints = [mirror_hand_pose(pose) for pose in joints]

@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livehand_core.captures.plan import Rig, camera_directions, capture_order, capture_poses, make_rig
+from livehand_core.captures.plan import (
+    SOFTNESS,
+    Rig,
+    camera_directions,
+    capture_order,
+    capture_poses,
+    make_rig,
+    way_between,
+)
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.gestures import GESTURES
+from livehand_core.hand.gestures import GESTURES, penetration
 from livehand_core.hand.skinning import pose_vertices
+from livehand_core.rotations import slerp
 
 HELD_OUT_POSES = frozenset({10, 11})
 
@@ -51,6 +60,26 @@ def test_poses_hold_the_gestures_and_are_repeatable() -> None:
         assert any(np.allclose(pose.hand_pose, gesture) for pose in poses)
     again = capture_poses(60, 5)
     np.testing.assert_array_equal([p.hand_pose for p in poses], [p.hand_pose for p in again])
+
+
+def test_no_pose_has_fingers_in_one_another() -> None:
+    worst = max(penetration(gesture) for gesture in GESTURES.values())
+    deep = [penetration(pose.hand_pose) for pose in capture_poses(60, 5)]
+    # Named gestures press fingers together; nothing goes deeper than they do.
+    assert max(deep) <= max(worst, SOFTNESS)
+
+
+def test_the_way_between_gestures_is_short_and_its_ends_are_the_gestures() -> None:
+    first, second = GESTURES["open"], GESTURES["point"]
+    np.testing.assert_allclose(way_between(first, second, 0.0), first, atol=1e-9)
+    np.testing.assert_allclose(way_between(first, second, 1.0), second, atol=1e-9)
+    clear = way_between(GESTURES["open"], GESTURES["spread"], 0.4)
+    np.testing.assert_allclose(clear, slerp(GESTURES["open"], GESTURES["spread"], 0.4), atol=1e-12)
+    # Where the thumb has to make way, the fingers do not.
+    through = slerp(GESTURES["open"], GESTURES["fist"], 0.8)
+    around = way_between(GESTURES["open"], GESTURES["fist"], 0.8)
+    assert penetration(through) > 0.006 and penetration(around) < 0.004
+    np.testing.assert_array_equal(around[:12], through[:12])
 
 
 def test_order(rig: Rig) -> None:
