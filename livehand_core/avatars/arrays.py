@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import AvatarError
-from ..networks.config import field_shapes, super_resolution_shapes
+from ..networks.config import field_shapes, super_resolution_shapes, texture_shapes
 from .metadata import AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
 
 DTYPES = {"F32": "<f4", "F16": "<f2"}
@@ -23,7 +23,8 @@ class AvatarArrays:
 
     Attributes:
         metadata: sizes, conditioning, provenance.
-        values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``.
+        values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
+            ``identity_textures.*``.
     """
 
     metadata: AvatarMetadata
@@ -37,6 +38,12 @@ class AvatarArrays:
     def latent(self) -> np.ndarray | None:
         """(identities, latent_size) identity codes; None when the field takes none."""
         return self.values.get("latent")
+
+    @property
+    def identity_textures(self) -> list[np.ndarray]:
+        """(identities, S, S, C) each, what an identity adds to the field's texture of the same number; often none."""
+        count = len(self.metadata.architecture.field.texture_sizes) if self.latent is not None else 0
+        return [self.values[f"identity_textures.{index}"] for index in range(count)]
 
 
 def read_arrays(avatar: str | Path) -> AvatarArrays:
@@ -81,6 +88,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     if architecture.field.latent_size:
         count = len(metadata.identities) or (shapes["latent"][0] if shapes.get("latent") else 1)
         expected["latent"] = (count, architecture.field.latent_size)
+        textures = texture_shapes(architecture.field)
+        expected |= {f"identity_{name}": (count, *shape) for name, shape in textures.items()}
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):
             raise AvatarError(

@@ -13,6 +13,7 @@ from ..errors import AvatarError
 from ..files import atomic_path
 from ..hand.data import HandData
 from ..networks import RadianceField, SuperResolution
+from ..networks.config import texture_shapes
 from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
 from .identities import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
@@ -32,6 +33,8 @@ class Avatar:
         super_resolution_state: state dict of the SuperResolution, float32.
         latent: (identities, latent_size) identity codes; None when the field takes none.
         fine_state: state dict of the second field of the hierarchical pass; None without one.
+        identity_textures: (identities, S, S, C) each, what an identity adds to the field's texture of the same number;
+            none where the field takes no code or has no textures.
     """
 
     metadata: AvatarMetadata
@@ -39,6 +42,7 @@ class Avatar:
     super_resolution_state: State
     latent: torch.Tensor | None = None
     fine_state: State | None = None
+    identity_textures: tuple[torch.Tensor, ...] = ()
 
     def networks(
         self, device: torch.device | str = "cpu"
@@ -59,13 +63,14 @@ class Avatar:
         return field, fine, enlarge
 
     def tensors(self) -> State:
-        """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``."""
+        """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
+        ``identity_textures.*``."""
         flat = {f"field.{name}": value for name, value in self.field_state.items()}
         flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
         flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
         if self.latent is not None:
             flat["latent"] = self.latent
-        return flat
+        return flat | {f"identity_textures.{index}": value for index, value in enumerate(self.identity_textures)}
 
     @classmethod
     def of(cls, arrays: AvatarArrays) -> Avatar:
@@ -75,7 +80,9 @@ class Avatar:
             return {name: torch.from_numpy(value) for name, value in arrays.part(prefix).items()}
 
         latent = None if arrays.latent is None else torch.from_numpy(arrays.latent)
-        return cls(arrays.metadata, part("field."), part("super_resolution."), latent, part("fine.") or None)
+        residuals = part("identity_textures.")
+        textures = tuple(residuals[str(index)] for index in range(len(residuals)))
+        return cls(arrays.metadata, part("field."), part("super_resolution."), latent, part("fine.") or None, textures)
 
     def arrays(self) -> AvatarArrays:
         """The same as float32 arrays; shares memory with tensors on the CPU."""
@@ -107,8 +114,10 @@ def new_avatar(
         torch.manual_seed(seed)
         field, enlarge = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
         fine = RadianceField(architecture.field) if architecture.n_importance else None
-        size = architecture.field.latent_size
-        latent = 0.01 * torch.randn(max(len(identities), 1), size) if size else None
+        size, count = architecture.field.latent_size, max(len(identities), 1)
+        latent = 0.01 * torch.randn(count, size) if size else None
+        shapes = texture_shapes(architecture.field).values() if size else ()
+        textures = tuple(torch.zeros(count, *shape) for shape in shapes)
     metadata = AvatarMetadata(
         name=name,
         architecture=architecture,
@@ -119,9 +128,8 @@ def new_avatar(
         identities=tuple(identities),
         licence=licence,
     )
-    return Avatar(
-        metadata, field.state_dict(), enlarge.state_dict(), latent, None if fine is None else fine.state_dict()
-    )
+    fine_state = None if fine is None else fine.state_dict()
+    return Avatar(metadata, field.state_dict(), enlarge.state_dict(), latent, fine_state, textures)
 
 
 def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:

@@ -23,10 +23,11 @@ from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..networks import RadianceField, encode, look_up
 from ..networks.config import SKIP_AFTER_LAYER
+from ..rendering.identity_textures import IdentityTextures
 from ..rendering.integration import Integrated, integrate
 from ..rendering.rays import Rays, camera_rays
 from ..rendering.sampling import from_weights, stratified
-from ..rendering.setup import avatar_view, conditioning, feature_camera, filter_size
+from ..rendering.setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares
 from ..surface import (
     SurfaceNormals,
     canonical_coordinates,
@@ -80,6 +81,7 @@ class PlainRenderer:
         self.metadata, self.device = avatar.metadata, device
         self.field, self.fine, self.super_resolution = avatar.networks(device)
         self.latents = None if avatar.latent is None else avatar.latent.numpy()
+        self._textures = IdentityTextures(list(self.field.textures), avatar.identity_textures)
         self.model = HandModel(hand, device)
         self._seconds: dict[str, float] = {}
 
@@ -103,6 +105,7 @@ class PlainRenderer:
             bounds = (near[valid].clamp(min=0.0), far[valid])
 
         numbers, code = conditioning(metadata, self.latents, view, instance.identity)
+        self._textures.show(identity_shares(metadata, self.latents, instance.identity))
         pose = torch.tensor(numbers, dtype=torch.float32, device=self.device)
         latent = None if code is None else torch.tensor(code, device=self.device)
         result = self._along(rays, bounds, vertices, pose, latent)

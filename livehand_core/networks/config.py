@@ -146,10 +146,13 @@ def field_shapes(config: FieldConfig) -> dict[str, tuple[int, ...]]:
     sizes["feature"] = (config.width, config.width)
     sizes["view"] = (config.view_width, config.width + encoded_size(3, config.view_frequencies))
     sizes["colour"] = (config.feature_channels, config.view_width)
-    textures = {
-        f"textures.{index}": (size, size, config.texture_channels) for index, size in enumerate(config.texture_sizes)
-    }
-    return textures | _with_biases(sizes)
+    return texture_shapes(config) | _with_biases(sizes)
+
+
+def texture_shapes(config: FieldConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each texture of a ``RadianceField``."""
+    channels = config.texture_channels
+    return {f"textures.{index}": (size, size, channels) for index, size in enumerate(config.texture_sizes)}
 
 
 def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[int, ...]]:

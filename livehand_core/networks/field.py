@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -36,6 +38,7 @@ class RadianceField(nn.Module):
         view_directions: torch.Tensor,
         pose: torch.Tensor,
         latent: torch.Tensor | None = None,
+        textures: Sequence[torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Evaluate the field. Differentiable in every argument and parameter.
 
@@ -43,23 +46,28 @@ class RadianceField(nn.Module):
             positions: (R, S, 3) canonical (u, v, d) or world coordinates of S samples on each of R rays; (R, S, 6) with
                 the surface's unit normal in the wrist's frame where the configuration asks for it.
             view_directions: (R, 3) unit directions from the camera, one a ray.
-            pose: (pose_size,) radians; (R, pose_size) when each ray has its own and there is no identity code.
+            pose: (pose_size,) radians; (R, pose_size) when each ray has its own.
             latent: (latent_size,) identity code; None for zeros.
+            textures: an identity's, in place of the field's own; of their sizes.
 
         Returns:
             colour_raw (R, S, feature_channels) before the sigmoid, sigma_raw (R, S) before the ReLU, in 1/m.
         """
-        hidden, sigma = self.density_of(positions, pose, latent)
+        hidden, sigma = self.density_of(positions, pose, latent, textures)
         per_ray = self.view_term(view_directions)
         return self.colour_of(hidden, per_ray[:, None]), sigma
 
     def density_of(
-        self, positions: torch.Tensor, pose: torch.Tensor, latent: torch.Tensor | None = None
+        self,
+        positions: torch.Tensor,
+        pose: torch.Tensor,
+        latent: torch.Tensor | None = None,
+        textures: Sequence[torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The part without view direction: (..., 3) -> last hidden activations (..., width) and sigma_raw (...)."""
         config = self.config
         constant = self._constant(pose, latent)
-        encoded = self._encode(positions)
+        encoded = self._encode(positions, self.textures if textures is None else textures)
         hidden = self._with_input(self.layers[0], encoded, constant)
         for index, layer in enumerate(self.layers[1:], start=1):
             hidden = functional.relu(hidden, inplace=True)
@@ -84,7 +92,7 @@ class RadianceField(nn.Module):
         folded = self.view.weight[:, : self.config.width] @ self.feature.weight
         return self.colour(functional.relu(functional.linear(hidden, folded) + view_term))
 
-    def _encode(self, positions: torch.Tensor) -> torch.Tensor:
+    def _encode(self, positions: torch.Tensor, textures: Iterable[torch.Tensor]) -> torch.Tensor:
         """(..., 3 or 6) positions, with normals where the field takes them -> (..., position_size)."""
         config = self.config
         place = positions[..., :3]
@@ -93,16 +101,16 @@ class RadianceField(nn.Module):
         parts = [encode(place, config.position_frequencies)]
         if config.normal_frequencies:
             parts.append(encode(positions[..., 3:], config.normal_frequencies))
-        parts += [look_up(texture, positions[..., :2]) for texture in self.textures]
+        parts += [look_up(texture, positions[..., :2]) for texture in textures]
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
     def _constant(self, pose: torch.Tensor, latent: torch.Tensor | None) -> torch.Tensor:
-        """(latent_size + pose_size,): the part of the input that is the same for every sample."""
+        """(latent_size + pose_size,), or (R, .): the part of the input that is the same for every sample."""
         if self.config.latent_size == 0:
             return pose
         if latent is None:
             latent = pose.new_zeros(self.config.latent_size)
-        return torch.cat([latent, pose])
+        return torch.cat([latent.expand(*pose.shape[:-1], -1), pose], dim=-1)
 
     def _with_input(self, layer: nn.Module, encoded: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
         """The layer's answer to its input columns: encoded position (per sample) and constant (as a bias)."""

@@ -48,10 +48,15 @@ def conditioning(
         AvatarError: the avatar has no such identity.
     """
     pose = view.pose.hand_pose.reshape(-1) if metadata.conditioning == "wrist" else view.pose.full_pose
-    weights = weights_of(metadata, identity, 1 if latent is None else len(latent))
+    shares = identity_shares(metadata, latent, identity)
     if latent is None:
         return pose, None
-    return pose, (weights @ latent).astype(latent.dtype)
+    return pose, (shares @ latent).astype(latent.dtype)
+
+
+def identity_shares(metadata: AvatarMetadata, latent: np.ndarray | None, identity: IdentityChoice) -> np.ndarray:
+    """(identities,) weights of what a hand shows, their sum 1; arguments and errors as :func:`conditioning`."""
+    return weights_of(metadata, identity, 1 if latent is None else len(latent))
 
 
 def centred(metadata: AvatarMetadata, camera: Camera) -> Camera:

@@ -19,9 +19,10 @@ from ..kernels.compose import ALPHA_RAMP
 from ..surface import face_neighbours, rasterise_depth, ray_bounds
 from .clock import Clock
 from .geometry import geometry_passes
+from .identity_textures import IdentityTextures
 from .layer import Layer, LowImage
 from .rays import camera_rays
-from .setup import avatar_view, conditioning, feature_camera, filter_size, reach
+from .setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from .view import View
 from .volume import Conditioning, Proxy, volume_render
 
@@ -64,6 +65,11 @@ class TorchHand:
         # Channels innermost: what the convolutions are fastest with, on the CPU by a third.
         torch.nn.utils.convert_conv2d_weight_memory_format(self.enlarge, torch.channels_last)
         self._codes = None if avatar.latent is None else avatar.latent.cpu().numpy()
+        self._textures = [
+            IdentityTextures(list(network.textures), avatar.identity_textures)
+            for network in (self.field, self.fine)
+            if network is not None
+        ]
         self._neighbours = face_neighbours(self.model.faces)
 
     def render(
@@ -97,6 +103,8 @@ class TorchHand:
             return None
         proxy = Proxy.of(vertices, self.model.faces, self.model.face_uv, self._neighbours)
         pose, code = conditioning(self.metadata, self._codes, view, instance.identity)
+        for textures in self._textures:
+            textures.show(identity_shares(self.metadata, self._codes, instance.identity))
         conditions = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
         factor = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale)
         working = view.camera

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import TrainingError
 from ..files import atomic_path
@@ -33,15 +33,20 @@ class TrainingConfig:
         lateral_margin: how far rays are evaluated past the proxy's silhouette.
         last_interval: depth that the last sample of a ray stands for. The published 1e10 makes it opaque and stops its
             gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
+        coordinates: ``"uvd"`` for the texture cube; ``"xyz"``, an ablation, for world coordinates, in which the hand is
+            learnt anew in every pose.
         depth, width, view_width: hidden layers of the field, channels of each, and of the one that sees the view.
         position_frequencies: L of the position's encoding.
         hidden: channels of the two super-resolution blocks.
         density_scale: factor on the density layer, so that Adam reaches densities of thousands a metre.
         normal_frequencies: L of the encoding of the surface's normal; 0 trains the published form without it.
         distance_scale: factor on the distance d before its encoding, which makes it as lively as u and v.
+        latent_size: numbers of an identity's code, where several are trained; none is longer than 1.
+        code_rate: Adam's learning rate of the codes.
         texture_sizes: sides of the learnt textures over (u, v), in texels; none trains the published form.
         texture_channels: of each of them.
-        texture_rate: Adam's learning rate of their texels, which each see few of the samples.
+        texture_rate: of their texels, which each see few of the samples, beside ``ray_rate``; on tiles it is lower as
+            ``field_rate`` is.
         ray_steps: steps at the beginning that train the field alone, on rays drawn from all images.
         ray_batch: rays of each of them.
         ray_rate: Adam's learning rate in them.
@@ -74,6 +79,7 @@ class TrainingConfig:
     bounds_margin: float = 0.01
     lateral_margin: float = 0.004
     last_interval: float = 0.001
+    coordinates: Literal["uvd", "xyz"] = "uvd"
     depth: int = 4
     width: int = 128
     view_width: int = 64
@@ -82,6 +88,8 @@ class TrainingConfig:
     density_scale: float = 1000.0
     normal_frequencies: int = 2
     distance_scale: float = 64.0
+    latent_size: int = 8
+    code_rate: float = 1e-3
     texture_sizes: tuple[int, ...] = ()
     texture_channels: int = 4
     texture_rate: float = 1e-2
@@ -108,8 +116,15 @@ class TrainingConfig:
         object.__setattr__(self, "texture_sizes", tuple(self.texture_sizes))
         if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):
             raise TrainingError("The run's length is not clear.", "Give either --steps or --minutes, above zero.")
+        if self.latent_size < 1:
+            raise TrainingError("Identities cannot be told apart by no numbers.", "Give latent_size 1 or more.")
         if self.samples < 2 or self.coarse_samples < 2:
             raise TrainingError("Less than 2 samples a ray cannot be rendered.", "Give samples of 2 or more.")
+        if self.coordinates == "xyz" and (self.texture_sizes or self.normal_frequencies or self.distance_scale != 1.0):
+            raise TrainingError(
+                "Textures, normals and a scale of the distance belong to uvd coordinates.",
+                "With coordinates xyz, set texture_sizes to [], normal_frequencies to 0 and distance_scale to 1.",
+            )
         if self.tile < 0 or self.tiles_per_step < 1:
             raise TrainingError("The tiles are not positive.", "Give tile 0 or more and tiles_per_step 1 or more.")
 
@@ -124,6 +139,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "published": {},
     # Single rays first, then two small tiles a step and light super-resolution: half an hour on two CPU cores.
     "cpu": {
+        "texture_sizes": (128, 256, 512),
         "tile": 32,
         "ray_steps": 2000,
         "tiles_per_step": 2,

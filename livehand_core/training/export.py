@@ -9,6 +9,7 @@ import numpy as np
 from .. import __version__
 from ..avatars import Architecture, Avatar, AvatarMetadata, PoseStatistics, topology_hash
 from ..captures.capture import Capture, CaptureFrame
+from ..captures.joined import identities_in
 from ..hand.data import HandData
 from ..hand.skinning import pose_vertices
 from .config import TrainingConfig
@@ -58,8 +59,11 @@ def make_avatar(
         last_interval=config.last_interval,
         pixels_per_metre=pixels_per_metre(capture, frames, data),
         pose_statistics=PoseStatistics.of(poses),
+        identities=identities_in(capture, frames, config.name.strip() or "avatar"),
         provenance=story | provenance,
         licence=config.licence or capture.licence,
     )
     enlarge = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
-    return Avatar(metadata, model.field_state(), enlarge)
+    codes = None if model.codes is None else model.codes.detach().clone()
+    residuals = tuple(texture.detach().clone() for texture in model.identity_textures)
+    return Avatar(metadata, model.field_state(), enlarge, codes, identity_textures=residuals)

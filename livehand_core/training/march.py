@@ -54,7 +54,13 @@ class _Kept(NamedTuple):
 
 
 def ray_values(
-    field: RadianceField, samples: Samples, directions: torch.Tensor, pose: torch.Tensor, last_interval: float
+    field: RadianceField,
+    samples: Samples,
+    directions: torch.Tensor,
+    pose: torch.Tensor,
+    last_interval: float,
+    latent: torch.Tensor | None = None,
+    textures: Sequence[torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Evaluate the field along rays and composite, on the CPU by the loops of this module where they know the field.
 
@@ -63,14 +69,16 @@ def ray_values(
         directions: (R, 3) unit view directions.
         pose: (45 or 48,), or (R, 45 or 48) for each ray its own; differentiable.
         last_interval: length of the interval behind the last sample, in units of depth.
+        latent: (latent_size,) code of the identity that all rays see; differentiable.
+        textures: that identity's, in place of the field's; differentiable.
 
     Returns:
         (R, C + 1): premultiplied features, and opacity.
     """
     config = field.config
-    if not has_loops(directions.device) or config.depth > SKIP_AFTER_LAYER + 1 or config.latent_size:
+    if not has_loops(directions.device) or config.depth > SKIP_AFTER_LAYER + 1:
         with product_precision(directions.device):
-            colour, sigma = field(samples.positions, directions, pose)
+            colour, sigma = field(samples.positions, directions, pose, latent, textures)
         raw = colour.to(directions.dtype), sigma.to(directions.dtype)
         answer = integrate(*raw, samples.depths, samples.lengths, samples.noise, last_interval)
         return torch.cat([answer.features, answer.opacity[:, None]], dim=-1)
@@ -78,7 +86,9 @@ def ray_values(
     assert isinstance(first, torch.nn.Linear)
     size = config.position_size
     # Everything that is small, or constant over rays or samples, is left to autograd.
-    bias = torch.nn.functional.linear(pose, first.weight[:, size:], first.bias)
+    bias = torch.nn.functional.linear(pose, first.weight[:, size + config.latent_size :], first.bias)
+    if latent is not None:
+        bias = bias + first.weight[:, size : size + config.latent_size] @ latent
     folded = field.view.weight[:, : config.width] @ field.feature.weight
     return _March.apply(  # type: ignore[no-any-return, no-untyped-call]
         samples,
@@ -91,7 +101,7 @@ def ray_values(
         field.density.weight,
         field.density.bias,
         first.weight[:, :size],
-        *field.textures,
+        *(field.textures if textures is None else textures),
         *(parameter for layer in field.layers[1:] for parameter in (layer.weight, layer.bias)),
     )
 

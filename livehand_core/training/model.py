@@ -13,25 +13,34 @@ from .config import TrainingConfig
 SMALLEST_SPREAD = 0.1
 """Radians: joints that hardly move in the capture are normalised as if they moved this much."""
 
+FOG = 50.0
+"""Density, in 1/m, that a field of world coordinates starts from: a tenth of the light is lost in 2 mm."""
+
 
 class AvatarModel(nn.Module):
     """Radiance field and super-resolution of one avatar, the pose normalised, with a colour calibration a camera.
+
+    Several identities share both networks. What tells them apart is a code, and what each adds to the textures.
 
     Attributes:
         field: takes the pose as ``pose_input`` makes it, until ``field_state`` folds that into its first layer.
         super_resolution: of RGB and opacity.
         calibration: (cameras, 2, 3) gain - 1 and bias; the first camera's stay 0.
+        codes: (identities, latent_size), none longer than 1; None for one identity.
+        identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
     """
 
     pose_mean: torch.Tensor
     pose_scale: torch.Tensor
 
-    def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int) -> None:
+    def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int, identities: int = 1) -> None:
         """``poses``: (n, 45) joint angles of the training frames, radians."""
         super().__init__()
         sizes = FieldConfig(
+            coordinates=config.coordinates,
             depth=config.depth,
             width=config.width,
+            latent_size=config.latent_size if identities > 1 else 0,
             view_width=config.view_width,
             position_frequencies=config.position_frequencies,
             normal_frequencies=config.normal_frequencies,
@@ -44,6 +53,13 @@ class AvatarModel(nn.Module):
         _initialise(self.field)
         self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden))
         self.calibration = nn.Parameter(torch.zeros(cameras, 2, 3))
+        self.codes: nn.Parameter | None = None
+        self.identity_textures = nn.ParameterList()
+        if identities > 1:
+            # As long as the longest that are allowed: in so many directions a few are far apart.
+            self.codes = nn.Parameter(nn.functional.normalize(torch.randn(identities, config.latent_size), dim=1))
+            for size in config.texture_sizes:
+                self.identity_textures.append(torch.zeros(identities, size, size, config.texture_channels))
         spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
         self.register_buffer("pose_mean", poses.mean(dim=0))
         self.register_buffer("pose_scale", config.pose_gain / spread)
@@ -55,6 +71,32 @@ class AvatarModel(nn.Module):
         if generator is not None and self._noise > 0.0:
             value = value + self._noise * torch.randn(pose.shape, generator=generator).to(pose.device)
         return value
+
+    def code(self, identity: int) -> torch.Tensor | None:
+        """(latent_size,) of an identity; None where there is but one."""
+        return None if self.codes is None else self.codes[identity]
+
+    def textures(self, identity: int) -> list[torch.Tensor] | None:
+        """(S, S, C) each: those of an identity; None where the field's own are all there is."""
+        if self.codes is None:
+            return None
+        pairs = zip(self.field.textures, self.identity_textures, strict=True)
+        return [shared + residual[identity] for shared, residual in pairs]
+
+    @torch.no_grad()
+    def constrain(self) -> None:
+        """Shorten codes that are longer than 1; called after each step of an optimiser."""
+        if self.codes is not None:
+            self.codes.div_(self.codes.norm(dim=1, keepdim=True).clamp(min=1.0))
+
+    def identity_groups(self, rate: float, texture_rate: float) -> list[dict[str, Any]]:
+        """The optimiser's groups of what tells identities apart, each with its highest ``rate``; none for one."""
+        if self.codes is None:
+            return []
+        groups: list[dict[str, Any]] = [{"params": [self.codes], "rate": rate}]
+        if self.identity_textures:
+            groups.append({"params": list(self.identity_textures), "rate": texture_rate})
+        return groups
 
     def calibrate(self, colour: torch.Tensor, alpha: torch.Tensor, camera: int) -> torch.Tensor:
         """(3, H, W) premultiplied colour as ``camera`` sees it; ``alpha`` (1, H, W) is the foreground."""
@@ -68,7 +110,7 @@ class AvatarModel(nn.Module):
         """The field's state for joint angles in radians: the normalisation becomes a part of the first layer."""
         state = {key: value.detach().clone() for key, value in self.field.state_dict().items()}
         config = self.field.config
-        columns = slice(config.position_size, config.input_size)
+        columns = slice(config.position_size + config.latent_size, config.input_size)
         weight, bias = state["layers.0.weight"], state["layers.0.bias"]
         scaled = weight[:, columns] * self.pose_scale
         bias -= scaled @ self.pose_mean
@@ -85,7 +127,7 @@ def _initialise(field: RadianceField) -> None:
     first = field.layers[0]
     assert isinstance(first, nn.Linear)
     with torch.no_grad():
-        first.weight[:, field.config.position_size : field.config.input_size] = 0.0
+        first.weight[:, field.config.position_size + field.config.latent_size :] = 0.0
 
 
 def field_groups(field: RadianceField, rate: float, texture_rate: float) -> list[dict[str, Any]]:
@@ -99,11 +141,15 @@ def field_groups(field: RadianceField, rate: float, texture_rate: float) -> list
 def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150) -> None:
     """Teach the field that inside (d < 0) is dense and outside is empty, so that training begins with a solid hand.
 
-    A ReLU density that starts negative everywhere on a ray would never get a gradient.
+    A ReLU density that starts negative everywhere on a ray would never get a gradient. World coordinates do not tell
+    what is inside: there it starts as a thin fog.
 
     Args:
         margin: metres on both sides of the surface over which it is taught.
     """
+    if field.config.coordinates == "xyz":
+        nn.init.constant_(field.density.bias, FOG / field.config.density_scale)
+        return
     generator = torch.Generator().manual_seed(seed)
     device = next(field.parameters()).device
     optimiser = torch.optim.Adam(field.parameters(), lr=2e-3)

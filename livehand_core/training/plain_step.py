@@ -102,7 +102,8 @@ def plain_loss(
     field_sizes, enlarging_sizes = sizes
     pose = (view.pose - weights["pose_mean"]) * weights["pose_scale"] + noise.pose
     directions = functional.normalize(rays.directions + noise.direction, dim=-1).to(dtype)
-    colour, sigma = plain_field(weights, field_sizes, rays.positions.to(dtype), directions, pose.to(dtype))
+    own = _of_identity(weights, field_sizes, view.identity)
+    colour, sigma = plain_field(own, field_sizes, rays.positions.to(dtype), directions, pose.to(dtype))
     lengths, depths = rays.lengths.to(dtype), rays.depths.to(dtype)
     features, opacity = _integrated(colour, sigma + noise.density.to(dtype), depths, lengths, config.last_interval)
 
@@ -156,12 +157,26 @@ def plain_look_up(texture: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
     return total
 
 
+def _of_identity(weights: Weights, sizes: FieldConfig, identity: int) -> dict[str, torch.Tensor]:
+    """The weights with an identity's own textures in place of the shared ones, and its code as ``"code"``."""
+    own = dict(weights)
+    if sizes.latent_size:
+        own["code"] = weights["codes"][identity]
+        for index in range(len(sizes.texture_sizes)):
+            residual = weights[f"identity_textures.{index}"][identity]
+            own[f"field.textures.{index}"] = weights[f"field.textures.{index}"] + residual
+    return own
+
+
 def plain_field(
     weights: Weights, sizes: FieldConfig, positions: torch.Tensor, directions: torch.Tensor, pose: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R, S, 3 or 6) positions, (R, 3) directions, (45,) pose -> (R, S, C) raw colour and (R, S) raw density."""
-    if sizes.depth > 5 or sizes.latent_size:
-        raise ValueError("the plain field is that of training: at most five layers, one identity")
+    """(R, S, 3 or 6) positions, (R, 3) directions, (45,) pose -> (R, S, C) raw colour and (R, S) raw density.
+
+    Where there are several identities, ``weights`` are those of one, its ``"code"`` among them.
+    """
+    if sizes.depth > 5:
+        raise ValueError("the plain field is that of training: at most five layers")
 
     def linear(name: str, x: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, weights[f"field.{name}.weight"], weights[f"field.{name}.bias"])
@@ -172,6 +187,8 @@ def plain_field(
         inputs.append(plain_encoding(positions[..., 3:], sizes.normal_frequencies))
     for index in range(len(sizes.texture_sizes)):
         inputs.append(plain_look_up(weights[f"field.textures.{index}"], positions[..., :2]))
+    if sizes.latent_size:
+        inputs.append(weights["code"].expand(*positions.shape[:2], -1))
     inputs.append(pose.expand(*positions.shape[:2], -1))
     hidden = torch.cat(inputs, dim=-1)
     for index in range(sizes.depth):

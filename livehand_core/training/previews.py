@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,30 @@ import numpy as np
 from ..avatars import Avatar
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.images import mask_box, write_image
-from ..evaluation.evaluate import SPLITS, render_frame
+from ..evaluation.evaluate import SPLITS, identity_of, render_frame
 from ..evaluation.metrics import measure
+from ..evaluation.pictures import DIFFERENCE_GAIN
 from ..hand.data import HandData
 from ..rendering import Renderer
 from .control import PREVIEW_FILE
 
-DIFFERENCE_GAIN = 4.0
 CELL = 256
 """Side in pixels of one of the four pictures of the summary."""
 
 
-def preview_frames(capture: Capture, each: int = 2) -> list[CaptureFrame]:
-    """A few frames of every split, the same ones at every preview."""
+def preview_frames(capture: Capture, names: Sequence[str], each: int = 2) -> list[CaptureFrame]:
+    """A few frames of every split, the same ones at every preview.
+
+    Args:
+        names: of the identities that are trained; of several, each is seen once a split.
+        each: frames a split of a single identity.
+    """
     chosen = []
     for split in SPLITS:
-        frames = capture.frames_of(split)
-        count = min(each, len(frames))
-        chosen += [frames[(2 * index + 1) * len(frames) // (2 * count)] for index in range(count)]
+        for name in names:
+            frames = [frame for frame in capture.frames_of(split) if frame.identity == name]
+            count = min(each if len(names) == 1 else 1, len(frames))
+            chosen += [frames[(2 * index + 1) * len(frames) // (2 * count)] for index in range(count)]
     return chosen
 
 
@@ -45,7 +52,8 @@ def write_preview(
     pairs: dict[str, np.ndarray] = {}
     for frame in frames:
         truth = capture.image(frame)
-        image = render_frame(renderer, "preview", capture, frame)["rgba"]
+        identity = identity_of(frame, avatar.metadata)
+        image = render_frame(renderer, "preview", capture, frame, identity)["rgba"]
         difference = DIFFERENCE_GAIN * np.abs(image[..., :3] - truth[..., :3])
         rows.append(np.concatenate([truth[..., :3], image[..., :3], difference], axis=1))
         split = capture.split(frame)

@@ -5,6 +5,8 @@ Called by ``march`` on blocks of rays. Every loop takes float32 or float64 and r
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..kernels.compiling import compiled, inlined
@@ -74,7 +76,7 @@ def texture_backward(gradient: np.ndarray, places: np.ndarray, begin: int, answe
 
 
 @inlined
-def _corner(u: float, v: float, side: int) -> tuple[int, int, float, float]:
+def _corner(u: np.float32, v: np.float32, side: int) -> tuple[int, int, Any, Any]:
     """Column and row of the texel before (u, v), and how far behind its centre they lie, in texels."""
     limit = np.float32(side - 1)
     x = min(max(u * np.float32(side) - _HALF, _ZERO), limit)

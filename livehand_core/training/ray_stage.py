@@ -23,7 +23,8 @@ LOG_EVERY = 250
 
 
 class RayPool(NamedTuple):
-    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, and (N, 45) joint angles."""
+    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 45) joint angles, and
+    (N,) numbers of identities."""
 
     depths: torch.Tensor
     lengths: torch.Tensor
@@ -31,6 +32,7 @@ class RayPool(NamedTuple):
     directions: torch.Tensor
     targets: torch.Tensor
     poses: torch.Tensor
+    identities: torch.Tensor
 
     def take(self, index: torch.Tensor) -> RayPool:
         """The rays of an index tensor."""
@@ -44,7 +46,8 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
         rays, targets = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
         poses = views[index].pose.expand(len(targets), -1)
-        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets, poses)
+        identities = torch.full((len(targets),), views[index].identity, device=targets.device)
+        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets, poses, identities)
 
     parts = list(pool.map(of_view, range(len(views))))
     return RayPool(*(torch.cat(values) for values in zip(*parts, strict=True)))
@@ -55,10 +58,31 @@ def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generato
     pose = model.pose_input(rays.poses, generator)
     turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
-    samples = Samples(rays.positions, rays.depths, rays.lengths, None)
-    values = ray_values(model.field, samples, directions, pose, config.last_interval)
-    colour_error = (values[:, :3] - rays.targets[:, :3]).square().mean()
-    return colour_error + config.alpha_weight * (values[:, -1] - rays.targets[:, 3]).square().mean()
+    if model.codes is None:
+        samples = Samples(rays.positions, rays.depths, rays.lengths, None)
+        values, targets = ray_values(model.field, samples, directions, pose, config.last_interval), rays.targets
+    else:
+        # One identity's rays after the other's: each has its own textures.
+        parts = [(int(one), rays.identities == one) for one in rays.identities.unique()]
+        values = torch.cat([_of_identity(model, rays, directions, pose, config, *part) for part in parts])
+        targets = torch.cat([rays.targets[chosen] for _, chosen in parts])
+    colour_error = (values[:, :3] - targets[:, :3]).square().mean()
+    return colour_error + config.alpha_weight * (values[:, -1] - targets[:, 3]).square().mean()
+
+
+def _of_identity(
+    model: AvatarModel,
+    rays: RayPool,
+    directions: torch.Tensor,
+    pose: torch.Tensor,
+    config: TrainingConfig,
+    identity: int,
+    chosen: torch.Tensor,
+) -> torch.Tensor:
+    """(K, C + 1) values of the rays that are ``chosen`` (N,) bool, which all see one identity."""
+    samples = Samples(rays.positions[chosen], rays.depths[chosen], rays.lengths[chosen], None)
+    own = model.code(identity), model.textures(identity)
+    return ray_values(model.field, samples, directions[chosen], pose[chosen], config.last_interval, *own)
 
 
 def train_on_rays(
@@ -79,8 +103,9 @@ def train_on_rays(
     """
     rays = draw_rays(views, config.coarse_samples, config.seed, pool)
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
-    parameters = list(model.field.parameters())
     groups = field_groups(model.field, config.ray_rate, config.texture_rate)
+    groups += model.identity_groups(config.code_rate, config.texture_rate)
+    parameters = [parameter for group in groups for parameter in group["params"]]
     optimiser = torch.optim.Adam(groups, lr=config.ray_rate, betas=(0.9, 0.99), fused=True)
     total = 0.0
     for step in range(config.ray_steps):
@@ -97,12 +122,15 @@ def train_on_rays(
         def differentiate(task: tuple[torch.Tensor, torch.Generator]) -> tuple[float, tuple[torch.Tensor, ...]]:
             part, own = task
             loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
-            return float(loss.detach()), torch.autograd.grad(loss, parameters)
+            return float(loss.detach()), torch.autograd.grad(
+                loss, parameters, allow_unused=True, materialize_grads=True
+            )
 
         answers = list(pool.map(differentiate, tasks))
         for number, parameter in enumerate(parameters):
             parameter.grad = sum((gradients[number] for _, gradients in answers[1:]), answers[0][1][number])
         optimiser.step()
+        model.constrain()
         total += sum(loss for loss, _ in answers) / len(answers)
         if (step + 1) % LOG_EVERY == 0:
             say(f"rays: step {step + 1} of {config.ray_steps}  loss {total / LOG_EVERY:.5f}")

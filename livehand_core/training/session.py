@@ -8,6 +8,7 @@ from typing import Any
 
 from ..avatars import Avatar, save_avatar
 from ..captures.capture import Capture, CaptureFrame
+from ..captures.joined import identity_names
 from ..hand.data import HandData
 from .curves import draw_curves, training_psnr
 from .export import make_avatar
@@ -37,7 +38,7 @@ class Session:
         self._monitor = monitor
         self._trainer, self._capture, self._frames, self._data = trainer, capture, frames, data
         self._journal, self._avatar_path, self._perceptual = journal, avatar_path, perceptual
-        self._preview_frames = preview_frames(capture)
+        self._preview_frames = preview_frames(capture, identity_names(frames))
         self._saved = self._previewed = trainer.seconds
         self._drawn, self._new_numbers = time.monotonic(), False
         journal.on_numbers = self._note

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..captures.capture import Capture, CaptureFrame
+from ..captures.joined import identity_names
 from ..errors import TrainingError
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
@@ -67,20 +68,27 @@ class Trainer:
         self._journal, self._lpips = journal, lpips
         torch.manual_seed(config.seed)
         names = sorted({frame.camera_name for frame in frames})
-        poses = np.stack([capture.poses.poses[i].hand_pose.reshape(-1) for i in sorted({f.pose for f in frames})])
-        self.model = AvatarModel(config, torch.tensor(poses, dtype=torch.float32), len(names)).to(device)
+        angles = np.stack([capture.poses.poses[i].hand_pose.reshape(-1) for i in sorted({f.pose for f in frames})])
+        poses, people = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
+        self.model = AvatarModel(config, poses, len(names), len(people)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         factor = self.model.super_resolution.config.factor
         margins = (config.bounds_margin, config.lateral_margin)
-        self.views = [
-            View(capture, frame, names.index(frame.camera_name), mesh, factor, margins, device) for frame in frames
-        ]
+
+        def view(frame: CaptureFrame) -> View:
+            camera, identity = names.index(frame.camera_name), people.index(frame.identity)
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, config.coordinates)
+
+        self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0
         self._parameters = list(self.model.parameters())
+        # As much slower than on single rays as the field's weights.
+        texture_rate = config.texture_rate * config.field_rate / config.ray_rate
         self._optimiser = torch.optim.Adam(
             [
-                *field_groups(self.model.field, config.field_rate, config.texture_rate),
+                *field_groups(self.model.field, config.field_rate, texture_rate),
+                *self.model.identity_groups(config.code_rate, texture_rate),
                 {"params": list(self.model.super_resolution.parameters()), "rate": config.super_resolution_rate},
                 {"params": [self.model.calibration], "rate": config.calibration_rate},
             ],
@@ -144,7 +152,8 @@ class Trainer:
     def averaged(self) -> AvatarModel:
         """A copy of the model with the averaged weights: what is previewed, measured and exported."""
         poses = self.model.pose_mean[None]
-        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration)).to(self.device)
+        people = 1 if self.model.codes is None else len(self.model.codes)
+        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration), people).to(self.device)
         copy.load_state_dict(self.model.state_dict())
         for parameter, value in zip(copy.parameters(), self._average, strict=True):
             parameter.data.copy_(value)
@@ -184,6 +193,7 @@ class Trainer:
             parameter.grad = sum(gradients[1:], gradients[0]) / len(drawn) if gradients else None
         self._set_rates()
         self._optimiser.step()
+        self.model.constrain()
         # The average follows quickly at first, when the weights are far from where they will be.
         decay = min(self.config.average_decay, (1.0 + self.step) / (10.0 + self.step))
         torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)

@@ -19,7 +19,7 @@ from ..kernels.lanes import WIDTH
 from ..kernels.nearest import ray_coordinates
 from ..kernels.proxy import PosedProxy, ProxyTopology
 from ..kernels.raster import rasterise
-from ..kernels.rays import Pixels, camera_rays, valid_pixels
+from ..kernels.rays import Pixels, Rays, camera_rays, valid_pixels
 from ..rendering import stratified
 from ..rotations import axis_angle_to_matrix
 from .losses import downsampled
@@ -47,7 +47,8 @@ class TileRays(NamedTuple):
         pixels: (R,) int64 index into the tile's grown rectangle, row by row.
         depths: (R, S) metres.
         lengths: (R,) metres a ray advances per unit of depth.
-        positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame.
+        positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame, or
+            (R, S, 3) world coordinates in metres.
         directions: (R, 3) unit view directions in the wrist's frame.
     """
 
@@ -66,10 +67,12 @@ class View:
         camera: of the image.
         low: of the feature image.
         camera_index: number of the camera among the capture's training cameras.
+        identity: number of the identity among those that are trained.
         pose: (45,) float32 joint angles.
         wrist: (3, 3) the wrist's frame in the world.
         mesh: the proxy.
         margins: metres that rays begin in front of and end behind the surface, and that they reach past its silhouette.
+        coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
     """
 
     def __init__(
@@ -81,11 +84,14 @@ class View:
         factor: int,
         margins: tuple[float, float],
         device: torch.device,
+        identity: int = 0,
+        coordinates: str = "uvd",
     ) -> None:
+        self.coordinates = coordinates
         self.name = frame.image
         self.camera: Camera = frame.camera
         self.low = low_resolution(frame.camera, factor)
-        self.camera_index = camera_index
+        self.camera_index, self.identity = camera_index, identity
         self._capture, self._frame, self.mesh, self._factor = capture, frame, mesh, factor
         self.margins = margins
         self._device = device
@@ -165,29 +171,38 @@ class View:
         rays = camera_rays(self.low, pixels.columns, pixels.rows)
         near, far = torch.from_numpy(pixels.near), torch.from_numpy(pixels.far)
         depths = stratified(near, far, samples, torch.rand((len(near), samples), generator=generator))
-        proxy = PosedProxy.of(self.vertices, self.mesh.topology)
-        found = np.empty((samples, len(near), 1, 6), np.float32)
-        layers = depths.T.contiguous().numpy()
-
-        def locate(part: int, parts: int) -> None:
-            ends = [_group_end(len(near), index, parts) for index in (part, part + 1)]
-            for depth, places in zip(layers, found, strict=True):
-                ray_coordinates(proxy, rays.origins, rays.directions, depth, depth, 1, True, True, places, *ends)
-
-        shared(locate)
-        wrist = torch.from_numpy(self.wrist)
-        positions = torch.from_numpy(found[:, :, 0]).transpose(0, 1)
-        facing = positions[..., 3:].reshape(-1, 3) @ wrist
         left, top, width = window
+        wrist = torch.from_numpy(self.wrist)
         numbers = torch.from_numpy(pixels.rows - top).long() * width + torch.from_numpy(pixels.columns - left)
+        if self.coordinates == "xyz":
+            positions = torch.from_numpy(rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None])
+        else:
+            positions = self._canonical(rays, depths, wrist)
         answer = TileRays(
             numbers,
             depths,
             torch.from_numpy(rays.lengths),
-            torch.cat([positions[..., :3], facing.view(*depths.shape, 3)], dim=-1),
+            positions,
             torch.from_numpy(rays.directions / rays.lengths[:, None]) @ wrist,
         )
         return TileRays(*(value.to(self._device) for value in answer))
+
+    def _canonical(self, rays: Rays, depths: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
+        """(R, S, 6) canonical coordinates at the depths, and the normals in the wrist's frame."""
+        proxy = PosedProxy.of(self.vertices, self.mesh.topology)
+        count, samples = depths.shape
+        found = np.empty((samples, count, 1, 6), np.float32)
+        layers = depths.T.contiguous().numpy()
+
+        def locate(part: int, parts: int) -> None:
+            ends = [_group_end(count, index, parts) for index in (part, part + 1)]
+            for depth, places in zip(layers, found, strict=True):
+                ray_coordinates(proxy, rays.origins, rays.directions, depth, depth, 1, True, True, places, *ends)
+
+        shared(locate)
+        positions = torch.from_numpy(found[:, :, 0]).transpose(0, 1)
+        facing = positions[..., 3:].reshape(-1, 3) @ wrist
+        return torch.cat([positions[..., :3], facing.view(*depths.shape, 3)], dim=-1)
 
 
 def _group_end(rays: int, part: int, parts: int) -> int:

@@ -51,6 +51,22 @@ def avatar() -> Avatar:
     return replace(made, field_state=state, latent=codes)
 
 
+@pytest.fixture(scope="module")
+def tattooed(avatar: Avatar) -> Avatar:
+    """With textures, and what each identity adds to them, as strong as the rest."""
+    field = replace(SIZES.field, texture_sizes=(6, 20), texture_channels=3)
+    made = solid(new_avatar(tube_hand(), replace(SIZES, field=field), seed=2, name="family", identities=IDENTITIES))
+    state, generator = dict(made.field_state), torch.Generator().manual_seed(3)
+    begin = field.position_size
+    state["layers.0.weight"][:, begin : begin + 8] *= 10.0
+    state["layers.0.weight"][1:, field.waves_size : begin] *= 10.0
+    state["colour.weight"] = 20.0 * state["colour.weight"]
+    for name in ("textures.0", "textures.1"):
+        state[name] = torch.randn(state[name].shape, generator=generator)
+    residuals = tuple(0.7 * torch.randn(texture.shape, generator=generator) for texture in made.identity_textures)
+    return replace(made, field_state=state, latent=avatar.latent, identity_textures=residuals)
+
+
 def picture(avatar: Avatar, identity: Any, kernels: str = "auto", precision: str = "exact") -> np.ndarray:
     hands = {("tube", "right"): tube_hand()}
     renderer = Renderer("cpu", hands, {"a": avatar}, precision=precision, threads=1, kernels=kernels)  # type: ignore[arg-type]
@@ -175,6 +191,60 @@ def test_a_blend_is_drawn_with_the_mean_code(avatar: Avatar) -> None:
     mixed = picture(avatar, {"anna": 0.5, "chi": 1.5})
     np.testing.assert_allclose(mixed, picture(alone, 0), atol=1e-6)
     np.testing.assert_allclose(mixed, picture(avatar, {"anna": 1.0, "chi": 3.0}, "torch"), atol=2e-4)
+
+
+def worn(avatar: Avatar, shares: tuple[float, ...]) -> Avatar:
+    """An avatar of one identity: the blend, its code and textures worked out beforehand."""
+    weights, state = torch.tensor(shares), dict(avatar.field_state)
+    for index, residual in enumerate(avatar.identity_textures):
+        state[f"textures.{index}"] = state[f"textures.{index}"] + torch.tensordot(weights, residual, dims=1)
+    zeros = tuple(torch.zeros_like(residual[:1]) for residual in avatar.identity_textures)
+    metadata = replace(avatar.metadata, identities=())
+    code = (weights @ avatar.latent)[None]
+    return replace(avatar, metadata=metadata, field_state=state, latent=code, identity_textures=zeros)
+
+
+@pytest.mark.parametrize(("kernels", "precision"), [("auto", "exact"), ("torch", "exact"), ("auto", "fast")])
+def test_each_identity_adds_to_the_textures(tattooed: Avatar, kernels: str, precision: str) -> None:
+    hands = {("tube", "right"): tube_hand()}
+    renderer = Renderer("cpu", hands, {"a": tattooed}, precision=precision, threads=1, kernels=kernels)  # type: ignore[arg-type]
+
+    def shown(identity: Any) -> np.ndarray:
+        hand = HandInstance(HandPose.rest(), "a", identity=identity)
+        return renderer.render(FrameRequest(CAMERA, (hand,)))["rgba"]
+
+    # One after the other in one renderer, there and back: nothing of an earlier one stays.
+    for choice, shares in (
+        ("anna", (1.0, 0.0, 0.0)),
+        ({"anna": 1.0, "chi": 3.0}, (0.25, 0.0, 0.75)),
+        ("ben", (0.0, 1.0, 0.0)),
+        ("anna", (1.0, 0.0, 0.0)),
+    ):
+        wanted = picture(worn(tattooed, shares), 0, "torch")
+        tolerance = 0.02 if precision == "fast" else 5e-4
+        np.testing.assert_allclose(shown(choice), wanted, atol=tolerance)
+    alone = replace(tattooed, identity_textures=tuple(torch.zeros_like(r) for r in tattooed.identity_textures))
+    assert np.abs(shown("anna") - picture(alone, "anna", kernels, precision)).max() > 0.05
+
+
+def test_the_plain_formulation_draws_the_same(tattooed: Avatar) -> None:
+    from livehand_core.benchmark.plain import PlainRenderer
+
+    plain = PlainRenderer(tattooed, tube_hand())
+    for identity in ("ben", {"anna": 1.0, "chi": 1.0}):
+        frame = plain.render(HandInstance(HandPose.rest(), "a", identity=identity), CAMERA)
+        np.testing.assert_allclose(picture(tattooed, identity), frame.rgba, atol=2e-3)
+
+
+def test_textures_of_identities_in_the_file(tattooed: Avatar, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_avatar(path, tattooed)
+    read = load_avatar(path)
+    assert [texture.shape for texture in read.identity_textures] == [(3, 6, 6, 3), (3, 20, 20, 3)]
+    for before, after in zip(tattooed.identity_textures, read.identity_textures, strict=True):
+        assert torch.equal(before, after)
+    with pytest.raises(AvatarError, match=r"identity_textures\.1 is missing, expected \(3, 20, 20, 3\)"):
+        save_avatar(path, replace(tattooed, identity_textures=tattooed.identity_textures[:1]))
 
 
 def test_the_shape_of_a_blend(avatar: Avatar) -> None:

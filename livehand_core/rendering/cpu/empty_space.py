@@ -52,8 +52,9 @@ def density_shell(
     gestures = [gesture(name, metadata.side) for name in TRIED]
     uv = model.topology.face_uv.mean(axis=1)
     cell = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1)
-    codes = [None] if latent is None else list(latent)
-    for angles, code in product([*typical_poses(metadata), *gestures], codes):
+    shares = np.eye(1 if latent is None else len(latent))
+    people = [(field.of_identity(own), None if latent is None else own @ latent) for own in shares]
+    for angles, (weights, code) in product([*typical_poses(metadata), *gestures], people):
         # Published avatars take the hand's orientation as input, too.
         turn = rng.standard_normal(3) if metadata.conditioning == "published" else np.zeros(3)
         pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
@@ -63,8 +64,8 @@ def density_shell(
         bias = field.first_bias(values, code)
         workers.spread(
             len(points),
-            lambda start, stop, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]
-                field.weights, bias, points, sigma, start, stop
+            lambda start, stop, weights=weights, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]
+                weights, bias, points, sigma, start, stop
             ),
         )
         dense = sigma.reshape(len(uv), len(levels)) > 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,7 @@ class PreparedField:
         state: the field's float32 arrays.
         first_steps: (W,) 1 / step of the first layer's output.
         view_weights, view_bias: (3 + 6 L, V) and (V,) of the encoded view direction, in the view layer's steps.
+        residuals: (identities, N) what each identity adds to ``weights.texels``; (0, 0) where none adds anything.
     """
 
     weights: FieldWeights
@@ -84,6 +85,14 @@ class PreparedField:
     first_steps: np.ndarray
     view_weights: np.ndarray
     view_bias: np.ndarray
+    residuals: np.ndarray
+
+    def of_identity(self, shares: np.ndarray) -> FieldWeights:
+        """The weights with the textures of an identity, or of a blend by ``shares`` (identities,)."""
+        if not len(self.residuals):
+            return self.weights
+        texels = self.weights.texels + shares.astype(np.float32) @ self.residuals
+        return self.weights._replace(texels=texels)
 
     def first_bias(self, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
         """(W,) bias of the first layer with a frame's constants, float32."""
@@ -115,7 +124,12 @@ def constant_bias(config: FieldConfig, state: State, pose: np.ndarray, latent: n
 
 
 def prepare_field(
-    config: FieldConfig, state: State, dtype: np.dtype[Any] | type, constants: np.ndarray, points: np.ndarray
+    config: FieldConfig,
+    state: State,
+    dtype: np.dtype[Any] | type,
+    constants: np.ndarray,
+    points: np.ndarray,
+    residuals: Sequence[np.ndarray] = (),
 ) -> PreparedField:
     """Pack a field.
 
@@ -125,20 +139,28 @@ def prepare_field(
         dtype: of the activations: float32; or int16, and uint8 on the way to the colour, for which steps are found.
         constants: (N, latent_size + pose_size) typical poses (and identities), for these steps.
         points: (M, 3 or 6) typical u, v, d and normal, for these steps; each is seen with one of the constants.
+        residuals: (identities, S, S, C) each, what identities add to the textures; ``constants`` are then those of the
+            identities in turn.
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
     narrow = np.dtype(np.uint8) if integer else dtype
     scales, begins, order = wave_table(config)
-    texels, places, loudest = _textures(config, state, integer)
+    people = _people(config, state, residuals)
+    loudest = _loudest(config, people, integer)
+    texels, places = _texels(config, [state[f"textures.{k}"] for k in range(len(loudest))], loudest)
     first_weight = np.concatenate([state["layers.0.weight"][:, order], _texel_columns(config, state, loudest)], axis=1)
     coordinate_scale = np.ones(len(begins) - 1, dtype=np.float32)
     coordinate_scale[2] = config.distance_scale
     folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
     steps = [np.ones(1, dtype=np.float32)] * (config.depth + 2)
     if integer:
-        encoded = _encoded(config, state, points, scales, begins, coordinate_scale)
-        steps = _steps(config, state, encoded, constants, folded)
+        encoded, chosen = [], []
+        for number, person in enumerate(people):
+            some, own = points[number :: len(people)], constants[number :: len(people)]
+            encoded.append(_encoded(config, person, some, scales, begins, coordinate_scale))
+            chosen.append(own[np.random.default_rng(0).integers(0, len(own), len(some))])
+        steps = _steps(config, state, np.concatenate(encoded), np.concatenate(chosen), folded)
     kinds = [dtype] * config.depth + [narrow] * 2
 
     def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,7 +205,11 @@ def prepare_field(
     seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
     view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
     view_weights = np.ascontiguousarray(fill_up(seen[:, config.width :].T, view_width))
-    return PreparedField(weights, config, state, steps[1], view_weights, fill_up(view_bias, view_width))
+    added = np.zeros((0, 0), dtype=np.float32)
+    if residuals:
+        rows = [_texels(config, [residual[k] for residual in residuals], loudest)[0] for k in range(len(people))]
+        added = np.stack(rows) * steps[0]
+    return PreparedField(weights, config, state, steps[1], view_weights, fill_up(view_bias, view_width), added)
 
 
 def weight_unit(weight: np.ndarray, kind: np.dtype[Any] | type) -> np.ndarray:
@@ -206,23 +232,43 @@ def _stack(parts: list[np.ndarray], dtype: np.dtype[Any], width: int = 0) -> np.
     return whole
 
 
-def _textures(config: FieldConfig, state: State, integer: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All texels in one row, channels filled up; where each texture begins, its side and channels (T, 3); and what
-    they were divided by (T,): their largest value where integers hold them, else 1."""
+def _people(config: FieldConfig, state: State, residuals: Sequence[np.ndarray]) -> list[State]:
+    """The field's arrays with each identity's textures; the field's own where identities add nothing."""
+    if not residuals:
+        return [state]
+    names = [f"textures.{number}" for number in range(len(config.texture_sizes))]
+    return [
+        {**state, **{name: state[name] + residual[k] for name, residual in zip(names, residuals, strict=True)}}
+        for k in range(len(residuals[0]))
+    ]
+
+
+def _loudest(config: FieldConfig, people: Sequence[State], integer: bool) -> np.ndarray:
+    """(T,) what texels are divided by: each texture's largest value where integers hold them, else 1.
+
+    That of a blend of identities is no larger than the largest of theirs.
+    """
+    names = [f"textures.{number}" for number in range(len(config.texture_sizes))]
+    if not integer:
+        return np.ones(len(names), dtype=np.float32)
+    most = [max(float(np.abs(person[name]).max()) for person in people) for name in names]
+    return np.maximum(np.array(most, dtype=np.float32), np.float32(1e-6))
+
+
+def _texels(config: FieldConfig, textures: Sequence[np.ndarray], loudest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All texels in one row, over ``loudest``, channels filled up; and where each texture begins, its side and channels
+    (T, 3)."""
     channels = -(-config.texture_channels // GROUP) * GROUP
-    parts, places, loudest, begin = [np.zeros(0, np.float32)], [], [], 0
-    for number, size in enumerate(config.texture_sizes):
-        texture = state[f"textures.{number}"]
-        most = max(float(np.abs(texture).max()), 1e-6) if integer else 1.0
+    parts, places, begin = [np.zeros(0, np.float32)], [], 0
+    for texture, most in zip(textures, loudest, strict=True):
         parts.append(fill_up(texture / most, channels).reshape(-1))
-        places.append((begin, size, channels))
-        loudest.append(most)
+        places.append((begin, len(texture), channels))
         begin += parts[-1].size
-    return np.concatenate(parts), np.array(places, np.int64).reshape(-1, 3), np.array(loudest, np.float32)
+    return np.concatenate(parts), np.array(places, np.int64).reshape(-1, 3)
 
 
 def _texel_columns(config: FieldConfig, state: State, loudest: np.ndarray) -> np.ndarray:
-    """(W, T * filled up channels) the first layer's weights of what :func:`_textures` holds."""
+    """(W, T * filled up channels) the first layer's weights of what :func:`_texels` holds."""
     weight = state["layers.0.weight"][:, config.waves_size : config.position_size]
     channels = -(-config.texture_channels // GROUP) * GROUP
     parts = weight.reshape(len(weight), len(loudest), config.texture_channels) * loudest[:, None]
@@ -256,14 +302,13 @@ def _encoded(
 
 
 def _steps(
-    config: FieldConfig, state: State, encoded: np.ndarray, constants: np.ndarray, folded: np.ndarray
+    config: FieldConfig, state: State, encoded: np.ndarray, chosen: np.ndarray, folded: np.ndarray
 ) -> list[np.ndarray]:
     """1 / step of the encoded input (1,), of each layer's output (W,), and of the view layer's (V,).
 
     The last two are stored in uint8. There a channel's step lies between its own range's and the layer's, for the next
     layer's weights of all channels share a step as well. The others are int16, all channels in one step.
     """
-    chosen = constants[np.random.default_rng(0).integers(0, len(constants), len(encoded))]
     x = np.concatenate([encoded, chosen], axis=1).astype(np.float32)
     plain = encoded[:, : config.waves_size]
     steps = [np.array([INT16_LIMIT / HEADROOM / max(float(np.abs(plain).max(initial=1.0)), 1.0)], dtype=np.float32)]

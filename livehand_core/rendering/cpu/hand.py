@@ -27,7 +27,7 @@ from ...kernels.skinning import PosedHandModel
 from ..blocks import in_blocks
 from ..clock import Clock
 from ..layer import Layer, LowImage, on_canvas
-from ..setup import avatar_view, conditioning, feature_camera, filter_size, reach
+from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
 from .empty_space import density_shell
@@ -105,7 +105,9 @@ class CpuHand:
             np.int16 if integer else np.float32,
             typical_constants(self.metadata, avatar.latent),
             typical_points(self.metadata, self.model, self.metadata.depth_margin + self.metadata.lateral_margin),
+            avatar.identity_textures,
         )
+        self._shares, self._weights = np.zeros(0), self._field.weights
         # Where to begin looking: everywhere, until the shell is known.
         self._shell = np.full((1, 1), np.inf, dtype=np.float32)
         if precision == "fast":
@@ -199,6 +201,7 @@ class CpuHand:
         valid = np.zeros(size, dtype=np.bool_)
         valid[at] = True
         bias = self._field.first_bias(pose, code)
+        self._show(identity)
 
         def draw(start: int, stop: int) -> None:
             part = slice(start, stop)
@@ -210,6 +213,12 @@ class CpuHand:
 
         in_blocks(len(pixels.columns), RAYS_AT_ONCE, draw, clock.notes.append)
         return FeatureImage(box, low, features, opacity, expected, valid)
+
+    def _show(self, identity: IdentityChoice) -> None:
+        """Let the field's textures be those of an identity or a blend; they are kept while it stays the same."""
+        shares = identity_shares(self.metadata, self.latent, identity)
+        if not np.array_equal(shares, self._shares):
+            self._shares, self._weights = shares, self._field.of_identity(shares)
 
     def _march(
         self, proxy: PosedProxy, rays: Rays, pixels: Pixels, bias: np.ndarray, clock: Clock
@@ -235,7 +244,7 @@ class CpuHand:
             self.workers.spread(
                 count,
                 lambda start, stop: march(
-                    self._field.weights, bias, terms, self._shell, coordinates, pixels.near, pixels.far, rays.lengths,
+                    self._weights, bias, terms, self._shell, coordinates, pixels.near, pixels.far, rays.lengths,
                     np.float32(metadata.last_interval), self._floor, features, opacity, depth, ticks[start], start,
                     stop,
                 ),

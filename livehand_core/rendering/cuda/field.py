@@ -51,6 +51,11 @@ class FoldedField(nn.Module):
         for name, values in half.items():
             self.register_buffer(name, values.detach().to(dtype).contiguous())
 
+    @property
+    def textures(self) -> list[torch.Tensor]:
+        """(S, S, C) each, float32."""
+        return [self.get_buffer(f"texture{index}") for index in range(len(self.config.texture_sizes))]
+
     def forward(
         self, positions: torch.Tensor, view_directions: torch.Tensor, constants: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,7 +73,7 @@ class FoldedField(nn.Module):
         parts = [encode(positions[..., :3] * get("axis_scale"), config.position_frequencies)]
         if config.normal_frequencies:
             parts.append(encode(positions[..., 3:], config.normal_frequencies))
-        parts += [look_up(get(f"texture{index}"), positions[..., :2]) for index in range(len(config.texture_sizes))]
+        parts += [look_up(texture, positions[..., :2]) for texture in self.textures]
         encoded = torch.cat(parts, dim=-1)
         bias = torch.addmv(get("constant_bias"), get("constant"), constants).to(self.dtype)
         hidden = relu(linear(encoded.to(self.dtype), get("first"), bias))

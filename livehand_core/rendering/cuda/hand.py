@@ -17,8 +17,9 @@ from ...kernels.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
 from ..clock import Clock
 from ..geometry import geometry_passes
+from ..identity_textures import IdentityTextures
 from ..layer import Layer, LowImage
-from ..setup import avatar_view, conditioning, feature_camera, filter_size, reach
+from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from ..torch_hand import TorchHand, on_canvas, resize
 from ..view import View
 from ..volume import Proxy
@@ -91,10 +92,12 @@ class GraphHand:
         self.runs = 0
         if dtype is None:
             dtype = torch.float16 if device.type == "cuda" else torch.float32
-        self._runner = FrameRunner(Frame(avatar, hand, dtype), device, graphs)
+        frame = Frame(avatar, hand, dtype)
+        self._runner = FrameRunner(frame, device, graphs)
         mesh = ProxyMesh(hand)
         self._mesh = (mesh.faces, mesh.face_uv, mesh.neighbours)
         self._codes = None if avatar.latent is None else avatar.latent.cpu().numpy()
+        self._textures = IdentityTextures(frame.field.textures, avatar.identity_textures)
         self._needs: Needs | None = None
         self._large: TorchHand | None = None
         self._avatar, self._device = avatar, device
@@ -131,6 +134,7 @@ class GraphHand:
             return self._in_pieces().render(instance, camera, passes, clock, scale)
         clock.check()
         pose, code = conditioning(self.metadata, self._codes, plan.view, instance.identity)
+        self._textures.show(identity_shares(self.metadata, self._codes, instance.identity))
         inputs = self._inputs(plan, pose if code is None else np.concatenate([code, pose]))
         for _ in range(ATTEMPTS):
             answer = self._attempt(plan, inputs, room, passes, clock)
