@@ -15,8 +15,6 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import EngineError
-
 PACKAGE = Path(__file__).resolve().parent.parent
 KEPT_COPIES = 3
 """Older copies may be in use by a training run."""
@@ -33,15 +31,15 @@ def keep_core_in(folder: Path | None) -> None:
 def core_folder() -> Path:
     """The folder that holds the package ``livehand_core`` which processes run; a copy is made on first use.
 
-    Raises:
-        EngineError: the copy cannot be written.
+    Where none can be written, a full disk or a folder for reading only, it is this very core: better than no engine.
     """
     if _place is None:
         return PACKAGE.parent
     target = _place / _digest()
     if not (target / PACKAGE.name).is_dir():
-        _copy(target)
-    return target
+        with suppress(OSError, shutil.Error):
+            _copy(target)
+    return target if (target / PACKAGE.name).is_dir() else PACKAGE.parent
 
 
 @lru_cache(maxsize=1)
@@ -55,21 +53,15 @@ def _digest() -> str:
 
 
 def _copy(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".copy", dir=target.parent))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".copy", dir=target.parent))
-        try:
-            shutil.copytree(PACKAGE, temporary / PACKAGE.name)
-            # Another Blender may have made it meanwhile; either is as good.
-            with suppress(OSError):
-                temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except (OSError, shutil.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise EngineError(
-            f"{target.parent} cannot be written ({reason}).", "Make room there, or free it for writing."
-        ) from error
+        shutil.copytree(PACKAGE, temporary / PACKAGE.name)
+        # Another Blender may have made it meanwhile; either is as good.
+        with suppress(OSError):
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     _forget_older(target)
 
 

@@ -117,3 +117,52 @@ def test_a_file_of_a_newer_add_on_opens(engine, tiny_avatar: Path, tmp_path: Pat
     bpy.ops.wm.open_mainfile(filepath=path)
     assert bpy.data.objects[name]["livehand_of_tomorrow"]["glow"] == 2.0
     assert render_exr(bpy.context.scene, tmp_path / "out.exr")["Combined.A"].max() > 0.0
+
+
+def test_folders_that_cannot_be_written_are_named(
+    folder: Path, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing and keeping avatars, starting a run: one message each, and nothing half done."""
+    import bpy
+
+    from livehand_blender import preferences
+
+    run, capture = tmp_path / "run", tmp_path / "capture"
+    run.mkdir()
+    capture.mkdir()
+    shutil.copy(tiny_avatar, run / "avatar.safetensors")
+    (capture / "transforms.json").write_text("{}")
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setattr(preferences, "data_folder", lambda: tmp_path / "file")
+    for attempt in (
+        lambda: bpy.ops.livehand.avatar_import(filepath=str(tiny_avatar)),
+        lambda: bpy.ops.livehand.train_to_avatar(path=str(run)),
+        lambda: bpy.ops.livehand.train_start(capture=str(capture)),
+    ):
+        with pytest.raises(RuntimeError, match=r"file.*(cannot|could not) be") as caught:
+            attempt()
+        assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 600
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+def test_a_linked_hand_renders_as_its_original(engine, tiny_avatar: Path, tmp_path: Path) -> None:
+    import bpy
+
+    scene, rig = make_scene(tiny_avatar)
+    name = rig.name
+    original = render_exr(scene, tmp_path / "original.exr")["Combined.A"]
+    library = str(tmp_path / "library.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=library, copy=True)
+    bpy.data.objects.remove(rig, do_unlink=True)
+    with bpy.data.libraries.load(library, link=True) as (_, wanted):
+        wanted.objects = [name]
+    linked = wanted.objects[0]
+    assert linked.library is not None
+    scene.collection.objects.link(linked)
+    np.testing.assert_array_equal(render_exr(scene, tmp_path / "linked.exr")["Combined.A"], original)
+    # Its file goes away while it is open, and the hand with it when that is opened again.
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "user.blend"))
+    Path(library).unlink()
+    render_exr(scene, tmp_path / "again.exr")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "user.blend"))
+    _fails("no LiveHand hand")

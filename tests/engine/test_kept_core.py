@@ -13,7 +13,6 @@ import pytest
 from livehand_core.engine import kept_core
 from livehand_core.engine.interpreters import core_command, engine_command
 from livehand_core.engine.kept_core import KEPT_COPIES, PACKAGE, core_folder, keep_core_in
-from livehand_core.errors import EngineError
 
 
 @pytest.fixture
@@ -54,12 +53,11 @@ def test_without_a_place_it_is_this_very_core() -> None:
     assert str(PACKAGE.parent) in core_command(Path(sys.executable), [])
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_it_is_this_very_core(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     keep_core_in(tmp_path / "file" / "core")
     try:
-        with pytest.raises(EngineError, match=r"file/core.* cannot be written"):
-            core_folder()
+        assert core_folder() == PACKAGE.parent
     finally:
         keep_core_in(None)
 
@@ -70,7 +68,6 @@ def test_a_half_made_copy_is_never_taken(place: Path, monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(kept_core.shutil, "copytree", full)
-        with pytest.raises(EngineError, match="No space left"):
-            core_folder()
+        assert core_folder() == PACKAGE.parent
     assert os.listdir(place) == []
     assert (core_folder() / "livehand_core" / "__init__.py").is_file()
