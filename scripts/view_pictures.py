@@ -115,14 +115,17 @@ def photograph(mesh: Path, folder: Path) -> int:
     middle = sum((hand.matrix_world @ Vector(corner) for corner in hand.bound_box), Vector()) / 8.0
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     lamp = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
-    lamp.data.energy, lamp.data.angle = 3.0, 0.3
-    for thing in (camera, lamp):
+    lamp.data.energy, lamp.data.angle = 2.2, 0.4
+    fill = bpy.data.objects.new("Fill", bpy.data.lights.new("Fill", "SUN"))
+    fill.data.energy, fill.data.angle = 0.6, 1.0
+    for thing in (camera, lamp, fill):
         scene.collection.objects.link(thing)
     scene.camera = camera
-    camera.data.lens = 80.0
+    camera.data.lens = 100.0
     for side, towards in (("palm", Vector((0.0, -1.0, 0.25))), ("back", Vector((0.0, 1.0, 0.25)))):
         camera.matrix_world = Matrix.Translation(middle + 0.7 * towards.normalized()) @ turn(towards)
-        lamp.matrix_world = turn(towards + Vector((-0.9, 0.0, 0.5)))
+        lamp.matrix_world = turn(towards + Vector((-0.6, 0.0, 0.5)))
+        fill.matrix_world = turn(towards + Vector((0.3, 0.0, -0.8)))
         for kind, material in (("clay", clay), ("skin", skin)):
             hand.data.materials.clear()
             hand.data.materials.append(material)

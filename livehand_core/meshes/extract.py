@@ -22,7 +22,7 @@ from ..kernels.nearest import nearest_points
 from ..kernels.proxy import PosedProxy
 from ..kernels.skinning import PosedHandModel
 from ..rendering.cpu.workers import Workers
-from ..rendering.setup import avatar_view, conditioning
+from ..rendering.setup import avatar_view, conditioning, identity_shares
 from ..rendering.view import View
 from .fields import PosedField, Surroundings
 from .mesh import Mesh, largest_component, vertex_normals
@@ -118,7 +118,10 @@ def extract_mesh(
         LiveHandError: there is no surface at the threshold, or scikit-image is not installed.
     """
     if find_spec("skimage") is None:
-        raise LiveHandError("Meshes need scikit-image.", "Install it: pip install 'livehand[views]'.")
+        raise LiveHandError(
+            "Meshes need scikit-image, which is not installed.",
+            "Install it: pip install 'livehand[views]', or in Blender make the engine's environment with training.",
+        )
     # Its checks count here, too: a scale that is positive and finite.
     FrameRequest(_WORLD, (instance,))
     known = (avatars or {}).get(instance.avatar)
@@ -131,7 +134,8 @@ def extract_mesh(
     workers = Workers(settings.threads)
     around = Surroundings(proxy, metadata, workers)
     pose, code = conditioning(metadata, arrays.latent, view, instance.identity)
-    field = PosedField(arrays, around, pose, code, pick_device(settings.device))
+    shares = identity_shares(metadata, arrays.latent, instance.identity)
+    field = PosedField(arrays, around, pose, code, shares, pick_device(settings.device))
     solid = _Solid(
         field,
         around,

@@ -11,6 +11,7 @@ from ..avatars.metadata import AvatarMetadata
 from ..kernels.nearest import ray_coordinates
 from ..kernels.proxy import PosedProxy
 from ..rendering.cpu.workers import Workers
+from ..rendering.identity_textures import IdentityTextures
 from ..rendering.integration import integrate
 
 RAY_SAMPLES = 16
@@ -60,16 +61,25 @@ class PosedField:
         avatar: its weights.
         around: the posed proxy.
         pose, code: as :func:`livehand_core.rendering.setup.conditioning` gives them.
+        shares: as :func:`livehand_core.rendering.setup.identity_shares` gives them.
         device: torch's name of it.
     """
 
     def __init__(
-        self, avatar: AvatarArrays, around: Surroundings, pose: np.ndarray, code: np.ndarray | None, device: str
+        self,
+        avatar: AvatarArrays,
+        around: Surroundings,
+        pose: np.ndarray,
+        code: np.ndarray | None,
+        shares: np.ndarray,
+        device: str,
     ) -> None:
         self._around, self._device = around, torch.device(device)
         self._last_interval = avatar.metadata.last_interval
-        coarse, fine, _ = Avatar.of(avatar).networks(self._device)
+        whole = Avatar.of(avatar)
+        coarse, fine, _ = whole.networks(self._device)
         self._field = coarse if fine is None else fine
+        IdentityTextures(list(self._field.textures), whole.identity_textures).show(shares)
         self._world = avatar.metadata.architecture.field.coordinates == "xyz"
         self._pose = self._tensor(pose)
         self._code = None if code is None else self._tensor(code)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from livehand_core.avatars import Architecture, Avatar, new_avatar
+from livehand_core.avatars import Architecture, Avatar, Identity, new_avatar
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import HandInstance
 from livehand_core.hand.data import HandData
@@ -118,6 +119,26 @@ def test_avatars_in_world_coordinates(tube: HandData) -> None:
     assert cap is not None
     skin = cap.heights(mesh.vertices) < -STEP
     assert np.abs(distances(mesh, tube, HandPose.rest())[skin] - reach).max() < STEP
+
+
+def test_an_identity_brings_its_own_textures(tube: HandData) -> None:
+    """What an identity adds to the textures, and its code, are as good as in an avatar of that identity alone."""
+    field = FieldConfig(depth=2, width=32, latent_size=4, texture_sizes=(6,))
+    people = (Identity("anna"), Identity("ben"))
+    made = solid(new_avatar(tube, Architecture(field), identities=people))
+    random = torch.Generator().manual_seed(0)
+    residuals = tuple(50.0 * torch.randn(texture.shape, generator=random) for texture in made.identity_textures)
+    both = replace(made, identity_textures=residuals)
+    alone = replace(made, field_state=dict(made.field_state), latent=made.latent[1:].repeat(2, 1))
+    alone.field_state["textures.0"] = made.field_state["textures.0"] + residuals[0][1]
+
+    def colours(avatar: Avatar, identity: int | str) -> np.ndarray:
+        instance, settings = HandInstance(HandPose.rest(), "known", identity=identity), MeshSettings(4e-3, threads=1)
+        hands = {(tube.name, tube.side): tube}
+        return extract_mesh(instance, settings, hands=hands, avatars={"known": avatar}).colours
+
+    assert np.allclose(colours(both, "ben"), colours(alone, 0), atol=1e-4)
+    assert np.abs(colours(both, "ben") - colours(both, "anna")).max() > 0.02
 
 
 def test_progress_goes_through_its_three_parts_and_may_end_the_work(avatar: Avatar, tube: HandData) -> None:
