@@ -60,7 +60,7 @@ IDENTITIES: Mapping[str, Identity] = {
             veins=0.35,
             tendons=0.55,
             spots=0.0,
-            nail_length=2.2,
+            nail_length=1.0,
         ),
         Identity(
             "old",

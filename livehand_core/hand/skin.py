@@ -169,10 +169,19 @@ def skin_images(identity: Identity, folder: Path = ASSETS) -> SkinImages:
         HandModelError: the asset is missing or damaged.
     """
     planes = {name: plane[::-1] for name, plane in stored_planes(folder).items()}
-    layers = {name: decode(name, plane) for name, plane in planes.items()}
-    colour = np.empty((*layers["nail"].shape, 4), dtype=np.float32)
-    colour[..., :3] = to_srgb(reflectance(layers, identity))
-    colour[..., 3] = layers["nail"]
-    heights = [planes[name].astype(np.float32) / 255.0 for name in ("fine", "dorsal", "palmar")]
-    surface = np.stack([*heights, roughness(layers, identity)], axis=-1)
-    return SkinImages(colour, surface)
+    # Most texels lie beside the charts and are all the same: one of them stands for the others.
+    used = (planes["blood"] > 0) | (planes["melanin"] > 0)
+    used[0, 0] = True
+    layers = {name: decode(name, plane[used]) for name, plane in planes.items()}
+    shared = [planes[name][used].astype(np.float32) / 255.0 for name in ("fine", "dorsal", "palmar")]
+    texels = (
+        np.concatenate([to_srgb(reflectance(layers, identity)), layers["nail"][:, None]], axis=1),
+        np.stack([*shared, roughness(layers, identity)], axis=1),
+    )
+    images = []
+    for values in texels:
+        image = np.empty((*used.shape, 4), dtype=np.float32)
+        image[:] = values[0]
+        image[used] = values
+        images.append(image)
+    return SkinImages(*images)
