@@ -138,7 +138,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     Args:
         path: ends in ``.safetensors``.
         avatar: its weights may be on any device.
-        half: store float16 (half the size; about three digits).
+        half: store float16 (half the size; about three digits). Textures always are: their texels are what most of a
+            file is made of, and stay far below what 16 bits can tell apart.
 
     Returns:
         The metadata as written, with its content hash.
@@ -149,9 +150,9 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     """
     shapes = {name: tuple(value.shape) for name, value in avatar.tensors().items()}
     check_shapes(avatar.metadata, shapes, f"The avatar {avatar.metadata.name!r}")
-    dtype = torch.float16 if half else torch.float32
     blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     for name, value in sorted(avatar.tensors().items()):
+        dtype = torch.float16 if half or "textures." in name else torch.float32
         stored = value.detach().to("cpu", dtype).contiguous()
         if not torch.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
