@@ -44,8 +44,11 @@ class Layout:
         self._part(**options)
 
     def prop(self, owner: Any, name: str, index: int = -1, **options: Any) -> None:
-        assert name in owner.bl_rna.properties, name
-        assert index < getattr(owner.bl_rna.properties[name], "array_length", 1)
+        if name.startswith('["'):
+            assert name[2:-2] in owner, name
+        else:
+            assert name in owner.bl_rna.properties, name
+            assert index < getattr(owner.bl_rna.properties[name], "array_length", 1)
         self._part(**options)
 
     def operator(self, name: str, **options: Any) -> Any:

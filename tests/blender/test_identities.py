@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -271,3 +272,26 @@ def test_an_unknown_identity_is_named_when_rendering(addon, family: str) -> None
     request = frame_request(bpy.context.evaluated_depsgraph_get())
     with pytest.raises(AvatarError, match=r"'family' has no identity 'dora'.*'anna', 'ben', 'chi'"):
         Renderer("cpu", threads=1).render(request)
+
+
+def test_the_panels_show_the_identities(addon, family: str, tiny_avatar: Path) -> None:
+    import bpy
+
+    from livehand_blender.ui import avatar_panels, rig_panels
+    from tests.blender.layout import draw
+
+    _, rig = make_scene(family)
+    panel, context = rig_panels.LIVEHAND_PT_identity, bpy.context
+    assert panel.poll(context)
+    assert "Blend" in draw(panel, context)
+    assert "Beta 10" in draw(rig_panels.LIVEHAND_PT_shape, context)
+    rig.livehand.second_identity = "dora"
+    assert "The avatar has no identity 'dora'" in draw(panel, context)
+    page = SimpleNamespace(draw=lambda holder, _: avatar_panels._draw_papers(holder.layout, Path(family)))
+    papers = draw(page, None)
+    assert "anna, ben, chi" in " ".join(papers)
+    # An avatar of one identity needs no panel, but a name that is left over is told.
+    rig.livehand.avatar = str(tiny_avatar)
+    assert panel.poll(context)
+    rig.livehand.second_identity = ""
+    assert not panel.poll(context)
