@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from tempfile import TemporaryDirectory
 
 import pytest
 
 # Before any test imports NumPy or torch. Tests are small; more threads only make their times uneven.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# Tests leave nothing in the user's cache, and find nothing there.
+_CACHE = TemporaryDirectory(prefix="livehand_cache_")
+os.environ["LIVEHAND_CACHE"] = _CACHE.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -54,10 +54,18 @@ class Report:
         return {name: 1e3 * plain[f"{name}_gflop"] / self.peaks[kind] for name, kind in self.arithmetic.items()}
 
     @property
-    def gemm_share(self) -> float | None:
+    def arithmetic_share(self) -> float | None:
         """Part of a frame's time that its counted operations need at those peaks; None when it was not measured."""
         ideal = self.ideal_ms
         return sum(ideal.values()) / self.timings.median_ms if ideal else None
+
+    @property
+    def gemm_share(self) -> float | None:
+        """The same at the peak of bfloat16 products, whatever the renderer multiplies; where the machine has none, at
+        the peaks of the renderer's own arithmetic."""
+        if self.comparison is None or "bfloat16" not in self.peaks:
+            return self.arithmetic_share
+        return 1e3 * self.comparison.gflop / self.peaks["bfloat16"] / self.timings.median_ms
 
     def to_json(self) -> dict[str, Any]:
         """One object of plain values; what was not measured is null."""
@@ -73,6 +81,7 @@ class Report:
             "stages_p95_ms": stages_p95,
             "ratio_to_plain": None if comparison is None else comparison.ratio,
             "gemm_share": self.gemm_share,
+            "arithmetic_share": self.arithmetic_share,
             "first_frame_s": None if engine is None else engine.first_frame_s,
             "second_start_s": None if engine is None else engine.second_start_s,
             "rss_mb": None if engine is None else engine.rss_mb,
@@ -196,9 +205,12 @@ def _comparison_lines(report: Report, comparison: Comparison) -> list[str]:
         f"{plain['samples']:.0f} samples"
     )
     lines += [f"matrix peak, {name}: {rate:.0f} GFLOP/s" for name, rate in report.peaks.items()]
-    if report.gemm_share is not None:
+    if report.arithmetic_share is not None:
         parts = [f"{name} {ideal:.1f} ms ({report.arithmetic[name]})" for name, ideal in report.ideal_ms.items()]
-        lines.append(f"at the peak: {', '.join(parts)}; that is {report.gemm_share:.0%} of a frame")
+        lines.append(f"at the peak: {', '.join(parts)}; that is {report.arithmetic_share:.0%} of a frame")
+    if report.gemm_share is not None and "bfloat16" in report.peaks:
+        ideal = 1e3 * plain["gflop"] / report.peaks["bfloat16"]
+        lines.append(f"at the peak of bfloat16: {ideal:.1f} ms; that is {report.gemm_share:.0%} of a frame")
     return lines
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from .. import __version__
+from ..cache import CACHE_VARIABLE
 from ..errors import EngineError, LiveHandError, RenderCancelled
 from ..passes import RenderPasses
 from .interpreters import child_environment, engine_command, kill, start_options
@@ -186,7 +187,7 @@ class Connection:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=child_environment(path, self._environment),
+                env=child_environment(path, self._environment_of_engine()),
                 **start_options(),
             )
         except OSError as error:
@@ -199,6 +200,13 @@ class Connection:
             closing = self._closing
         if closing:
             kill(process)
+
+    def _environment_of_engine(self) -> dict[str, str]:
+        """What was asked for; and a cache beside the log, so that it goes when the log's folder does."""
+        environment = dict(self._environment or {})
+        if self._log_path is not None and CACHE_VARIABLE not in os.environ:
+            environment.setdefault(CACHE_VARIABLE, str(self._log_path.parent / "cache"))
+        return environment
 
     def _shake_hands(self, path: Path) -> EngineInfo:
         assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None

@@ -21,11 +21,11 @@ _INNER: dict[str, Any] = _UNCOUNTED | {"no_cpython_wrapper": True, "no_cfunc_wra
 _WITHIN: dict[str, Any] = _INNER | {"forceinline": True}
 
 
-@lru_cache(maxsize=1)
-def sources_digest() -> str:
-    """Digest of all modules of this folder: what a compiled kernel on disk was made from."""
+@lru_cache(maxsize=8)
+def sources_digest(folder: Path = Path(__file__).parent) -> str:
+    """Digest of all modules of a folder; of this one: what a compiled kernel on disk was made from."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

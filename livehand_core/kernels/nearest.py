@@ -10,9 +10,9 @@ import numpy as np
 
 from .compiling import compiled_bare
 from .lanes import WIDTH, bits_equal, load, lowest_bit, maximum, splat, square_root, store, where_equal, where_less
-from .proxy import CORNERS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
+from .proxy import CORNERS, SEAM_COLUMNS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
 from .search import search
-from .triangle import closest_barycentric, mix, signed_side
+from .triangle import closest_barycentric, mix, seam_coordinate, signed_side
 
 DISTANCE_EPSILON = np.float32(1e-8)
 """Square metres added under the root of the distance, which therefore never falls below 0.1 mm."""
@@ -52,8 +52,8 @@ def ray_coordinates(
     """
     origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
     _fill_coordinates(
-        proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.centre, origins, directions, near,
-        far, samples, pseudo_normal, with_normals, out, start, stop, first, *_scratch(proxy),
+        proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.topology.seams, proxy.centre,
+        origins, directions, near, far, samples, pseudo_normal, with_normals, out, start, stop, first, *_scratch(proxy),
     )  # fmt: skip
 
 
@@ -111,6 +111,7 @@ def _fill_coordinates(
     shading: np.ndarray,
     leaf_boxes: np.ndarray,
     group_boxes: np.ndarray,
+    seams: np.ndarray,
     centre: np.ndarray,
     origins: np.ndarray,
     directions: np.ndarray,
@@ -166,8 +167,12 @@ def _fill_coordinates(
                 y = py - mix(weights, shading, row + CORNERS + 1, 3)
                 z = pz - mix(weights, shading, row + CORNERS + 2, 3)
                 own_side = signed_side(x, y, z, weights, shading, row, pseudo_normal)
-                u = where_equal(place, number, mix(weights, shading, row + UV, 2), u)
-                v = where_equal(place, number, mix(weights, shading, row + UV + 1, 2), v)
+                own_u, own_v = mix(weights, shading, row + UV, 2), mix(weights, shading, row + UV + 1, 2)
+                seam = winner * SEAM_COLUMNS
+                if seams[seam] != _ZERO:
+                    own_u = seam_coordinate(weights, seams, seam, 0, own_u)
+                    own_v = seam_coordinate(weights, seams, seam, 1, own_v)
+                u, v = where_equal(place, number, own_u, u), where_equal(place, number, own_v, v)
                 side = where_equal(place, number, own_side, side)
                 if with_normals:
                     nx = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS, 3), nx)

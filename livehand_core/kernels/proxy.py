@@ -40,6 +40,11 @@ TRIANGLE_COLUMNS = 24
 CORNERS, UV, FACE_NORMAL, EDGE_NORMALS, VERTEX_NORMALS = 0, 9, 15, 18, 27
 SHADING_COLUMNS = 36
 
+# Columns of a row of ``ProxyTopology.seams``: whether any follows that differs from the face's own; the texture
+# coordinates of the edge opposite each corner at its two ends, in the order of the corners; those of each corner.
+SEAM, EDGE_UV, CORNER_UV = 0, 1, 13
+SEAM_COLUMNS = 19
+
 
 @dataclass(frozen=True)
 class ProxyTopology:
@@ -50,12 +55,15 @@ class ProxyTopology:
         neighbours: (F, 3) int32, the face across the edge opposite each corner; itself at a border.
         order: (F,) int32, the model's index of each triangle, leaf after leaf.
         face_uv: (F, 3, 2) float32 in the model's order, v = 1 - v_obj.
+        seams: flat float32 rows of 19, leaf after leaf, filled up: texture coordinates of edges and corners. All faces
+            of an edge are equally near to a point whose nearest place lies on it; the lowest of them speaks.
     """
 
     faces: np.ndarray
     neighbours: np.ndarray
     order: np.ndarray
     face_uv: np.ndarray
+    seams: np.ndarray
 
     @classmethod
     def of(cls, data: HandData) -> ProxyTopology:
@@ -68,7 +76,11 @@ class ProxyTopology:
         triangles = np.array(faces, dtype=np.int32, order="C")
         uv = np.array(face_uv, dtype=np.float32, order="C")
         order = _leaf_order(np.asarray(vertices, dtype=np.float64)[triangles])
-        return cls(triangles, face_neighbours(triangles), order, uv)
+        neighbours = face_neighbours(triangles)
+        places = -(-len(order) // (LEAF_SIZE * GROUP_SIZE)) * LEAF_SIZE * GROUP_SIZE
+        seams = np.zeros((places, SEAM_COLUMNS), dtype=np.float32)
+        seams[: len(order)] = _seams(triangles, neighbours, uv)[order]
+        return cls(triangles, neighbours, order, uv, seams.reshape(-1))
 
     @property
     def groups(self) -> int:
@@ -91,6 +103,30 @@ def face_neighbours(faces: np.ndarray) -> np.ndarray:
     answer = np.repeat(np.arange(len(faces)), 3)
     answer[first], answer[second] = second // 3, first // 3
     return answer.reshape(-1, 3).astype(np.int32)
+
+
+def _seams(faces: np.ndarray, neighbours: np.ndarray, face_uv: np.ndarray) -> np.ndarray:
+    """(F, 19) float32 rows of ``ProxyTopology.seams`` in the model's order."""
+    owner = np.repeat(np.arange(len(faces)), 3)
+    lowest = np.full(int(faces.max()) + 1, len(faces))
+    np.minimum.at(lowest, faces.reshape(-1), owner)
+
+    def said_by(speaker: np.ndarray, vertex: np.ndarray) -> np.ndarray:
+        """(F, 3, 2) what speakers (F, 3) call vertices (F, 3) of theirs."""
+        corner = (faces[speaker] == vertex[..., None]).argmax(axis=-1)
+        answer: np.ndarray = face_uv[speaker, corner]
+        return answer
+
+    rows = np.zeros((len(faces), SEAM_COLUMNS), dtype=np.float32)
+    speaker = np.minimum(np.arange(len(faces))[:, None], neighbours)
+    ends = [[1, 2], [0, 2], [0, 1]]
+    own = np.stack([face_uv[:, pair] for pair in ends], axis=1)
+    said = np.stack([said_by(speaker, faces[:, [pair[k] for pair in ends]]) for k in (0, 1)], axis=2)
+    rows[:, EDGE_UV:CORNER_UV] = said.reshape(len(faces), -1)
+    rows[:, CORNER_UV:] = said_by(lowest[faces], faces).reshape(len(faces), -1)
+    differs = (said != own).any(axis=(1, 2, 3)) | (rows[:, CORNER_UV:] != face_uv.reshape(len(faces), -1)).any(axis=1)
+    rows[:, SEAM] = differs
+    return rows
 
 
 def _leaf_order(corners: np.ndarray) -> np.ndarray:

@@ -23,7 +23,9 @@ from .proxy import (
     BC_OFFSET,
     BC_X,
     BC_Y,
+    CORNER_UV,
     EDGE_NORMALS,
+    EDGE_UV,
     FACE_NORMAL,
     PLACE,
     VERTEX_NORMALS,
@@ -139,3 +141,18 @@ def signed_side(x: Any, y: Any, z: Any, weights: Any, shading: np.ndarray, row: 
         side = where_less(REGION_TOLERANCE, maximum(a, c), side, at_b)
         side = where_less(REGION_TOLERANCE, maximum(a, b), side, at_c)
     return side
+
+
+@inlined
+def seam_coordinate(weights: Any, seams: np.ndarray, row: int, axis: int, own: Any) -> Any:
+    """u (axis 0) or v (axis 1) of sixteen nearest points: ``own`` inside the triangle, on edges and corners what the
+    lowest face there says; ``row`` of ``ProxyTopology.seams``."""
+    a, b, c = weights
+    edge = row + EDGE_UV + axis
+    own = where_less(REGION_TOLERANCE, a, own, b * spread(seams, edge) + c * spread(seams, edge + 2))
+    own = where_less(REGION_TOLERANCE, b, own, a * spread(seams, edge + 4) + c * spread(seams, edge + 6))
+    own = where_less(REGION_TOLERANCE, c, own, a * spread(seams, edge + 8) + b * spread(seams, edge + 10))
+    corner = row + CORNER_UV + axis
+    own = where_less(REGION_TOLERANCE, maximum(b, c), own, spread(seams, corner))
+    own = where_less(REGION_TOLERANCE, maximum(a, c), own, spread(seams, corner + 2))
+    return where_less(REGION_TOLERANCE, maximum(a, b), own, spread(seams, corner + 4))

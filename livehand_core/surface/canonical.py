@@ -90,6 +90,41 @@ def sign_normals(faces: torch.Tensor, nearest: NearestSurface, mode: SignMode, n
     return normal
 
 
+def lowest_faces(faces: torch.Tensor, vertex_count: int) -> torch.Tensor:
+    """(V,) int64: the first of the faces at each vertex; F where there is none."""
+    owner = torch.arange(len(faces), device=faces.device).repeat_interleave(3)
+    answer = torch.full((vertex_count,), len(faces), device=faces.device)
+    return answer.scatter_reduce(0, faces.reshape(-1), owner, "amin")
+
+
+def speaking_corners(
+    faces: torch.Tensor, face: torch.Tensor, barycentric: torch.Tensor, neighbours: torch.Tensor, lowest: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nearest points as their texture coordinates are read: on edges and vertices the lowest face that is there speaks.
+
+    All faces of an edge are equally near to a point whose nearest place lies on it. At a seam of the texture they give
+    it different coordinates, and which of them a search comes upon first depends on the search.
+
+    Args:
+        faces: (F, 3) int64 of the mesh.
+        face: (N,) int64, barycentric: (N, 3): the nearest points, as any search found them.
+        neighbours: (F, 3), see ``face_neighbours``.
+        lowest: (V,), see ``lowest_faces``.
+
+    Returns:
+        face (N,), barycentric (N, 3): the same points by the faces that speak.
+    """
+    outside = barycentric <= REGION_TOLERANCE
+    count = outside.sum(dim=-1)
+    opposite = outside.to(torch.int64).argmax(dim=-1, keepdim=True)
+    across = neighbours[face].gather(1, opposite)[:, 0]
+    vertex = faces[face].gather(1, barycentric.argmax(dim=-1, keepdim=True))[:, 0]
+    speaker = torch.where(count == 1, torch.minimum(face, across), torch.where(count == 2, lowest[vertex], face))
+    same = faces[speaker][:, :, None] == faces[face][:, None, :]
+    shared = (same * barycentric[:, None, :]).sum(dim=-1)
+    return speaker, torch.where((speaker == face)[:, None], barycentric, shared)
+
+
 def smooth_normals(faces: torch.Tensor, nearest: NearestSurface, normals: SurfaceNormals) -> torch.Tensor:
     """(N, 3) unit normals of the surface at each nearest point, interpolated between the vertices'."""
     corners = normals.vertices[faces[nearest.face]]
@@ -122,7 +157,11 @@ def canonical_coordinates(
     with torch.no_grad():
         offset = points - nearest.closest
         distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
-        normal = sign_normals(faces, nearest, mode, normals or SurfaceNormals.of(vertices, faces))
+        normals = normals or SurfaceNormals.of(vertices, faces)
+        normal = sign_normals(faces, nearest, mode, normals)
         sign = torch.sign((offset * normal).sum(dim=-1))
-        uv = (nearest.barycentric[..., None] * face_uv[nearest.face]).sum(dim=-2)
+        face, barycentric = speaking_corners(
+            faces, nearest.face, nearest.barycentric, normals.neighbours, lowest_faces(faces, len(vertices))
+        )
+        uv = (barycentric[..., None] * face_uv[face]).sum(dim=-2)
         return torch.cat([uv, (sign * distance)[:, None]], dim=-1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from livehand_core.hand.builtin import builtin_hand
 from livehand_core.kernels.bounds import ray_bounds
 from livehand_core.kernels.nearest import nearest_points, ray_coordinates
 from livehand_core.kernels.proxy import PosedProxy, ProxyTopology
@@ -91,6 +92,36 @@ def test_coordinates_of_rays_are_those_of_torch(projection: str, pseudo: bool) -
     assert (np.abs(found[:, :3] - truth).max(axis=1) < 1e-4).mean() > (0.99 if pseudo else 0.97)
     assert (np.abs(found[:, 3:] - smooth).max(axis=1) < 1e-3).mean() > 0.99
     np.testing.assert_allclose(np.linalg.norm(found[:, 3:], axis=1), 1.0, atol=1e-5)
+
+
+def test_on_edges_and_corners_the_lowest_face_speaks() -> None:
+    """A texture of which every edge is a seam: each face has coordinates of its own."""
+    random = np.random.default_rng(7)
+    own = random.random((len(FACES), 3, 2)).astype(np.float32)
+    topology = ProxyTopology.of_mesh(builtin_hand("right").v_template, FACES, own)
+    proxy = PosedProxy.of(random_hand(7), topology)
+    points = proxy.vertices[random.integers(len(proxy.vertices), size=4000)] + 0.004 * random.normal(size=(4000, 3))
+    points = np.concatenate([points, proxy.vertices + 0.003 * proxy.vertex_normals]).astype(np.float32)
+    nearest = exhaustive(points, proxy.vertices)
+    on_border = (nearest.barycentric <= 1e-6).any(dim=1)
+    assert 0.3 < float(on_border.float().mean()) < 0.95
+    vertices, faces, uv = torch.tensor(proxy.vertices).double(), torch.tensor(FACES), torch.tensor(own).double()
+    truth = canonical_coordinates(torch.tensor(points).double(), vertices, faces, uv, nearest).numpy()
+
+    # Searched from the last face to the first, ties go to other faces, and the answers are the same.
+    back = torch.tensor(FACES[::-1].copy())
+    other = exhaustive(points, proxy.vertices, FACES[::-1].copy())
+    face = len(FACES) - 1 - other.face
+    again = NearestSurface(face, other.barycentric, other.closest)
+    assert torch.equal(back[other.face], faces[face])
+    assert float((face != nearest.face).float().mean()) > 0.2
+    changed = canonical_coordinates(torch.tensor(points).double(), vertices, faces, uv, again).numpy()
+    assert (np.abs(changed - truth).max(axis=1) < 1e-6).mean() > 0.998
+
+    toward, zero = np.tile(np.array([[0.0, 0.0, 1.0]], np.float32), (len(points), 1)), np.zeros(len(points), np.float32)
+    found = np.empty((len(points), 1, 3), np.float32)
+    ray_coordinates(proxy, points, toward, zero, zero, 1, True, False, found, 0, len(points))
+    assert (np.abs(found[:, 0] - truth).max(axis=1) < 1e-4).mean() > 0.995
 
 
 def test_parts_of_rays_and_of_samples_are_the_same_as_all() -> None:

@@ -74,7 +74,8 @@ class PreparedField:
         weights: for :func:`livehand_core.kernels.field.march`.
         config: sizes.
         state: the field's float32 arrays.
-        first_steps: (W,) 1 / step of the first layer's output.
+        steps: 1 / step of the encoded input (1,), of each layer's output (W,), of the view layer's (V,); ones in
+            float32.
         view_weights, view_bias: (3 + 6 L, V) and (V,) of the encoded view direction, in the view layer's steps.
         residuals: (identities, N) what each identity adds to ``weights.texels``; (0, 0) where none adds anything.
     """
@@ -82,7 +83,7 @@ class PreparedField:
     weights: FieldWeights
     config: FieldConfig
     state: State
-    first_steps: np.ndarray
+    steps: list[np.ndarray]
     view_weights: np.ndarray
     view_bias: np.ndarray
     residuals: np.ndarray
@@ -97,7 +98,7 @@ class PreparedField:
     def first_bias(self, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
         """(W,) bias of the first layer with a frame's constants, float32."""
         bias = constant_bias(self.config, self.state, pose, latent)
-        return fill_up(bias * self.first_steps, self.weights.first_gain.shape[0])
+        return fill_up(bias * self.steps[1], self.weights.first_gain.shape[0])
 
     def view_terms(self, rays: Rays, workers: Workers) -> np.ndarray:
         """(R, V) what the view layer adds for each ray, float32."""
@@ -130,6 +131,7 @@ def prepare_field(
     constants: np.ndarray,
     points: np.ndarray,
     residuals: Sequence[np.ndarray] = (),
+    steps: list[np.ndarray] | None = None,
 ) -> PreparedField:
     """Pack a field.
 
@@ -141,6 +143,7 @@ def prepare_field(
         points: (M, 3 or 6) typical u, v, d and normal, for these steps; each is seen with one of the constants.
         residuals: (identities, S, S, C) each, what identities add to the textures; ``constants`` are then those of the
             identities in turn.
+        steps: known from before; then nothing is looked at for them.
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
@@ -153,8 +156,9 @@ def prepare_field(
     coordinate_scale = np.ones(len(begins) - 1, dtype=np.float32)
     coordinate_scale[2] = config.distance_scale
     folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
-    steps = [np.ones(1, dtype=np.float32)] * (config.depth + 2)
-    if integer:
+    if not integer:
+        steps = [np.ones(1, dtype=np.float32)] * (config.depth + 2)
+    elif steps is None:
         encoded, chosen = [], []
         for number, person in enumerate(people):
             some, own = points[number :: len(people)], constants[number :: len(people)]
@@ -209,7 +213,7 @@ def prepare_field(
     if residuals:
         rows = [_texels(config, [residual[k] for residual in residuals], loudest)[0] for k in range(len(people))]
         added = np.stack(rows) * steps[0]
-    return PreparedField(weights, config, state, steps[1], view_weights, fill_up(view_bias, view_width), added)
+    return PreparedField(weights, config, state, steps, view_weights, fill_up(view_bias, view_width), added)
 
 
 def weight_unit(weight: np.ndarray, kind: np.dtype[Any] | type) -> np.ndarray:

@@ -32,6 +32,7 @@ from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
 from .empty_space import density_shell
 from .field_weights import prepare_field
+from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
 from .super_resolution import SuperResolutionKernels, activation_ranges
 from .workers import Workers
@@ -99,25 +100,35 @@ class CpuHand:
         self.latent = avatar.latent
         architecture = self.metadata.architecture
         integer = precision == "fast" and HAS_INTEGER_DOT
+        key = findings_key(avatar, hand, integer) if precision == "fast" else ""
+        known = load_findings(key, architecture.field, integer) if key else None
+        points = np.zeros((0, 6), dtype=np.float32)
+        if integer and known is None:
+            points = typical_points(
+                self.metadata, self.model, self.metadata.depth_margin + self.metadata.lateral_margin
+            )
         self._field = prepare_field(
             architecture.field,
             avatar.part("field."),
             np.int16 if integer else np.float32,
             typical_constants(self.metadata, avatar.latent),
-            typical_points(self.metadata, self.model, self.metadata.depth_margin + self.metadata.lateral_margin),
+            points,
             avatar.identity_textures,
+            None if known is None else known.steps,
         )
         self._shares, self._weights = np.zeros(0), self._field.weights
-        # Where to begin looking: everywhere, until the shell is known.
-        self._shell = np.full((1, 1), np.inf, dtype=np.float32)
-        if precision == "fast":
-            self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
         self._floor = TRANSMITTANCE_FLOORS[precision]
         state = avatar.part("super_resolution.")
-        ranges = None
-        if integer:
-            ranges = activation_ranges(architecture.super_resolution, state, feature_images(self))
-        self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges)
+        # Where to begin looking: everywhere, until the shell is known.
+        self._shell, ranges = np.full((1, 1), np.inf, dtype=np.float32), np.zeros((0, 2))
+        if known is not None:
+            self._shell, ranges = known.shell, known.ranges
+        elif precision == "fast":
+            self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
+            if integer:
+                ranges = activation_ranges(architecture.super_resolution, state, feature_images(self))
+            save_findings(key, Findings(self._field.steps, self._shell, ranges))
+        self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
 
     def render(
         self,

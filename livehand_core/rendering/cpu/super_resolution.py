@@ -73,16 +73,21 @@ class SuperResolutionKernels:
     Args:
         config: sizes.
         state: float32 arrays by the names of ``SuperResolution.state_dict``.
-        ranges: of what conv00, conv01 and conv10 answer, for integers; None for float32.
+        ranges: (3, 2) step and zero of what conv00, conv01 and conv10 answer, for integers; None for float32.
     """
 
-    def __init__(self, config: SuperResolutionConfig, state: State, ranges: tuple[Range, Range, Range] | None) -> None:
+    def __init__(self, config: SuperResolutionConfig, state: State, ranges: np.ndarray | None) -> None:
         self.config = config
         self._integer = ranges is not None
         self._sum_like = np.zeros(0, dtype=np.int32 if self._integer else np.float32)
         self._input = Range(np.uint8, 255.0) if self._integer else Range()
         self.channels = padded(config.in_channels, self._input.dtype)
-        first, second, third = ranges or (Range(),) * 3
+        first = second = third = Range()
+        if ranges is not None:
+            first, second, third = (
+                Range(dtype, float(step), int(zero))
+                for dtype, (step, zero) in zip(ACTIVATION_TYPES, ranges, strict=True)
+            )
         wide, narrow = (shape_for(size).padded(size) for size in config.hidden)
         self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
         self._conv01 = self._layer(state, "conv01", "colour0", first, second, wide, False)
@@ -226,10 +231,8 @@ class SuperResolutionKernels:
         return known[:size].reshape(shape)
 
 
-def activation_ranges(
-    config: SuperResolutionConfig, state: State, images: list[FeatureImage]
-) -> tuple[Range, Range, Range]:
-    """Integer ranges of what conv00, conv01 and conv10 answer to some feature images."""
+def activation_ranges(config: SuperResolutionConfig, state: State, images: list[FeatureImage]) -> np.ndarray:
+    """(3, 2) step and zero of what conv00, conv01 and conv10 answer to some feature images, for integers."""
     low, high = np.zeros(3), np.zeros(3)
     for image in images:
         x = image.features[..., : config.in_channels]
@@ -237,9 +240,8 @@ def activation_ranges(
             enlarging = name == "conv10" or (name == "conv00" and config.factor == 4)
             x = _convolution(x, state[f"{name}.weight"], state[f"{name}.bias"], enlarging)
             low[place], high[place] = min(low[place], x.min()), max(high[place], x.max())
-    return tuple(  # type: ignore[return-value]
-        Range.of(float(a), float(b), dtype) for a, b, dtype in zip(low, high, ACTIVATION_TYPES, strict=True)
-    )
+    ranges = [Range.of(float(a), float(b), dtype) for a, b, dtype in zip(low, high, ACTIVATION_TYPES, strict=True)]
+    return np.array([(stored.step, stored.zero) for stored in ranges])
 
 
 def _convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, enlarging: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ...surface import SignMode
-from ...surface.canonical import DISTANCE_EPSILON, REGION_TOLERANCE
+from ...surface.canonical import DISTANCE_EPSILON, REGION_TOLERANCE, speaking_corners
 from ...surface.nearest import closest_barycentric
 from .proxy import DeviceMesh, ProxyMesh
 
@@ -23,7 +23,8 @@ def canonical(
     offset = points - (barycentric[..., None] * corners).sum(dim=1)
     distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
     side = torch.sign((offset * _sign_normals(face, barycentric, mesh, proxy, sign)).sum(dim=-1))
-    uv = (barycentric[..., None] * proxy.face_uv[face]).sum(dim=1)
+    speaker, shares = speaking_corners(proxy.faces, face, barycentric, proxy.neighbours, proxy.lowest)
+    uv = (shares[..., None] * proxy.face_uv[speaker]).sum(dim=1)
     uvd = torch.cat([uv, (side * distance)[:, None]], dim=-1)
     if not with_normals:
         return uvd

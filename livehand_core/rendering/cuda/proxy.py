@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from ...hand.data import HandData
 from ...poses import BETA_COUNT
 from ...surface import face_neighbours
+from ...surface.canonical import lowest_faces
 from .inputs import FrameInputs
 
 
@@ -39,6 +40,7 @@ class ProxyMesh(nn.Module):
     faces: torch.Tensor
     face_uv: torch.Tensor
     neighbours: torch.Tensor
+    lowest: torch.Tensor
     incident: torch.Tensor
 
     def __init__(self, hand: HandData) -> None:
@@ -57,6 +59,7 @@ class ProxyMesh(nn.Module):
             self.register_buffer(name, torch.tensor(np.asarray(values), dtype=torch.float32))
         self.register_buffer("faces", faces)
         self.register_buffer("neighbours", face_neighbours(faces))
+        self.register_buffer("lowest", lowest_faces(faces, hand.vertex_count))
         self.register_buffer("incident", torch.from_numpy(_incident(np.asarray(hand.faces), hand.vertex_count)))
 
     def forward(self, inputs: FrameInputs) -> DeviceMesh:

@@ -1,0 +1,93 @@
+"""What a renderer finds out about an avatar before its first frame, kept on disk for the next start.
+
+A file is known by a digest of all that its content follows from. One that is missing, damaged or does not fit is found
+out anew, and nobody is told; neither when none can be written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ...avatars.arrays import AvatarArrays
+from ...cache import cache_folder
+from ...errors import LiveHandError
+from ...files import ARCHIVE_ERRORS, atomic_path
+from ...hand import gestures
+from ...hand.data import HandData
+from ...kernels.compiling import sources_digest
+from ...networks.config import FieldConfig
+
+KEPT = 64
+"""Files that are kept, the newest."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Of one avatar, on processors of one kind.
+
+    Attributes:
+        steps: of the field's activations, see ``field_weights.PreparedField``.
+        shell: (G, G) see ``empty_space.density_shell``.
+        ranges: (3, 2) step and zero of the super-resolution's activations; (0, 2) in float32.
+    """
+
+    steps: list[np.ndarray]
+    shell: np.ndarray
+    ranges: np.ndarray
+
+
+def findings_key(avatar: AvatarArrays, hand: HandData, integer: bool) -> str:
+    """Digest of the avatar, its hand, the arithmetic, and the sources that find things out."""
+    digest = hashlib.sha256()
+    sources = (sources_digest(), sources_digest(Path(__file__).parent), Path(gestures.__file__).read_text("utf-8"))
+    digest.update(json.dumps([avatar.metadata.to_json(), integer, *sources], sort_keys=True, default=str).encode())
+    arrays = [(name, avatar.values[name]) for name in sorted(avatar.values)]
+    arrays += [(field.name, np.asarray(getattr(hand, field.name))) for field in fields(hand)]
+    for name, values in arrays:
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | None:
+    """What was found out before; None when nothing that fits is there.
+
+    Args:
+        key: of :func:`findings_key`.
+        config: of the avatar's field.
+        integer: whether activations are integers.
+    """
+    count = config.depth + 2
+    try:
+        with np.load(_path(key), allow_pickle=False) as file:
+            found = Findings([file[f"steps{index}"] for index in range(count)], file["shell"], file["ranges"])
+    except ARCHIVE_ERRORS:
+        return None
+    sizes = [1, *[config.width] * config.depth, config.view_width] if integer else [1] * count
+    fits = [steps.shape for steps in found.steps] == [(size,) for size in sizes]
+    fits = fits and all(np.isfinite(steps).all() and steps.min() > 0.0 for steps in found.steps)
+    fits = fits and found.shell.ndim == 2 and found.shell.shape[0] == found.shell.shape[1] > 0
+    fits = fits and not np.isnan(found.shell).any() and found.ranges.shape == (3 if integer else 0, 2)
+    return found if fits and bool(np.isfinite(found.ranges).all()) else None
+
+
+def save_findings(key: str, findings: Findings) -> None:
+    """Keep for the next start; the oldest of too many are forgotten."""
+    path = _path(key)
+    arrays = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
+    with suppress(LiveHandError, OSError):
+        with atomic_path(path) as temporary:
+            np.savez(temporary, shell=findings.shell, ranges=findings.ranges, **arrays)  # type: ignore[arg-type]
+        known = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for old in known[KEPT:]:
+            old.unlink()
+
+
+def _path(key: str) -> Path:
+    return cache_folder() / "avatars" / f"{key}.npz"
