@@ -18,6 +18,10 @@ SIZE = (1280, 800)
 """Width and height of the display in pixels; Blender's window fills it."""
 
 
+_FUNCTION_KEYS = {f"F{n}": str(66 + n if n < 11 else 84 + n) for n in range(1, 13)}
+"""Key codes of X."""
+
+
 class Display:
     """Xvfb with its tools; a context manager.
 
@@ -90,7 +94,7 @@ class Display:
 
     def key(self, *keys: str) -> None:
         """Press keys by X's names, one after another: ``key("shift+a")``, ``key("F12")``."""
-        self._xdotool("key", "--delay", "80", *keys)
+        self._xdotool("key", "--delay", "80", *map(_plain, keys))
 
     def type(self, text: str) -> None:
         """Type text into what has the focus."""
@@ -112,6 +116,11 @@ class Display:
         if answer.returncode:
             raise OSError(f"{' '.join(tool[:2])} failed: {answer.stderr.decode(errors='replace').strip()}")
         return answer.stdout
+
+
+def _plain(keys: str) -> str:
+    """Keys such as ``ctrl+F12`` with function keys by their number: by name a newer xdotool presses Alt along."""
+    return "+".join(_FUNCTION_KEYS.get(key, key) for key in keys.split("+"))
 
 
 def _move(x: float, y: float) -> tuple[str, ...]:
