@@ -65,6 +65,21 @@ def test_the_size_of_the_networks_image_can_be_forced(fast: Renderer, requests: 
     assert FrameRequest.from_json(replace(request, internal_scale=0.5).to_json()).internal_scale == 0.5
 
 
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+def test_the_last_digits_of_a_camera_do_not_show(precision: str, requests: list[FrameRequest]) -> None:
+    """At seams of the texture many samples are equally near to two faces; rounding must not choose between them.
+
+    It may still decide whether a ray at a silhouette meets the proxy, and so where the ray begins and ends.
+    """
+    renderer = Renderer("cpu", precision=precision)  # type: ignore[arg-type]
+    for request in requests:
+        matrix = np.array(request.camera.camera_to_world)
+        matrix[0, 3] += 1e-8
+        moved = replace(request, camera=replace(request.camera, camera_to_world=matrix))
+        difference = np.abs(renderer.render(request)["rgba"] - renderer.render(moved)["rgba"])
+        assert 0.0 < difference.max() < 3.0 / 255.0
+
+
 def test_textures_are_the_torch_renderers() -> None:
     architecture = Architecture(
         FieldConfig(depth=3, width=32, feature_channels=16, normal_frequencies=2, texture_sizes=(8, 50, 33)),
