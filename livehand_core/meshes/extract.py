@@ -39,6 +39,9 @@ COLOUR_LIFT = 1e-3
 """Metres above the surface where the ray that looks a vertex' colour up begins: before the density, behind most other
 fingers."""
 
+COLOUR_DEPTH = 2e-3
+"""Metres below the surface where it ends: what lies deeper is hidden."""
+
 VERTICES_AT_ONCE = 4096
 """Rays at once."""
 
@@ -267,7 +270,7 @@ def _colours(solid: _Solid, vertices: np.ndarray, normals: np.ndarray, progress:
         part = skin[first : first + VERTICES_AT_ONCE]
         origins = (vertices[part] + COLOUR_LIFT * normals[part]).astype(np.float32)
         directions = np.ascontiguousarray(-normals[part], np.float32)
-        colour, seen = solid.field.colours(origins, directions, COLOUR_LIFT + solid.reach)
+        colour, seen = solid.field.colours(origins, directions, COLOUR_LIFT + min(COLOUR_DEPTH, solid.reach))
         answer[part] = np.clip(colour / np.maximum(seen, 1e-4)[:, None], 0.0, 1.0)
         opacity[part] = seen
     progress(len(skin), len(skin), "colours")

@@ -14,7 +14,7 @@ from ..rendering.cpu.workers import Workers
 from ..rendering.identity_textures import IdentityTextures
 from ..rendering.integration import integrate
 
-RAY_SAMPLES = 16
+RAY_SAMPLES = 10
 """Samples of a ray that looks a vertex' colour up."""
 
 SAMPLES_AT_ONCE = 8192
