@@ -111,7 +111,8 @@ class BlenderWindow:
         for path in requests.iterdir():
             path.unlink()
         self._number = 0
-        window = ["--window-geometry", "0", "0", *map(str, self._size)]
+        # Blender counts from the display's lower left corner; the window is wanted in the upper one.
+        window = ["--window-geometry", "0", str(SIZE[1] - self._size[1]), *map(str, self._size)]
         driver = ["--python", str(DRIVER), "--", str(requests)]
         command = self.machine.blender_command([*window, *self._arguments, *driver], self._variables)
         with (self.folder / "blender.log").open("ab") as log:
