@@ -25,7 +25,7 @@ def test_the_fields_layers(config: FieldConfig) -> None:
     field, count = RadianceField(config), 500
     positions = torch.rand(count, 1, 6 if config.normal_frequencies else 3)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        field._encode(positions)
+        field._encode(positions, field.textures)
         hidden, _ = field.density_of(positions, torch.zeros(45))
     assert counter.get_total_flops() == pytest.approx(count * density_flop(config), rel=1e-2)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 CLIENT = """
 import sys, time
-sys.path.insert(0, {root!r})
+sys.path[:0] = [{root!r}, {root!r} + '/tests/engine']
 from livehand_core.engine.client import EngineClient
 from livehand_core.errors import EngineError
-from tests.engine.helpers import FAKE, FAKE_ENVIRONMENT, make_request
+from helpers import FAKE, FAKE_ENVIRONMENT, make_request
 client = EngineClient(sys.executable, FAKE_ENVIRONMENT, arguments=FAKE)
 client.render(make_request(width=512, height=334))
 client.submit(make_request({action!r}), "viewport")
@@ -145,12 +145,12 @@ def test_a_stopped_engine_does_not_hold_up_closing(client_of: MakeClient) -> Non
 
 BROKEN_PIPE = """
 import os, signal, sys
-sys.path.insert(0, {root!r})
+sys.path[:0] = [{root!r}, {root!r} + '/tests/engine']
 # As in Blender, which leaves this signal as the system has it: a write to a dead process ends the writer.
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 from livehand_core.engine.client import EngineClient
 from livehand_core.errors import EngineError
-from tests.engine.helpers import FAKE, FAKE_ENVIRONMENT, make_request
+from helpers import FAKE, FAKE_ENVIRONMENT, make_request
 client = EngineClient(sys.executable, FAKE_ENVIRONMENT, arguments=FAKE)
 for _ in range(3):
     pid = client.start().pid
