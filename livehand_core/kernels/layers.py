@@ -24,15 +24,11 @@ _ZERO = np.float32(0.0)
 class FieldWeights(NamedTuple):
     """A radiance field as the kernels read it; integers stand for (value / step), see ``rendering.cpu.field_weights``.
 
-    Activations are stored in one of two types: on the way to the density in the wide one (float32, or int16), on the
-    way from the last hidden layer to the colour in the narrow one (float32, or uint8).
-
     Attributes:
         wave_table: (C, P) angles of the waves by coordinate, P a multiple of 16; ``waves`` of them are meant.
         input_steps: (C + 1,) scale over step of each coordinate as it is stored, and 1 / step of the waves.
         texels, texture_places: what textures hold, in steps; see ``texture.put_texels``.
-        input_like: an encoded row's length and the wide type; sines, cosines, coordinates, texels, zeros.
-        narrow_like: empty, of the narrow type.
+        input_like: an encoded row's length and the activations' type; sines, cosines, coordinates, texels, zeros.
         sum_like: empty, of the type of a block's sums.
         first: packed weights of the layer that takes the encoded input, (blocks, size).
         hidden: (L - 1, blocks, size) packed weights of the other hidden layers.
@@ -49,7 +45,6 @@ class FieldWeights(NamedTuple):
     texels: np.ndarray
     texture_places: np.ndarray
     input_like: np.ndarray
-    narrow_like: np.ndarray
     sum_like: np.ndarray
     first: np.ndarray
     first_gain: np.ndarray
@@ -116,7 +111,7 @@ def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, cou
         encoded: (rows, inputs); encoded_at, hidden_at: (rows,) where rows begin.
         taps: of an encoded and of a hidden row, see ``dot.dot_block``.
         count: rows that are meant.
-        even, odd, last: (rows, W) room for activations, wide, wide and narrow.
+        even, odd, last: (rows, W) room for activations.
         sums: a block's; sigma: (rows,).
     """
     sigma[:] = weights.density_bias

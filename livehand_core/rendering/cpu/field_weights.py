@@ -25,9 +25,6 @@ HEADROOM = 2.0
 SUM_LIMIT = 2.0**31 * 0.98
 """What a sum of products may reach in int32."""
 
-NARROW_HEADROOM = 1.15
-"""The same for uint8, channel by channel."""
-
 
 def wave_table(config: FieldConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scales (P,) and begins (C + 1,) of the encoding's waves, and the published column of each of our columns.
@@ -138,7 +135,7 @@ def prepare_field(
     Args:
         config: sizes; at most five layers (no skip connection), (u, v, d) coordinates.
         state: float32 arrays by the names of ``RadianceField.state_dict``.
-        dtype: of the activations: float32; or int16, and uint8 on the way to the colour, for which steps are found.
+        dtype: of the activations: float32; or int16, for which steps are found.
         constants: (N, latent_size + pose_size) typical poses (and identities), for these steps.
         points: (M, 3 or 6) typical u, v, d and normal, for these steps; each is seen with one of the constants.
         residuals: (identities, S, S, C) each, what identities add to the textures; ``constants`` are then those of the
@@ -147,7 +144,6 @@ def prepare_field(
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
-    narrow = np.dtype(np.uint8) if integer else dtype
     scales, begins, order = wave_table(config)
     people = _people(config, state, residuals)
     loudest = _loudest(config, people, integer)
@@ -165,18 +161,17 @@ def prepare_field(
             encoded.append(_encoded(config, person, some, scales, begins, coordinate_scale))
             chosen.append(own[np.random.default_rng(0).integers(0, len(own), len(some))])
         steps = _steps(config, state, np.concatenate(encoded), np.concatenate(chosen), folded)
-    kinds = [dtype] * config.depth + [narrow] * 2
 
     def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Packed weights for what is stored at a point of the network, and one unit of their sums in steps ``out``."""
-        kind, row = kinds[number], FULL.padded(weight.shape[1]) if number else padded(weight.shape[1], dtype)
+        row = FULL.padded(weight.shape[1]) if number else padded(weight.shape[1], dtype)
         weight = weight / steps[number]
         unit = np.ones(len(weight), dtype=np.float32)
         if integer:
-            unit = weight_unit(weight, kind)
+            unit = weight_unit(weight, dtype)
             weight = np.rint(weight / unit[:, None])
         shape = shape_for(len(weight)) if number == config.depth + 1 else FULL
-        return pack(fill_up(weight, row)[:, None], kind, shape), fill_up(unit * out, shape.padded(len(weight)))
+        return pack(fill_up(weight, row)[:, None], dtype, shape), fill_up(unit * out, shape.padded(len(weight)))
 
     first, first_gain = layer(first_weight, 0, steps[1])
     hidden = [layer(state[f"layers.{i}.weight"], i, steps[i + 1]) for i in range(1, config.depth)]
@@ -191,7 +186,6 @@ def prepare_field(
         texels=texels * steps[0],
         texture_places=places,
         input_like=np.zeros(padded(first_weight.shape[1], dtype), dtype=dtype),
-        narrow_like=np.zeros(0, dtype=narrow),
         sum_like=np.zeros(0, dtype=np.int32 if integer else np.float32),
         first=first,
         first_gain=first_gain,
@@ -310,28 +304,21 @@ def _steps(
 ) -> list[np.ndarray]:
     """1 / step of the encoded input (1,), of each layer's output (W,), and of the view layer's (V,).
 
-    The last two are stored in uint8. There a channel's step lies between its own range's and the layer's, for the next
-    layer's weights of all channels share a step as well. The others are int16, all channels in one step.
+    In int16, all channels of a layer in one step.
     """
     x = np.concatenate([encoded, chosen], axis=1).astype(np.float32)
     plain = encoded[:, : config.waves_size]
     steps = [np.array([INT16_LIMIT / HEADROOM / max(float(np.abs(plain).max(initial=1.0)), 1.0)], dtype=np.float32)]
     for index in range(config.depth):
         x = np.maximum(x @ state[f"layers.{index}.weight"].T + state[f"layers.{index}.bias"], 0.0)
-        steps.append(_wide_steps(x) if index < config.depth - 1 else _narrow_steps(x.max(axis=0)))
+        steps.append(_wide_steps(x))
     # The view directions' share is bounded by the sum of its weights, as sines and cosines are.
     view = state["view.weight"]
     bias = view[:, : config.width] @ state["feature.bias"] + state["view.bias"]
     spread = np.abs(view[:, config.width :]).sum(axis=1)
-    steps.append(_narrow_steps(np.maximum(x @ folded.T + bias + 0.5 * spread, 0.0).max(axis=0)))
+    steps.append(_wide_steps(np.maximum(x @ folded.T + bias + 0.5 * spread, 0.0)))
     return steps
 
 
 def _wide_steps(x: np.ndarray) -> np.ndarray:
     return np.full(x.shape[1], INT16_LIMIT / HEADROOM / max(float(x.max()), 1e-6), dtype=np.float32)
-
-
-def _narrow_steps(most: np.ndarray) -> np.ndarray:
-    top = max(float(most.max()), 1e-6)
-    steps: np.ndarray = (255.0 / NARROW_HEADROOM / np.sqrt(np.maximum(most, 1e-4 * top) * top)).astype(np.float32)
-    return steps
