@@ -27,9 +27,10 @@ HEADROOM = 1.15
 INT16_CALIBRATED = 4095.0
 """int16 value of the largest activation seen in calibration."""
 
-ACTIVATION_TYPES = (np.uint8, np.uint8, np.int16)
-"""How the answers of conv00, conv01 and conv10 are stored. The last one decides on edges: in uint8 it would move
-opacities by up to 4 / 255."""
+ACTIVATION_TYPES = (np.uint8, np.int16, np.int16)
+"""How the answers of conv00, conv01 and conv10 are stored. The later ones decide on edges: in uint8 the last would move
+opacities by up to 4 / 255, the one before it, at 99.9 % of the default avatar's pixels, by 2.8 in place of 1.9 / 255.
+"""
 
 _PHASES = (((0, 0), (2, 0), (0, 2), (2, 2)), ((0, 1), (2, 1)), ((1, 0), (1, 2)), ((1, 1),))
 """Kernel entries (down, across) that make each of the four values of a source pixel in the transposed convolution."""
