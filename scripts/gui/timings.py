@@ -44,7 +44,9 @@ def watch() -> None:
 def begin() -> None:
     """Forget what was taken, and take from now on."""
     global _on
-    for values in (_seconds, _shown, *_pictures.values()):
+    _seconds.clear()
+    _shown.clear()
+    for values in _pictures.values():
         values.clear()
     _on = True
 
