@@ -161,15 +161,14 @@ def test_command_writes_a_run(
     assert cli.main(["train", str(capture.folder), "--out", str(run), "--resume", "--steps", "6"]) == 0
     assert read_metadata(run / "avatar.safetensors").provenance["steps"] == 6
 
-    assert (
-        cli.main(["evaluate", str(run / "avatar.safetensors"), str(capture.folder), "--json", str(tmp_path / "r.json")])
-        == 0
-    )
-    report = json.loads((tmp_path / "r.json").read_text())
-    assert {split: value["frames"] for split, value in report["splits"].items()} == {
+    words = ["evaluate", str(run / "avatar.safetensors"), str(capture.folder), "--out", str(tmp_path / "evaluation")]
+    words += ["--splits", "train", "camera", "pose", "both", "--protocols", "full_image"]
+    assert cli.main(words) == 0
+    details = json.loads((tmp_path / "evaluation" / "metrics.details.json").read_text())
+    assert {split: value["frames"] for split, value in details["by_split"].items()} == {
         "train": 6, "camera": 2, "pose": 3, "both": 1
     }  # fmt: skip
-    assert report["splits"]["both"]["mean"]["full_image/psnr"] > 5.0
+    assert details["by_split"]["both"]["mean"]["full_image"]["psnr"] > 5.0
     assert load_avatar(run / "avatar.safetensors").metadata.name == "tubes"
 
 
