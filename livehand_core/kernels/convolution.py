@@ -113,12 +113,12 @@ def convolve(source, sum_like, pixels, start, stop, taps, packed, gain, bias, ze
     """3x3 convolution and leaky ReLU of pixels[start:stop]; ``picture`` takes what the colour heads add.
 
     Args:
-        source: (H, W, C) float32 or uint8; sum_like: empty, of the dtype of its sums.
+        source: (H, W, C) float32, int16 or uint8; sum_like: empty, of the dtype of its sums.
         pixels: int64 indices into the margined grid, which source, target and picture share.
         taps: (10,) elements from a pixel to its neighbours, then C.
         packed, gain, bias: weights, and per output channel one unit of the sums and the bias, in steps of the target.
         zero: what the target stores for 0.
-        target: (H, W, C') float32 or uint8; of no rows when the activations themselves are not needed.
+        target: (H, W, C') float32, int16 or uint8; of no rows when the activations themselves are not needed.
         heads: (K, C') float32 weights of the colour heads, over the target's step.
         picture: (H, W, K) float32, added to.
     """
@@ -215,7 +215,7 @@ def enlarge_and_convolve(
     unfiltered image. They are made row by row, filtered across, and the last five rows filtered down.
 
     Args:
-        source: (H, W, C) float32 or uint8; sum_like: empty, of the dtype of its sums.
+        source: (H, W, C) float32, int16 or uint8; sum_like: empty, of the dtype of its sums.
         cells: (H, W) bool, source pixels whose four values are needed by those inside.
         inside: (H, W) bool, source pixels whose four filtered values are wanted.
         first_row, last_row: rows of ``inside`` to make.
@@ -224,7 +224,7 @@ def enlarge_and_convolve(
         gain, raw_bias, bias: one unit of the sums, what each of the four values adds before the filter (4, C'), and the
             bias after it (C'), in steps of the target.
         zero: what the target stores for 0.
-        target: (2 (H - MARGIN), 2 (W - MARGIN), C') float32 or uint8.
+        target: (2 (H - MARGIN), 2 (W - MARGIN), C') float32, int16 or uint8.
     """
     width = source.shape[1]
     outputs = len(gain)
