@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/ablation.py captures/default --minutes 4
 
-Every variant is a training run of its own in out/ablation, so an interrupted table goes on where it was. The rows
-without super-resolution are the first variant's own volume-rendered image. Writes ablation.json and ablation.md.
+The minutes are the processor's, so a busy machine delays the table and does not change it. Every variant is a training
+run of its own in out/ablation, so an interrupted table goes on where it was. The rows without super-resolution are the
+first variant's own volume-rendered image. Writes ablation.json and ablation.md.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from livehand_core.captures.capture import Capture, Split, read_capture, write_capture  # noqa: E402
+from livehand_core.captures.capture import Capture, CaptureFrame, Split, read_capture, write_capture  # noqa: E402
 from livehand_core.evaluation.metrics import measure  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.frames import FrameRequest, HandInstance  # noqa: E402
+from livehand_core.hand.library import find_hand  # noqa: E402
 from livehand_core.training.control import read_status  # noqa: E402
 
 SPLIT: Split = "both"
@@ -40,13 +43,43 @@ class Variant:
         name: of its folder.
         meaning: for the reader.
         settings: what differs from the preset.
-        images: part of the training images that it is given.
+        frames: chooses the training images that it is given; None for all.
+        turned: train and measure on the capture with each pose and its cameras turned at random.
     """
 
     name: str
     meaning: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    images: float = 1.0
+    frames: Callable[[Capture], tuple[CaptureFrame, ...]] | None = None
+    turned: bool = False
+
+
+def images(part: float) -> Callable[[Capture], tuple[CaptureFrame, ...]]:
+    """Chooses a part of the training images, evenly in the order that they were made in."""
+
+    def chosen(capture: Capture) -> tuple[CaptureFrame, ...]:
+        train = capture.frames_of("train")
+        return tuple(train[int(index / part)] for index in range(int(len(train) * part)))
+
+    return chosen
+
+
+def cameras(count: int) -> Callable[[Capture], tuple[CaptureFrame, ...]]:
+    """Chooses the images of ``count`` of the training cameras."""
+    return lambda capture: _of(capture, "camera_name", count)
+
+
+def poses(count: int) -> Callable[[Capture], tuple[CaptureFrame, ...]]:
+    """Chooses the images of ``count`` of the training poses."""
+    return lambda capture: _of(capture, "pose", count)
+
+
+def _of(capture: Capture, key: str, count: int) -> tuple[CaptureFrame, ...]:
+    train = capture.frames_of("train")
+    every = sorted({getattr(frame, key) for frame in train})
+    # Neighbours in the list are alike (transitions between gestures, rings of the dome), so any few are drawn.
+    kept = {every[index] for index in np.random.default_rng(0).permutation(len(every))[:count]}
+    return tuple(frame for frame in train if getattr(frame, key) in kept)
 
 
 _WORLD = {
@@ -68,8 +101,20 @@ VARIANTS = (
     Variant("samples8", "8 samples a ray", {"samples": 8}),
     Variant("samples16", "16 samples a ray", {"samples": 16}),
     Variant("samples32", "32 samples a ray", {"samples": 32}),
-    Variant("half", "half of the images", images=0.5),
-    Variant("quarter", "a quarter of the images", images=0.25),
+    Variant(
+        "published_condition",
+        "published conditioning, each pose turned at random with its cameras and light (the recipe stays as it is)",
+        {"conditioning": "published"},
+        turned=True,
+    ),
+    Variant("half", "half of the images", frames=images(0.5)),
+    Variant("quarter", "a quarter of the images", frames=images(0.25)),
+    Variant("cameras50", "50 of the cameras", frames=cameras(50)),
+    Variant("cameras25", "25 of the cameras", frames=cameras(25)),
+    Variant("cameras12", "12 of the cameras", frames=cameras(12)),
+    Variant("poses50", "50 of the poses", frames=poses(50)),
+    Variant("poses25", "25 of the poses", frames=poses(25)),
+    Variant("poses12", "12 of the poses", frames=poses(12)),
 )
 
 
@@ -77,7 +122,8 @@ def main() -> int:
     """Train, measure, write; the exit code of the step that failed, or 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("capture", type=Path, help="folder of a capture with held-out cameras and poses")
-    parser.add_argument("--minutes", type=float, default=4.0, help="training of each variant")
+    parser.add_argument("--minutes", type=float, default=4.0, help="training of each variant, all cores at work")
+    parser.add_argument("--ray-steps", type=int, default=1000, help="first stage of each variant")
     parser.add_argument("--only", nargs="+", choices=[variant.name for variant in VARIANTS], help="these rows")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "ablation", help="folder of runs and table")
     options = parser.parse_args()
@@ -88,11 +134,13 @@ def main() -> int:
             continue
         run = options.out / variant.name
         print(f"{variant.name}: {variant.meaning}", flush=True)
-        folder = options.capture if variant.images == 1.0 else subset(capture, variant.images, run / "capture")
-        code = train(folder, run, options.minutes, variant.settings)
+        shown = turned(capture, run / "turned") if variant.turned else capture
+        given = shown if variant.frames is None else stored(shown, variant.frames(shown), run / "capture")
+        settings = {"clock": "processor", "ray_steps": options.ray_steps, **variant.settings}
+        code = train(given.folder, run, options.minutes, settings)
         if code:
             return code
-        rows[variant.name] = {"meaning": variant.meaning, **figures(run, options.capture)}
+        rows[variant.name] = {"meaning": variant.meaning, **figures(run, shown.folder)}
         write(options.out, rows, options.minutes)
     if "recipe" in rows:
         for name, values in without_super_resolution(options.out / "recipe", capture).items():
@@ -102,14 +150,32 @@ def main() -> int:
     return 0
 
 
-def subset(capture: Capture, part: float, folder: Path) -> Path:
-    """A capture of a part of the training images, evenly chosen in the order that they were made in; its folder."""
-    train = capture.frames_of("train")
-    frames = tuple(train[int(index / part)] for index in range(int(len(train) * part)))
+def stored(capture: Capture, frames: Sequence[CaptureFrame], folder: Path) -> Capture:
+    """A capture of these frames in ``folder``; the images stay where they are."""
     frames = tuple(replace(frame, image=str(capture.path(frame).resolve())) for frame in frames)
     folder.mkdir(parents=True, exist_ok=True)
-    write_capture(replace(capture, folder=folder, frames=frames))
-    return folder
+    answer = replace(capture, folder=folder, frames=frames)
+    write_capture(answer)
+    return answer
+
+
+def turned(capture: Capture, folder: Path) -> Capture:
+    """The capture with each pose turned about the wrist and its cameras with it: the same images, the light turned too.
+
+    To avatars of the wrist's frame nothing changes; published ones are told another turn of the wrist a pose.
+    """
+    turns = Rotation.random(len(capture.poses.poses), random_state=0).as_matrix()
+    data = find_hand(capture.hand_model, capture.poses.poses[0].side)
+    poses, shifts = [], []
+    for pose, turn in zip(capture.poses.poses, turns, strict=True):
+        wrist = data.rest_joints(pose.betas)[0]
+        middle = wrist + pose.transl
+        shifts.append(middle - turn @ middle)
+        poses.append(pose.moved(turn, shifts[-1], wrist))
+    frames = [
+        replace(frame, camera=frame.camera.moved(turns[frame.pose], shifts[frame.pose])) for frame in capture.frames
+    ]
+    return stored(replace(capture, poses=replace(capture.poses, poses=tuple(poses))), frames, folder)
 
 
 def train(capture: Path, run: Path, minutes: float, settings: Mapping[str, Any]) -> int:
@@ -169,7 +235,7 @@ def without_super_resolution(run: Path, capture: Capture) -> dict[str, dict[str,
 def write(folder: Path, rows: Mapping[str, Mapping[str, Any]], minutes: float) -> None:
     """The table for programs and for people."""
     lines = [
-        f"{minutes:g} minutes of training each; means over held-out poses seen by held-out cameras.",
+        f"{minutes:g} minutes of training each, all cores at work; means over held-out poses seen by held-out cameras.",
         "",
         "| variant | full image PSNR / SSIM | hand box PSNR / SSIM | steps |",
         "|---|---|---|---|",

@@ -20,6 +20,8 @@ class TrainingConfig:
         steps: number of optimiser steps; 0 when ``minutes`` decides.
         minutes: training time after which the schedule ends; 0 when ``steps`` decides. Only a run of a given number
             of steps can be repeated to the same result.
+        clock: what ``minutes`` are of: ``"wall"``, or ``"processor"``, the time that the processor's cores worked for
+            the run, over their number: the same training whatever else the machine does.
         seed: of everything drawn.
         tile: wished side of the tile a step renders of an image, in low-resolution pixels; 0 for the hand's whole box.
         tiles_per_step: images a step draws a tile from.
@@ -35,6 +37,9 @@ class TrainingConfig:
             gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
         coordinates: ``"uvd"`` for the texture cube; ``"xyz"``, an ablation, for world coordinates, in which the hand is
             learnt anew in every pose.
+        conditioning: ``"wrist"``: joint angles, and view directions in the wrist's frame, so that the hand may turn
+            anywhere. ``"published"``, an ablation, adds the wrist's turn to the angles and leaves directions in the
+            world.
         depth, width, view_width: hidden layers of the field, channels of each, and of the one that sees the view.
         position_frequencies: L of the position's encoding.
         hidden: channels of the two super-resolution blocks.
@@ -66,6 +71,7 @@ class TrainingConfig:
 
     steps: int = 0
     minutes: float = 0.0
+    clock: Literal["wall", "processor"] = "wall"
     seed: int = 0
     tile: int = 0
     tiles_per_step: int = 1
@@ -80,6 +86,7 @@ class TrainingConfig:
     lateral_margin: float = 0.004
     last_interval: float = 0.001
     coordinates: Literal["uvd", "xyz"] = "uvd"
+    conditioning: Literal["wrist", "published"] = "wrist"
     depth: int = 4
     width: int = 128
     view_width: int = 64

@@ -54,6 +54,7 @@ def make_avatar(
         hand_model=data.name,
         topology=topology_hash(data),
         side=data.side,
+        conditioning=config.conditioning,
         depth_margin=config.bounds_margin,
         lateral_margin=config.lateral_margin,
         last_interval=config.last_interval,

@@ -34,10 +34,11 @@ class AvatarModel(nn.Module):
     pose_scale: torch.Tensor
 
     def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int, identities: int = 1) -> None:
-        """``poses``: (n, 45) joint angles of the training frames, radians."""
+        """``poses``: (n, 45 or 48) angles of the training frames as they condition the field, radians."""
         super().__init__()
         sizes = FieldConfig(
             coordinates=config.coordinates,
+            pose_size=poses.shape[1],
             depth=config.depth,
             width=config.width,
             latent_size=config.latent_size if identities > 1 else 0,
@@ -66,7 +67,7 @@ class AvatarModel(nn.Module):
         self._noise = config.pose_noise * config.pose_gain
 
     def pose_input(self, pose: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        """(..., 45) joint angles -> what the field is given; with a generator, noise is added (training)."""
+        """(..., 45 or 48) angles -> what the field is given; with a generator, noise is added (training)."""
         value = (pose - self.pose_mean) * self.pose_scale
         if generator is not None and self._noise > 0.0:
             value = value + self._noise * torch.randn(pose.shape, generator=generator).to(pose.device)

@@ -23,7 +23,7 @@ LOG_EVERY = 250
 
 
 class RayPool(NamedTuple):
-    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 45) joint angles, and
+    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 45 or 48) angles, and
     (N,) numbers of identities."""
 
     depths: torch.Tensor

@@ -24,10 +24,17 @@ from .perceptual import Lpips
 from .ray_stage import train_on_rays
 from .step import TileLoss, TileTask, tile_loss
 from .tiles import partition
-from .views import HandMesh, View
+from .views import HandMesh, View, condition
 
 WARM_UP_STEPS = 100
 LOG_EVERY = 50
+
+
+_CLOCKS: dict[str, Callable[[], float]] = {
+    "wall": time.perf_counter,
+    "processor": lambda: time.process_time() / (os.cpu_count() or 1),
+}
+"""Seconds by ``TrainingConfig.clock``."""
 
 
 class Drawn(NamedTuple):
@@ -66,9 +73,11 @@ class Trainer:
             raise TrainingError(f"The capture {capture.folder} has no training frames.", "Capture more views.")
         self.run, self.config, self.device = run, config, device
         self._journal, self._lpips = journal, lpips
+        self._clock = _CLOCKS[config.clock]
         torch.manual_seed(config.seed)
         names = sorted({frame.camera_name for frame in frames})
-        angles = np.stack([capture.poses.poses[i].hand_pose.reshape(-1) for i in sorted({f.pose for f in frames})])
+        shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
+        angles = np.stack([condition(pose, config.conditioning) for pose in shown])
         poses, people = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
         self.model = AvatarModel(config, poses, len(names), len(people)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
@@ -78,7 +87,8 @@ class Trainer:
 
         def view(frame: CaptureFrame) -> View:
             camera, identity = names.index(frame.camera_name), people.index(frame.identity)
-            return View(capture, frame, camera, mesh, factor, margins, device, identity, config.coordinates)
+            forms = config.coordinates, config.conditioning
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms)
 
         self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0
@@ -108,19 +118,19 @@ class Trainer:
         Args:
             every_step: called after each step of the first stage; what it takes, a pause say, is no training time.
         """
-        start, idle = time.perf_counter(), 0.0
+        start, idle = self._clock(), 0.0
 
         def between() -> None:
             nonlocal idle
-            since = time.perf_counter()
+            since = self._clock()
             every_step()
-            idle += time.perf_counter() - since
+            idle += self._clock() - since
 
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         if self.config.ray_steps:
             train_on_rays(self.model, self.views, self.config, self._pool, self._threads, self._journal.say, between)
         if not self.config.steps:
-            self.seconds += time.perf_counter() - start - idle
+            self.seconds += self._clock() - start - idle
         self._average = [value.detach().clone() for value in self._parameters]
 
     def resume(self) -> None:
@@ -184,7 +194,7 @@ class Trainer:
 
     def advance(self) -> dict[str, float]:
         """One optimiser step. Returns the losses it saw."""
-        start = time.perf_counter()
+        start = self._clock()
         self._order_tiles()
         drawn = list(self._pool.map(self._differentiate, range(self.config.tiles_per_step)))
         for index, parameter in enumerate(self._parameters):
@@ -198,7 +208,7 @@ class Trainer:
         decay = min(self.config.average_decay, (1.0 + self.step) / (10.0 + self.step))
         torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)
         self.step += 1
-        self.seconds += time.perf_counter() - start
+        self.seconds += self._clock() - start
         return {
             name: sum(float(getattr(slot.loss, name).detach()) for slot in drawn) / len(drawn)
             for name in TileLoss._fields

@@ -20,6 +20,7 @@ from ..kernels.nearest import ray_coordinates
 from ..kernels.proxy import PosedProxy, ProxyTopology
 from ..kernels.raster import rasterise
 from ..kernels.rays import Pixels, Rays, camera_rays, valid_pixels
+from ..poses import HandPose
 from ..rendering import stratified
 from ..rotations import axis_angle_to_matrix
 from .losses import downsampled
@@ -38,6 +39,11 @@ class HandMesh:
     def of(cls, data: HandData) -> HandMesh:
         """Raises HandModelError when smplx is not installed."""
         return cls(HandModel(data), ProxyTopology.of(data))
+
+
+def condition(hand: HandPose, conditioning: str) -> np.ndarray:
+    """What the field is told of a pose: (45,) joint angles; the published form has the wrist's turn before them."""
+    return hand.hand_pose.reshape(-1) if conditioning == "wrist" else hand.full_pose
 
 
 class TileRays(NamedTuple):
@@ -68,8 +74,9 @@ class View:
         low: of the feature image.
         camera_index: number of the camera among the capture's training cameras.
         identity: number of the identity among those that are trained.
-        pose: (45,) float32 joint angles.
-        wrist: (3, 3) the wrist's frame in the world.
+        pose: (45 or 48,) float32 angles, as :func:`condition`.
+        wrist: (3, 3) the frame in the world that directions and normals are given in: the wrist's, or the world's own
+            in the published conditioning.
         mesh: the proxy.
         margins: metres that rays begin in front of and end behind the surface, and that they reach past its silhouette.
         coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
@@ -86,6 +93,7 @@ class View:
         device: torch.device,
         identity: int = 0,
         coordinates: str = "uvd",
+        conditioning: str = "wrist",
     ) -> None:
         self.coordinates = coordinates
         self.name = frame.image
@@ -96,8 +104,9 @@ class View:
         self.margins = margins
         self._device = device
         hand = capture.hand(frame)
-        self.pose = torch.tensor(hand.hand_pose.reshape(-1), dtype=torch.float32, device=device)
-        self.wrist = axis_angle_to_matrix(hand.global_orient).astype(np.float32)
+        self.pose = torch.tensor(condition(hand, conditioning), dtype=torch.float32, device=device)
+        turn = axis_angle_to_matrix(hand.global_orient) if conditioning == "wrist" else np.eye(3)
+        self.wrist = turn.astype(np.float32)
 
     @cached_property
     def vertices(self) -> np.ndarray:

@@ -15,20 +15,23 @@ import torch
 
 from livehand_core import cli
 from livehand_core.avatars import load_avatar, read_metadata
-from livehand_core.captures.capture import Capture
+from livehand_core.captures.capture import Capture, CaptureFrame
 from livehand_core.captures.images import write_image
 from livehand_core.errors import TrainingError
+from livehand_core.frames import HandInstance
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, RadianceField
+from livehand_core.rendering.setup import avatar_view, conditioning
+from livehand_core.rotations import axis_angle_to_matrix
 from livehand_core.training.checkpoints import checkpoint_path
 from livehand_core.training.config import TrainingConfig, load_config, preset, save_config
 from livehand_core.training.control import read_status
 from livehand_core.training.export import make_avatar, pixels_per_metre
 from livehand_core.training.journal import Journal
 from livehand_core.training.model import warm_start
-from livehand_core.training.trainer import Trainer
-from livehand_core.training.views import HandMesh
+from livehand_core.training.trainer import Drawn, Trainer
+from livehand_core.training.views import HandMesh, View
 
 CPU = torch.device("cpu")
 
@@ -113,9 +116,10 @@ def test_training_lowers_the_loss(tmp_path: Path, capture: Capture, tubes: HandD
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+@pytest.mark.parametrize("form", ["wrist", "published"])
+def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, tubes: HandData, form: str) -> None:
     """The pose's normalisation is folded into the first layer; nothing else changes."""
-    run = trainer(tmp_path / "run", capture, tubes, tiny())
+    run = trainer(tmp_path / "run", capture, tubes, tiny(conditioning=form))
     run.begin()
     go(run, 3)
     model, frames = run.averaged(), list(capture.frames_of("train"))
@@ -124,6 +128,10 @@ def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, 
     positions = torch.rand(6, 4, 6, generator=torch.Generator().manual_seed(0)) * 0.1
     directions = torch.nn.functional.normalize(torch.ones(6, 3), dim=-1)
     pose = run.views[0].pose
+    instance = HandInstance(capture.hand(frames[0]), "tubes")
+    seen = avatar_view(avatar.metadata, tubes, instance, frames[0].camera)
+    np.testing.assert_allclose(conditioning(avatar.metadata, None, seen, 0)[0], pose.numpy(), atol=1e-6)
+    assert avatar.metadata.conditioning == form
     with torch.no_grad():
         expected = model.field(positions, directions, model.pose_input(pose))
         found = field(positions, directions, pose)
@@ -133,6 +141,52 @@ def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, 
     assert avatar.metadata.architecture.n_samples == 4
     # 0.4 m away with a focal length of 144 pixels.
     assert pixels_per_metre(capture, frames, tubes) == pytest.approx(360.0, rel=0.05)
+
+
+def test_what_a_turned_hand_is_told(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """Hand and camera turned together are the same to the wrist's form; the published one is told of the turn."""
+    frame = capture.frames[0]
+    turn = axis_angle_to_matrix(np.array([0.4, -0.9, 0.3]))
+    hand = capture.hand(frame).moved(turn, np.zeros(3), tubes.rest_joints()[0])
+    frames = [replace(frame, camera=frame.camera.moved(turn, np.zeros(3)))]
+    turned = replace(capture, poses=replace(capture.poses, poses=(hand, *capture.poses.poses[1:])))
+    mesh = HandMesh.of(tubes)
+
+    def seen(capture: Capture, frame: CaptureFrame, form: str) -> tuple[View, torch.Tensor, torch.Tensor]:
+        view = View(capture, frame, 0, mesh, 2, (0.01, 0.004), CPU, conditioning=form)
+        rays, _ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
+        inside = rays.positions[..., 2].abs() < 0.002
+        return view, rays.directions, rays.positions[inside][:, 3:].sum(dim=0)
+
+    still, still_directions, still_normals = seen(capture, frame, "wrist")
+    same, directions, normals = seen(turned, frames[0], "wrist")
+    torch.testing.assert_close(same.pose, still.pose)
+    torch.testing.assert_close(directions.mean(dim=0), still_directions.mean(dim=0), atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(normals / normals.norm(), still_normals / still_normals.norm(), atol=1e-2, rtol=0.0)
+
+    told, directions, normals = seen(turned, frames[0], "published")
+    np.testing.assert_allclose(told.pose[:3], [0.4, -0.9, 0.3], atol=1e-6)
+    matrix = torch.tensor(turn, dtype=torch.float32)
+    torch.testing.assert_close(directions.mean(dim=0), matrix @ still_directions.mean(dim=0), atol=1e-3, rtol=0.0)
+    expected = matrix @ still_normals / still_normals.norm()
+    torch.testing.assert_close(normals / normals.norm(), expected, atol=1e-2, rtol=0.0)
+
+
+def test_processor_minutes_do_not_count_waiting(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """A run of processor minutes is not shortened by what else the machine does."""
+    run = trainer(tmp_path / "run", capture, tubes, tiny(steps=0, minutes=1.0, clock="processor", ray_steps=2))
+    run.begin()
+    before = run.seconds
+    assert before > 0.0
+    differentiate = run._differentiate
+
+    def late(slot: int) -> Drawn:
+        time.sleep(2.0)
+        return differentiate(slot)
+
+    run._differentiate = late  # type: ignore[method-assign]
+    run.advance()
+    assert 0.0 < run.seconds - before < 1.5
 
 
 def test_command_writes_a_run(
