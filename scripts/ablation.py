@@ -109,11 +109,9 @@ VARIANTS = (
     ),
     Variant("half", "half of the images", frames=images(0.5)),
     Variant("quarter", "a quarter of the images", frames=images(0.25)),
-    Variant("cameras50", "50 of the cameras", frames=cameras(50)),
-    Variant("cameras25", "25 of the cameras", frames=cameras(25)),
+    Variant("cameras30", "30 of the cameras", frames=cameras(30)),
     Variant("cameras12", "12 of the cameras", frames=cameras(12)),
-    Variant("poses50", "50 of the poses", frames=poses(50)),
-    Variant("poses25", "25 of the poses", frames=poses(25)),
+    Variant("poses30", "30 of the poses", frames=poses(30)),
     Variant("poses12", "12 of the poses", frames=poses(12)),
 )
 
