@@ -97,7 +97,6 @@ VARIANTS = (
     Variant("flat", "without the surface's normal", {"normal_frequencies": 0}),
     Variant("squares", "without perceptual term", {"structure_weight": 0.0, "gradient_weight": 0.0}),
     Variant("whole", "full image a step in place of two tiles", {"tile": 0, "tiles_per_step": 1}),
-    Variant("patches", "tiles of 64 in place of 32", {"tile": 64}),
     Variant("samples8", "8 samples a ray", {"samples": 8}),
     Variant("samples16", "16 samples a ray", {"samples": 16}),
     Variant("samples32", "32 samples a ray", {"samples": 32}),
@@ -113,6 +112,7 @@ VARIANTS = (
     Variant("cameras12", "12 of the cameras", frames=cameras(12)),
     Variant("poses30", "30 of the poses", frames=poses(30)),
     Variant("poses12", "12 of the poses", frames=poses(12)),
+    Variant("patches", "tiles of 64 in place of 32", {"tile": 64}),
 )
 
 
