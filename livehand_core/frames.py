@@ -71,9 +71,11 @@ class FrameRequest:
         linear: answer ``rgba`` scene-linear Rec.709 premultiplied (for Blender) in place of display-referred sRGB.
         internal_scale: size at which the networks run over the image's; None lets each avatar keep near the pixels a
             metre that it was trained at.
+        internal_limit: largest size that the avatar may choose there; 1 has no more pixels computed than are wanted,
+            however small the hand is, e.g. while a view moves. None leaves it free.
 
     Raises:
-        LiveHandError: an unknown pass, or a scale that is not positive and finite.
+        LiveHandError: an unknown pass, or a scale or limit that is not positive and finite.
     """
 
     camera: Camera
@@ -81,6 +83,7 @@ class FrameRequest:
     passes: tuple[str, ...] = ("rgba",)
     linear: bool = False
     internal_scale: float | None = None
+    internal_limit: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hands", tuple(self.hands))
@@ -88,10 +91,9 @@ class FrameRequest:
         for name in self.passes:
             if name not in PASSES:
                 raise LiveHandError(f"The pass {name!r} is unknown.", f"Choose from {', '.join(PASSES)}.")
-        if self.internal_scale is not None and not 0.01 <= self.internal_scale <= 100.0:
-            raise LiveHandError(
-                f"The internal scale is {self.internal_scale}.", "Choose one from 0.01 to 100, or none."
-            )
+        for name, size in (("scale", self.internal_scale), ("limit", self.internal_limit)):
+            if size is not None and not 0.01 <= size <= 100.0:
+                raise LiveHandError(f"The internal {name} is {size}.", "Choose one from 0.01 to 100, or none.")
         for hand in self.hands:
             if not 0.0 < hand.scale < math.inf:
                 raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
@@ -104,6 +106,7 @@ class FrameRequest:
             "passes": list(self.passes),
             "linear": self.linear,
             "internal_scale": self.internal_scale,
+            "internal_limit": self.internal_limit,
         }
 
     @classmethod
@@ -116,7 +119,7 @@ class FrameRequest:
         try:
             hands = tuple(HandInstance.from_json(hand) for hand in document["hands"])
             camera = Camera.from_json(document["camera"])
-            scale = document.get("internal_scale")
-            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]), scale)
+            sizes = (document.get("internal_scale"), document.get("internal_limit"))
+            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]), *sizes)
         except (KeyError, TypeError) as error:
             raise LiveHandError(f"The frame request is incomplete ({error!r}).", "Use FrameRequest.to_json.") from error

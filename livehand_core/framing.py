@@ -104,7 +104,13 @@ def screen_footprint(camera: Camera, vertices: np.ndarray) -> float:
     return focal / max(depth, 1e-2)
 
 
-def resampling(camera: Camera, vertices: np.ndarray, trained_footprint: float, forced: float | None = None) -> float:
+def resampling(
+    camera: Camera,
+    vertices: np.ndarray,
+    trained_footprint: float,
+    forced: float | None = None,
+    limit: float | None = None,
+) -> float:
     """Factor on the image's size at which the networks run.
 
     Args:
@@ -112,6 +118,7 @@ def resampling(camera: Camera, vertices: np.ndarray, trained_footprint: float, f
         vertices: (V, 3) posed mesh.
         trained_footprint: pixels a metre of the avatar's training images, 0 when unknown.
         forced: the answer, when the caller knows better.
+        limit: otherwise the largest answer.
 
     Returns:
         1 within FOOTPRINT_RANGE of the trained footprint, else what brings the hand to it.
@@ -121,7 +128,8 @@ def resampling(camera: Camera, vertices: np.ndarray, trained_footprint: float, f
     if trained_footprint <= 0.0:
         return 1.0
     ratio = screen_footprint(camera, vertices) / trained_footprint
-    return 1.0 if FOOTPRINT_RANGE[0] <= ratio <= FOOTPRINT_RANGE[1] else 1.0 / ratio
+    factor = 1.0 if FOOTPRINT_RANGE[0] <= ratio <= FOOTPRINT_RANGE[1] else 1.0 / ratio
+    return factor if limit is None else min(factor, limit)
 
 
 def published_kernel(height: int) -> int:

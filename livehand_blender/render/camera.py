@@ -4,13 +4,19 @@ that :func:`core_camera` is tested without Blender; :func:`read_view` is the one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from livehand_core.cameras import OPENGL_TO_OPENCV, Camera
 from livehand_core.errors import CameraError
+
+SAME_POSE = 1e-4
+"""Largest difference of two camera transforms that are the same but for rounding, for a camera a metre off."""
+
+_SAME_SCALE, _SAME_PIXEL = 1e-5, 0.01
+"""A view's matrices hold the frame's zoom to about 1e-6 and its place to 1e-4 pixels; less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,41 @@ def region_camera(view_matrix: Any, window_matrix: Any, width: int, height: int)
         to_world @ OPENGL_TO_OPENCV,
         "perspective" if perspective else "orthographic",
     )
+
+
+def exact_region_camera(region: Camera, frame: Camera) -> Camera:
+    """A region's camera with its transform and lens taken from the camera that it looks through, not from matrices.
+
+    The region's float32 matrices differ from the camera by 1e-8, which shows where the renderer rounds. With this a
+    view that shows the frame at its own size asks for the very picture that a render does.
+
+    Args:
+        region: by the region's matrices.
+        frame: the same view as a render's full frame.
+
+    Returns:
+        ``frame`` cropped and scaled to the region; ``region`` where the two look elsewhere (a view on its way).
+    """
+    away = np.abs(region.camera_to_world - frame.camera_to_world).max()
+    near = SAME_POSE * max(1.0, np.abs(frame.camera_to_world[:3, 3]).max())
+    if region.projection != frame.projection or away > near:
+        return region
+    zoom_x, zoom_y = _whole(region.fx / frame.fx, _SAME_SCALE), _whole(region.fy / frame.fy, _SAME_SCALE)
+    cx, cy = frame.cx * zoom_x, frame.cy * zoom_y
+    return replace(
+        frame,
+        width=region.width,
+        height=region.height,
+        fx=frame.fx * zoom_x,
+        fy=frame.fy * zoom_y,
+        cx=cx - _whole(cx - region.cx, _SAME_PIXEL),
+        cy=cy - _whole(cy - region.cy, _SAME_PIXEL),
+    )
+
+
+def _whole(number: float, tolerance: float) -> float:
+    """A number, or the whole one that it is but for rounding."""
+    return float(round(number)) if abs(number - round(number)) < tolerance else number
 
 
 def _rigid(view: FrameView) -> np.ndarray:

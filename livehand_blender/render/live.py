@@ -194,7 +194,10 @@ class LiveView:
         client = self._client
         if client is None:
             return
-        request = FrameRequest(camera, tuple(hand.instance for hand in wish.hands), PASSES, linear=True)
+        hands = tuple(hand.instance for hand in wish.hands)
+        # A moving picture is small so as to be quick: the networks shall not draw a larger one for it.
+        limit = None if full else 1.0
+        request = FrameRequest(camera, hands, PASSES, linear=True, internal_limit=limit)
         try:
             number = client.submit(request, self._channels[channel])
         except LiveHandError as error:

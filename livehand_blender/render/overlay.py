@@ -100,14 +100,14 @@ def _after() -> None:
 
 
 def _ask(overlay: _Overlay, context: Any) -> None:
-    space = context.space_data
+    space, depsgraph = context.space_data, context.view_layer.depsgraph
     stamp = hash((_changes, space.local_view is not None))
     try:
         if overlay.read != stamp:
             overlay.read = stamp
-            overlay.hands = visible_hands(context.view_layer.depsgraph, space)
+            overlay.hands = visible_hands(depsgraph, space)
             overlay.trouble = ""
-        camera = view_camera(context)
+        camera = view_camera(context, depsgraph)
         limits = view_limits(context, camera)
         overlay.live.ask(
             camera, overlay.hands, limits, context.scene.livehand.viewport_rate, pixel_share(context.scene)

@@ -5,24 +5,39 @@ Called by render/viewport and render/overlay for each draw.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from livehand_core.cameras import Camera
+from livehand_core.errors import CameraError
 
 from .bounds import Window
-from .camera import region_camera
+from .camera import core_camera, exact_region_camera, read_view, region_camera
 
 
-def view_camera(context: Any) -> Camera:
-    """The core camera of the context's region; lens shift, zoom and offset of a camera view are in its matrices.
+def view_camera(context: Any, depsgraph: Any) -> Camera:
+    """The core camera of the context's region; lens shift, zoom and offset of a camera view are in it.
+
+    Args:
+        context: of a region of a 3D view.
+        depsgraph: the evaluated one that the view shows.
 
     Raises:
         CameraError: an empty region or a collapsed view.
     """
     region, view = context.region, context.region_data
-    return region_camera(view.view_matrix, view.window_matrix, region.width, region.height)
+    camera = region_camera(view.view_matrix, view.window_matrix, region.width, region.height)
+    seen = context.space_data.camera
+    if view.view_perspective != "CAMERA" or seen is None:
+        return camera
+    try:
+        frame = core_camera(replace(read_view(depsgraph.scene_eval, seen.evaluated_get(depsgraph)), border=None))
+    except CameraError:
+        # A view can look through what no render does: a lamp, a mirrored camera.
+        return camera
+    return exact_region_camera(camera, frame)
 
 
 def view_limits(context: Any, camera: Camera) -> Window | None:

@@ -48,7 +48,7 @@ class Viewport:
             self.update(context, depsgraph)
         scene, problem = context.scene, self._trouble
         try:
-            camera = view_camera(context)
+            camera = view_camera(context, depsgraph)
             limits = view_limits(context, camera)
             self._live.ask(camera, self._hands, limits, scene.livehand.viewport_rate, pixel_share(scene))
         except LiveHandError as error:

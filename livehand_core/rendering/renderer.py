@@ -38,6 +38,7 @@ class DrawnHand(Protocol):
         passes: frozenset[str],
         clock: Clock,
         scale: float | None = None,
+        limit: float | None = None,
     ) -> Layer | None:
         """One hand's layer, None when it is out of view."""
 
@@ -108,7 +109,8 @@ class Renderer:
                 clock.check()
                 hand = self._hand(instance.avatar)
                 warnings += _pose_warnings(instance, hand.metadata, number)
-                layer = hand.render(instance, camera, frozenset(wanted), clock, request.internal_scale)
+                sizes = (request.internal_scale, request.internal_limit)
+                layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes)
                 if layer is not None:
                     layers.append((number, layer))
             clock.check()

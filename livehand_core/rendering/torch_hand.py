@@ -79,6 +79,7 @@ class TorchHand:
         passes: frozenset[str],
         clock: Clock,
         scale: float | None = None,
+        limit: float | None = None,
         crop: bool = True,
     ) -> Layer | None:
         """Draw one hand.
@@ -89,6 +90,7 @@ class TorchHand:
             passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
             clock: takes times, asks for cancellation.
             scale: size at which the networks run over the image's; None for the avatar's own.
+            limit: the largest that this may be.
             crop: only work on the hand's box; the answer is the same without.
 
         Returns:
@@ -106,7 +108,7 @@ class TorchHand:
         for textures in self._textures:
             textures.show(identity_shares(self.metadata, self._codes, instance.identity))
         conditions = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
-        factor = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale)
+        factor = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale, limit)
         working = view.camera
         if factor != 1.0:
             sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))

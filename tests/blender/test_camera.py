@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from livehand_blender.render.camera import FrameView, border_pixels, core_camera, read_view, region_camera
+from livehand_blender.render.camera import (
+    FrameView,
+    border_pixels,
+    core_camera,
+    exact_region_camera,
+    read_view,
+    region_camera,
+)
+from livehand_core.cameras import Camera
 from livehand_core.errors import CameraError
 
 pytestmark = pytest.mark.bpy
@@ -165,3 +175,40 @@ def test_region_camera_is_the_camera_of_its_matrices(empty_scene, seed: int) -> 
     for name in ("fx", "fy", "cx", "cy"):
         assert getattr(seen, name) == pytest.approx(getattr(expected, name), rel=1e-4, abs=0.05), name
     np.testing.assert_allclose(seen.camera_to_world, expected.camera_to_world, atol=1e-5)
+
+
+def _rounded(camera: Camera) -> Camera:
+    """A camera as a 3D view's float32 matrices give it."""
+    random = np.random.default_rng(1)
+    matrix = np.array(camera.camera_to_world)
+    matrix[:3] += random.normal(scale=3e-8, size=(3, 4))
+    lens = {name: getattr(camera, name) * (1.0 + random.normal(scale=1e-7)) for name in ("fx", "fy", "cx", "cy")}
+    return replace(camera, camera_to_world=matrix, **lens)
+
+
+@pytest.mark.parametrize("kind", ["PERSP", "ORTHO"])
+def test_a_region_of_the_frames_size_has_the_frames_camera(kind: str) -> None:
+    frame = core_camera(_view(kind=kind, shift=(0.1, -0.05)))
+    same = exact_region_camera(_rounded(frame), frame)
+    assert same.to_json() == frame.to_json()
+    # A view that shows a little more on two sides, by whole pixels.
+    wider = frame.crop(-7, -11, frame.width + 20, frame.height + 30)
+    assert exact_region_camera(_rounded(wider), frame).to_json() == wider.to_json()
+
+
+def test_a_zoomed_region_keeps_its_zoom_and_the_cameras_place() -> None:
+    frame = core_camera(_view())
+    zoomed = frame.resized(round(1.37 * frame.width), round(1.37 * frame.height)).crop(5, 9, 300, 200)
+    found = exact_region_camera(_rounded(zoomed), frame)
+    np.testing.assert_array_equal(found.camera_to_world, frame.camera_to_world)
+    for name in ("fx", "fy", "cx", "cy"):
+        assert getattr(found, name) == pytest.approx(getattr(zoomed, name), rel=1e-5), name
+    assert (found.width, found.height) == (300, 200)
+
+
+def test_a_view_that_is_still_on_its_way_keeps_its_own_camera() -> None:
+    frame = core_camera(_view())
+    matrix = np.array(frame.camera_to_world)
+    matrix[0, 3] += 0.01
+    elsewhere = replace(frame, camera_to_world=matrix)
+    assert exact_region_camera(elsewhere, frame) is elsewhere

@@ -177,11 +177,12 @@ def test_a_view_that_is_gone_is_forgotten(view, tiny_avatar: Path) -> None:
 
 
 def test_the_render_region_and_pixel_size_limit_the_picture(view, tiny_avatar: Path) -> None:
+    from livehand_blender.render.camera import core_camera, read_view
     from livehand_blender.render.region import pixel_share, view_camera, view_limits
 
     scene, _ = make_scene(tiny_avatar, width=300, height=200)
-    _look_through_camera(view, scene)
-    camera = view_camera(view.context)
+    depsgraph = _look_through_camera(view, scene)
+    camera = view_camera(view.context, depsgraph)
     assert view_limits(view.context, camera) is None
     scene.render.use_border = True
     scene.render.border_min_x, scene.render.border_max_x = 0.25, 0.5
@@ -194,6 +195,13 @@ def test_the_render_region_and_pixel_size_limit_the_picture(view, tiny_avatar: P
     top = 0.5 * (SIZE[1] - frame[1])
     assert abs(x - 0.25 * frame[0]) <= 1 and abs(width - 0.25 * frame[0]) <= 2
     assert y == max(round(top + 0.4 * frame[1]), 0) and abs(height - 0.5 * frame[1]) <= 2
+    # Through the camera, the view's transform is the camera's own and not what float32 matrices left of it.
+    scene.camera.rotation_euler.rotate_axis("Y", 0.3)
+    depsgraph = _look_through_camera(view, scene)
+    exact = core_camera(read_view(scene, scene.camera)).camera_to_world
+    np.testing.assert_array_equal(view_camera(view.context, depsgraph).camera_to_world, exact)
+    view.context.region_data.view_perspective = "PERSP"
+    assert not np.array_equal(view_camera(view.context, depsgraph).camera_to_world, exact)
     scene.render.preview_pixel_size = "4"
     assert pixel_share(scene) == 0.25
 

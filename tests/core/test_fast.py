@@ -65,6 +65,22 @@ def test_the_size_of_the_networks_image_can_be_forced(fast: Renderer, requests: 
     assert FrameRequest.from_json(replace(request, internal_scale=0.5).to_json()).internal_scale == 0.5
 
 
+def test_the_networks_draw_no_more_than_their_limit(fast: Renderer, requests: list[FrameRequest]) -> None:
+    """A picture so small that the avatar would be drawn larger for it."""
+    camera = requests[0].camera
+    request = replace(requests[0], camera=camera.resized(camera.width // 5, camera.height // 5))
+    own, forced, limited, loose = (
+        fast.render(replace(request, **sizes))["rgba"]
+        for sizes in ({}, {"internal_scale": 1.0}, {"internal_limit": 1.0}, {"internal_limit": 100.0})
+    )
+    assert not np.array_equal(own, forced)
+    np.testing.assert_array_equal(limited, forced)
+    np.testing.assert_array_equal(loose, own)
+    with pytest.raises(LiveHandError, match="internal limit"):
+        replace(request, internal_limit=0.0)
+    assert FrameRequest.from_json(replace(request, internal_limit=1.0).to_json()).internal_limit == 1.0
+
+
 @pytest.mark.parametrize("precision", ["exact", "fast"])
 def test_the_last_digits_of_a_camera_do_not_show(precision: str, requests: list[FrameRequest]) -> None:
     """At seams of the texture many samples are equally near to two faces; rounding must not choose between them.

@@ -137,6 +137,7 @@ class CpuHand:
         passes: frozenset[str],
         clock: Clock,
         scale: float | None = None,
+        limit: float | None = None,
     ) -> Layer | None:
         """Draw one hand.
 
@@ -146,6 +147,7 @@ class CpuHand:
             passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
             clock: takes times, asks for cancellation.
             scale: size at which the networks run over the image's; None for the avatar's own.
+            limit: the largest that this may be.
 
         Returns:
             The layer, or None when the hand is out of view.
@@ -160,7 +162,7 @@ class CpuHand:
         box = hand_box(vertices, view.camera, reach(self.metadata, view.camera, vertices))
         if box.empty:
             return None
-        factor = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale)
+        factor = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
         whole = Box(0, 0, view.camera.width, view.camera.height)
         working, placed = view.camera, whole
         if factor != 1.0:

@@ -109,6 +109,7 @@ class GraphHand:
         passes: frozenset[str],
         clock: Clock,
         scale: float | None = None,
+        limit: float | None = None,
     ) -> Layer | None:
         """Draw one hand.
 
@@ -118,6 +119,7 @@ class GraphHand:
             passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
             clock: takes times (the whole device frame under ``field``), asks for cancellation.
             scale: size at which the networks run over the image's; None for the avatar's own.
+            limit: the largest that this may be.
 
         Returns:
             The layer, or None when the hand is out of view.
@@ -126,12 +128,12 @@ class GraphHand:
             AvatarError: the wrong side, or an identity that the avatar does not have.
         """
         with clock.stage("skinning"):
-            plan = self._plan(instance, camera, scale)
+            plan = self._plan(instance, camera, scale, limit)
         if plan is None:
             return None
         room = self._first_room(plan, passes)
         if room is None:
-            return self._in_pieces().render(instance, camera, passes, clock, scale)
+            return self._in_pieces().render(instance, camera, passes, clock, scale, limit)
         clock.check()
         pose, code = conditioning(self.metadata, self._codes, plan.view, instance.identity)
         self._textures.show(identity_shares(self.metadata, self._codes, instance.identity))
@@ -143,16 +145,16 @@ class GraphHand:
             if not answer.tiles:
                 return None
             room = more_room(room, answer)
-        return self._in_pieces().render(instance, camera, passes, clock, scale)
+        return self._in_pieces().render(instance, camera, passes, clock, scale, limit)
 
-    def _plan(self, instance: HandInstance, camera: Camera, scale: float | None) -> _Plan | None:
+    def _plan(self, instance: HandInstance, camera: Camera, scale: float | None, limit: float | None) -> _Plan | None:
         metadata = self.metadata
         view = avatar_view(metadata, self.model.data, instance, camera)
         vertices = self.model.vertices(view.pose)
         box = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
         if box.empty:
             return None
-        factor = resampling(view.camera, vertices, metadata.pixels_per_metre, scale)
+        factor = resampling(view.camera, vertices, metadata.pixels_per_metre, scale, limit)
         working = view.camera
         if factor != 1.0:
             sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
