@@ -43,11 +43,13 @@ class RenderPasses:
         images: name -> image.
         stage_seconds: name of a stage -> seconds spent in it.
         warnings: lines for the user, such as a pose outside the avatar's training range.
+        seconds: what drawing the frame took an engine, all that lies between the stages included; 0 without one.
     """
 
     images: dict[str, np.ndarray]
     stage_seconds: dict[str, float]
     warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.images[name]

@@ -1,7 +1,8 @@
 """How fast the live view is, in Blender's real window: ``sudo python3 scripts/viewport_bench.py [--suite sid]``.
 
 Turns the view by the mouse as an artist does, in a window of the usual size and in a small one with a render region of
-512x334 pixels that the hand fills. Prints new pictures a second, what a picture takes beyond the engine's own stages,
+512x334 pixels that the hand fills. Prints new pictures a second, how often a second Blender draws the same window
+without any hand, which no live picture can outdo, what a picture takes beyond the engine's frame,
 and the add-on's longest stay on Blender's main thread. Blender is found as the window tests find it; see
 docs/development.md.
 """
@@ -34,6 +35,13 @@ RENDER_REGION = (
     "for axis, share in zip('xy', part):\n"
     "    setattr(space, f'render_border_min_{axis}', 0.5 - 0.5 * share)\n"
     "    setattr(space, f'render_border_max_{axis}', 0.5 + 0.5 * share)\n"
+)
+HIDE = (
+    "for rig in bpy.data.objects:\n"
+    "    if rig.type == 'ARMATURE':\n"
+    "        rig.hide_viewport = hidden\n"
+    "        for part in rig.children_recursive:\n"
+    "            part.hide_viewport = hidden\n"
 )
 FRONT = [0.70710678, 0.70710678, 0.0, 0.0]
 
@@ -89,13 +97,22 @@ def measure(blender: BlenderWindow, display: Display, seconds: float, small: boo
     blender.python("import timings; timings.begin()")
     display.drag(path, 2, seconds)
     moving: dict[str, Any] = blender.python("import timings; result = timings.report()")
+    # What the window alone allows: the same without a hand, so that the engine rests.
+    blender.python(HIDE, hidden=True)
+    time.sleep(0.5)
+    blender.python("import timings; timings.begin()")
+    display.drag(path, 2, 0.6 * seconds)
+    empty: dict[str, Any] = blender.python("import timings; result = timings.report()")
+    blender.python(HIDE, hidden=False)
+    wait_for_full(blender)
     # One change at a time, each given its rest: what a single picture takes.
     blender.python("import timings; timings.begin()")
     for step in range(8):
         display.drag([(x, y), (x + 6.0 + step, y)], 2, 0.02)
         time.sleep(0.8)
     still: dict[str, Any] = blender.python("import timings; result = timings.report()")
-    return {**moving, "view": [round(right - left), round(bottom - top)], "full": still["full"]}
+    view = [round(right - left), round(bottom - top)]
+    return {**moving, "view": view, "full": still["full"], "empty_draws": empty["draws"]}
 
 
 def wait_for_full(blender: BlenderWindow, seconds: float = 240.0) -> None:
@@ -114,7 +131,10 @@ def wait_for_full(blender: BlenderWindow, seconds: float = 240.0) -> None:
 def show(name: str, figures: dict[str, Any]) -> None:
     """Print one window's figures."""
     print(f"\n{name}: a view of {figures['view'][0]} x {figures['view'][1]}")
-    print(f"  turning: {figures['updates']:.1f} new pictures a second")
+    print(
+        f"  turning: {figures['updates']:.1f} new pictures a second; without a hand Blender draws the view "
+        f"{figures['empty_draws']:.1f} times"
+    )
     for kind in ("moving", "full"):
         taken = figures[kind]
         size = f"{taken['size'][0]} x {taken['size'][1]}"

@@ -63,7 +63,6 @@ class _Wish:
     camera: Camera
     hands: tuple[VisibleHand, ...]
     distance: float
-    state: bytes
 
 
 class LiveView:
@@ -87,6 +86,7 @@ class LiveView:
         self._name = f"view {next(_numbers)}"
         self._channels = {False: f"{self._name} moving", True: f"{self._name} full"}
         self._wish: _Wish | None = None
+        self._state: tuple[object, ...] = ()
         self._rate = 15.0
         self._changed = 0.0
         self._first_asked = 0.0
@@ -137,11 +137,14 @@ class LiveView:
         # Finding it asks the preferences, which is too much for every look at the answers.
         client = self._client = session.engine_client()
         self._rate = rate
+        state = _state(camera, hands, limits, share)
+        if state == self._state:
+            return
         wish = _wish(camera, tuple(hands), limits, share)
         if wish is None:
             self._forget()
-            return
-        if self._wish is not None and wish.state == self._wish.state:
+        self._state = state
+        if wish is None:
             return
         self._wish, self._changed = wish, time.monotonic()
         self._drawing.begins()
@@ -214,13 +217,13 @@ class LiveView:
         self._arrivals = [*self._arrivals[-30:], time.monotonic()]
         if self.picture is not None:
             # The first picture's time holds the loading of the avatar.
-            self.pace.learn(sum(answer.stage_seconds.values()), self._rate, self._drawing.seconds)
+            self.pace.learn(answer.seconds, self._rate, self._drawing.seconds)
 
     def _forget(self) -> None:
         if self._client is not None:
             for channel in self._channels.values():
                 self._client.cancel(channel)
-        self._wish, self.picture, self._asked_full = None, None, True
+        self._wish, self._state, self.picture, self._asked_full = None, (), None, True
         self._sent.clear()
 
     def _watch(self) -> None:
@@ -273,9 +276,13 @@ def _wish(camera: Camera, hands: tuple[VisibleHand, ...], limits: Window | None,
         camera = camera.resized(max(round(window[2] * share), 1), max(round(window[3] * share), 1))
     _, depth = camera.project(points)
     distance = max(float(np.median(depth)), float(radii.min()))
-    lens = (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy)
-    state = b"".join([np.array(lens).tobytes(), camera.camera_to_world.tobytes(), *(hand.state for hand in hands)])
-    return _Wish(camera, hands, distance, state)
+    return _Wish(camera, hands, distance)
+
+
+def _state(camera: Camera, hands: Sequence[VisibleHand], limits: Window | None, share: float) -> tuple[object, ...]:
+    """All that decides the picture that a view would show: equal for equal pictures, and quick to compare."""
+    lens = (camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, camera.projection)
+    return (*lens, camera.camera_to_world.tobytes(), *(hand.state for hand in hands), limits, share)
 
 
 def _stamps(hands: Sequence[VisibleHand]) -> tuple[float, ...]:

@@ -263,6 +263,7 @@ class Connection:
                     reader.images(message),
                     {str(k): float(v) for k, v in field(message, "stage_seconds", dict).items()},
                     tuple(str(line) for line in field(message, "warnings", list)),
+                    field(message, "seconds", float),
                 )
                 self.send({"type": "release", "block": message["block"]})
                 self._on_answer(field(message, "id", int), passes)

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 
 from .. import __version__
@@ -120,11 +121,13 @@ class Server:
     def _serve(self, job: _Job) -> None:
         try:
             request = FrameRequest.from_json(job.request)
+            began = time.perf_counter()
             passes = self._backend.render(request, job.cancelled.is_set)
+            seconds = time.perf_counter() - began
             if job.cancelled.is_set():
                 raise RenderCancelled("The render was cancelled.")
             result = {"type": "result", "id": job.id, **self._pool.fill(passes.images)}
-            result.update(stage_seconds=passes.stage_seconds, warnings=list(passes.warnings))
+            result.update(stage_seconds=passes.stage_seconds, warnings=list(passes.warnings), seconds=seconds)
             answer = protocol.encode(result)
         except RenderCancelled:
             answer = protocol.encode({"type": "dismissed", "id": job.id})

@@ -15,8 +15,11 @@ ADDON = "bl_ext.user_default.livehand"
 
 _seconds: dict[str, list[float]] = {}
 _shown: list[float] = []
+_drawn: list[float] = []
+"""Ends of the draw calls that showed a new picture, and of all."""
+
 _pictures: dict[bool, list[tuple[float, float, int, int]]] = {False: [], True: []}
-"""Of moving and of full pictures: seconds beyond the engine's stages, seconds of these, width, height."""
+"""Of moving and of full pictures: seconds beyond the engine's frame, seconds of that, width, height."""
 
 _asked: dict[int, float] = {}
 _last: Any = None
@@ -46,6 +49,7 @@ def begin() -> None:
     global _on
     _seconds.clear()
     _shown.clear()
+    _drawn.clear()
     for values in _pictures.values():
         values.clear()
     _on = True
@@ -55,16 +59,21 @@ def report() -> dict[str, Any]:
     """What was taken since :func:`begin`; times in milliseconds.
 
     Returns:
-        ``updates``: new pictures shown a second; ``moving``, ``full``: of these kinds of pictures the ``count``, the
-        median ``engine`` time of their stages, the median ``overhead`` beyond that from the request to the end of the
-        draw call that shows it, the median ``size``; ``parts``: name -> (count, median, longest) of the add-on's own
-        work on the main thread.
+        ``updates``: new pictures shown a second; ``draws``: views drawn a second; ``moving``, ``full``: of these kinds
+        of pictures the ``count``, the median ``engine`` time of drawing them, the median ``overhead`` beyond that from
+        the request to the end of the draw call that shows it, the median ``size``; ``parts``: name -> (count, median,
+        longest) of the add-on's own work on the main thread.
     """
     global _on
     _on = False
-    rate = (len(_shown) - 1) / (_shown[-1] - _shown[0]) if len(_shown) > 2 else 0.0
     parts = {name: (len(taken), *_milliseconds(taken)) for name, taken in _seconds.items()}
-    return {"updates": rate, "moving": _kind(False), "full": _kind(True), "parts": parts}
+    rates = {"updates": _rate(_shown), "draws": _rate(_drawn)}
+    return {**rates, "moving": _kind(False), "full": _kind(True), "parts": parts}
+
+
+def _rate(moments: list[float]) -> float:
+    """How often a second."""
+    return (len(moments) - 1) / (moments[-1] - moments[0]) if len(moments) > 2 else 0.0
 
 
 def _kind(full: bool) -> dict[str, Any]:
@@ -116,6 +125,8 @@ def _watch_screen(viewport: Any) -> None:
     def noted(self: Any, *arguments: Any) -> None:
         global _last
         draw(self, *arguments)
+        if _on:
+            _drawn.append(time.perf_counter())
         card = self._screen._shown
         if card is None or card.picture is _last:
             return
@@ -123,7 +134,7 @@ def _watch_screen(viewport: Any) -> None:
         began = _asked.pop(id(picture.camera), None)
         if not _on or began is None:
             return
-        now, engine = time.perf_counter(), sum(picture.passes.stage_seconds.values())
+        now, engine = time.perf_counter(), picture.passes.seconds
         _shown.append(now)
         _pictures[picture.full].append((now - began - engine, engine, picture.camera.width, picture.camera.height))
 

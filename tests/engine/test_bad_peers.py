@@ -169,7 +169,8 @@ def speaker(script: WriteScript, body: str) -> Path:
 
 
 GREETING = (
-    "read_message(0)\nwrite_message(1, {'type': 'hello', 'protocol': 1, 'core_version': '0', 'python_version': '3',"
+    f"read_message(0)\nwrite_message(1, {{'type': 'hello', 'protocol': {PROTOCOL_VERSION}, 'core_version': '0',"
+    " 'python_version': '3',"
     " 'torch_version': '2', 'devices': [], 'pid': 1})\n"
 )
 
@@ -205,8 +206,8 @@ def test_an_engine_that_never_answers_is_given_up(client_of: MakeClient, script:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("write_message(1, {'type': 'hello', 'protocol': 2, 'core_version': '3.0'})", r"protocol 2 .livehand 3\.0"),
-        ("write_message(1, {'type': 'hello', 'protocol': 1})", "core_version"),
+        ("write_message(1, {'type': 'hello', 'protocol': 99, 'core_version': '3.0'})", r"protocol 99 .livehand 3\.0"),
+        (f"write_message(1, {{'type': 'hello', 'protocol': {PROTOCOL_VERSION}}})", "core_version"),
         ("write_message(1, {'type': 'result'})", "speaks protocol None"),
         ("sys.stdout.write('{}')", "did not answer as a LiveHand engine"),
     ],

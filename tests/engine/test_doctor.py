@@ -13,6 +13,7 @@ from livehand_core import __version__, doctor
 from livehand_core.cli import main
 from livehand_core.doctor import Finding, as_text, examine
 from livehand_core.engine import interpreters
+from livehand_core.engine.protocol import PROTOCOL_VERSION
 from tests.engine.helpers import WriteScript
 
 
@@ -34,7 +35,9 @@ def test_everything_is_looked_at_without_starting_the_engine() -> None:
 def test_the_engine_is_started_and_tells_of_its_devices() -> None:
     report = list(examine())
     engine = [finding for finding in report if finding.topic == "engine"]
-    assert [finding.state for finding in engine] == ["ok"] and "protocol 1, torch 2" in engine[0].detail
+    assert [finding.state for finding in engine] == ["ok"] and f"protocol {PROTOCOL_VERSION}, torch 2" in engine[
+        0
+    ].detail
     assert any(f.detail.startswith("cpu") for f in report if f.topic == "device")
 
 

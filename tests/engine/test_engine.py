@@ -55,6 +55,7 @@ def test_a_frame_comes_back_with_its_images_times_and_warnings(client_of: MakeCl
     }
     assert all(image.dtype == np.float32 and (image == 7.5).all() for image in passes.images.values())
     assert passes.warnings == ("bent too far",) and passes.stage_seconds == {"fake": 0.0}
+    assert 0.0 < passes.seconds < 10.0
 
 
 def test_images_stay_as_they_are_when_later_frames_come(client_of: MakeClient) -> None:
