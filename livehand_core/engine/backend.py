@@ -20,7 +20,7 @@ from ..errors import DeviceError, EngineError, LiveHandError
 from ..frames import FrameRequest
 from ..passes import RenderPasses
 from ..rendering.blocks import is_out_of_memory
-from ..rendering.cpu.workers import available_processors
+from ..workers import available_processors
 
 
 class Backend(Protocol):

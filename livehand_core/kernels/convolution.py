@@ -277,9 +277,9 @@ def enlarge_picture(source, pixels, start, stop, bias, target):
 
 @compiled
 def quantise(source, pixels, step, target):
-    """target[pixel] = source[pixel] / its step, rounded: the feature image, whose values lie in [0, 1], as uint8."""
+    """target[pixel] = step source[pixel], rounded: the feature image, whose values lie in [0, 1], as uint8 or int16."""
     width = source.shape[1]
     for index in range(len(pixels)):
         y, x = pixels[index] // width, pixels[index] % width
         for k in range(source.shape[2]):
-            target[y, x, k] = np.uint8(source[y, x, k] * step + np.float32(0.5))
+            target[y, x, k] = np.int32(source[y, x, k] * step + np.float32(0.5))

@@ -21,13 +21,14 @@ _ONE, _TWO, _ZERO, _TINY = np.float32(1.0), np.float32(2.0), np.float32(0.0), np
 
 
 @inner
-def _first_full(coordinates, ray, shell):
+def _first_full(coordinates, ray, shell, looked):
     """The ray's first sample that is not known to lie in empty space in front of the skin."""
     samples, side = coordinates.shape[1], shell.shape[0]
     for sample in range(samples):
         column = min(max(int(coordinates[ray, sample, 0] * side), 0), side - 1)
         row = min(max(int(coordinates[ray, sample, 1] * side), 0), side - 1)
-        if coordinates[ray, sample, 2] <= shell[row, column]:
+        distance = coordinates[ray, sample, 2]
+        if not shell[row, column] < distance <= looked:
             return sample
     return samples
 
@@ -91,8 +92,8 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
 
 @contracted
 def march(
-    weights, first_bias, view_terms, shell, coordinates, near, far, lengths, last_interval, floor, features, opacity,
-    depth, ticks, start, stop,
+    weights, first_bias, view_terms, shell, looked, coordinates, near, far, lengths, last_interval, floor, features,
+    opacity, depth, ticks, start, stop,
 ):  # fmt: skip
     """Composite rays ``start`` to ``stop`` front to back; the sums of METHOD section 1.7.
 
@@ -105,6 +106,7 @@ def march(
         view_terms: (R, V) what the view layer adds for each ray, in steps of its output.
         shell: (G, G) distance from the surface, by v and u, beyond which there is no density; infinity to look
             everywhere.
+        looked: distance up to which that is known; float32.
         coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
         near, far: (R,) depths along the optical axis, metres.
         lengths: (R,) metres that a ray advances per unit of depth.
@@ -141,7 +143,7 @@ def march(
         for ray in range(begin, min(begin + RAYS_AT_ONCE, stop)):
             opacity[ray], depth[ray] = _ZERO, _ZERO
             features[ray, :] = _ZERO
-            first = _first_full(coordinates, ray, shell)
+            first = _first_full(coordinates, ray, shell, looked)
             if first < samples:
                 alive[living], through[living], reached[living] = ray, _ONE, first
                 living += 1

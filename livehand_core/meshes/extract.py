@@ -21,9 +21,9 @@ from ..hand.library import find_hand
 from ..kernels.nearest import nearest_points
 from ..kernels.proxy import PosedProxy
 from ..kernels.skinning import PosedHandModel
-from ..rendering.cpu.workers import Workers
 from ..rendering.setup import avatar_view, conditioning, identity_shares
 from ..rendering.view import View
+from ..workers import Workers
 from .fields import PosedField, Surroundings
 from .mesh import Mesh, largest_component, vertex_normals
 from .volume import Grid, surface

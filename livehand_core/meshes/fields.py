@@ -10,9 +10,9 @@ from ..avatars.file import Avatar
 from ..avatars.metadata import AvatarMetadata
 from ..kernels.nearest import ray_coordinates
 from ..kernels.proxy import PosedProxy
-from ..rendering.cpu.workers import Workers
 from ..rendering.identity_textures import IdentityTextures
 from ..rendering.integration import integrate
+from ..workers import Workers
 
 RAY_SAMPLES = 10
 """Samples of a ray that looks a vertex' colour up."""

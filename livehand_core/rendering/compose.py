@@ -9,7 +9,7 @@ import numpy as np
 from ..kernels.compose import merge, take_front, take_mask
 from ..kernels.resample import resize
 from ..passes import PASSES
-from .cpu.workers import Workers
+from ..workers import Workers
 from .layer import Layer, LowImage, on_canvas
 
 _FRONT_PASSES = ("depth", "normal", "uvd", "mask")

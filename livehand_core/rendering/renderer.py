@@ -14,11 +14,11 @@ from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..passes import RenderPasses
+from ..workers import Workers
 from .blocks import is_out_of_memory
 from .clock import Clock
 from .compose import compose, empty
 from .cpu.hand import CpuHand, Precision, supports
-from .cpu.workers import Workers
 from .layer import Layer
 from .view import mirror_pose
 

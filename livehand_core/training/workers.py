@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import torch
+
+from ..workers import Workers
 
 Answer = TypeVar("Answer")
 
@@ -18,17 +19,9 @@ def shared(work: Callable[[int, int], Answer]) -> list[Answer]:
     What a part does may depend on the number of parts, so results repeat to the bit for one number of threads only.
     No gradients are recorded. A thread that torch gives one core to computes its parts itself.
     """
-    parts = torch.get_num_threads()
-    if parts == 1:
-        return [_quietly(work, 0, 1)]
-    return list(_pool(parts).map(lambda part: _quietly(work, part, parts), range(parts)))
-
-
-def _quietly(work: Callable[[int, int], Answer], part: int, parts: int) -> Answer:
-    with torch.no_grad():
-        return work(part, parts)
+    return _workers(torch.get_num_threads()).each(torch.no_grad()(work))
 
 
 @lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "training", initializer=torch.set_num_threads, initargs=(1,))
+def _workers(threads: int) -> Workers:
+    return Workers(threads, partial(torch.set_num_threads, 1))

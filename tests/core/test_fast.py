@@ -12,8 +12,10 @@ import torch
 
 from livehand_core.avatars import Architecture, Avatar, new_avatar
 from livehand_core.benchmark.animation import AnimationSettings, animation
+from livehand_core.cameras import Camera, look_at
 from livehand_core.errors import DeviceError, LiveHandError
 from livehand_core.frames import FrameRequest, HandInstance
+from livehand_core.hand.gestures import gesture
 from livehand_core.kernels.dot import HAS_INTEGER_DOT
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
@@ -34,12 +36,16 @@ def fast() -> Renderer:
     return Renderer("cpu")
 
 
+@pytest.fixture(scope="module")
+def exact() -> Renderer:
+    return Renderer("cpu", precision="exact")
+
+
 def mean_square(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.mean((first - second) ** 2))
 
 
-def test_fast_is_as_good_as_exact(fast: Renderer, requests: list[FrameRequest]) -> None:
-    exact = Renderer("cpu", precision="exact")
+def test_fast_is_as_good_as_exact(fast: Renderer, exact: Renderer, requests: list[FrameRequest]) -> None:
     for request in requests:
         wanted, image = exact.render(request)["rgba"], fast.render(request)["rgba"]
         shown = wanted[..., 3] > 0.0
@@ -47,9 +53,21 @@ def test_fast_is_as_good_as_exact(fast: Renderer, requests: list[FrameRequest]) 
         # Asked for are 45 dB over the frame; this is over the hand's pixels alone.
         assert -10.0 * np.log10(max(mean_square(image[shown], wanted[shown]), 1e-12)) > 55.0
         difference = 255.0 * np.abs(image[..., 3] - wanted[..., 3])[shown]
-        assert np.quantile(difference, 0.995) < 2.0
-        assert difference.max() < 8.0
+        assert difference.max() < 2.0
         assert not HAS_INTEGER_DOT or mean_square(image, wanted) > 0.0
+
+
+@pytest.mark.parametrize("name", ["open", "fist", "pinch", "spread", "point"])
+def test_no_opacity_is_off_by_two_steps_of_a_screen(fast: Renderer, exact: Renderer, name: str) -> None:
+    middle = np.array([-0.085, 0.0, 0.006])
+    hands = (HandInstance(HandPose(np.zeros(3), gesture(name), np.zeros(10), np.zeros(3)), "default"),)
+    for angle, height in ((-1.0, 0.1), (0.3, -0.2), (1.3, 0.0), (2.6, 0.15), (3.6, 0.35)):
+        eye = middle + 0.5 * np.array([np.sin(angle), -np.cos(angle), height])
+        camera = Camera(256, 167, 400.0, 400.0, 128.0, 83.5, look_at(eye, middle, np.array([0.0, 0.0, 1.0])))
+        request = FrameRequest(camera, hands)
+        opacity, wanted = (renderer.render(request)["rgba"][..., 3] for renderer in (fast, exact))
+        assert (wanted > 0.5).mean() > 0.04
+        assert 255.0 * np.abs(opacity - wanted).max() < 2.0
 
 
 def test_the_size_of_the_networks_image_can_be_forced(fast: Renderer, requests: list[FrameRequest]) -> None:

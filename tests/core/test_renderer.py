@@ -19,10 +19,10 @@ from livehand_core.passes import PASSES, RenderPasses, premultiplied_srgb_to_lin
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.clock import Clock
-from livehand_core.rendering.cpu.workers import available_processors
 from livehand_core.rendering.torch_hand import TorchHand
 from livehand_core.rendering.view import mirror_camera, mirror_pose
 from livehand_core.rotations import axis_angle_to_matrix
+from livehand_core.workers import available_processors
 
 from .conftest import camera_at, solid, tube_hand
 from .test_avatars import GOLDEN

@@ -9,6 +9,8 @@ import pytest
 import torch
 from numba import njit
 
+from livehand_core.cameras import Camera
+from livehand_core.framing import Box
 from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
 from livehand_core.kernels.dot import FULL, HALF, HAS_INTEGER_DOT, Shape, dot_block, dot_half_block, pack
@@ -17,9 +19,10 @@ from livehand_core.kernels.rays import Rays
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.field_weights import prepare_field
+from livehand_core.rendering.cpu.hand import FeatureImage
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
-from livehand_core.rendering.cpu.workers import Workers
 from livehand_core.rendering.integration import integrate
+from livehand_core.workers import Workers
 
 KINDS = ["float32", *(["int16", "uint8"] if HAS_INTEGER_DOT else [])]
 
@@ -111,7 +114,7 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     everywhere = np.full((1, 1), np.inf, np.float32)
     for start, stop in ((0, 100), (100, rays)):
         march(
-            prepared.weights, bias, terms, everywhere, places, near, far, lengths,
+            prepared.weights, bias, terms, everywhere, np.float32(np.inf), places, near, far, lengths,
             np.float32(1e-3), np.float32(1e-4), features, opacity, depth, ticks, start, stop,
         )  # fmt: skip
     # Rays end when they let less than 1e-4 through; integers are good for three digits.
@@ -168,10 +171,11 @@ def test_a_shell_skips_what_lies_before_it() -> None:
     terms = prepared.view_terms(toward, Workers(1))
     arguments = (prepared.first_bias(np.zeros(45), None), terms)
 
-    def opacity(shell: float, count: int) -> np.ndarray:
+    def opacity(shell: float, count: int, looked: float = 1.0) -> np.ndarray:
         answer = np.empty(2, np.float32)
         march(
-            prepared.weights, *arguments, np.full((3, 3), shell, np.float32), places[:, -count:].copy(), near,
+            prepared.weights, *arguments, np.full((3, 3), shell, np.float32), np.float32(looked),
+            places[:, -count:].copy(), near,
             near + np.float32(0.003 * (count - 1)), np.ones(2, np.float32), np.float32(1e-3), np.float32(0.0),
             np.empty((2, 16), np.float32), answer, np.empty(2, np.float32), np.zeros(2, np.int64), 0, 2,
         )  # fmt: skip
@@ -179,6 +183,37 @@ def test_a_shell_skips_what_lies_before_it() -> None:
 
     np.testing.assert_allclose(opacity(0.001, 4), opacity(np.inf, 2), atol=1e-6)
     assert (opacity(-1.0, 4) == 0.0).all()
+    # The first sample lies beyond what was looked at.
+    np.testing.assert_array_equal(opacity(0.001, 4, 0.005), opacity(np.inf, 4))
+    assert (opacity(0.001, 4, 0.005) > opacity(0.001, 4)).all()
+
+
+def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray) -> FeatureImage:
+    """What calibration looks at."""
+    height, width = valid.shape
+    camera = Camera(width, height, 1.0, 1.0, 0.0, 0.0, np.eye(4))
+    return FeatureImage(Box(0, 0, width - 2 * MARGIN, height - 2 * MARGIN), camera, features, opacity, opacity, valid)
+
+
+@pytest.mark.skipif(not HAS_INTEGER_DOT, reason="no integer products here")
+@pytest.mark.parametrize("channels", [3, 4])
+def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
+    config = SuperResolutionConfig(2, 16, (24, 20), channels)
+    torch.manual_seed(5)
+    state = {name: value.numpy() for name, value in SuperResolution(config).state_dict().items()}
+    rng = np.random.default_rng(5)
+    opacity = rng.random((20, 24), dtype=np.float32)
+    image = feature_image(rng.random((20, 24, 16), dtype=np.float32), opacity, np.pad(np.ones((12, 16), bool), MARGIN))
+
+    def bits(colours: float, opacities: float) -> list[int]:
+        """Of input and activations, with colour heads of these strengths."""
+        rows = np.array([colours] * 3 + [opacities] * (channels - 3), np.float32)[:, None, None, None]
+        heads = {f"colour{k}.weight": np.ones_like(state[f"colour{k}.weight"]) * rows for k in (0, 1)}
+        return activation_ranges(config, state | heads, [image], Workers(1))[:, 0].astype(int).tolist()
+
+    assert bits(0.01, 0.01) == [8, 8, 16, 16]
+    assert bits(0.01, 1.0) == ([16] * 4 if channels == 4 else [8, 8, 16, 16])
+    assert bits(1.0, 0.01) == ([16] * 4 if channels == 3 else [8, 8, 16, 16])
 
 
 @pytest.mark.parametrize(("factor", "hidden"), [(2, (24, 20)), (4, (24, 20)), (2, (72, 24)), (2, (20, 70))])
@@ -199,19 +234,13 @@ def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[i
     wanted = network(torch.from_numpy(features).permute(2, 0, 1)[None], torch.from_numpy(opacity)[None, None])
     wanted = wanted[0].permute(1, 2, 0).numpy()
 
-    class Image:
-        """What calibration looks at."""
-
-    image = Image()
-    image.features = features  # type: ignore[attr-defined]
-    state = {name: value.numpy() for name, value in network.state_dict().items()}
-    ranges = activation_ranges(config, state, [image]) if integer else None  # type: ignore[list-item]
-    kernels = SuperResolutionKernels(config, state, ranges)
     edges = ((MARGIN, MARGIN), (MARGIN, MARGIN))
+    margined = np.pad(features, (*edges, (0, 0))), np.pad(opacity, edges), np.pad(valid, edges)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    ranges = activation_ranges(config, state, [feature_image(*margined)], Workers(2)) if integer else None
+    kernels = SuperResolutionKernels(config, state, ranges)
     for workers in (Workers(1), Workers(2)):
-        large, drawn = kernels.enlarge(
-            np.pad(features, (*edges, (0, 0))), np.pad(opacity, edges), np.pad(valid, edges), workers
-        )
+        large, drawn = kernels.enlarge(*margined, workers)
         inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
         difference = np.abs(large[inner] - wanted)[drawn[inner]]

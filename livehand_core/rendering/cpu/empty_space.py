@@ -12,9 +12,9 @@ from ...kernels.field import densities
 from ...kernels.proxy import PosedProxy
 from ...kernels.skinning import PosedHandModel
 from ...poses import HandPose
+from ...workers import Workers
 from .calibration import typical_poses
 from .field_weights import PreparedField
-from .workers import Workers
 
 SIDE = 48
 """Cells of the shell along u and along v."""
@@ -29,11 +29,22 @@ MARGIN = 3e-3
 """Metres beyond the outermost density found in which rays look all the same: other poses differ a little. With 0.75 mm,
 opacities of the default avatar were wrong by up to 34 / 255 in poses that had not been tried."""
 
+BEYOND = 1.2
+"""How far is looked, over the depth margin from which rays begin: at 1.15 a little stray density stayed unseen."""
+
+
+def looked_at(metadata: AvatarMetadata) -> np.float32:
+    """Metres from the surface up to which the shell is known."""
+    return np.float32(BEYOND * metadata.depth_margin)
+
 
 def density_shell(
     field: PreparedField, model: PosedHandModel, metadata: AvatarMetadata, latent: np.ndarray | None, workers: Workers
 ) -> np.ndarray:
     """(SIDE, SIDE) float32 by v and u: the distance in metres beyond which there was no density in any pose tried.
+
+    It holds up to :func:`looked_at`. Rays between two fingers go farther from the skin than that, where stray density
+    may stand: taken for empty, that space cost one avatar up to 75 / 255 of a pixel's opacity.
 
     The field depends on the pose, so many are tried: the training set's extremes and the gestures; a cell takes its
     neighbours' farthest density and MARGIN more. Cells that no surface point fell into are infinite.
@@ -45,8 +56,7 @@ def density_shell(
         latent: identity codes, all of which are tried, or None.
         workers: where the field is evaluated.
     """
-    # Training rays begin no farther out than this; what the field says beyond, nothing has taught it.
-    levels = np.arange(0.0, metadata.depth_margin + STEP, STEP, dtype=np.float32)
+    levels = np.arange(0.0, looked_at(metadata) + STEP, STEP, dtype=np.float32)
     farthest = np.full((SIDE, SIDE), -np.inf, dtype=np.float32)
     rng = np.random.default_rng(0)
     gestures = [gesture(name, metadata.side) for name in TRIED]

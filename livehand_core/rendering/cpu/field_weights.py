@@ -15,7 +15,7 @@ from ...kernels.rays import Rays
 from ...kernels.rows import INT16_LIMIT
 from ...kernels.texture import GROUP
 from ...networks.config import FieldConfig
-from .workers import Workers
+from ...workers import Workers
 
 State = Mapping[str, np.ndarray]
 

@@ -34,7 +34,7 @@ class Findings:
     Attributes:
         steps: of the field's activations, see ``field_weights.PreparedField``.
         shell: (G, G) see ``empty_space.density_shell``.
-        ranges: (3, 2) step and zero of the super-resolution's activations; (0, 2) in float32.
+        ranges: (4, 3) of ``super_resolution.activation_ranges``; (0, 3) in float32.
     """
 
     steps: list[np.ndarray]
@@ -73,7 +73,7 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     fits = [steps.shape for steps in found.steps] == [(size,) for size in sizes]
     fits = fits and all(np.isfinite(steps).all() and steps.min() > 0.0 for steps in found.steps)
     fits = fits and found.shell.ndim == 2 and found.shell.shape[0] == found.shell.shape[1] > 0
-    fits = fits and not np.isnan(found.shell).any() and found.ranges.shape == (3 if integer else 0, 2)
+    fits = fits and not np.isnan(found.shell).any() and found.ranges.shape == (4 if integer else 0, 3)
     return found if fits and bool(np.isfinite(found.ranges).all()) else None
 
 

@@ -13,8 +13,8 @@ from ...kernels.proxy import PosedProxy
 from ...kernels.raster import Raster, rasterise
 from ...kernels.rays import Rays, camera_rays
 from ...kernels.skinning import PosedHandModel
+from ...workers import Workers
 from ..view import View
-from .workers import Workers
 
 Geometry = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 

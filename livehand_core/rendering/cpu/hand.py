@@ -24,18 +24,18 @@ from ...kernels.raster import rasterise
 from ...kernels.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.resample import resize
 from ...kernels.skinning import PosedHandModel
+from ...workers import Workers
 from ..blocks import in_blocks
 from ..clock import Clock
 from ..layer import Layer, LowImage, on_canvas
 from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
-from .empty_space import density_shell
+from .empty_space import density_shell, looked_at
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
 from .super_resolution import SuperResolutionKernels, activation_ranges
-from .workers import Workers
 
 Precision = Literal["fast", "exact"]
 
@@ -120,13 +120,13 @@ class CpuHand:
         self._floor = TRANSMITTANCE_FLOORS[precision]
         state = avatar.part("super_resolution.")
         # Where to begin looking: everywhere, until the shell is known.
-        self._shell, ranges = np.full((1, 1), np.inf, dtype=np.float32), np.zeros((0, 2))
+        self._shell, ranges = np.full((1, 1), np.inf, dtype=np.float32), np.zeros((0, 3))
         if known is not None:
             self._shell, ranges = known.shell, known.ranges
         elif precision == "fast":
             self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
             if integer:
-                ranges = activation_ranges(architecture.super_resolution, state, feature_images(self))
+                ranges = activation_ranges(architecture.super_resolution, state, feature_images(self), workers)
             save_findings(key, Findings(self._field.steps, self._shell, ranges))
         self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
 
@@ -257,9 +257,9 @@ class CpuHand:
             self.workers.spread(
                 count,
                 lambda start, stop: march(
-                    self._weights, bias, terms, self._shell, coordinates, pixels.near, pixels.far, rays.lengths,
-                    np.float32(metadata.last_interval), self._floor, features, opacity, depth, ticks[start], start,
-                    stop,
+                    self._weights, bias, terms, self._shell, looked_at(metadata), coordinates, pixels.near,
+                    pixels.far, rays.lengths, np.float32(metadata.last_interval), self._floor, features,
+                    opacity, depth, ticks[start], start, stop,
                 ),
             )  # fmt: skip
         total = ticks.sum(axis=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES, pack, padded, shape_for
+from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
+from ...workers import Workers
 from .field_weights import fill_up, weight_unit
-from .workers import Workers
 
 if TYPE_CHECKING:
     from .hand import FeatureImage
@@ -27,10 +28,15 @@ HEADROOM = 1.15
 INT16_CALIBRATED = 4095.0
 """int16 value of the largest activation seen in calibration."""
 
-ACTIVATION_TYPES = (np.uint8, np.int16, np.int16)
-"""How the answers of conv00, conv01 and conv10 are stored. The later ones decide on edges: in uint8 the last would move
-opacities by up to 4 / 255, the one before it, at 99.9 % of the default avatar's pixels, by 2.8 in place of 1.9 / 255.
-"""
+NARROW = (np.uint8, np.uint8, np.int16, np.int16)
+WIDE = (np.int16, np.int16, np.int16, np.int16)
+"""How the input and the answers of conv00, conv01 and conv10 are stored. The later ones decide on edges; the first two
+take half the time in uint8, which some avatars bear, and others not: the default avatar's opacities move by up to
+4.4 / 255, in int16 by 0.2."""
+
+NARROW_ERROR = 1.0 / 255.0
+"""What uint8 may change in an opacity of the calibration images. They are few and small: other images show twice that
+at most."""
 
 _PHASES = (((0, 0), (2, 0), (0, 2), (2, 2)), ((0, 1), (2, 1)), ((1, 0), (1, 2)), ((1, 1),))
 """Kernel entries (down, across) that make each of the four values of a source pixel in the transposed convolution."""
@@ -53,6 +59,20 @@ class Range:
         step = 255.0 / (high - low)
         return cls(np.uint8, step, round(-low * step))
 
+    @classmethod
+    def of_row(cls, row: np.ndarray) -> Range:
+        """From (bits, step, zero)."""
+        return cls(np.uint8 if row[0] == 8 else np.int16, float(row[1]), int(row[2]))
+
+    @property
+    def row(self) -> tuple[int, float, int]:
+        """(bits, step, zero) of integers."""
+        return np.dtype(self.dtype).itemsize * 8, self.step, self.zero
+
+
+_INPUTS: dict[type[Any], Range] = {np.uint8: Range(np.uint8, 255.0), np.int16: Range(np.int16, float(INT16_LIMIT))}
+"""Of the feature image, whose values lie in [0, 1]."""
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -74,21 +94,17 @@ class SuperResolutionKernels:
     Args:
         config: sizes.
         state: float32 arrays by the names of ``SuperResolution.state_dict``.
-        ranges: (3, 2) step and zero of what conv00, conv01 and conv10 answer, for integers; None for float32.
+        ranges: (4, 3) of :func:`activation_ranges`, for integers; None for float32.
     """
 
     def __init__(self, config: SuperResolutionConfig, state: State, ranges: np.ndarray | None) -> None:
         self.config = config
         self._integer = ranges is not None
         self._sum_like = np.zeros(0, dtype=np.int32 if self._integer else np.float32)
-        self._input = Range(np.uint8, 255.0) if self._integer else Range()
-        self.channels = padded(config.in_channels, self._input.dtype)
-        first = second = third = Range()
+        self._input = first = second = third = Range()
         if ranges is not None:
-            first, second, third = (
-                Range(dtype, float(step), int(zero))
-                for dtype, (step, zero) in zip(ACTIVATION_TYPES, ranges, strict=True)
-            )
+            self._input, first, second, third = (Range.of_row(row) for row in ranges)
+        self.channels = padded(config.in_channels, self._input.dtype)
         wide, narrow = (shape_for(size).padded(size) for size in config.hidden)
         self._conv00 = self._layer(state, "conv00", None, self._input, first, self.channels, config.factor == 4)
         self._conv01 = self._layer(state, "conv01", "colour0", first, second, wide, False)
@@ -149,9 +165,10 @@ class SuperResolutionKernels:
         where = kernels.grow(valid, 3, True)
         source = features
         if self._integer:
-            source = self._array("input", (*valid.shape, self.channels), np.uint8)
+            source = self._array("input", (*valid.shape, self.channels), self._input.dtype)
             source[:] = 0
-            kernels.quantise(features[..., : self.config.in_channels], np.flatnonzero(valid), np.float32(255.0), source)
+            step = np.float32(self._input.step)
+            kernels.quantise(features[..., : self.config.in_channels], np.flatnonzero(valid), step, source)
         picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
         picture[:] = 0.0
         if self.config.factor == 4:
@@ -232,8 +249,14 @@ class SuperResolutionKernels:
         return known[:size].reshape(shape)
 
 
-def activation_ranges(config: SuperResolutionConfig, state: State, images: list[FeatureImage]) -> np.ndarray:
-    """(3, 2) step and zero of what conv00, conv01 and conv10 answer to some feature images, for integers."""
+def activation_ranges(
+    config: SuperResolutionConfig, state: State, images: Sequence[FeatureImage], workers: Workers
+) -> np.ndarray:
+    """(4, 3) bits, step and zero of the input and of what conv00, conv01 and conv10 answer to some feature images.
+
+    The first two are stored in uint8 where that moves no opacity of these images by more than NARROW_ERROR (colours,
+    where the network makes no opacity), else in int16.
+    """
     low, high = np.zeros(3), np.zeros(3)
     for image in images:
         x = image.features[..., : config.in_channels]
@@ -241,8 +264,21 @@ def activation_ranges(config: SuperResolutionConfig, state: State, images: list[
             enlarging = name == "conv10" or (name == "conv00" and config.factor == 4)
             x = _convolution(x, state[f"{name}.weight"], state[f"{name}.bias"], enlarging)
             low[place], high[place] = min(low[place], x.min()), max(high[place], x.max())
-    ranges = [Range.of(float(a), float(b), dtype) for a, b, dtype in zip(low, high, ACTIVATION_TYPES, strict=True)]
-    return np.array([(stored.step, stored.zero) for stored in ranges])
+
+    def rows(kinds: Sequence[type[Any]]) -> np.ndarray:
+        found = [Range.of(least, most, kind) for least, most, kind in zip(low, high, kinds[1:], strict=True)]
+        return np.array([each.row for each in (_INPUTS[kinds[0]], *found)])
+
+    narrow, wide = rows(NARROW), rows(WIDE)
+    one, other = (SuperResolutionKernels(config, state, ranges) for ranges in (narrow, wide))
+    telling = slice(3 if config.out_channels == 4 else 0, None)
+    for image in images:
+        picture, drawn = one.enlarge(image.features, image.opacity, image.valid, workers)
+        wanted, _ = other.enlarge(image.features, image.opacity, image.valid, workers)
+        difference = np.abs(picture - wanted)[drawn][:, telling]
+        if difference.max(initial=0.0) > NARROW_ERROR:
+            return wide
+    return narrow
 
 
 def _convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, enlarging: bool) -> np.ndarray:

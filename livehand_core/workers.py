@@ -1,4 +1,5 @@
-"""Threads that share a frame's work. The kernels run without the interpreter's lock."""
+"""Threads that share the work of a frame or of a training step. The kernels, and torch, run without the interpreter's
+lock."""
 
 from __future__ import annotations
 
@@ -17,16 +18,23 @@ PARTS = 4
 
 
 class Workers:
-    """A pool of threads; a pool of one runs in the caller's.
+    """A pool of threads that work beside the caller's; a pool of one is the caller's alone.
 
     Args:
-        threads: number, or None for the processors this process may use.
-        check: called between parts; raises to stop.
+        threads: number, the caller's included, or None for the processors this process may use.
+        begin: called once in each started thread, before its first work. In :meth:`each` the caller's thread, which has
+            not begun like that, then only waits, and one thread more is started.
+
+    Attributes:
+        threads: how many work at once.
+        check: called between parts of :meth:`spread`; raises to stop.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, begin: Callable[[], object] | None = None) -> None:
         self.threads = threads or available_processors()
-        self._pool = ThreadPoolExecutor(self.threads - 1, "livehand") if self.threads > 1 else None
+        started = self.threads - 1 if begin is None else self.threads
+        self._pool = ThreadPoolExecutor(started, "livehand", begin) if self.threads > 1 else None
+        self._waits = begin is not None
         self.check: Callable[[], None] = _nothing
 
     def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
@@ -57,6 +65,15 @@ class Workers:
         if self._pool is None:
             return work
         return self._pool.submit(work).result
+
+    def each(self, work: Callable[[int, int], Answer]) -> list[Answer]:
+        """Answers of ``work(part, parts)`` for every part, one a thread."""
+        if self._pool is None:
+            return [work(0, 1)]
+        given = self.threads if self._waits else self.threads - 1
+        others = [self._pool.submit(work, part, self.threads) for part in range(given)]
+        own = [work(part, self.threads) for part in range(given, self.threads)]
+        return [other.result() for other in others] + own
 
     def _run(self, parts: list[tuple[int, int]], work: Callable[[int, int], object]) -> None:
         self.check()
