@@ -1,8 +1,9 @@
-"""Make the pictures of docs/views.md anew, by the commands that stand there and by Blender.
+"""Make the pictures of docs/views.md and docs/training.md anew, by the commands that stand there and by Blender.
 
-    .venv/bin/python scripts/view_pictures.py [--avatar FILE]
+    .venv/bin/python scripts/view_pictures.py [--avatar FILE] [--family FILE]
 
-Writes docs/images/views.webp and docs/images/mesh.webp; takes about a minute on two cores.
+Writes docs/images/views.webp and docs/images/mesh.webp, or, of an avatar of several identities, identities.webp there;
+takes about a minute on two cores.
 """
 
 from __future__ import annotations
@@ -29,21 +30,28 @@ ROWS = (
 )
 """What the rows of the picture of views show: poses, an orbit, shapes."""
 
+MOTION = ("--pose", "open", "relaxed", "fist", "point", "pinch", "--camera", "orbit", "--turns", "0.8")
+BLEND = ("--pose", "open", "--azimuth", "180")
+"""What the rows of the picture of identities show: of each identity, and of all, one after the other."""
+
 
 def main() -> int:
     """0 when both pictures are written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--avatar", default="default", help="avatar file")
+    parser.add_argument("--family", help="avatar file of several identities: make their picture")
     parser.add_argument("--blender-part", nargs=2, type=Path, metavar=("MESH", "OUT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.blender_part:
         return photograph(*options.blender_part)
     with TemporaryDirectory() as name:
         folder = Path(name)
+        if options.family:
+            identities(options.family, folder)
+            return 0
         rows = [folder / f"row{number}.png" for number in range(len(ROWS))]
         for path, words in zip(rows, ROWS, strict=True):
-            sheet = ["--frames", str(COLUMNS), "--columns", str(COLUMNS), "--size", CELL, "--background", GROUND]
-            livehand("render", options.avatar, "--out", str(path), *words, *sheet)
+            sheet(options.avatar, path, *words)
         save(rows, IMAGES / "views.webp")
         mesh = folder / "hand.glb"
         livehand("mesh", options.avatar, "--pose", "point", "--out", str(mesh))
@@ -54,6 +62,24 @@ def main() -> int:
             IMAGES / "mesh.webp",
         )
     return 0
+
+
+def identities(avatar: str, folder: Path) -> None:
+    """One motion on each identity of an avatar, a row each, and a row that blends from one to the next."""
+    from livehand_core.avatars.metadata import read_metadata
+
+    names = [identity.name for identity in read_metadata(avatar).identities]
+    rows = [folder / f"{number}.png" for number in range(len(names) + 1)]
+    for path, name in zip(rows, names, strict=False):
+        sheet(avatar, path, "--identity", name, *MOTION)
+    sheet(avatar, rows[-1], "--identity", *names, *BLEND)
+    save(rows, IMAGES / "identities.webp")
+
+
+def sheet(avatar: str, path: Path, *words: str) -> None:
+    """COLUMNS pictures of an avatar beside each other."""
+    look = ["--frames", str(COLUMNS), "--columns", str(COLUMNS), "--size", CELL, "--background", GROUND]
+    livehand("render", avatar, "--out", str(path), *words, *look)
 
 
 def livehand(*words: str) -> None:
