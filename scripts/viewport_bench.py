@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=BLENDER_OF_SUITE, help="the Debian in build/ whose Blender is taken")
     parser.add_argument("--seconds", type=float, default=5.0, help="of turning, for each window")
+    parser.add_argument("--only", choices=[name.split()[0] for name in VIEWS], help="one of the two windows")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args()
     environment.enter()
@@ -63,14 +64,15 @@ def main() -> int:
     out = environment.ROOT / "out" / "viewport_bench" / ".".join(map(str, machine.version()[:2]))
     archive = build(out / "dist", out / "extension")
     found: dict[str, Any] = {"blender": ".".join(map(str, machine.version()))}
+    views = {name: size for name, size in VIEWS.items() if name.startswith(options.only or "")}
     with Display(machine) as display:
-        for name, size in VIEWS.items():
+        for name, size in views.items():
             with BlenderWindow(machine, display, out / "run", archive, size=size) as blender:
                 found[name] = measure(blender, display, options.seconds, small=size == SMALL)
             show(name, found[name])
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(found[name]["moving"]["count"] for name in VIEWS) else 1
+    return 0 if all(found[name]["moving"]["count"] for name in views) else 1
 
 
 def measure(blender: BlenderWindow, display: Display, seconds: float, small: bool) -> dict[str, Any]:

@@ -29,6 +29,9 @@ from .scene import VisibleHand
 
 PASSES = ("rgba", "depth")
 POLL_SECONDS = 0.004
+LISTEN_SECONDS = 0.003
+"""How long a look at the answers waits for a full picture: Blender sleeps 5 ms between two looks when nothing else is
+to be done, which would come on top of every picture."""
 REST_SECONDS = 0.15
 """Nothing has moved for so long: the full picture is asked for."""
 PATIENCE_SECONDS = 6.0
@@ -234,6 +237,8 @@ class LiveView:
 
     def _tick(self) -> float | None:
         self._drawing.over()
+        if self._asked_full and self._client is not None:
+            self._client.wait(self._channels[True], LISTEN_SECONDS)
         try:
             if not self._alive():
                 raise ReferenceError

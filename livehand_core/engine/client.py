@@ -182,8 +182,12 @@ class EngineClient:
     def busy(self, channel: str) -> bool:
         """Whether the channel's newest request is still to be answered. Never waits."""
         with self._condition:
-            state = self._channels.get(channel)
-            return state is not None and state.answered < state.newest
+            return self._awaited(channel)
+
+    def wait(self, channel: str, seconds: float) -> bool:
+        """Wait for the answer to the channel's newest request; whether none is awaited (any more) after ``seconds``."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._awaited(channel), seconds)
 
     def cancel(self, channel: str) -> None:
         """Forget the channel, its request in progress included. Never waits."""
@@ -191,6 +195,7 @@ class EngineClient:
             if self._channels.pop(channel, None) is None:
                 return
             self._forget(channel, next(self._ids))
+            self._condition.notify_all()
             if self._connection is not None:
                 self._connection.send({"type": "cancel", "channel": channel})
 
@@ -238,6 +243,11 @@ class EngineClient:
             self._forget(channel, request_id)
             state = self._channels[channel]
             state.answered, state.answer = request_id, answer
+            self._condition.notify_all()
+
+    def _awaited(self, channel: str) -> bool:
+        state = self._channels.get(channel)
+        return state is not None and state.answered < state.newest
 
     def _forget(self, channel: str, newest: int) -> None:
         for request_id in [i for i, name in self._live.items() if name == channel and i <= newest]:

@@ -167,6 +167,18 @@ def test_the_newest_live_request_replaces_those_not_begun(client_of: MakeClient)
     assert client.poll("viewport") is None
 
 
+def test_waiting_ends_with_the_answer_or_when_the_time_is_up(client_of: MakeClient) -> None:
+    client = client_of()
+    client.render(make_request())
+    assert client.wait("viewport", 5.0), "nothing is awaited"
+    client.submit(make_request("sleep:1.0"), "viewport")
+    begun = time.monotonic()
+    assert not client.wait("viewport", 0.01)
+    assert time.monotonic() - begun < 0.5
+    assert client.wait("viewport", 20.0)
+    assert time.monotonic() - begun < 10.0 and client.poll("viewport") is not None
+
+
 def test_viewports_do_not_replace_each_other_nor_final_frames(client_of: MakeClient) -> None:
     client = client_of()
     client.render(make_request())
