@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,15 +78,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
-    # The engine's start is measured first, while this process holds neither torch nor compiled kernels.
     requests = animation(settings)
-    engine = transport = soaked = None
-    if not args.no_engine:
-        from .engine_run import measure_engine, measure_transport
+    with ExitStack() as stack:
+        started = transport = None
+        if not args.no_engine:
+            from .engine_run import measure_transport, started_engine
 
-        _say("engine: two starts and the animation")
-        engine = measure_engine(requests, args.device)
-        transport = measure_transport(requests).median_ms
+            # First of all, while this process holds neither torch nor compiled kernels.
+            _say("engine: two starts")
+            started = stack.enter_context(started_engine(requests[0], args.device))
+            transport = measure_transport(requests).median_ms
+        from ..rendering import Renderer
+        from .timing import time_in_turns
+
+        _say(f"renderer{' and engine' if started else ''}: {settings.frames} frames")
+        options = {"precision": args.precision} if args.precision else {}
+        renderer = Renderer(args.device, **options)
+        timings, *others = time_in_turns([renderer.render, *([started[0].render] if started else [])], requests)
+        engine = None
+        if started:
+            from .engine_run import engine_figures
+
+            engine = engine_figures(*started, others[0])
+    soaked = None
     if args.soak:
         from .soak import SETTLE, soak
 
@@ -95,14 +110,8 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         large = replace(settings, width=SOAK_LARGE[0], height=SOAK_LARGE[1], keep_pixels=False, frames=1)
         soaked = soak(requests, animation(large)[0], args.soak, args.device, _say)
 
-    from ..rendering import Renderer
     from .machine import describe, usable_cores
-    from .timing import time_frames
 
-    _say(f"renderer: {settings.frames} frames")
-    options = {"precision": args.precision} if args.precision else {}
-    renderer = Renderer(args.device, **options)
-    timings = time_frames(renderer.render, requests)
     warnings = renderer.render(requests[-1]).warnings
     machine, comparison, peaks = describe(), None, {}
     device = str(renderer.device)
@@ -121,7 +130,7 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         settings=settings,
         device=device,
         precision=args.precision or "",
-        arithmetic=_arithmetic(device, args.precision),
+        arithmetic=renderer.arithmetic(settings.avatar),
         machine=machine,
         timings=timings,
         comparison=comparison,
@@ -131,15 +140,6 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         transport_ms=transport,
         warnings=warnings,
     )
-
-
-def _arithmetic(device: str, precision: str | None) -> dict[str, str]:
-    """Network -> type of number that the renderer multiplies there."""
-    from ..kernels.dot import HAS_INTEGER_DOT
-
-    if device == "cpu" and precision != "exact" and HAS_INTEGER_DOT:
-        return {"field": "int16", "super_resolution": "int8"}
-    return {"field": "float32", "super_resolution": "float32"}
 
 
 def _untrained(folder: Path) -> Path:

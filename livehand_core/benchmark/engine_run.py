@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..engine.client import EngineClient
@@ -33,19 +34,23 @@ class EngineFigures:
     rss_peak_mb: float | None
 
 
-def measure_engine(requests: Sequence[FrameRequest], device: str = "auto") -> EngineFigures:
-    """Start the engine twice on this interpreter and render the animation in the second process.
+@contextmanager
+def started_engine(request: FrameRequest, device: str = "auto") -> Iterator[tuple[EngineClient, tuple[float, float]]]:
+    """The second of two engines started on this interpreter, and the seconds that each took to its first frame.
 
     Raises:
         LiveHandError: the engine cannot start or render.
     """
     with EngineClient(sys.executable, device=device) as client:
-        first = _first_frame(client, requests[0])
+        first = _first_frame(client, request)
     with EngineClient(sys.executable, device=device) as client:
-        second = _first_frame(client, requests[0])
-        timings = time_frames(client.render, requests).with_rest("transport")
-        pid = client.start().pid
-        return EngineFigures(first, second, timings, resident_mb(pid), peak_resident_mb(pid))
+        yield client, (first, _first_frame(client, request))
+
+
+def engine_figures(client: EngineClient, starts: tuple[float, float], timings: Timings) -> EngineFigures:
+    """What is told of an engine that has drawn the animation, with its memory as it is now."""
+    pid = client.start().pid
+    return EngineFigures(*starts, timings.with_rest("transport"), resident_mb(pid), peak_resident_mb(pid))
 
 
 def measure_transport(requests: Sequence[FrameRequest]) -> Timings:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ..passes import RenderPasses
 
 WARM_UP = 3
 """Frames drawn before any is measured: they load the avatar, compile, and fill the caches."""
+
+TURN = 12
+"""Frames that each of several draws before it is the next one's turn."""
 
 OPAQUE = 0.5
 """Opacity from which a pixel counts as covered by the hand."""
@@ -65,16 +69,52 @@ def time_frames(
         requests: at least one.
         warm_up: frames rendered first and not measured, spread over the animation.
     """
-    for number in np.linspace(0, len(requests) - 1, warm_up).astype(int):
-        render(requests[number])
-    seconds, stages, coverage = [], [], []
-    for request in requests:
-        start = time.perf_counter()
-        passes = render(request)
-        seconds.append(time.perf_counter() - start)
-        stages.append(passes.stage_seconds)
-        rgba = passes.images.get("rgba")
-        coverage.append(np.nan if rgba is None else float((rgba[..., 3] > OPAQUE).mean()))
+    return time_in_turns([render], requests, warm_up)[0]
+
+
+def time_in_turns(
+    renders: Sequence[Callable[[FrameRequest], RenderPasses]], requests: Sequence[FrameRequest], warm_up: int = WARM_UP
+) -> list[Timings]:
+    """Times of the same frames drawn by several, TURN frames each in turn.
+
+    A processor's clock moves by a third within a minute: taken one after the other, two equals would differ by that.
+
+    Args:
+        renders: as for :func:`time_frames`.
+        requests, warm_up: as there, for each of them.
+
+    Returns:
+        One for each of ``renders``.
+    """
+    for render in renders:
+        for number in np.linspace(0, len(requests) - 1, warm_up).astype(int):
+            render(requests[number])
+    taken: list[list[_Frame]] = [[] for _ in renders]
+    for first in range(0, len(requests), TURN):
+        for render, frames in zip(renders, taken, strict=True):
+            frames += [_frame(render, request) for request in requests[first : first + TURN]]
+    return [_timings(frames) for frames in taken]
+
+
+class _Frame(NamedTuple):
+    """Seconds, seconds by stage, coverage of one frame."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    coverage: float
+
+
+def _frame(render: Callable[[FrameRequest], RenderPasses], request: FrameRequest) -> _Frame:
+    start = time.perf_counter()
+    passes = render(request)
+    seconds = time.perf_counter() - start
+    rgba = passes.images.get("rgba")
+    coverage = float("nan") if rgba is None else float((rgba[..., 3] > OPAQUE).mean())
+    return _Frame(seconds, passes.stage_seconds, coverage)
+
+
+def _timings(frames: Sequence[_Frame]) -> Timings:
+    seconds, stages, coverage = zip(*frames, strict=True)
     names = list(dict.fromkeys(name for frame in stages for name in frame))
     table = {name: np.array([frame.get(name, 0.0) for frame in stages]) for name in names}
     return Timings(np.array(seconds), table, np.array(coverage))

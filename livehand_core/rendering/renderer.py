@@ -129,6 +129,17 @@ class Renderer:
             ) from error
         return RenderPasses(images, clock.seconds, (*warnings, *clock.notes))
 
+    def arithmetic(self, avatar: str) -> dict[str, str]:
+        """Network -> type of number that it is multiplied in, for ``field`` and ``super_resolution``.
+
+        Raises:
+            AvatarError, HandModelError: an avatar or its hand cannot be used.
+        """
+        hand = self._hand(avatar)
+        if isinstance(hand, CpuHand):
+            return hand.arithmetic
+        return dict.fromkeys(("field", "super_resolution"), "float32")
+
     def _wait(self) -> Callable[[], object] | None:
         """What makes a stage's time true on a device that works behind the caller's back."""
         if not self.device.startswith("cuda"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from livehand_core.benchmark.animation import AnimationSettings, animation
 from livehand_core.benchmark.engine_run import measure_transport
 from livehand_core.benchmark.machine import describe, resident_mb
 from livehand_core.benchmark.peaks import gemm_peaks
-from livehand_core.benchmark.timing import Timings, time_frames
+from livehand_core.benchmark.timing import Timings, time_frames, time_in_turns
 from livehand_core.cli import main
 from livehand_core.frames import FrameRequest
 from livehand_core.hand.builtin import builtin_hand
@@ -43,6 +44,22 @@ def test_the_times_of_frames() -> None:
     assert len(asked) == 7 and asked[:2] == [requests[0], requests[-1]] and asked[2:] == requests
     np.testing.assert_allclose(timings.stages["field"], 1e-6 * np.arange(3, 8))
     np.testing.assert_allclose(timings.coverage, 0.5)
+
+
+def test_turns_are_taken() -> None:
+    asked: list[str] = []
+
+    def render(name: str) -> Callable[[FrameRequest], RenderPasses]:
+        def answer(request: FrameRequest) -> RenderPasses:
+            asked.append(name)
+            return RenderPasses({}, {"field": float(len(asked))})
+
+        return answer
+
+    first, second = time_in_turns([render("a"), render("b")], animation(AnimationSettings(frames=15)), warm_up=1)
+    assert "".join(asked) == "ab" + "a" * 12 + "b" * 12 + "aaa" + "bbb"
+    assert len(first.seconds) == len(second.seconds) == 15
+    assert first.stages["field"][0] == 3.0 and second.stages["field"][0] == 15.0
 
 
 def test_medians_and_percentiles() -> None:

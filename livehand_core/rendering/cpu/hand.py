@@ -88,6 +88,9 @@ class CpuHand:
         workers: threads.
         precision: ``"fast"`` uses the processor's integer products where it has them; ``"exact"`` float32 throughout.
 
+    Attributes:
+        arithmetic: network -> type of number that it is multiplied in.
+
     Raises:
         AvatarError: the avatar was trained on another hand.
     """
@@ -129,6 +132,7 @@ class CpuHand:
                 ranges = activation_ranges(architecture.super_resolution, state, feature_images(self), workers)
             save_findings(key, Findings(self._field.steps, self._shell, ranges))
         self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
+        self.arithmetic = {"field": "int16" if integer else "float32", "super_resolution": self._enlarge.arithmetic}
 
     def render(
         self,

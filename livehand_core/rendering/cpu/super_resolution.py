@@ -112,6 +112,11 @@ class SuperResolutionKernels:
         self._conv11 = self._layer(state, "conv11", "colour1", third, Range(), narrow, False, stored=False)
         self._space: dict[str, np.ndarray] = {}
 
+    @property
+    def arithmetic(self) -> str:
+        """Type of number that the first convolutions, which are the largest, are multiplied in."""
+        return {"uint8": "int8"}.get(name := np.dtype(self._input.dtype).name, name)
+
     def _layer(
         self, state: State, name: str, head: str | None, source: Range, target: Range, inputs: int, enlarging: bool,
         stored: bool = True,
