@@ -89,9 +89,9 @@ class Task(Generic[T]):
 
     def tell(self, progress: float, text: str = "") -> None:
         """Say how far it is; for the work."""
-        if self._first == 0.0:
-            # What was done before, or takes no time, says nothing of the rest.
-            self._began, self._first = time.monotonic(), max(progress, 1e-6)
+        if self._first == 0.0 and progress > 0.0:
+            # What was done before, and getting ready, say nothing of the rest.
+            self._began, self._first = time.monotonic(), progress
         self.progress, self.text = min(max(progress, 0.0), 1.0), text or self.text
 
     def take(self) -> bool:
@@ -112,7 +112,7 @@ class Task(Generic[T]):
     def seconds_left(self) -> float | None:
         """What the rest will take if it goes on as it went; None before that can be told."""
         gained, spent = self.progress - self._first, time.monotonic() - self._began
-        if gained < 0.01 or spent < 2.0:
+        if self._first == 0.0 or gained < 0.01 or spent < 2.0:
             return None
         return spent / gained * (1.0 - self.progress)
 

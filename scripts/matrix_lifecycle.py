@@ -65,14 +65,14 @@ def life(older: str, newer: str, changed: str) -> dict[str, Any]:
 
 
 def enabling() -> dict[str, Any]:
-    """Seconds that enabling takes (by the clock and of the processor), its files being there, and what it imported."""
+    """Seconds that enabling takes (by the clock and of this thread), its files being there, and what it imported."""
     import bpy
 
     # Blender's own module, found only once Blender is imported.
     addon_utils = import_module("addon_utils")
-    started, busy = time.perf_counter(), time.process_time()
+    started, busy = time.perf_counter(), time.thread_time()
     addon_utils.enable(MODULE, default_set=True)
-    seconds, processor = time.perf_counter() - started, time.process_time() - busy
+    seconds, processor = time.perf_counter() - started, time.thread_time() - busy
     heavy = sorted({"torch", "smplx", "scipy", "PIL", "numba", "safetensors"} & set(sys.modules))
     enabled = hasattr(bpy.types, "LIVEHAND_PT_hand")
     return {"seconds": round(seconds, 3), "processor": round(processor, 3), "enabled": enabled, "heavy": heavy}

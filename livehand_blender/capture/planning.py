@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from livehand_core.avatars.identities import reenacted
 from livehand_core.cameras import Camera
 from livehand_core.captures.plan import (
     Rig,
@@ -20,6 +21,7 @@ from livehand_core.captures.plan import (
 from livehand_core.captures.shooting import Shooting
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
+from livehand_core.hand.identities import identity, shape
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
@@ -30,7 +32,7 @@ from ..rig.pose import read_pose
 
 FOCAL_OF_HEIGHT = 2.73
 """Focal length of the dome's cameras in image heights: a long lens, as the default avatar's capture has it."""
-FILL = 0.95
+FILL = 0.97
 EXTRA = 3
 """Views of each held-out pose or camera that are new in that respect alone."""
 
@@ -103,6 +105,8 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
     else:
         sampled = capture_poses(settings.pose_count, settings.seed, rig_side(rig))
         poses = [replace(here, hand_pose=pose.hand_pose) for pose in sampled]
+    if settings.look == "BUILTIN":
+        poses = _of_person(poses, settings.identity, data)
     if len(poses) < 2:
         raise CaptureError(f"There are {len(poses)} poses to capture.", "Take more, or a longer animation.")
     cameras = _dome(settings, poses, data) if settings.cameras_from == "DOME" else _own(scene, settings, scale)
@@ -128,6 +132,14 @@ def _animated(scene: Any, rig: Any, frames: tuple[int, ...]) -> list[HandPose]:
     finally:
         scene.frame_set(before)
     return poses
+
+
+def _of_person(poses: list[HandPose], name: str, data: HandData) -> list[HandPose]:
+    """The poses on that identity's hand, its wrist where it was; betas that the rig has of its own stay."""
+    if any(pose.betas.any() for pose in poses):
+        return poses
+    betas = shape(identity(name))
+    return [reenacted(pose, betas, data) for pose in poses]
 
 
 def _last(count: int, poses: int, spread: bool) -> list[int]:

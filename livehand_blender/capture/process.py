@@ -62,10 +62,12 @@ def run(job: Job, task: Task[int]) -> int:
         if not line.startswith("LIVEHAND "):
             return
         told.update(json.loads(line.removeprefix("LIVEHAND ")))
-        if "done" in told:
+        if told.get("done"):
             count = told["whole"]
             part = (told["there"] + told["done"]) / max(count, 1)
             task.tell(part, f"Picture {told['there'] + told['done']} of {count}")
+        elif "stage" in told:
+            task.tell(task.progress, told["stage"])
 
     task.tell(0.0, "Starting a Blender for the capture")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -99,9 +101,13 @@ def child_command(job: Job) -> list[str]:
 
 def photograph(scene: Any, rig: Any, folder: Path, say: Callable[[dict[str, Any]], None]) -> int:
     """What the other Blender does. Changes the scene."""
+    say({"stage": "Choosing cameras and poses"})
     plan = make_plan(scene, rig)
+    say({"stage": "Making the scene ready"})
     subject = prepare_scene(scene, rig, plan, plan.data)
     whole = len(plan.shooting.order)
+
+    say({"stage": "Taking the first picture"})
 
     def told(done: int, count: int) -> bool:
         say({"done": done, "whole": whole, "there": whole - count})

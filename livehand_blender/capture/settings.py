@@ -43,7 +43,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     identity: EnumProperty(
         name="Identity",
-        description="Whose skin and nails the built-in hand has; its shape is the rig's",
+        description="Whose skin, nails and shape the built-in hand has; betas that you have set on the rig stay",
         items=tuple(
             (name, name.title(), person.about, number) for number, (name, person) in enumerate(IDENTITIES.items())
         ),
@@ -58,7 +58,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         ),
         default="DOME",
     )
-    camera_count: IntProperty(name="Count", description="Cameras of the dome", default=34, min=2, max=500)
+    camera_count: IntProperty(name="Count", description="Cameras of the dome", default=40, min=2, max=500)
     radius: FloatProperty(
         name="Radius",
         description="Distance of the dome's cameras; 0 takes the one at which a long lens shows the whole hand",
@@ -78,22 +78,22 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         ),
         default="SAMPLED",
     )
-    pose_count: IntProperty(name="Count", description="Poses that are sampled", default=92, min=2, max=5000)
+    pose_count: IntProperty(name="Count", description="Poses that are sampled", default=48, min=2, max=5000)
     frame_step: IntProperty(
         name="Every", description="Every so many frames of the scene's range", default=4, min=1, max=1000
     )
     cameras_per_pose: IntProperty(
-        name="Cameras a Pose", description="Cameras that see each training pose", default=14, min=1, max=500
+        name="Cameras a Pose", description="Cameras that see each training pose", default=8, min=1, max=500
     )
     held_out_cameras: IntProperty(
-        name="Held-Out Cameras",
+        name="Test Cameras",
         description="Kept for measuring the avatar, never trained on",
         default=4,
         min=0,
         max=100,
     )
     held_out_poses: IntProperty(
-        name="Held-Out Poses", description="Kept for measuring the avatar, never trained on", default=6, min=0, max=100
+        name="Test Poses", description="Kept for measuring the avatar, never trained on", default=4, min=0, max=100
     )
     width: IntProperty(name="Width", description="Pixels of a picture", default=334, min=16, max=8192, subtype="PIXEL")
     height: IntProperty(
@@ -108,7 +108,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         ),
         default="CYCLES",
     )
-    samples: IntProperty(name="Samples", description="Samples a pixel, before denoising", default=16, min=1, max=4096)
+    samples: IntProperty(name="Samples", description="Samples a pixel, before denoising", default=8, min=1, max=4096)
     studio: BoolProperty(
         name="Studio Light",
         description="Take soft studio light around the hand in place of this scene's own lamps and world",

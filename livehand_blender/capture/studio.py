@@ -113,10 +113,11 @@ def configure_cycles(
     scene.view_settings.look = "None"
     scene.view_settings.exposure = 0.0
     scene.view_settings.gamma = 1.0
-    return denoise and _use_denoiser(cycles)
+    return denoise and use_denoiser(cycles)
 
 
-def _use_denoiser(cycles: bpy.types.PropertyGroup) -> bool:
+def use_denoiser(cycles: bpy.types.PropertyGroup) -> bool:
+    """Have Cycles denoise with OpenImageDenoise; False, and no denoising, where this Blender has none."""
     cycles.use_denoising = False
     try:
         cycles.denoiser = "OPENIMAGEDENOISE"

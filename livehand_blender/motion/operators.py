@@ -45,6 +45,12 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
 
     filename_ext = ".npz"
     filter_glob: StringProperty(description="Files to choose from", default="*.npz;*.json", options={"HIDDEN"})
+    filepath: StringProperty(
+        name="File",
+        description="Motion file (.npz, .json)",
+        subtype="FILE_PATH",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
 
     up: EnumProperty(
         name="Up",
@@ -105,6 +111,13 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
         default=True,
     )
     set_range: BoolProperty(name="Set Frame Range", description="Fit the scene's frame range", default=False)
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """A file that was dropped is known already: only its settings are asked for."""
+        if not self.filepath:
+            return set(super().invoke(context, event))
+        title = Path(self.filepath).name
+        return set(context.window_manager.invoke_props_dialog(self, title=title, confirm_text="Import"))
 
     def apply(self, context: Any, rig: Any) -> None:
         path = Path(bpy.path.abspath(self.filepath))

@@ -158,7 +158,8 @@ class LIVEHAND_OT_train_resume(TaskOperator, bpy.types.Operator):
         arguments = ["--resume", "--device", run.status.device or "auto"]
         if self.more_minutes > 0.0:
             arguments += ["--minutes", f"{run.status.seconds / 60.0 + self.more_minutes:.3f}"]
-        return _start_task(run.folder, arguments, run.status, lambda: None)
+        captures = [Path(folder) for folder in (run.status.capture, *run.status.more_captures) if folder]
+        return _start_task(run.folder, arguments, run.status, lambda: check_capture_folders(captures))
 
     def done_message(self, answer: Path) -> str:
         return f"Training goes on in {answer}"

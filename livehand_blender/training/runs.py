@@ -17,6 +17,7 @@ from livehand_core.training.control import (
     CHECKPOINT_FILE,
     LOG_FILE,
     RunStatus,
+    clear_order,
     find_runs,
     give_order,
     read_status,
@@ -74,6 +75,7 @@ def start(folder: Path, python: Path, arguments: Sequence[str], status: RunStatu
         TrainingError: the process cannot be started.
         LiveHandError: the folder cannot be written.
     """
+    clear_order(folder)
     write_status(folder, replace(status, state="starting", message="Starting.", seconds_left=-1.0))
     command = core_command(python, ["train", *arguments, "--out", str(folder)])
     try:

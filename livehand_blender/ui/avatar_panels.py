@@ -14,6 +14,7 @@ from ..avatars.pictures import icon_of_avatar, why_none
 from ..avatars.range import out_of_range
 from ..background import draw_task, draw_text
 from ..preferences import preference
+from ..render import session
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand
 from ..rig.pose import read_pose
@@ -122,7 +123,8 @@ def _draw_papers(layout: Any, path: Path) -> None:
     elif reason := why_none(metadata):
         draw_text(layout, f"No picture: {reason}")
     else:
-        draw_text(layout, "Its picture appears once the engine runs.")
+        runs = session.engine_client().info is not None
+        draw_text(layout, "Its picture is being made." if runs else "Its picture appears once the engine runs.")
     column = layout.column(align=True)
     both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
     column.label(text=f"{metadata.name}: {both}, {metadata.hand_model}")

@@ -9,10 +9,11 @@ import bpy
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import CaptureError
 
-from ..background import draw_task
+from ..background import draw_task, is_running
 from ..capture.operators import CAPTURE_KEY, capture_folder
 from ..capture.planning import chosen_hand, image_count
 from ..rig.armature import active_hand
+from .disclosure import draw_disclosure
 
 _counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
 
@@ -38,42 +39,50 @@ class LIVEHAND_PT_capture(bpy.types.Panel):
         except CaptureError as error:
             layout.label(text=error.message, icon="INFO")
             hand = None
-        layout.prop(settings, "hand", placeholder=hand.name if hand is not None else "")
-        layout.prop(settings, "look")
-        if settings.look == "BUILTIN":
-            layout.prop(settings, "identity")
-        layout.prop(settings, "studio")
-        column = layout.column(align=True)
-        column.prop(settings, "cameras_from")
-        if settings.cameras_from == "DOME":
-            column.prop(settings, "camera_count")
-            column.prop(settings, "radius")
-        else:
-            column.prop(settings, "camera_collection")
-        column = layout.column(align=True)
-        column.prop(settings, "poses_from")
-        if settings.poses_from == "SAMPLED":
-            column.prop(settings, "pose_count")
-        else:
-            column.prop(settings, "frame_step")
-        column.prop(settings, "cameras_per_pose")
-        column = layout.column(align=True)
-        column.prop(settings, "width")
-        column.prop(settings, "height")
-        column = layout.column(align=True)
-        column.prop(settings, "renderer")
-        column.prop(settings, "samples")
-        row = layout.row()
-        row.use_property_split = False
-        icon = "DISCLOSURE_TRI_DOWN" if settings.show_more else "DISCLOSURE_TRI_RIGHT"
-        row.prop(settings, "show_more", icon=icon, emboss=False)
-        if settings.show_more:
-            column = layout.column(align=True)
-            for name in ("held_out_cameras", "held_out_poses", "seed", "licence"):
-                column.prop(settings, name)
-        layout.prop(settings, "folder", placeholder="The add-on's own")
+        chosen = layout.column()
+        # The other Blender has its own copy of what is chosen here.
+        chosen.enabled = not is_running(CAPTURE_KEY)
+        _draw_settings(chosen, settings, hand)
         if hand is not None:
             _draw_start(layout, scene, hand)
+
+
+def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
+    """What is captured, from where, in which poses, how."""
+    layout.prop(settings, "hand", placeholder=hand.name if hand is not None else "")
+    layout.prop(settings, "look")
+    if settings.look == "BUILTIN":
+        layout.prop(settings, "identity")
+    layout.prop(settings, "studio")
+    column = layout.column(align=True)
+    column.prop(settings, "cameras_from")
+    if settings.cameras_from == "DOME":
+        column.prop(settings, "camera_count")
+        column.prop(settings, "radius")
+        if settings.radius == 0.0:
+            hint = column.split(factor=0.4)
+            hint.label(text="")
+            hint.label(text="0: fills the picture")
+    else:
+        column.prop(settings, "camera_collection")
+    column = layout.column(align=True)
+    column.prop(settings, "poses_from")
+    if settings.poses_from == "SAMPLED":
+        column.prop(settings, "pose_count")
+    else:
+        column.prop(settings, "frame_step")
+    column.prop(settings, "cameras_per_pose")
+    column = layout.column(align=True)
+    column.prop(settings, "width")
+    column.prop(settings, "height")
+    column = layout.column(align=True)
+    column.prop(settings, "renderer")
+    column.prop(settings, "samples")
+    if draw_disclosure(layout, settings, "show_more")[1]:
+        column = layout.column(align=True)
+        for name in ("held_out_cameras", "held_out_poses", "seed", "licence"):
+            column.prop(settings, name)
+    layout.prop(settings, "folder", placeholder="The add-on's own")
 
 
 def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
@@ -82,11 +91,13 @@ def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
     folder = capture_folder(scene, hand)
     there = _count(folder)
     planned = image_count(scene.livehand_capture, scene.frame_end - scene.frame_start + 1)
-    text, row = f"Capture {planned} Pictures", layout.row(align=True)
+    text, icon, row = f"Capture {planned} Pictures", "RENDER_STILL", layout.row(align=True)
     row.scale_y = 1.3
     if there is not None and 0 < there[0] < there[1]:
         text = f"Go On ({there[0]} of {there[1]} there)"
-    row.operator("livehand.capture", text=text, icon="RENDER_STILL")
+    if there is not None and there[0] == there[1] == planned:
+        text, icon = f"All {planned} Pictures Are There", "CHECKMARK"
+    row.operator("livehand.capture", text=text, icon=icon)
     if there is not None:
         row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(folder)
 

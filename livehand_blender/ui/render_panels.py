@@ -19,6 +19,7 @@ class LIVEHAND_PT_view(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "LiveHand"
+    bl_order = 12
 
     def draw(self, context: Any) -> None:
         layout = self.layout
@@ -37,6 +38,7 @@ class LIVEHAND_PT_compositing(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "LiveHand"
+    bl_order = 16
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -63,6 +65,7 @@ class LIVEHAND_PT_engine(bpy.types.Panel):
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "LiveHand"
+    bl_order = 14
 
     def draw(self, context: Any) -> None:
         from ..render import session

@@ -16,6 +16,7 @@ from ..environment.operators import (
 from ..environment.recipe import read_stamp
 from ..preferences import log_path, made_environment
 from ..render import session
+from .disclosure import draw_disclosure
 
 _ICONS = {"ok": "CHECKMARK", "note": "INFO", "problem": "ERROR"}
 
@@ -40,7 +41,8 @@ def _draw_engine(layout: Any, stored: Any) -> None:
     layout.prop(stored, "interpreter", placeholder="Found by itself")
     _draw_interpreter(layout)
     if info is not None:
-        layout.label(text=f"Running: version {info.core_version}, torch {info.torch_version}, process {info.pid}")
+        text = f"Running: version {info.core_version}, torch {info.torch_version}, process {info.pid}"
+        layout.label(text=text, icon="BLANK1")
         for device in info.devices:
             layout.label(text=str(device), icon="DOT")
     if not draw_task(layout, ENGINE_KEY):
@@ -48,11 +50,8 @@ def _draw_engine(layout: Any, stored: Any) -> None:
         row.operator("livehand.engine_check", text="Check Engine", icon="CHECKMARK")
         row.operator("livehand.engine_restart", text="Restart", icon="FILE_REFRESH")
         row.operator("livehand.engine_free", text="Free Memory", icon="TRASH")
-    row = layout.row()
-    row.use_property_split = False
-    icon = "DISCLOSURE_TRI_DOWN" if stored.show_log else "DISCLOSURE_TRI_RIGHT"
-    row.prop(stored, "show_log", text=f"Log: {log_path()}", icon=icon, emboss=False)
-    if stored.show_log:
+    row, opened = draw_disclosure(layout, stored, "show_log", f"Log: {log_path()}")
+    if opened:
         row.operator("livehand.engine_log", text="", icon="TEXT")
         column = layout.column(align=True)
         column.scale_y = 0.75
@@ -100,15 +99,10 @@ def _draw_environment(layout: Any, stored: Any) -> None:
     layout.prop(stored, "torch_build")
     if not bpy.app.online_access and not stored.wheel_folder:
         row = layout.row()
-        row.alert = True
         text = "Blender works offline: allow online access, or give a folder of wheels."
         row.label(text=text, icon="INTERNET_OFFLINE")
         row.prop(bpy.context.preferences.system, "use_online_access", text="Allow")
-    row = layout.row()
-    row.use_property_split = False
-    icon = "DISCLOSURE_TRI_DOWN" if stored.show_options else "DISCLOSURE_TRI_RIGHT"
-    row.prop(stored, "show_options", icon=icon, emboss=False)
-    if stored.show_options:
+    if draw_disclosure(layout, stored, "show_options")[1]:
         layout.prop(stored, "wheel_folder", placeholder="Download")
         layout.prop(stored, "base_python", placeholder="Blender's own")
         layout.prop(stored, "torch_index", placeholder="The known one")
@@ -125,13 +119,13 @@ def _draw_doctor(layout: Any) -> None:
     if draw_task(layout, DOCTOR_KEY):
         return
     known = task(DOCTOR_KEY)
-    column = layout.column(align=True)
-    for finding in (known.answer or ()) if known is not None else ():
-        column.alert = finding.state == "problem"
-        column.label(text=f"{finding.topic}: {finding.detail}"[:200], icon=_ICONS[finding.state])
-        if finding.remedy:
-            column.label(text=finding.remedy, icon="BLANK1")
+    # The buttons stay where they are when the findings come, below the mouse that has just pressed one.
     row = layout.row(align=True)
     row.operator("livehand.doctor", text="Examine", icon="VIEWZOOM")
     if known is not None and known.answer:
         row.operator("livehand.doctor_copy", text="Copy", icon="COPYDOWN")
+    column = layout.column(align=True)
+    for finding in (known.answer or ()) if known is not None else ():
+        told = f"{finding.topic[:1].upper()}{finding.topic[1:]}: {finding.detail}"
+        lines = f"{told}\n{finding.remedy}" if finding.remedy else told
+        draw_text(column, lines, alert=finding.state == "problem", icon=_ICONS[finding.state])

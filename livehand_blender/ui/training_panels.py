@@ -13,6 +13,7 @@ from ..background import draw_task, draw_text
 from ..rig.armature import active_hand
 from ..training.operators import START_KEY, interested, watcher
 from ..training.runs import Run
+from .disclosure import draw_disclosure
 
 _ICONS = {
     "starting": "SORTTIME",
@@ -65,20 +66,18 @@ class LIVEHAND_PT_training(bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         settings = context.scene.livehand_training
-        layout.prop(settings, "capture")
+        row = layout.row(align=True)
+        row.prop(settings, "capture")
+        row.operator("livehand.train_capture_add", text="", icon="ADD")
         _draw_more_captures(layout, settings)
         layout.prop(settings, "avatar_name")
         layout.prop(settings, "preset")
         minutes = settings.minutes or LENGTHS[settings.preset.lower()].minutes
         layout.prop(settings, "device")
-        layout.prop(settings, "skip_bad")
-        row = layout.row()
-        row.use_property_split = False
-        icon = "DISCLOSURE_TRI_DOWN" if settings.show_advanced else "DISCLOSURE_TRI_RIGHT"
-        row.prop(settings, "show_advanced", icon=icon, emboss=False)
-        if settings.show_advanced:
+        if draw_disclosure(layout, settings, "show_advanced")[1]:
             column = layout.column()
             column.prop(settings, "minutes")
+            column.prop(settings, "skip_bad")
             column.prop(settings, "licence", placeholder="The capture's")
             column.prop(settings, "seed")
             column.prop(settings, "settings", placeholder="tile=64 samples=12")
@@ -89,7 +88,7 @@ class LIVEHAND_PT_training(bpy.types.Panel):
 
 
 def _draw_more_captures(layout: Any, settings: Any) -> None:
-    """Captures beside the first, each with whose hand it shows, and the button that adds one."""
+    """Captures beside the first, each with whose hand it shows."""
     if settings.more_captures:
         layout.prop(settings, "identity", placeholder="As the capture says")
     for index, item in enumerate(settings.more_captures):
@@ -98,9 +97,6 @@ def _draw_more_captures(layout: Any, settings: Any) -> None:
         row.prop(item, "path", text=f"Capture {index + 2}")
         row.operator("livehand.train_capture_remove", text="", icon="X").index = index
         column.prop(item, "identity", placeholder="As the capture says")
-    row = layout.row()
-    row.use_property_split = False
-    row.operator("livehand.train_capture_add", text="Add Another Person's Capture", icon="ADD")
 
 
 class LIVEHAND_PT_runs(bpy.types.Panel):
@@ -151,11 +147,11 @@ def _draw_run(layout: Any, context: Any, run: Run) -> None:
         caption.label(text="Left as captured, right the avatar.")
         caption.label(text="Below: camera and pose it never saw.")
     if run.avatar:
-        row = layout.row(align=True)
+        column = layout.column(align=True)
         hand = active_hand(context)
         following = hand is not None and Path(hand.livehand.avatar) == run.folder / AVATAR_FILE
-        row.operator("livehand.train_follow", depress=following, icon="HIDE_OFF").path = path
-        row.operator("livehand.train_to_avatar", icon="CHECKMARK").path = path
+        column.operator("livehand.train_follow", depress=following, icon="HIDE_OFF").path = path
+        column.operator("livehand.train_to_avatar", icon="CHECKMARK").path = path
 
 
 def _draw_buttons(layout: Any, run: Run, path: str) -> None:

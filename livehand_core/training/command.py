@@ -7,9 +7,9 @@ import json
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import LiveHandError, TrainingError
+from ..errors import CaptureError, LiveHandError, TrainingError
 from ..interrupts import INTERRUPTED, interruptible
 from .config import PRESETS, TrainingConfig, load_config, preset, save_config
 from .control import (
@@ -24,6 +24,9 @@ from .control import (
 )
 from .lengths import LENGTHS, settings_of
 from .monitor import Monitor
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 CONFIG_FILE = "config.toml"
 
@@ -156,16 +159,21 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips)
     save_config(config, args.out / CONFIG_FILE)
     session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
-    if args.resume and _resumable(args.out):
-        trainer.resume()
-        journal.say(f"resumed at step {trainer.step}")
-    else:
-        monitor.tell(state="rays", message="First stage: single rays from all images.")
-        trainer.begin(monitor.point)
-        session.checkpoint()
-    monitor.watch(trainer)
-    monitor.tell(state="training", message="")
-    done = trainer.train(monitor.stop_asked, session.after_step)
+    try:
+        monitor.tell(message="Getting ready; once after an installation the loops are compiled.")
+        trainer.rehearse()
+        if args.resume and _resumable(args.out):
+            trainer.resume()
+            journal.say(f"resumed at step {trainer.step}")
+        else:
+            monitor.tell(state="rays", message="First stage: single rays from all images.")
+            trainer.begin(monitor.point)
+            session.checkpoint()
+        monitor.watch(trainer)
+        monitor.tell(state="training", message="")
+        done = trainer.train(monitor.stop_asked, session.after_step)
+    except CaptureError as error:
+        raise _kept(error, trainer, folders, args.out) from error
     session.finish()
     journal.say(
         f"{'done' if done else 'interrupted; --resume goes on'} at step {trainer.step}: {args.out / AVATAR_FILE}"
@@ -173,6 +181,16 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     trainer.close()
     journal.close()
     return done
+
+
+def _kept(error: CaptureError, trainer: Trainer, folders: list[Path], run: Path) -> TrainingError:
+    """What is told when the capture cannot be read any more in the middle of a run, whose state is saved first."""
+    gone = [folder for folder in folders if not (folder / "transforms.json").is_file()]
+    reason = f"The capture {gone[0]} is gone, which the run needs." if gone else error.message
+    if trainer.step == 0 and not _resumable(run):
+        return TrainingError(reason, "Bring it back, and start again.")
+    trainer.save()
+    return TrainingError(reason, f"All up to step {trainer.step} is kept: bring it back, and resume the run in {run}.")
 
 
 def _resumable(run: Path) -> bool:

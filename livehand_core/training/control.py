@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from ..errors import TrainingError
+from ..errors import LiveHandError, TrainingError
 from ..files import atomic_path
 
 FORMAT_VERSION = 1
@@ -168,6 +168,17 @@ def read_order(run: Path) -> Order:
 def clear_order(run: Path) -> None:
     """Forget an order that was given to an earlier process."""
     (run / ORDER_FILE).unlink(missing_ok=True)
+
+
+def forget_old_orders(run: Path) -> None:
+    """Forget what an earlier process was told; an order to the run that is just being started counts."""
+    try:
+        status = read_status(run)
+    except LiveHandError:
+        clear_order(run)
+        return
+    if status.state != "starting" or time.time() - status.updated >= START_SECONDS:
+        clear_order(run)
 
 
 def is_running(run: Path) -> bool:

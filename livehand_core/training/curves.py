@@ -16,9 +16,9 @@ from .journal import METRICS_FILE
 SIDE = 512
 SHOWN_SIDE = 256
 """Side of the picture that is written, in pixels: what Blender's panels show at most, and reduce without smoothing."""
-MARGINS = (84, 16, 42, 34)
+MARGINS = (96, 16, 46, 38)
 """Pixels left, right, above and below of each plot's axes."""
-TEXT_SIZE = 22
+TEXT_SIZE = 26
 """Large, since it is drawn at twice the size that is written."""
 TICKS = 3
 GROUND, FRAME, GRID, INK = (29, 29, 29), (84, 84, 84), (48, 48, 48), (200, 200, 200)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LiveHandError
-from .control import RunStatus, State, clear_order, read_order, write_status
+from .control import RunStatus, State, clear_order, forget_old_orders, read_order, write_status
 
 WRITE_SECONDS = 1.0
 PAUSE_POLL_SECONDS = 0.2
@@ -47,7 +47,7 @@ class Monitor:
         self._trainer: Progressing | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        clear_order(run)
+        forget_old_orders(run)
         write_status(run, self._status)
         self._thread = threading.Thread(target=self._write_now_and_then, name="livehand-status", daemon=True)
         self._thread.start()

@@ -9,6 +9,7 @@ from typing import Any
 from ..avatars import Avatar, save_avatar
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
+from ..errors import CaptureError
 from ..hand.data import HandData
 from .curves import draw_curves, training_psnr
 from .export import make_avatar
@@ -105,7 +106,13 @@ class Session:
         step = self._trainer.step
         path = self._trainer.run / "previews" / f"step_{step:06d}.png"
         device = str(self._trainer.device)
-        values = write_preview(path, avatar, self._capture, self._preview_frames, self._data, device)
+        try:
+            values = write_preview(path, avatar, self._capture, self._preview_frames, self._data, device)
+        except CaptureError as error:
+            # The images that are trained on may all be in memory: a picture is not worth the run.
+            self._journal.say(f"no preview: {error}")
+            self._monitor.tell(message=f"No preview: {error.message}")
+            return
         self._journal.numbers("preview", step, values)
         shown = ("train", "camera", "pose", "both")
         text = "  ".join(

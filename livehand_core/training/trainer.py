@@ -112,6 +112,11 @@ class Trainer:
         self._pool, self._preparers = _pool(threads), _pool(threads)
         self._prepared: dict[int, Future[TileTask]] = {}
 
+    def rehearse(self) -> None:
+        """Compute a tile and forget it: the loops are compiled at their first use, which is no training time."""
+        loss = tile_loss(self.model, self._prepare(0), self.config, self._lpips)
+        torch.autograd.grad(loss.total, self._parameters, allow_unused=True)
+
     def begin(self, every_step: Callable[[], None] = lambda: None) -> None:
         """Start a new run: teach the field that the hand is solid, then the volume-rendered image.
 

@@ -20,7 +20,7 @@ class Layout:
     def row(self, **options: Any) -> Layout:
         return self._part(**options)
 
-    column = box = grid_flow = row
+    column = box = grid_flow = split = row
 
     def separator(self, **options: Any) -> None:
         self._part(**options)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,6 +71,58 @@ def test_the_hand_and_the_camera_deleted_between_frames(engine, tiny_avatar: Pat
     render_exr(scene, tmp_path / "again.exr")
     bpy.data.objects.remove(scene.camera, do_unlink=True)
     _fails("[Cc]amera")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the engine's Python")
+def test_the_engines_python_deleted_while_it_runs(
+    engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs goes on; the next engine cannot start, which is told, until its Python is back."""
+    from livehand_core.engine import interpreters
+
+    python = tmp_path / "engine_python"
+    text = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
+    python.write_text(text)
+    python.chmod(0o755)
+    monkeypatch.setenv("LIVEHAND_PYTHON", str(python))
+    # This Python, which would serve, is the last place that is looked in.
+    monkeypatch.setattr(interpreters.sys, "executable", "")
+    scene, _ = make_scene(tiny_avatar)
+    before = render_exr(scene, tmp_path / "before.exr")["Combined.A"]
+    python.unlink()
+    np.testing.assert_array_equal(render_exr(scene, tmp_path / "meanwhile.exr")["Combined.A"], before)
+    os.kill(engine.engine_client().start().pid, signal.SIGKILL)
+    engine.close()
+    _fails("engine_python is not there")
+    python.write_text(text)
+    python.chmod(0o755)
+    np.testing.assert_array_equal(render_exr(scene, tmp_path / "after.exr")["Combined.A"], before)
+
+
+def test_another_file_opened_while_a_capture_runs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The capture goes on in its own Blender, and its end touches nothing of the new file that it does not know."""
+    import bpy
+
+    from livehand_blender.capture import operators
+
+    scene, _ = make_scene("")
+    scene.name = "Shot"
+    opened = threading.Event()
+    monkeypatch.setattr(operators, "run", lambda job, task: (opened.wait(60.0), 7)[1])
+    operator = SimpleNamespace(folder=str(tmp_path / "capture"))
+    task = operators.LIVEHAND_OT_capture.make_task(operator, bpy.context)
+    task.start()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert not task.take() and task.running
+    opened.set()
+    until = time.monotonic() + 60.0
+    while not task.take():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert task.error == "" and task.answer == 7
+    assert bpy.context.scene.livehand_training.capture == ""
 
 
 def test_two_scenes_render_their_own_hands(engine, tiny_avatar: Path, tmp_path: Path) -> None:

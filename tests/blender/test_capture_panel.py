@@ -113,6 +113,42 @@ def test_plans_of_own_cameras_and_animations(addon) -> None:
     assert plan.shooting.fingerprint() == make_plan(scene, rig).shooting.fingerprint()
 
 
+def test_an_identity_brings_its_shape_and_betas_of_ones_own_stay(addon) -> None:
+    import bpy
+
+    from livehand_blender.capture.planning import make_plan
+    from livehand_core.hand.identities import identity, shape
+
+    scene, rig = make_scene("")
+    rig.location = (0.3, 0.2, 1.0)
+    chosen = settings(scene)
+    plain = make_plan(scene, rig).shooting
+    assert not any(pose.betas.any() for pose in plain.poses)
+    chosen.identity = "old"
+    old = make_plan(scene, rig).shooting
+    data = builtin_hand("right")
+    for before, after in zip(plain.poses, old.poses, strict=True):
+        np.testing.assert_array_equal(after.betas, shape(identity("old")))
+        np.testing.assert_array_equal(after.hand_pose, before.hand_pose)
+        wrists = [data.rest_joints(pose.betas)[0] + pose.transl for pose in (before, after)]
+        np.testing.assert_allclose(wrists[1], wrists[0], atol=1e-7)
+    assert old.identity == "old" and old.fingerprint() != plain.fingerprint()
+    chosen.look = "MESHES"
+    assert not make_plan(scene, rig).shooting.poses[0].betas.any(), "the rig's meshes have the rig's shape"
+    chosen.look = "BUILTIN"
+    rig.livehand.betas[0] = 1.5
+    bpy.context.view_layer.update()
+    assert [pose.betas[0] for pose in make_plan(scene, rig).shooting.poses] == [1.5] * 3
+
+
+def test_the_first_capture_takes_minutes(addon) -> None:
+    """At 0.65 s a picture, as two cores take."""
+    from livehand_blender.capture.planning import image_count
+
+    scene, _ = make_scene("")
+    assert 300 <= image_count(scene.livehand_capture, 250) <= 450
+
+
 def test_what_cannot_be_captured_is_refused(addon, tmp_path: Path) -> None:
     import bpy
 

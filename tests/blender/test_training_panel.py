@@ -23,16 +23,23 @@ def until(done: Callable[[], bool], seconds: float = 90.0) -> None:
 
 
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def ended() -> Iterator[None]:
+    """No process of training outlives the test."""
+    from livehand_blender.training import runs
+
+    yield
+    runs.stop_own()
+    for process in list(runs._processes.values()):
+        process.wait(120.0)
+    runs._processes.clear()
+
+
+@pytest.fixture
+def worker(ended: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the training command, one that only tells and obeys."""
     from livehand_blender.training import runs
 
     monkeypatch.setattr(runs, "core_command", lambda python, arguments: [str(python), "-c", WORKER, *arguments])
-    yield
-    runs.stop_own()
-    for process in list(runs._processes.values()):
-        process.wait(60.0)
-    runs._processes.clear()
 
 
 @pytest.fixture
@@ -137,6 +144,44 @@ def test_a_run_that_fails_tells_its_reason(folder: Path, capture: Path) -> None:
     until(lambda: not look(folder / "runs")[0].status.alive)
     status = look(folder / "runs")[0].status
     assert status.state == "failed" and "no list of frames" in status.message
+
+
+@pytest.mark.slow
+def test_a_capture_deleted_while_a_run_needs_it(folder: Path, ended: None, tmp_path: Path) -> None:
+    """A real run stops with one message and keeps what it learnt; it goes on once the capture is back."""
+    import bpy
+
+    from livehand_blender.training.runs import look
+    from tests.blender.helpers import make_scene
+
+    scene, _ = make_scene("")
+    numbers = {"camera_count": 3, "pose_count": 3, "cameras_per_pose": 2, "width": 42, "height": 64, "samples": 1}
+    for name, value in ({"look": "MESHES", "held_out_cameras": 1, "held_out_poses": 1} | numbers).items():
+        setattr(scene.livehand_capture, name, value)
+    capture, away = tmp_path / "capture", tmp_path / "elsewhere"
+    assert bpy.ops.livehand.capture(folder=str(capture)) == {"FINISHED"}
+    training = scene.livehand_training
+    training.capture, training.avatar_name, training.minutes = str(capture), "short", 20.0
+    training.settings = "hidden=[16,16] tile=12 samples=4 coarse_samples=4 ray_steps=2 preview_minutes=0.03"
+    assert bpy.ops.livehand.train_start() == {"FINISHED"}
+    run = folder / "runs" / "short"
+    until(lambda: read_status(run).step > 3, 240.0)
+    capture.rename(away)
+    # Its images are in memory: only pictures of it fail, and that is said.
+    until(lambda: "No preview" in read_status(run).message, 240.0)
+    reached = read_status(run).step
+    assert read_status(run).state == "training" and str(capture) in read_status(run).message
+    assert bpy.ops.livehand.train_order(path=str(run), order="STOP") == {"FINISHED"}
+    until(lambda: not look(folder / "runs")[0].status.alive)
+    assert read_status(run).state == "stopped" and look(folder / "runs")[0].resumable
+    with pytest.raises(RuntimeError, match=r"capture.*(holds no capture|does not exist)") as caught:
+        bpy.ops.livehand.train_resume(path=str(run))
+    assert "Traceback" not in str(caught.value) and len(str(caught.value)) < 600
+    away.rename(capture)
+    assert bpy.ops.livehand.train_resume(path=str(run)) == {"FINISHED"}
+    until(lambda: read_status(run).state == "training" and read_status(run).step >= reached, 240.0)
+    assert bpy.ops.livehand.train_order(path=str(run), order="STOP") == {"FINISHED"}
+    until(lambda: not look(folder / "runs")[0].status.alive)
 
 
 def test_a_process_that_dies_at_once_is_told_by_its_last_words(

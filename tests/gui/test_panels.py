@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from gui import look
 from gui.window import ADDON
 
+from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
 from tests.gui.stage import Stage
 
 
@@ -55,6 +58,27 @@ def test_the_properties_editor(stage: Stage, tab: str) -> None:
     stage.blender.still()
     image = stage.blender.shot(f"panels_properties_{tab.lower()}")
     assert _text(image, stage.blender.ask("region_box", area="PROPERTIES")) > 0.005
+
+
+def test_files_dropped_into_the_view(stage: Stage) -> None:
+    """What Blender does once a file is let go over the view. By mouse it takes a second X client that offers the file."""
+    rig = stage.hand()
+    folder = stage.blender.folder / "dropped"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(DEFAULT_AVATAR_PATH, folder / "Gift.safetensors")
+    stage.python("bpy.ops.livehand.export_motion(filepath=path, frame_start=1, frame_end=3)", path=f"{folder}/take.npz")
+    drop = "bpy.ops.wm.drop_import_file('INVOKE_DEFAULT', directory=folder, files=[{'name': name}])"
+    stage.python(drop, folder=f"{folder}/", name="Gift.safetensors")
+    given = "result = bpy.data.objects[rig].livehand.avatar"
+    assert stage.blender.wait_for(lambda: stage.python(given, rig=rig).endswith("Gift.safetensors"), 60.0)
+    assert "Gift" in stage.python("result = [item.name for item in bpy.context.window_manager.livehand_avatars]")
+    stage.python(drop, folder=f"{folder}/", name="take.npz")
+    stage.blender.still()
+    stage.blender.shot("panels_dropped")
+    # A motion has settings to choose: Blender asks for them before it reads.
+    stage.display.key("Return")
+    moved = "data = bpy.data.objects[rig].animation_data; result = bool(data and data.action)"
+    assert stage.blender.wait_for(lambda: stage.python(moved, rig=rig), 30.0)
 
 
 def test_the_preferences(stage: Stage) -> None:

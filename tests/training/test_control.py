@@ -78,6 +78,23 @@ def test_a_run_is_paused_goes_on_and_is_stopped_from_outside(
         give_order(run, "pause")
 
 
+def test_an_order_counts_while_the_run_starts_and_an_old_one_does_not(tmp_path: Path) -> None:
+    """Its process takes seconds to come up, in which a person may have changed their mind."""
+    control.write_status(tmp_path, RunStatus("starting", "x"))
+    give_order(tmp_path, "stop")
+    with locked(tmp_path):
+        monitor = Monitor(tmp_path, RunStatus("starting", "x"), lambda: False)
+        monitor.tell(state="training")
+        assert monitor.stop_asked()
+        monitor.close("stopped")
+    (tmp_path / control.ORDER_FILE).write_text("stop")
+    with locked(tmp_path):
+        monitor = Monitor(tmp_path, RunStatus("starting", "x"), lambda: False)
+        monitor.tell(state="training")
+        assert not monitor.stop_asked()
+        monitor.close("done")
+
+
 def test_a_run_that_is_killed_is_interrupted_and_goes_on(
     tmp_path: Path, capture: Capture, tubes: HandData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
