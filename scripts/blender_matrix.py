@@ -2,8 +2,9 @@
 
 For each version: an environment in build/ with Blender as a Python module and nothing else, the built extension
 installed from its zip into a fresh user folder, one frame of the demo scene through one shared engine environment. Each
-picture is checked by its content and compared with that of Blender 4.5. Then the extension is upgraded, switched off
-and on, and uninstalled, and the time that enabling takes is measured. Needs Python 3.11 and, for 5.2, 3.13.
+picture is checked by its content and compared with that of Blender 4.5. Then the examples of docs/scripting.md run, the
+extension is upgraded, switched off and on, and uninstalled, and the time that enabling takes is measured. Needs Python
+3.11 and, for 5.2, 3.13.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,9 @@ def main() -> int:
             picture = options.out.resolve() / f"blender_{version}.png"
             picture.unlink(missing_ok=True)
             outcome = render(version, archive, picture, options.frame, options.avatar)
-            outcomes.append(outcome if outcome.problem else live(outcome, (older, archive, changed)))
+            for station in (run_page, partial(live, archives=(older, archive, changed))):
+                outcome = outcome if outcome.problem else station(outcome)
+            outcomes.append(outcome)
     return report(outcomes)
 
 
@@ -122,6 +126,20 @@ def render(version: str, archive: Path, picture: Path, frame: int, avatar: Path 
         return Outcome(version, None, problem=f"exit status {answer.returncode}: " + " | ".join(lines[-4:]))
     values = json.loads(found)
     return Outcome(version, picture, values["blender"], values["python"], values["seconds"][-1])
+
+
+def run_page(outcome: Outcome) -> Outcome:
+    """Run the examples of the page on scripting; the outcome, with what failed."""
+    say(f"Blender {outcome.version}: the examples of docs/scripting.md")
+    script = str(ROOT / "scripts" / "page_examples.py")
+    with tempfile.TemporaryDirectory() as user:
+        command = [str(blender_python(outcome.version)), script, str(Path(user) / "hand.png")]
+        variables = {**os.environ, "BLENDER_USER_RESOURCES": user}
+        variables["LIVEHAND_PYTHON"] = str(environment.venv_python(environment.VENV))
+        answer = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=TIMEOUT)
+    if answer.returncode:
+        return replace(outcome, problem="docs/scripting.md: " + " | ".join(answer.stderr.strip().splitlines()[-4:]))
+    return outcome
 
 
 def live(outcome: Outcome, archives: tuple[Path, Path, Path]) -> Outcome:

@@ -7,48 +7,27 @@ import sys
 from pathlib import Path
 
 import pytest
+from image_checks import describe
+from page_examples import IN_BLENDER, PAGE, examples
 
 from tests.blender.helpers import ROOT, run_python
-
-PAGE = ROOT / "docs" / "scripting.md"
-
-
-def examples(heading: str) -> list[str]:
-    """The Python blocks below a heading of the page."""
-    section = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
 
 
 @pytest.mark.bpy
 @pytest.mark.slow
 def test_the_examples_in_blender_run(tmp_path: Path) -> None:
-    """All three one after the other, in an empty file, with the real engine and the avatar that ships inside."""
-    parts = [
-        block
-        for title in ("A hand, posed, keyed, rendered", "Fingers", "Poses and motions as data")
-        for block in examples(title)
-    ]
-    assert len(parts) == 3
-    script = "\n".join(
-        [
-            f"import sys; sys.path.insert(0, {str(ROOT)!r})",
-            "import bpy, livehand_blender; livehand_blender.register()",
-            "bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)",
-            *(part.replace("bl_ext.user_default.livehand", "livehand_blender") for part in parts),
-            "import shutil; shutil.copy(scene.render.filepath, 'hand.png')",
-            "print('keys', len(livehand_blender.compat.action_curves(hand)), 'left', left.name)",
-            "livehand_blender.unregister()",
-        ]
-    )
-    (tmp_path / "example.py").write_text(script, encoding="utf-8")
+    """All of them one after the other, in an empty file, with the real engine and the avatar that ships inside."""
+    assert [len(examples(heading)) for heading in IN_BLENDER] == [1, 1, 1, 1]
     answer = run_python(
-        tmp_path / "example.py",
+        ROOT / "scripts" / "page_examples.py",
+        tmp_path / "hand.png",
         environment={"LIVEHAND_PYTHON": sys.executable, "BLENDER_USER_RESOURCES": str(tmp_path)},
         limit=400.0,
         folder=tmp_path,
     )
     assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]
-    assert "(15, 3)" in answer.stdout and "take" in answer.stdout and "left LiveHand Left" in answer.stdout
+    assert "(15, 3)" in answer.stdout and "take" in answer.stdout and "curves, LiveHand Left" in answer.stdout
+    assert describe(tmp_path / "hand.png").shows_hand
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_the_properties_editor(stage: Stage, tab: str) -> None:
 
 
 def test_files_dropped_into_the_view(stage: Stage) -> None:
-    """What Blender does once a file is let go over the view. By mouse it takes a second X client that offers the file."""
+    """What Blender does once a file is let go over the view; by mouse, a second X client must offer the file."""
     rig = stage.hand()
     folder = stage.blender.folder / "dropped"
     folder.mkdir(exist_ok=True)
