@@ -9,7 +9,7 @@ from ..compositing.setup import is_set_up
 from ..render.engine import ENGINE_ID, PASS_SWITCHES
 
 _NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
-"""Panels that list BLENDER_RENDER, though what they hold is not heeded here."""
+"""Panels that list BLENDER_RENDER, though what they hold is not heeded here; those of Freestyle beside them."""
 
 
 class LIVEHAND_PT_view(bpy.types.Panel):
@@ -164,7 +164,9 @@ def _native_panels() -> list[Any]:
     return [
         panel
         for panel in bpy.types.Panel.__subclasses__()
-        if "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ()) and panel.__name__ not in _NOT_OURS
+        if "BLENDER_RENDER" in getattr(panel, "COMPAT_ENGINES", ())
+        and panel.__name__ not in _NOT_OURS
+        and "_freestyle" not in panel.__name__
     ]
 
 

@@ -338,6 +338,7 @@ def test_native_panels_know_the_engine_while_it_is_registered(addon) -> None:
     names = knowing()
     assert "RENDER_PT_format" in names and "DATA_PT_camera" in names
     assert not names & {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
+    assert not any("freestyle" in name for name in names), "the engine draws no lines"
     livehand_blender.unregister()
     left = knowing()
     livehand_blender.register()
