@@ -79,8 +79,8 @@ def test_a_left_hand_is_mirrored(bent_pose: HandPose) -> None:
 def test_exact_frames_are_the_plain_ones_but_where_rounding_decides(name: str) -> None:
     """A sample within rounding of a seam of the texture, or of the surface itself, may come out on either side.
 
-    There the plain formulation differs from itself as soon as the camera moves by a tenth of a micrometre; a ray reaches
-    no farther than the super-resolution sees.
+    There the plain formulation differs from itself as soon as the camera moves by a tenth of a micrometre; a ray
+    reaches no farther than the super-resolution sees.
     """
     middle, reach = np.array([-0.085, 0.0, 0.006]), 8
     hand = HandInstance(HandPose(np.zeros(3), gesture(name), np.zeros(10), np.zeros(3)), "default")
