@@ -52,11 +52,12 @@ VIEWS = {
     "far side": (-0.20, -0.60, -0.75),
 }
 PER_VIEW = 25
-SIZE = 384
+SIZE = 640
+BARE_SIZE = 384
+"""Pixels a side: in both settings the hand has as many of them."""
 DISTANCE = 5.2
 """From the camera to the hand's middle, in radii of the hand: about half a metre."""
-FOCAL = 464.0
-BARE_FOCAL = 768.0
+FOCAL = 768.0
 ROOMS = 3
 """Backdrops for each render."""
 BACKDROPS = ((118, 126, 132), (200, 202, 205), (58, 62, 66))
@@ -84,11 +85,11 @@ class Finding:
     side: Side
 
 
-def view_plan(person: str = DEFAULT_IDENTITY, focal: float = FOCAL, seed: int = 3) -> list[View]:
+def view_plan(person: str = DEFAULT_IDENTITY, size: int = SIZE, seed: int = 3) -> list[View]:
     """``PER_VIEW`` views of each family, right and left hands in turn; named gestures first, then natural poses.
 
     Args:
-        focal: of all cameras, pixels; poses and cameras' places do not depend on it.
+        size: of all pictures, pixels a side; poses and cameras' places do not depend on it.
     """
     random = np.random.default_rng(seed)
     names = list(GESTURES)
@@ -103,16 +104,16 @@ def view_plan(person: str = DEFAULT_IDENTITY, focal: float = FOCAL, seed: int = 
             if side == "left":
                 pose, towards, up = mirror_hand_pose(pose), towards * [-1.0, 1.0, 1.0], up * [-1.0, 1.0, 1.0]
             hand = HandPose(np.zeros(3), pose, shape(identity(person)), np.zeros(3), side)
-            plan.append(View(family, hand, _framed(hand, towards / np.linalg.norm(towards), up, focal)))
+            plan.append(View(family, hand, _framed(hand, towards / np.linalg.norm(towards), up, size)))
     return plan
 
 
-def _framed(pose: HandPose, towards: np.ndarray, up: np.ndarray, focal: float) -> Camera:
+def _framed(pose: HandPose, towards: np.ndarray, up: np.ndarray, size: int) -> Camera:
     """The camera in a direction, with the hand in the middle of its picture."""
     points = pose_vertices(builtin_hand(pose.side), pose)
     middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
     eye = middle + DISTANCE * float(np.linalg.norm(points - middle, axis=1).max()) * towards
-    return Camera(SIZE, SIZE, focal, focal, 0.5 * SIZE, 0.5 * SIZE, look_at(eye, middle, up))
+    return Camera(size, size, FOCAL, FOCAL, 0.5 * size, 0.5 * size, look_at(eye, middle, up))
 
 
 def true_landmarks(view: View) -> tuple[np.ndarray, float]:
@@ -147,6 +148,7 @@ def render_views(plan: list[View], folder: Path, samples: int, person: str, slee
     from livehand_blender.capture.shoot import place_camera, prepare_output
     from livehand_blender.capture.studio import add_studio, configure_cycles
 
+    size = plan[0].camera.width
     for side in ("right", "left"):
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         scene = bpy.context.scene
@@ -155,8 +157,8 @@ def render_views(plan: list[View], folder: Path, samples: int, person: str, slee
         if sleeve:
             rest = HandPose(np.zeros(3), np.zeros((15, 3)), shape(identity(person)), np.zeros(3), side)
             add_sleeve(scene, pose_vertices(builtin_hand(side), rest))
-        configure_cycles(scene, samples, (SIZE, SIZE))
-        prepare_output(scene, (SIZE, SIZE))
+        configure_cycles(scene, samples, (size, size))
+        prepare_output(scene, (size, size))
         camera = bpy.data.objects.new("judge", bpy.data.cameras.new("judge"))
         scene.collection.objects.link(camera)
         scene.camera = camera
@@ -181,7 +183,7 @@ def show(plan: list[View], folder: Path, bare: bool) -> tuple[list[View], list[P
             if bare:
                 picture = Image.new("RGBA", render.size, (*BACKDROPS[index % len(BACKDROPS)], 255))
             else:
-                picture = Image.fromarray(room(np.random.default_rng((index, number)), SIZE)).convert("RGBA")
+                picture = Image.fromarray(room(np.random.default_rng((index, number)), render.width)).convert("RGBA")
             picture.alpha_composite(render)
             views.append(view)
             pictures.append(folder / f"{index:03d}_{number}.png")
@@ -220,8 +222,8 @@ def make_environment() -> Path:
     return python
 
 
-def detect(pictures: list[Path]) -> list[Finding | None]:
-    """What MediaPipe finds in each opaque picture; None where it finds no hand."""
+def detect(pictures: list[Path], size: int) -> list[Finding | None]:
+    """What MediaPipe finds in each opaque picture of ``size`` pixels a side; None where it finds no hand."""
     done = subprocess.run(
         [str(make_environment()), "-c", _DETECT, *map(str, pictures)], check=True, capture_output=True, text=True
     )
@@ -231,7 +233,7 @@ def detect(pictures: list[Path]) -> list[Finding | None]:
             findings.append(None)
             continue
         # MediaPipe takes every picture for a mirrored one, as of a camera that shows its user.
-        findings.append(Finding(SIZE * np.array(answer[0]), "right" if answer[1] == "Left" else "left"))
+        findings.append(Finding(size * np.array(answer[0]), "right" if answer[1] == "Left" else "left"))
     return findings
 
 
@@ -273,7 +275,7 @@ def contact_sheet(
     from PIL import Image, ImageDraw
 
     side = 192
-    scale = side / SIZE
+    scale = side / plan[0].camera.width
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (side * columns, side * rows))
     for index, (view, picture, finding) in enumerate(zip(plan, pictures, findings, strict=True)):
@@ -302,11 +304,11 @@ def main() -> int:
     parser.add_argument("--bare", action="store_true", help="the hand alone, before grey, filling half of the picture")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    plan = view_plan(args.identity, BARE_FOCAL if args.bare else FOCAL)
+    plan = view_plan(args.identity, BARE_SIZE if args.bare else SIZE)
     if not args.keep:
         render_views(plan, args.out, args.samples, args.identity, sleeve=not args.bare)
     plan, pictures = show(plan, args.out, args.bare)
-    findings = detect(pictures)
+    findings = detect(pictures, plan[0].camera.width)
     contact_sheet(plan, pictures, findings, args.out / "contact_sheet.png", 10 if args.bare else 20)
     result = {"identity": args.identity, "bare": args.bare, "pictures": len(plan)}
     for family in (*VIEWS, "all"):

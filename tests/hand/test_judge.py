@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judge_hand import (
-    BARE_FOCAL,
-    FOCAL,
+    BARE_SIZE,
     PER_VIEW,
     ROOMS,
     SIZE,
@@ -33,9 +32,9 @@ def plan() -> list[View]:
     return view_plan()
 
 
-@pytest.mark.parametrize(("focal", "least"), [(FOCAL, 0.25), (BARE_FOCAL, 0.4)])
-def test_the_plan_shows_both_sides_from_everywhere_and_whole(focal: float, least: float) -> None:
-    plan = view_plan(focal=focal)
+@pytest.mark.parametrize(("size", "least"), [(SIZE, 0.25), (BARE_SIZE, 0.4)])
+def test_the_plan_shows_both_sides_from_everywhere_and_whole(size: int, least: float) -> None:
+    plan = view_plan(size=size)
     assert len(plan) == PER_VIEW * len(VIEWS) == 100
     assert sum(view.pose.side == "left" for view in plan) == 50
     for view in plan:
@@ -54,7 +53,7 @@ def test_true_landmarks_lie_within_the_hand_and_tips_at_its_ends(person: str) ->
         assert (gaps < 0.25 * width).all()
         # A tip is on the skin, or a little within or beyond it where the shape is another.
         assert gaps[[4, 8, 12, 16, 20]].max() < 0.10 * width
-        assert 18.0 < width < 120.0
+        assert 30.0 < width < 200.0
 
 
 def test_figures_of_known_findings(plan: list[View]) -> None:
