@@ -166,8 +166,13 @@ def read_order(run: Path) -> Order:
 
 
 def clear_order(run: Path) -> None:
-    """Forget an order that was given to an earlier process."""
-    (run / ORDER_FILE).unlink(missing_ok=True)
+    """Forget an order that was given to an earlier process. Raises TrainingError when the folder cannot be written."""
+    try:
+        (run / ORDER_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{run / ORDER_FILE} cannot be removed ({error}).", "Check the folder and the disk."
+        ) from error
 
 
 def forget_old_orders(run: Path) -> None:
