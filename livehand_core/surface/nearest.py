@@ -81,7 +81,8 @@ def closest_barycentric(points: torch.Tensor, triangles: torch.Tensor) -> torch.
     d1, d2 = (ab * ap).sum(-1), (ac * ap).sum(-1)
     d3, d4 = (ab * bp).sum(-1), (ac * bp).sum(-1)
     d5, d6 = (ab * cp).sum(-1), (ac * cp).sum(-1)
-    va, vb, vc = d3 * d6 - d5 * d4, d5 * d2 - d1 * d6, d1 * d4 - d3 * d2
+    # A triangle without area has no inside: what is left of its area is rounding, which must not say otherwise.
+    va, vb, vc = _difference(d3 * d6, d5 * d4), _difference(d5 * d2, d1 * d6), _difference(d1 * d4, d3 * d2)
     total = va + vb + vc
     inverse = 1.0 / torch.where(total.abs() > 0.0, total, 1.0)
     v, w = vb * inverse, vc * inverse
@@ -105,6 +106,12 @@ def closest_barycentric(points: torch.Tensor, triangles: torch.Tensor) -> torch.
     at_a = (d1 <= 0) & (d2 <= 0)
     v, w = torch.where(at_a, 0.0, v), torch.where(at_a, 0.0, w)
     return torch.stack([1.0 - v - w, v, w], dim=-1).clamp(min=0.0)
+
+
+def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """a - b, 0 where it is no more than rounding of the products that a and b are."""
+    difference = a - b
+    return torch.where(difference.abs() > 4.0 * torch.finfo(a.dtype).eps * (a.abs() + b.abs()), difference, 0.0)
 
 
 def nearest_face_exhaustive(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
