@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -14,7 +15,10 @@ import numpy as np
 Answer = TypeVar("Answer")
 
 PARTS = 4
-"""Parts a thread gets of each job: enough to even out, few enough to call."""
+"""The largest part of a job is this share of a thread's: a cancelled job ends soon."""
+
+TAIL = 2
+"""Parts become smaller towards a job's end, this share of what is left for each thread, so that all end together."""
 
 
 class Workers:
@@ -38,13 +42,19 @@ class Workers:
         self.check: Callable[[], None] = _nothing
 
     def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
-        """work(start, stop) over [0, count) in parts.
+        """work(start, stop) over [0, count) in parts, all but the last one of a multiple of ``smallest``.
 
         Raises:
             RenderCancelled: ``check`` raised it; parts that have begun end first.
         """
-        size = max(-(-count // (self.threads * PARTS)), smallest)
-        self._run([(start, min(start + size, count)) for start in range(0, count, size)], work)
+        most = -(-count // (self.threads * PARTS))
+        parts, start = [], 0
+        while start < count:
+            size = min(most, (count - start) // (self.threads * TAIL))
+            stop = min(start + max(-(-size // smallest), 1) * smallest, count)
+            parts.append((start, stop))
+            start = stop
+        self._run(parts, work)
 
     def spread_rows(self, weights: np.ndarray, work: Callable[[int, int], object]) -> None:
         """work(first, last) over rows, cut so that each thread gets about the same sum of weights.
@@ -63,7 +73,7 @@ class Workers:
     def aside(self, work: Callable[[], Answer]) -> Callable[[], Answer]:
         """Begin ``work`` on another thread; the answer's function waits for it. With one thread it runs when asked."""
         if self._pool is None:
-            return work
+            return cache(work)
         return self._pool.submit(work).result
 
     def each(self, work: Callable[[int, int], Answer]) -> list[Answer]:

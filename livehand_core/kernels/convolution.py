@@ -13,6 +13,7 @@ import numpy as np
 
 from .compiling import compiled, inner
 from .dot import FULL, HALF, Shape, dot_block, dot_half_block
+from .elementary import round_like
 from .rows import (
     blur,
     leaky_blur,
@@ -45,9 +46,10 @@ def grow(mask: np.ndarray, pixels: int, inner: bool) -> np.ndarray:
     across = np.zeros_like(mask)
     answer = np.zeros_like(mask)
     for y in range(height):
-        for x in range(width):
-            if mask[y, x]:
-                across[y, max(x - pixels, 0) : min(x + pixels + 1, width)] = True
+        for shift in range(-pixels, pixels + 1):
+            # All of a row by one shift after the other, which vectors do at once.
+            for x in range(max(-shift, 0), width - max(shift, 0)):
+                across[y, x] |= mask[y, x + shift]
     edge = MARGIN if inner else 0
     for y in range(edge, height - edge):
         for near in range(max(y - pixels, 0), min(y + pixels + 1, height)):
@@ -242,16 +244,27 @@ def enlarge_and_convolve(
 
 
 @compiled
-def start_picture(features, opacity, pixels, bias, picture):
-    """picture[pixel] = first colours of the features, opacity (in a fourth channel), plus the heads' bias."""
+def start_picture(features, opacity, valid, pixels, bias, picture):
+    """picture[pixel] = first colours of the features, opacity (in a fourth channel), 0 where not valid, plus ``bias``.
+
+    Args:
+        features: (H, W, F), opacity: (H, W), with margins; anything where not valid.
+        valid: (H, W) bool.
+        pixels: indices into the grid.
+        bias: (K,) of the colour heads.
+        picture: (H, W, K) written.
+    """
     width = picture.shape[1]
     channels = picture.shape[2]
     for index in range(len(pixels)):
         y, x = pixels[index] // width, pixels[index] % width
-        for k in range(min(channels, 3)):
-            picture[y, x, k] = features[y, x, k] + bias[k]
-        if channels > 3:
-            picture[y, x, 3] = opacity[y, x] + bias[3]
+        for k in range(channels):
+            picture[y, x, k] = bias[k]
+        if valid[y, x]:
+            for k in range(min(channels, 3)):
+                picture[y, x, k] += features[y, x, k]
+            if channels > 3:
+                picture[y, x, 3] += opacity[y, x]
 
 
 @compiled
@@ -276,10 +289,22 @@ def enlarge_picture(source, pixels, start, stop, bias, target):
 
 
 @compiled
-def quantise(source, pixels, step, target):
-    """target[pixel] = step source[pixel], rounded: the feature image, whose values lie in [0, 1], as uint8 or int16."""
-    width = source.shape[1]
-    for index in range(len(pixels)):
-        y, x = pixels[index] // width, pixels[index] % width
-        for k in range(source.shape[2]):
-            target[y, x, k] = np.int32(source[y, x, k] * step + np.float32(0.5))
+def quantise(source, valid, channels, step, first_row, last_row, target):
+    """target[y, x] = step source[y, x], rounded: the feature image, whose values lie in [0, 1], in the target's type.
+
+    Args:
+        source: (H, W, F) float32; anything where not valid.
+        valid: (H, W) bool; elsewhere the target becomes 0.
+        channels: of the source that are meant, the first ones; behind them the target becomes 0.
+        step: float32; 1 and no rounding where the target is float32.
+        first_row, last_row: rows to work on.
+        target: (H, W, C) uint8, int16 or float32.
+    """
+    for y in range(first_row, last_row):
+        for x in range(source.shape[1]):
+            if valid[y, x]:
+                for k in range(channels):
+                    target[y, x, k] = round_like(source[y, x, k] * step, target)
+                target[y, x, channels:] = 0
+            else:
+                target[y, x, :] = 0

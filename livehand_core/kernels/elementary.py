@@ -52,12 +52,14 @@ def exponential(x):
 
 @intrinsic  # type: ignore[misc]
 def round_like(typing_context: Any, value: Any, like: Any) -> Any:
-    """``value`` as the array's dtype stores it: as it is for float32, rounded for int16."""
+    """``value`` as the array's dtype stores it: as it is for float32, else rounded; within uint8's range for uint8."""
     target = like.dtype
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         if target == types.float32:
             return arguments[0]
+        if not target.signed:
+            return builder.fptoui(builder.fadd(arguments[0], ir.FloatType()(0.5)), ir.IntType(target.bitwidth))
         half = builder.select(
             builder.fcmp_ordered("<", arguments[0], ir.FloatType()(0.0)), ir.FloatType()(-0.5), ir.FloatType()(0.5)
         )

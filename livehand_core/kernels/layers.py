@@ -36,6 +36,9 @@ class FieldWeights(NamedTuple):
         hidden_bias: (L - 1, W) in steps of the layer's output.
         density, density_bias: (W,) the density layer, times the density scale and the step of its input.
         view_layer, view_gain: the folded colour layer; its bias is the ray's view term.
+        view_wave_table, view_waves: as above, of the view direction.
+        seen_layer, seen_gain, seen_bias: float32 weights of the encoded view direction, sines, cosines, coordinates;
+            ones; what they add to. They make the ray's view term, in steps of the view layer's output.
         colour_layer, colour_gain, colour_bias: the last layer.
     """
 
@@ -55,6 +58,11 @@ class FieldWeights(NamedTuple):
     density_bias: np.float32
     view_layer: np.ndarray
     view_gain: np.ndarray
+    view_wave_table: np.ndarray
+    view_waves: int
+    seen_layer: np.ndarray
+    seen_gain: np.ndarray
+    seen_bias: np.ndarray
     colour_layer: np.ndarray
     colour_gain: np.ndarray
     colour_bias: np.ndarray
@@ -137,8 +145,8 @@ def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, cou
 
 
 @inner
-def view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, taps, output, sums):
-    """The layer that sees the view direction, for the picked rows of hidden activations."""
+def view_layer(packed, gain, hidden, picked, slots, count, view_terms, offsets, taps, output, sums):
+    """The layer that sees the view direction, for the picked rows of hidden activations; slots of the view terms."""
     width, view_width = hidden.shape[1], output.shape[1]
     for index in range(count):
         offsets[index] = picked[index] * width
@@ -152,7 +160,7 @@ def view_layer(packed, gain, hidden, picked, rays, count, view_terms, offsets, t
             dot_block(sums, hidden, offsets, first, taps, panel)
             for m in range(min(ROWS, count - first)):
                 row = first + m
-                begin = rays[row] * view_width + column
+                begin = slots[row] * view_width + column
                 relu_row(sums, m, gain, view_terms, begin, output, row * view_width + column, _ZERO, column)
 
 

@@ -79,7 +79,9 @@ def feature_images(hand: CpuHand) -> list[FeatureImage]:
         focal = PIXELS * 0.45 / HAND_SIZE
         camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
         view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)
-        image = hand.features(view, view.camera, hand.model.vertices(view.pose), identity, Clock())
+        vertices = hand.model.vertices(view.pose)
+        proxy = PosedProxy.of(vertices, hand.model.topology)
+        image = hand.features(view, view.camera, vertices, lambda proxy=proxy: proxy, identity, Clock())  # type: ignore[misc]
         if image is not None:
             images.append(image)
     return images

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...kernels.dot import FULL, LANES, aligned, pack, padded, shape_for
-from ...kernels.field import view_terms
 from ...kernels.layers import FieldWeights
-from ...kernels.rays import Rays
 from ...kernels.rows import INT16_LIMIT
 from ...kernels.texture import GROUP
 from ...networks.config import FieldConfig
-from ...workers import Workers
 
 State = Mapping[str, np.ndarray]
 
@@ -35,10 +32,15 @@ def wave_table(config: FieldConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     counts = [config.position_frequencies] * 3
     if config.normal_frequencies:
         counts += [config.normal_frequencies] * 3
+    return _axis_waves(counts)
+
+
+def _axis_waves(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`wave_table` of vectors with ``counts`` frequencies by axis, three axes a vector."""
     scales, sines, cosines, plain, first = [], [], [], [], 0
     for axis, count in enumerate(counts):
         if axis == 3:
-            first = 3 * (1 + 2 * config.position_frequencies)
+            first = 3 * (1 + 2 * counts[0])
         scales += [2.0**k for k in range(count)]
         sines += [first + 3 + 6 * k + axis % 3 for k in range(count)]
         cosines += [first + 6 + 6 * k + axis % 3 for k in range(count)]
@@ -65,7 +67,7 @@ def fill_up(values: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PreparedField:
-    """Ready weights and what they need once a frame and once a ray.
+    """Ready weights and what they need once a frame.
 
     Attributes:
         weights: for :func:`livehand_core.kernels.field.march`.
@@ -73,7 +75,6 @@ class PreparedField:
         state: the field's float32 arrays.
         steps: 1 / step of the encoded input (1,), of each layer's output (W,), of the view layer's (V,); ones in
             float32.
-        view_weights, view_bias: (3 + 6 L, V) and (V,) of the encoded view direction, in the view layer's steps.
         residuals: (identities, N) what each identity adds to ``weights.texels``; (0, 0) where none adds anything.
     """
 
@@ -81,8 +82,6 @@ class PreparedField:
     config: FieldConfig
     state: State
     steps: list[np.ndarray]
-    view_weights: np.ndarray
-    view_bias: np.ndarray
     residuals: np.ndarray
 
     def of_identity(self, shares: np.ndarray) -> FieldWeights:
@@ -96,18 +95,6 @@ class PreparedField:
         """(W,) bias of the first layer with a frame's constants, float32."""
         bias = constant_bias(self.config, self.state, pose, latent)
         return fill_up(bias * self.steps[1], self.weights.first_gain.shape[0])
-
-    def view_terms(self, rays: Rays, workers: Workers) -> np.ndarray:
-        """(R, V) what the view layer adds for each ray, float32."""
-        terms = np.empty((len(rays.directions), len(self.view_bias)), dtype=np.float32)
-        frequencies = self.config.view_frequencies
-        workers.spread(
-            len(terms),
-            lambda start, stop: view_terms(
-                rays.directions, rays.lengths, frequencies, self.view_weights, self.view_bias, terms, start, stop
-            ),
-        )
-        return terms
 
 
 def constant_bias(config: FieldConfig, state: State, pose: np.ndarray, latent: np.ndarray | None) -> np.ndarray:
@@ -179,6 +166,10 @@ def prepare_field(
     colour, colour_gain = layer(state["colour.weight"], config.depth + 1, np.ones(1, dtype=np.float32))
     width = FULL.padded(config.width)
     biases = [fill_up(state[f"layers.{i}.bias"] * steps[i + 1], width) for i in range(1, config.depth)]
+    seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
+    view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
+    view_scales, view_begins, view_order = _axis_waves([config.view_frequencies] * 3)
+    seen_weight = fill_up(seen[:, config.width :][:, view_order].T, view_width).T
     weights = FieldWeights(
         wave_table=_wave_factors(scales, begins, coordinate_scale),
         waves=len(scales),
@@ -196,18 +187,20 @@ def prepare_field(
         density_bias=np.float32(state["density.bias"][0] * config.density_scale),
         view_layer=view,
         view_gain=view_gain,
+        view_wave_table=_wave_factors(view_scales, view_begins, np.ones(3, dtype=np.float32)),
+        view_waves=len(view_scales),
+        seen_layer=pack(seen_weight[:, None], np.float32),
+        seen_gain=np.ones(view_width, dtype=np.float32),
+        seen_bias=fill_up(view_bias, view_width),
         colour_layer=colour,
         colour_gain=colour_gain,
         colour_bias=fill_up(state["colour.bias"], len(colour_gain)),
     )
-    seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
-    view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
-    view_weights = np.ascontiguousarray(fill_up(seen[:, config.width :].T, view_width))
     added = np.zeros((0, 0), dtype=np.float32)
     if residuals:
         rows = [_texels(config, [residual[k] for residual in residuals], loudest)[0] for k in range(len(people))]
         added = np.stack(rows) * steps[0]
-    return PreparedField(weights, config, state, steps, view_weights, fill_up(view_bias, view_width), added)
+    return PreparedField(weights, config, state, steps, added)
 
 
 def weight_unit(weight: np.ndarray, kind: np.dtype[Any] | type) -> np.ndarray:

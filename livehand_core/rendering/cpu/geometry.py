@@ -63,9 +63,8 @@ def geometry_passes(
     box: Box,
     rgba: np.ndarray,
     planes: np.ndarray,
-    vertices: np.ndarray,
+    proxy: PosedProxy,
     surface: SeenSurface | None,
-    model: PosedHandModel,
     sign: Literal["face_normal", "pseudo_normal"],
     passes: frozenset[str],
     workers: Workers,
@@ -80,9 +79,8 @@ def geometry_passes(
         view: the avatar's frame.
         box: the pixels, (h, w).
         rgba: (h, w, 4) premultiplied; planes: (h, w, 2) weighted depth and weight.
-        vertices: (V, 3) posed mesh.
+        proxy: the posed mesh.
         surface: what :func:`seen_surface` answered.
-        model: of the hand.
         sign: of d.
         passes: which of depth, normal and uvd are needed.
         workers: where rows are worked on.
@@ -91,7 +89,7 @@ def geometry_passes(
         depth (h, w) in the world, infinity where alpha is 0; normal and uvd (h, w, 3) or None.
     """
     camera = box.of(view.camera)
-    middle = np.float32((view.camera.world_to_camera @ [*vertices.mean(axis=0).tolist(), 1.0])[2])
+    middle = np.float32((view.camera.world_to_camera @ [*proxy.vertices.mean(axis=0).tolist(), 1.0])[2])
     depth = np.empty(rgba.shape[:2], dtype=np.float32)
     nowhere = np.zeros((0, 0), dtype=np.float32)
     scale = np.float32(view.scale)
@@ -102,7 +100,6 @@ def geometry_passes(
         return depth, None, None
     rows, columns = (index.astype(np.int32) for index in np.nonzero(rgba[..., 3] > 0.0))
     rays = camera_rays(camera, columns, rows)
-    proxy = PosedProxy.of(vertices, model.topology)
     normal = uvd = None
     if "normal" in passes:
         assert raster.barycentric is not None
@@ -110,7 +107,7 @@ def geometry_passes(
         beyond = face < 0
         points = rays.origins + rays.directions * (depth[rows, columns] / np.float32(view.scale))[:, None]
         face[beyond], barycentric[beyond], _ = nearest_points(proxy, points[beyond])
-        local = (barycentric[..., None] * proxy.vertex_normals[model.topology.faces[face]]).sum(axis=1)
+        local = (barycentric[..., None] * proxy.vertex_normals[proxy.topology.faces[face]]).sum(axis=1)
         local /= np.maximum(np.linalg.norm(local, axis=1, keepdims=True), 1e-12)
         # The inside of the open wrist is seen from behind; the face decides, as smooth normals turn at silhouettes.
         away = ((proxy.face_normals[face] * rays.directions).sum(axis=1) > 0.0) & ~beyond

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ from ...kernels import compose as kernels
 from ...kernels.bounds import ray_bounds
 from ...kernels.convolution import MARGIN
 from ...kernels.dot import HAS_INTEGER_DOT, LANES
+from ...kernels.field import RAYS_AT_ONCE as FIELD_RAYS
 from ...kernels.field import march
 from ...kernels.nearest import ray_coordinates
 from ...kernels.proxy import PosedProxy
@@ -45,9 +47,6 @@ TRANSMITTANCE_FLOORS = {"fast": np.float32(1.0 / 512.0), "exact": np.float32(1e-
 RAYS_AT_ONCE = 1 << 15
 """Rays whose samples' coordinates are in memory at once."""
 
-OPACITY_FLOOR = np.float32(1e-4)
-"""Opacity under which an expected depth says nothing."""
-
 
 def supports(avatar: AvatarArrays) -> bool:
     """Whether the kernels know the avatar's form: (u, v, d), up to five layers, no hierarchical pass."""
@@ -68,7 +67,8 @@ class FeatureImage:
     Attributes:
         box: where in the feature image, ``camera`` being the whole feature image's.
         camera: of the feature image.
-        features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected), valid (bool): of the same size.
+        valid: (h + 2 MARGIN, w + 2 MARGIN) bool, which pixels have rays. Elsewhere the others hold anything.
+        features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected): of the same size.
     """
 
     box: Box
@@ -173,9 +173,10 @@ class CpuHand:
             placed = box
             sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
             working = box.of(view.camera).resized(*sides)
-        # The proxy at the image's own size, for depth and normals, is drawn beside the feature image's preparations.
+        # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
+        proxy = self.workers.aside(lambda: PosedProxy.of(vertices, self.model.topology))
         surface = self.workers.aside(lambda: seen_surface(view, box, vertices, self.model, passes))
-        low = self.features(view, working, vertices, instance.identity, clock)
+        low = self.features(view, working, vertices, proxy, instance.identity, clock)
         if low is None:
             return None
         with clock.stage("super_resolution"):
@@ -186,11 +187,17 @@ class CpuHand:
                 canvas = on_canvas(np.concatenate([rgba, planes], axis=2), inner.left, inner.top, *_size(working))
                 image = resize(canvas, placed.width, placed.height)
                 rgba, planes, inner = np.ascontiguousarray(image[..., :4]), image[..., 4:], placed
-            layer = self._layer(view, inner, rgba, planes, low, placed, vertices, surface(), passes)
+            layer = self._layer(view, inner, rgba, planes, low, placed, proxy(), surface(), passes)
         return layer.flipped(view.camera.width) if view.mirrored else layer
 
     def features(
-        self, view: View, camera: Camera, vertices: np.ndarray, identity: IdentityChoice, clock: Clock
+        self,
+        view: View,
+        camera: Camera,
+        vertices: np.ndarray,
+        proxy: Callable[[], PosedProxy],
+        identity: IdentityChoice,
+        clock: Clock,
     ) -> FeatureImage | None:
         """The feature image of a view by one of its cameras; None when no ray meets the hand."""
         metadata, architecture = self.metadata, self.metadata.architecture
@@ -201,34 +208,33 @@ class CpuHand:
             box = hand_box(vertices, low, kernel // 2 + 1 + MARGIN)
             if box.empty:
                 return None
-            proxy = PosedProxy.of(vertices, self.model.topology)
             seen = box.of(low)
             depth = rasterise(vertices, self.model.topology.faces, seen).depth
             near, far = ray_bounds(depth, kernel, metadata.depth_margin)
             pixels = valid_pixels(near, far)
             rays = camera_rays(seen, pixels.columns, pixels.rows)
-        if not len(pixels.columns):
+            size = (box.height + 2 * MARGIN, box.width + 2 * MARGIN)
+            place = (pixels.rows + MARGIN) * np.int64(size[1]) + (pixels.columns + MARGIN)
+            posed = proxy()
+        if not len(place):
             return None
         clock.check()
-        pose, code = conditioning(metadata, self.latent, view, identity)
-        size = (box.height + 2 * MARGIN, box.width + 2 * MARGIN)
-        at = (pixels.rows + MARGIN, pixels.columns + MARGIN)
-        features = np.zeros((*size, architecture.field.feature_channels), dtype=np.float32)
-        opacity, expected = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
-        valid = np.zeros(size, dtype=np.bool_)
-        valid[at] = True
-        bias = self._field.first_bias(pose, code)
+        bias = self._field.first_bias(*conditioning(metadata, self.latent, view, identity))
         self._show(identity)
+        features = np.empty((*size, architecture.field.feature_channels), dtype=np.float32)
+        opacity, expected = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
+        valid = np.zeros(size, dtype=np.bool_)
+        valid.reshape(-1)[place] = True
+        images = (features.reshape(size[0] * size[1], -1), opacity.reshape(-1), expected.reshape(-1))
 
         def draw(start: int, stop: int) -> None:
             part = slice(start, stop)
             some = Pixels(*(values[part] for values in pixels))
             origins = rays.origins if len(rays.origins) == 1 else rays.origins[part]
-            answer = self._march(proxy, Rays(origins, rays.directions[part], rays.lengths[part]), some, bias, clock)
-            place = (at[0][part], at[1][part])
-            features[place], opacity[place], expected[place] = answer
+            own = Rays(origins, rays.directions[part], rays.lengths[part])
+            self._march(posed, own, some, place[part], bias, images, clock)
 
-        in_blocks(len(pixels.columns), RAYS_AT_ONCE, draw, clock.notes.append)
+        in_blocks(len(place), RAYS_AT_ONCE, draw, clock.notes.append)
         return FeatureImage(box, low, features, opacity, expected, valid)
 
     def _show(self, identity: IdentityChoice) -> None:
@@ -238,11 +244,18 @@ class CpuHand:
             self._shares, self._weights = shares, self._field.of_identity(shares)
 
     def _march(
-        self, proxy: PosedProxy, rays: Rays, pixels: Pixels, bias: np.ndarray, clock: Clock
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(R, F) features, (R,) opacity, (R,) expected depth."""
+        self,
+        proxy: PosedProxy,
+        rays: Rays,
+        pixels: Pixels,
+        place: np.ndarray,
+        bias: np.ndarray,
+        images: tuple[np.ndarray, np.ndarray, np.ndarray],
+        clock: Clock,
+    ) -> None:
+        """Fill the places of rays in the flat images of features, opacity and expected depth."""
         metadata, architecture = self.metadata, self.metadata.architecture
-        count, channels = len(pixels.columns), architecture.field.feature_channels
+        count = len(place)
         with_normals = architecture.field.normal_frequencies > 0
         coordinates = np.empty((count, architecture.n_samples, 6 if with_normals else 3), dtype=np.float32)
         with clock.stage("nearest"):
@@ -253,24 +266,21 @@ class CpuHand:
                     metadata.sign == "pseudo_normal", with_normals, coordinates, start, stop,
                 ),
             )  # fmt: skip
-        features = np.empty((count, channels), dtype=np.float32)
-        opacity, depth = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.float32)
-        ticks = np.zeros((self.workers.threads + count, 2), dtype=np.int64)
+        ticks: list[tuple[int, int]] = []
         with clock.stage("field"):
-            terms = self._field.view_terms(rays, self.workers)
             self.workers.spread(
                 count,
-                lambda start, stop: march(
-                    self._weights, bias, terms, self._shell, looked_at(metadata), coordinates, pixels.near,
-                    pixels.far, rays.lengths, np.float32(metadata.last_interval), self._floor, features,
-                    opacity, depth, ticks[start], start, stop,
+                lambda start, stop: ticks.append(
+                    march(
+                        self._weights, bias, self._shell, looked_at(metadata), coordinates, pixels.near, pixels.far,
+                        rays.directions, rays.lengths, np.float32(metadata.last_interval), self._floor, place, *images,
+                        start, stop,
+                    )
                 ),
+                FIELD_RAYS,
             )  # fmt: skip
-        total = ticks.sum(axis=0)
-        clock.move("field", "integrate", float(total[1] / max(total.sum(), 1)))
-        middle = 0.5 * (pixels.near + pixels.far)
-        expected = np.where(opacity > OPACITY_FLOOR, depth / np.maximum(opacity, OPACITY_FLOOR), middle)
-        return features, opacity, expected
+        field, composite = (sum(each) for each in zip(*ticks, strict=True))
+        clock.move("field", "integrate", composite / max(field + composite, 1))
 
     def _picture(
         self, low: FeatureImage, large: np.ndarray, drawn: np.ndarray, camera: Camera
@@ -304,13 +314,13 @@ class CpuHand:
         planes: np.ndarray,
         low: FeatureImage,
         placed: Box,
-        vertices: np.ndarray,
+        proxy: PosedProxy,
         surface: SeenSurface | None,
         passes: frozenset[str],
     ) -> Layer:
         planes = np.ascontiguousarray(planes)
         depth, normal, uvd = geometry_passes(
-            view, box, rgba, planes, vertices, surface, self.model, self.metadata.sign, passes, self.workers
+            view, box, rgba, planes, proxy, surface, self.metadata.sign, passes, self.workers
         )
         small = None
         if "rgba_low" in passes:
@@ -321,8 +331,8 @@ class CpuHand:
 def _low_image(low: FeatureImage, view: View, placed: Box) -> LowImage:
     """The feature image's colours in its own grid, or, when that is another size's, in the image's."""
     inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    opacity = low.opacity[inner][..., None]
-    rgba = np.concatenate([low.features[inner][..., :3], opacity], axis=2).clip(0.0, 1.0)
+    rgba = np.concatenate([low.features[inner][..., :3], low.opacity[inner][..., None]], axis=2).clip(0.0, 1.0)
+    rgba[~low.valid[inner]] = 0.0
     depth = np.where(low.valid[inner], low.depth[inner] * view.scale, np.inf).astype(np.float32)
     size = _size(low.camera)
     if placed.width == view.camera.width and placed.height == view.camera.height:

@@ -158,8 +158,8 @@ class SuperResolutionKernels:
         """The picture of the valid pixels' surroundings.
 
         Args:
-            features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, zero where not valid. F a multiple of 16.
-            opacity: (h + 2 MARGIN, w + 2 MARGIN).
+            features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, anything where not valid. F a multiple of 16.
+            opacity: (h + 2 MARGIN, w + 2 MARGIN), in the same way.
             valid: bool, of the same size.
             workers: where the parts run.
 
@@ -167,18 +167,19 @@ class SuperResolutionKernels:
             (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, set where the hand may be drawn; and where that is,
             bool. Work space: good until the next call.
         """
-        where = kernels.grow(valid, 3, True)
-        source = features
-        if self._integer:
-            source = self._array("input", (*valid.shape, self.channels), self._input.dtype)
-            source[:] = 0
-            step = np.float32(self._input.step)
-            kernels.quantise(features[..., : self.config.in_channels], np.flatnonzero(valid), step, source)
+        source = self._array("input", (*valid.shape, self.channels), self._input.dtype)
+        step = np.float32(self._input.step)
+        workers.spread(
+            len(valid),
+            lambda first, last: kernels.quantise(
+                features, valid, self.config.in_channels, step, first, last, source
+            ),
+        )  # fmt: skip
         picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
         picture[:] = 0.0
         if self.config.factor == 4:
             pixels = np.flatnonzero(valid)
-            kernels.start_picture(features, opacity, pixels, np.zeros_like(self._conv01.head_bias), picture)
+            kernels.start_picture(features, opacity, valid, pixels, np.zeros_like(self._conv01.head_bias), picture)
             source = self._enlarging(self._conv00, source, kernels.grow(valid, 2, True), "first", workers)
             valid = kernels.enlarged(valid)
             near = np.flatnonzero(kernels.grow(valid, 2, True))
@@ -186,9 +187,10 @@ class SuperResolutionKernels:
             picture[:] = 0.0
             kernels.enlarge_picture(small, near, 0, len(near), self._conv01.head_bias, picture)
         else:
-            source = self._plain(self._conv00, source, np.flatnonzero(where), "first", picture, workers)
+            where = np.flatnonzero(kernels.grow(valid, 3, True))
+            source = self._plain(self._conv00, source, where, "first", picture, workers)
             near = np.flatnonzero(kernels.grow(valid, 2, True))
-            kernels.start_picture(features, opacity, near, self._conv01.head_bias, picture)
+            kernels.start_picture(features, opacity, valid, near, self._conv01.head_bias, picture)
         source = self._plain(self._conv01, source, near, "second", picture, workers)
         source = self._enlarging(self._conv10, source, kernels.grow(valid, 1, True), "third", workers)
         drawn = kernels.enlarged(valid)
@@ -264,7 +266,7 @@ def activation_ranges(
     """
     low, high = np.zeros(3), np.zeros(3)
     for image in images:
-        x = image.features[..., : config.in_channels]
+        x = np.where(image.valid[..., None], image.features[..., : config.in_channels], np.float32(0.0))
         for place, name in enumerate(("conv00", "conv01", "conv10")):
             enlarging = name == "conv10" or (name == "conv00" and config.factor == 4)
             x = _convolution(x, state[f"{name}.weight"], state[f"{name}.bias"], enlarging)
