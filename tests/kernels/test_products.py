@@ -15,7 +15,6 @@ from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
 from livehand_core.kernels.dot import FULL, HALF, HAS_INTEGER_DOT, Shape, dot_block, dot_half_block, pack
 from livehand_core.kernels.field import densities, march
-from livehand_core.kernels.rays import Rays
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.field_weights import prepare_field

@@ -158,7 +158,7 @@ class SuperResolutionKernels:
         """The picture of the valid pixels' surroundings.
 
         Args:
-            features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, anything where not valid. F a multiple of 16.
+            features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, anything where not valid.
             opacity: (h + 2 MARGIN, w + 2 MARGIN), in the same way.
             valid: bool, of the same size.
             workers: where the parts run.
