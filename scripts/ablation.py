@@ -87,6 +87,7 @@ _WORLD = {
     "texture_sizes": [],
     "normal_frequencies": 0,
     "distance_scale": 1.0,
+    "empty_space_weight": 0.0,
     "position_frequencies": 14,
 }
 
@@ -95,6 +96,7 @@ VARIANTS = (
     Variant("waves", "without textures: the published encoding alone", {"texture_sizes": []}),
     Variant("xyz", "world coordinates in place of (u, v, d), frequencies up to 0.8 mm", _WORLD),
     Variant("flat", "without the surface's normal", {"normal_frequencies": 0}),
+    Variant("fog", "without the empty-space loss", {"empty_space_weight": 0.0}),
     Variant("squares", "without perceptual term", {"structure_weight": 0.0, "gradient_weight": 0.0}),
     Variant("whole", "full image a step in place of two tiles", {"tile": 0, "tiles_per_step": 1}),
     Variant("samples8", "8 samples a ray", {"samples": 8}),

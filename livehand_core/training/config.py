@@ -11,6 +11,12 @@ from typing import Any, Literal
 from ..errors import TrainingError
 from ..files import atomic_path
 
+REACH = 0.06
+"""Metres from the skin up to which space is taught to be empty: rays between two fingers pass points at 0.04."""
+
+SKIN = 0.003
+"""Metres from the proxy within which the skin of a hand that fits it lies, with room to spare."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -57,6 +63,11 @@ class TrainingConfig:
         ray_rate: Adam's learning rate in them.
         density_noise: standard deviation of the noise on raw densities, in 1/m.
         alpha_weight: weight of the opacity's squared error beside the colour's.
+        empty_space_weight: weight of the empty-space loss, which unlearns density far from the skin, also in poses that
+            were not trained; 0 for none.
+        empty_space_distance: metres from the proxy's surface beyond which it asks for emptiness; 0 for half of
+            ``bounds_margin``, but no less than 3 mm. It should be farther out than real skin lies from the proxy.
+        empty_space_points: points a step at which it is looked.
         structure_weight, gradient_weight: parts of the weight-free perceptual term.
         lpips_weight: weight of LPIPS where its backbone is at hand; the weight-free term is used where it is not.
         pose_gain: how loud the normalised pose enters the field at the start.
@@ -105,6 +116,9 @@ class TrainingConfig:
     ray_rate: float = 2.5e-3
     density_noise: float = 1.0
     alpha_weight: float = 0.5
+    empty_space_weight: float = 0.1
+    empty_space_distance: float = 0.0
+    empty_space_points: int = 2048
     structure_weight: float = 0.01
     gradient_weight: float = 0.02
     lpips_weight: float = 1.0
@@ -127,13 +141,30 @@ class TrainingConfig:
             raise TrainingError("Identities cannot be told apart by no numbers.", "Give latent_size 1 or more.")
         if self.samples < 2 or self.coarse_samples < 2:
             raise TrainingError("Less than 2 samples a ray cannot be rendered.", "Give samples of 2 or more.")
-        if self.coordinates == "xyz" and (self.texture_sizes or self.normal_frequencies or self.distance_scale != 1.0):
+        of_uvd = self.texture_sizes or self.normal_frequencies or self.distance_scale != 1.0 or self.empty_space_weight
+        if self.coordinates == "xyz" and of_uvd:
             raise TrainingError(
-                "Textures, normals and a scale of the distance belong to uvd coordinates.",
-                "With coordinates xyz, set texture_sizes to [], normal_frequencies to 0 and distance_scale to 1.",
+                "Textures, normals, a scale of the distance and the empty-space loss belong to uvd coordinates.",
+                "With coordinates xyz, set texture_sizes to [], normal_frequencies and empty_space_weight to 0, and "
+                "distance_scale to 1.",
+            )
+        if self.empty_space_weight < 0.0 or self.empty_space_points < 1:
+            raise TrainingError(
+                "The empty-space loss has a negative weight or no points.",
+                "Give empty_space_weight 0 or more and empty_space_points 1 or more.",
+            )
+        if self.empty_space_weight and not 0.0 <= self.empty_space_distance < REACH:
+            raise TrainingError(
+                f"Space cannot be taught to be empty from {self.empty_space_distance} m on.",
+                f"Give empty_space_distance from 0 to less than {REACH}, in metres.",
             )
         if self.tile < 0 or self.tiles_per_step < 1:
             raise TrainingError("The tiles are not positive.", "Give tile 0 or more and tiles_per_step 1 or more.")
+
+    @property
+    def empty_from(self) -> float:
+        """Metres from the proxy's surface beyond which the empty-space loss asks for emptiness."""
+        return self.empty_space_distance or min(max(SKIN, 0.5 * self.bounds_margin), 0.5 * REACH)
 
     def progress(self, step: int, seconds: float) -> float:
         """How much of the run is done, 0 to 1."""

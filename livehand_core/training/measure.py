@@ -16,13 +16,22 @@ from ..captures.capture import Capture, CaptureFrame, read_capture
 from ..hand.library import find_hand
 from ..rendering import integrate
 from .config import TrainingConfig
+from .empty_space import EmptyPoints, empty_space_loss
 from .enlarge import enlarge
 from .journal import Journal
 from .losses import perceptual_error
 from .march import Samples, ray_values
 from .memory import keep_freed_memory
 from .model import AvatarModel
-from .plain_step import Noise, plain_field, plain_loss, plain_perceptual, plain_rays, plain_super_resolution
+from .plain_step import (
+    Noise,
+    plain_empty_space,
+    plain_field,
+    plain_loss,
+    plain_perceptual,
+    plain_rays,
+    plain_super_resolution,
+)
 from .step import TileTask, tile_loss
 from .tiles import Tile, partition
 from .trainer import Trainer
@@ -62,9 +71,10 @@ def measure_training_step(folder: Path, config: TrainingConfig, steps: int, plai
 
 def gradient_error(folder: Path, config: TrainingConfig) -> dict[str, float]:
     """How far one image's gradients are from the plain step's in float64: by parameter, |difference| / |gradient|."""
-    model, view = _model_and_view(folder, _whole_images(config))
+    trainer = _model_of(folder, _whole_images(config))
+    model, view, empty = trainer.model, trainer.views[0], _empty_points(trainer, 0)
     parameters = {key: value for key, value in model.named_parameters() if key != "calibration"}
-    task = _whole_task(model, view, config.samples, torch.Generator().manual_seed(1))
+    task = _whole_task(model, view, config.samples, torch.Generator().manual_seed(1))._replace(empty=empty)
     found = torch.autograd.grad(tile_loss(model, task, config).total, list(parameters.values()))
     generator = torch.Generator().manual_seed(1)
     rays = view.rays(_image(view), config.samples, generator)
@@ -73,7 +83,7 @@ def gradient_error(folder: Path, config: TrainingConfig) -> dict[str, float]:
     wide |= {key: value.detach().double().requires_grad_() for key, value in model.named_parameters()}
     radius = model.super_resolution.config.receptive_radius
     sizes = model.field.config, model.super_resolution.config
-    loss = plain_loss(wide, sizes, config, view, rays, noise, border=radius)
+    loss = plain_loss(wide, sizes, config, view, rays, noise, border=radius, empty=empty)
     wanted = torch.autograd.grad(loss, [wide[key] for key in parameters])
     pairs = zip(parameters, found, wanted, strict=True)
     return {key: float((a.double() - b).norm() / b.norm()) for key, a, b in pairs}
@@ -82,13 +92,14 @@ def gradient_error(folder: Path, config: TrainingConfig) -> dict[str, float]:
 def measure_parts(folder: Path, config: TrainingConfig, repeats: int = 2) -> dict[str, tuple[float, float]]:
     """Milliseconds on one core of each part of one image's step, with gradients: (plain, fast), the least of some."""
     keep_freed_memory()
-    model, view = _model_and_view(folder, _whole_images(config))
+    trainer = _model_of(folder, _whole_images(config))
+    model, view, empty = trainer.model, trainer.views[0], _empty_points(trainer, 0)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return {
             name: (_least(plain, repeats), _least(fast, repeats + 1))
-            for name, (plain, fast) in _parts(model, view, config).items()
+            for name, (plain, fast) in _parts(model, view, config, empty).items()
         }
     finally:
         torch.set_num_threads(before)
@@ -112,12 +123,21 @@ def _trainer(run: Path, capture: Capture, frames: list[CaptureFrame], config: Tr
     return trainer
 
 
-def _model_and_view(folder: Path, config: TrainingConfig) -> tuple[AvatarModel, View]:
+def _model_of(folder: Path, config: TrainingConfig) -> Trainer:
+    """A trainer that trains no more, but has a model, views and empty space."""
     capture, frames = _some_frames(folder, 2)
     with TemporaryDirectory(prefix="livehand_bench_") as run:
         trainer = _trainer(Path(run), capture, frames, config)
         trainer.close()
-    return trainer.model, trainer.views[0]
+    return trainer
+
+
+def _empty_points(trainer: Trainer, seed: int) -> EmptyPoints | None:
+    """An image's part of a step's points of empty space, where the run looks at any."""
+    if trainer.empty_space is None:
+        return None
+    count = trainer.config.empty_space_points // trainer.config.tiles_per_step
+    return trainer.empty_space.draw(count, torch.Generator().manual_seed(seed))
 
 
 def _image(view: View) -> Tile:
@@ -140,7 +160,7 @@ def _plain_step(trainer: Trainer, optimiser: torch.optim.Optimizer) -> None:
         generator = torch.Generator().manual_seed(number)
         rays = plain_rays(view, config.samples, generator)
         noise = Noise.drawn(config, rays, generator)
-        loss = plain_loss(weights, sizes, config, view, rays, noise)
+        loss = plain_loss(weights, sizes, config, view, rays, noise, empty=_empty_points(trainer, number))
         (loss / len(trainer.views)).backward()
     optimiser.step()
 
@@ -148,7 +168,7 @@ def _plain_step(trainer: Trainer, optimiser: torch.optim.Optimizer) -> None:
 _Part = tuple[Callable[[], object], Callable[[], object]]
 
 
-def _parts(model: AvatarModel, view: View, config: TrainingConfig) -> dict[str, _Part]:
+def _parts(model: AvatarModel, view: View, config: TrainingConfig, empty: EmptyPoints | None) -> dict[str, _Part]:
     """Name -> the plain and the fast computation."""
     generator = torch.Generator().manual_seed(1)
     task = _whole_task(model, view, config.samples, generator)
@@ -191,6 +211,17 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig) -> dict[str, 
             total = error(picture, target, *amounts) + (picture - target).square().mean()
             torch.autograd.grad(total, picture)
 
+    nothing: dict[str, _Part] = {}
+    if empty is not None:
+
+        def plain_emptiness() -> None:
+            loss = plain_empty_space(weights, model.field.config, empty)
+            torch.autograd.grad(loss, field, allow_unused=True)
+
+        def fast_emptiness() -> None:
+            torch.autograd.grad(empty_space_loss(model, empty), field, allow_unused=True)
+
+        nothing = {"empty space": (plain_emptiness, fast_emptiness)}
     return {
         "geometry": (
             lambda: plain_rays(view, config.samples, generator),
@@ -199,6 +230,7 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig) -> dict[str, 
         "field and compositing": (plain_volume, fast_volume),
         "super-resolution": (plain_enlarging, fast_enlarging),
         "losses": (lambda: similarity(plain_perceptual, 0), lambda: similarity(perceptual_error, 1)),
+        **nothing,
     }
 
 

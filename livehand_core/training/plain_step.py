@@ -26,6 +26,7 @@ from ..surface import (
     smooth_normals,
 )
 from .config import TrainingConfig
+from .empty_space import CLEARANCE, LENGTH, EmptyPoints
 from .losses import SCALES, STRUCTURE_CONSTANT, STRUCTURE_WINDOW
 from .perceptual import Lpips
 from .tiles import Tile
@@ -87,6 +88,7 @@ def plain_loss(
     noise: Noise,
     border: int = 0,
     lpips: Lpips | None = None,
+    empty: EmptyPoints | None = None,
 ) -> torch.Tensor:
     """The full image's loss. Differentiable in ``weights``; their dtype is the precision of all of it.
 
@@ -97,6 +99,7 @@ def plain_loss(
             super-resolution, as in the published form; with its receptive radius, the background goes on past the
             image's edge, which is what a crop assumes.
         lpips: the perceptual term; None for the weight-free one.
+        empty: points of the empty-space loss; None for none.
     """
     dtype = weights["field.density.weight"].dtype
     field_sizes, enlarging_sizes = sizes
@@ -131,7 +134,20 @@ def plain_loss(
             total = total + perceptual
         else:
             total = total + config.lpips_weight * lpips(colour, target[:3]) / image[0].numel()
+    if empty is not None:
+        total = total + config.empty_space_weight * plain_empty_space(weights, field_sizes, empty)
     return total
+
+
+def plain_empty_space(weights: Weights, sizes: FieldConfig, points: EmptyPoints) -> torch.Tensor:
+    """The empty-space loss, one pose after the other."""
+    total = torch.zeros((), dtype=weights["field.density.weight"].dtype)
+    own = _of_identity(weights, sizes, points.identity)
+    for positions, angles in zip(points.positions.to(total.dtype), points.poses.to(total.dtype), strict=True):
+        pose = (angles - weights["pose_mean"]) * weights["pose_scale"]
+        _, sigma = _plain_density(own, sizes, positions[None], pose)
+        total = total + torch.log(1.0 + LENGTH * functional.relu(sigma + CLEARANCE)).sum()
+    return total / points.positions[..., 0].numel()
 
 
 def plain_encoding(x: torch.Tensor, frequencies: int) -> torch.Tensor:
@@ -175,11 +191,22 @@ def plain_field(
 
     Where there are several identities, ``weights`` are those of one, its ``"code"`` among them.
     """
+    hidden, sigma = _plain_density(weights, sizes, positions, pose)
+    seen_from = plain_encoding(directions, sizes.view_frequencies)[:, None].expand(*positions.shape[:2], -1)
+    seen = torch.cat([_linear(weights, "feature", hidden), seen_from], dim=-1)
+    return _linear(weights, "colour", functional.relu(_linear(weights, "view", seen))), sigma
+
+
+def _linear(weights: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
+    return functional.linear(x, weights[f"field.{name}.weight"], weights[f"field.{name}.bias"])
+
+
+def _plain_density(
+    weights: Weights, sizes: FieldConfig, positions: torch.Tensor, pose: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What ``plain_field`` finds without view directions: (R, S, W) last hidden layer and (R, S) raw density."""
     if sizes.depth > 5:
         raise ValueError("the plain field is that of training: at most five layers")
-
-    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
-        return functional.linear(x, weights[f"field.{name}.weight"], weights[f"field.{name}.bias"])
 
     scale = positions.new_tensor([1.0, 1.0, sizes.distance_scale])
     inputs = [plain_encoding(positions[..., :3] * scale, sizes.position_frequencies)]
@@ -192,11 +219,8 @@ def plain_field(
     inputs.append(pose.expand(*positions.shape[:2], -1))
     hidden = torch.cat(inputs, dim=-1)
     for index in range(sizes.depth):
-        hidden = functional.relu(linear(f"layers.{index}", hidden))
-    sigma = linear("density", hidden)[..., 0] * sizes.density_scale
-    seen_from = plain_encoding(directions, sizes.view_frequencies)[:, None].expand(*positions.shape[:2], -1)
-    view = functional.relu(linear("view", torch.cat([linear("feature", hidden), seen_from], dim=-1)))
-    return linear("colour", view), sigma
+        hidden = functional.relu(_linear(weights, f"layers.{index}", hidden))
+    return hidden, _linear(weights, "density", hidden)[..., 0] * sizes.density_scale
 
 
 def _integrated(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from .config import TrainingConfig
+from .empty_space import EmptySpace, empty_space_loss
 from .march import Samples, ray_values
 from .model import AvatarModel, field_groups
 from .views import View
@@ -93,6 +94,7 @@ def train_on_rays(
     threads: int,
     say: Callable[[str], None],
     every_step: Callable[[], None] = lambda: None,
+    empty_space: EmptySpace | None = None,
 ) -> None:
     """Train the field for ``config.ray_steps`` steps; the learning rate falls to a third.
 
@@ -100,6 +102,7 @@ def train_on_rays(
         threads: parts that each step is split into, computed by ``pool``.
         say: takes a line now and then.
         every_step: called after each step; the run may pause in it.
+        empty_space: what the empty-space loss looks at; None for none.
     """
     rays = draw_rays(views, config.coarse_samples, config.seed, pool)
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
@@ -122,6 +125,9 @@ def train_on_rays(
         def differentiate(task: tuple[torch.Tensor, torch.Generator]) -> tuple[float, tuple[torch.Tensor, ...]]:
             part, own = task
             loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
+            if empty_space is not None:
+                points = empty_space.draw(config.empty_space_points // threads, own)
+                loss = loss + config.empty_space_weight * empty_space_loss(model, points)
             return float(loss.detach()), torch.autograd.grad(
                 loss, parameters, allow_unused=True, materialize_grads=True
             )

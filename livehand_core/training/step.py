@@ -9,6 +9,7 @@ import torch
 from ..cameras import Camera
 from ..networks import SuperResolution
 from .config import TrainingConfig
+from .empty_space import EmptyPoints, empty_space_loss
 from .enlarge import enlarge
 from .losses import Frame, perceptual_error, squared_error
 from .march import Samples, ray_values
@@ -32,6 +33,7 @@ class TileLoss(NamedTuple):
     high: torch.Tensor
     low: torch.Tensor
     perceptual: torch.Tensor
+    empty: torch.Tensor
 
 
 class TileTask(NamedTuple):
@@ -44,6 +46,7 @@ class TileTask(NamedTuple):
         background_pixels: low-resolution pixels outside all tiles, whose target is black.
         rays: of the tile and a border of the network's receptive radius.
         generator: what the noise is drawn from; it has drawn the rays' jitter.
+        empty: where there should be nothing; None where that is not asked for.
     """
 
     view: View
@@ -52,6 +55,7 @@ class TileTask(NamedTuple):
     background_pixels: int
     rays: TileRays
     generator: torch.Generator
+    empty: EmptyPoints | None = None
 
 
 def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> TileImages:
@@ -105,6 +109,8 @@ def _frame(camera: Camera, tile: Tile, factor: int) -> Frame:
 def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips: Lpips | None = None) -> TileLoss:
     """The full image's loss as a tile estimates it: its own share times the number of tiles, plus the background's.
 
+    The empty-space loss, by its weight, is in the total.
+
     Args:
         lpips: used for the perceptual term in place of the weight-free one.
     """
@@ -143,5 +149,9 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
 
     background_error = (flat.square().mean() + config.alpha_weight * level[3].square()) * task.background_pixels
     background_error = background_error / (view.low.width * view.low.height)
-    total = high_error + low_error + config.alpha_weight * alpha_error + perceptual + background_error
-    return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach())
+    empty = total = high_error.new_zeros(())
+    if task.empty is not None:
+        empty = empty_space_loss(model, task.empty)
+        total = config.empty_space_weight * empty
+    total = total + high_error + low_error + config.alpha_weight * alpha_error + perceptual + background_error
+    return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach(), empty.detach())

@@ -18,6 +18,7 @@ from ..captures.joined import identity_names
 from ..errors import TrainingError
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
+from .empty_space import EmptySpace
 from .journal import Journal
 from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
@@ -51,6 +52,7 @@ class Trainer:
         model: what is being trained.
         step: optimiser steps done.
         seconds: training time so far, previews and checkpoints not counted.
+        empty_space: what the empty-space loss looks at; None for none.
     """
 
     def __init__(
@@ -82,6 +84,9 @@ class Trainer:
         self.model = AvatarModel(config, poses, len(names), len(people)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.empty_space: EmptySpace | None = None
+        if config.empty_space_weight:
+            self.empty_space = EmptySpace(shown, mesh, config, device, len(people))
         factor = self.model.super_resolution.config.factor
         margins = (config.bounds_margin, config.lateral_margin)
 
@@ -133,7 +138,8 @@ class Trainer:
 
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         if self.config.ray_steps:
-            train_on_rays(self.model, self.views, self.config, self._pool, self._threads, self._journal.say, between)
+            helpers = self._pool, self._threads, self._journal.say, between
+            train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space)
         if not self.config.steps:
             self.seconds += self._clock() - start - idle
         self._average = [value.detach().clone() for value in self._parameters]
@@ -238,7 +244,11 @@ class Trainer:
         coarse = progress < self.config.coarse_part
         samples = self.config.coarse_samples if coarse else self.config.samples
         rays = view.rays(tile.grown(radius), samples, generator)
-        return TileTask(view, tile, len(tiles), background, rays, generator)
+        points = None
+        if self.empty_space is not None:
+            own = torch.Generator().manual_seed(int(random.integers(1 << 62)))
+            points = self.empty_space.draw(self.config.empty_space_points // self.config.tiles_per_step, own)
+        return TileTask(view, tile, len(tiles), background, rays, generator, points)
 
     def _differentiate(self, slot: int) -> Drawn:
         task = self._prepared.pop(self.step * self.config.tiles_per_step + slot).result()

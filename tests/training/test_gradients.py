@@ -11,6 +11,7 @@ from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering import integrate
 from livehand_core.training.config import TrainingConfig, preset
+from livehand_core.training.empty_space import EmptySpace
 from livehand_core.training.enlarge import enlarge
 from livehand_core.training.march import Samples, ray_values
 from livehand_core.training.model import AvatarModel, warm_start
@@ -54,7 +55,9 @@ def test_gradients_are_those_of_the_plain_step(
     (tile,) = partition(view.mask, radius, config.tile)
     generator = torch.Generator().manual_seed(5)
     rays = view.rays(tile.grown(radius), config.samples, generator)
-    task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator)
+    shown = [capture.poses.poses[frame.pose] for frame in capture.frames_of("train")]
+    empty = EmptySpace(shown, view.mesh, config, CPU).draw(600, torch.Generator().manual_seed(2))
+    task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator, empty)
     torch.set_num_threads(threads)
     try:
         loss = tile_loss(model, task, config).total
@@ -68,7 +71,7 @@ def test_gradients_are_those_of_the_plain_step(
     wide = {key: value.double() for key, value in model.named_buffers()}
     wide |= {key: value.detach().double().requires_grad_() for key, value in parameters.items()}
     sizes = model.field.config, model.super_resolution.config
-    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius)
+    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius, empty=empty)
     oracle = torch.autograd.grad(wanted, [wide[key] for key in parameters], allow_unused=True)
 
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)

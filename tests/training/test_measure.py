@@ -31,7 +31,7 @@ def test_a_step_is_timed_beside_the_plain_one(capture: Capture, config: Training
     assert figures["ratio"] == pytest.approx(figures["plain_ms"] / figures["fast_ms"])
     assert 1.0 < figures["fast_ms"] < 20_000.0
     parts = measure_parts(capture.folder, config, repeats=1)
-    assert list(parts) == ["geometry", "field and compositing", "super-resolution", "losses"]
+    assert list(parts) == ["geometry", "field and compositing", "super-resolution", "losses", "empty space"]
     assert min(min(times) for times in parts.values()) > 0.01
 
 

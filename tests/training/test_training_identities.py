@@ -22,6 +22,7 @@ from livehand_core.hand.data import HandData
 from livehand_core.poses import PoseSequence
 from livehand_core.rendering import Renderer
 from livehand_core.training.config import TrainingConfig, preset
+from livehand_core.training.empty_space import EmptySpace
 from livehand_core.training.journal import Journal
 from livehand_core.training.model import AvatarModel, warm_start
 from livehand_core.training.plain_step import Noise, plain_loss
@@ -89,7 +90,11 @@ def test_gradients_are_those_of_the_plain_step(capture: Capture, tubes: HandData
     (tile,) = partition(view.mask, radius, config.tile)
     generator = torch.Generator().manual_seed(5)
     rays = view.rays(tile.grown(radius), config.samples, generator)
-    task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator)
+    shown = [capture.poses.poses[frame.pose] for frame in capture.frames_of("train")]
+    empty = (
+        EmptySpace(shown, view.mesh, config, CPU, 3).draw(400, torch.Generator().manual_seed(2))._replace(identity=1)
+    )
+    task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator, empty)
     loss = tile_loss(model, task, config).total
     found = torch.autograd.grad(loss, list(parameters.values()))
 
@@ -99,7 +104,7 @@ def test_gradients_are_those_of_the_plain_step(capture: Capture, tubes: HandData
     wide = {key: value.double() for key, value in model.named_buffers()}
     wide |= {key: value.detach().double().requires_grad_() for key, value in model.named_parameters()}
     sizes = model.field.config, model.super_resolution.config
-    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius)
+    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius, empty=empty)
     oracle = torch.autograd.grad(wanted, [wide[key] for key in parameters])
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
     for key, a, b in zip(parameters, found, oracle, strict=True):

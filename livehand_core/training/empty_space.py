@@ -1,0 +1,143 @@
+"""The empty-space loss: density far from the skin is unlearnt, in poses that were not trained as well.
+
+Photographs tell little of the space between fingers and nothing of poses that they do not show: what the field answers
+there is chance, and stands as specks and fog in new poses. The loss is the empty-space loss of Urban Radiance Fields
+(Rematas 2022, arXiv 2111.14643) with the proxy in place of its depth sensor: it tells what is empty in any pose, so
+poses are drawn far beyond the training set. Its form is that of a log penalty, which photographs can outweigh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..hand.gestures import joint_rotations, mirror_hand_pose
+from ..hand.limits import JOINT_RANGES
+from ..poses import HandPose
+from ..surface import vertex_normals
+from .config import REACH, TrainingConfig
+from .model import AvatarModel
+from .precision import product_precision
+from .views import HandMesh, condition
+
+POSES = 512
+"""Poses of the hand that points are drawn around: far more than most captures have."""
+
+SKINNED_AT_ONCE = 64
+"""Poses that are skinned together."""
+
+POINTS_PER_POSE = 8
+
+BEYOND = 0.5
+"""How far past each of two training poses their mixtures reach, in parts of the way between them."""
+
+CLEARANCE = 20.0
+"""1/m that raw densities are to lie below zero, so that they stay there in poses between those that were drawn."""
+
+LENGTH = 1e-3
+"""Metres. The loss of weak fog is its opacity over this length; its slope is halved at a density of 1 / LENGTH and goes
+on falling, so that skin which photographs show out there is pulled at less."""
+
+
+class EmptyPoints(NamedTuple):
+    """R poses with S points each, at which there should be nothing.
+
+    Attributes:
+        positions: (R, S, 6) canonical (u, v, d) and the skin's normal, as ``TileRays.positions``.
+        poses: (R, 45 or 48) angles, as :func:`condition`.
+        identity: number of the identity that all of them are of.
+    """
+
+    positions: torch.Tensor
+    poses: torch.Tensor
+    identity: int
+
+
+class EmptySpace:
+    """Where points of empty space are drawn from: poses of the hand, and the normals of its skin in each.
+
+    Draws depend on their generator alone, so a run can be resumed.
+    """
+
+    def __init__(
+        self,
+        training: Sequence[HandPose],
+        mesh: HandMesh,
+        config: TrainingConfig,
+        device: torch.device,
+        identities: int = 1,
+    ) -> None:
+        """``training``: the poses of the training set; ``identities``: how many there are."""
+        drawn = varied_poses(training, POSES, config.conditioning, np.random.default_rng([config.seed, 3]))
+        faces = mesh.model.faces.cpu()
+        some = [drawn[start : start + SKINNED_AT_ONCE] for start in range(0, POSES, SKINNED_AT_ONCE)]
+        posed = (vertices.cpu() for poses in some for vertices in mesh.model(poses)[0])
+        normals = torch.stack([vertex_normals(vertices, faces) for vertices in posed])
+        angles = np.stack([condition(pose, config.conditioning) for pose in drawn])
+        self._poses = torch.tensor(angles, dtype=torch.float32)
+        self._normals, self._faces, self._face_uv = normals, faces, mesh.model.face_uv.cpu()
+        self._nearest, self._device, self._identities = config.empty_from, device, identities
+
+    def draw(self, count: int, generator: torch.Generator) -> EmptyPoints:
+        """About ``count`` points, from the setting's distance to REACH from the skin; their distances' logarithm is
+        drawn evenly."""
+        rows = max(1, count // POINTS_PER_POSE)
+        size = (rows, POINTS_PER_POSE)
+        pose = torch.randint(len(self._poses), (rows,), generator=generator)
+        face = torch.randint(len(self._faces), size, generator=generator)
+        # Dirichlet(1/2), thicker towards edges and corners: to points far out these are the nearest on a convex mesh.
+        share = torch.randn((*size, 3, 1), generator=generator).square()
+        share = share / share.sum(dim=-2, keepdim=True)
+        distance = self._nearest * (REACH / self._nearest) ** torch.rand((*size, 1), generator=generator)
+        normal = (share * self._normals[pose[:, None, None], self._faces[face]]).sum(dim=-2)
+        normal = torch.nn.functional.normalize(normal, dim=-1)
+        positions = torch.cat([(share * self._face_uv[face]).sum(dim=-2), distance, normal], dim=-1)
+        identity = int(torch.randint(self._identities, (1,), generator=generator))
+        return EmptyPoints(positions.to(self._device), self._poses[pose].to(self._device), identity)
+
+
+def empty_space_loss(model: AvatarModel, points: EmptyPoints) -> torch.Tensor:
+    """Mean of log(1 + LENGTH max(sigma + CLEARANCE, 0)) of the raw densities: about the opacity of LENGTH of weak fog.
+
+    Differentiable in the model's parameters; 0 for a field without density there.
+    """
+    pose, own = model.pose_input(points.poses), (model.code(points.identity), model.textures(points.identity))
+    with product_precision(points.positions.device):
+        _, sigma = model.field.density_of(points.positions, pose, *own)
+    return torch.log1p(LENGTH * torch.relu(sigma.to(pose.dtype) + CLEARANCE)).mean()
+
+
+def varied_poses(
+    training: Sequence[HandPose], count: int, conditioning: str, rng: np.random.Generator
+) -> list[HandPose]:
+    """Poses in and around a training set, a third of each kind.
+
+    The first mix two of its poses, each finger by its own share and up to BEYOND past either; the second take each
+    finger from another pose; the third bend every joint at random within the limits.
+
+    Args:
+        training: at least one pose, all of one side.
+        conditioning: ``"published"`` turns the hands as training poses are; others stand in the wrist's frame.
+
+    Returns:
+        ``count`` poses at the origin, with the betas of training poses. Fingers may stand inside one another.
+    """
+    answer = []
+    for number in range(count):
+        chosen = [training[index] for index in rng.integers(len(training), size=6)]
+        fingers = np.stack([pose.hand_pose.reshape(5, 3, 3) for pose in chosen])
+        if number % 3 == 0:
+            share = rng.uniform(-BEYOND, 1.0 + BEYOND, (5, 1, 1))
+            angles = (1.0 - share) * fingers[0] + share * fingers[1]
+        elif number % 3 == 1:
+            angles = fingers[np.arange(5), np.arange(5)]
+        else:
+            angles = joint_rotations(rng.uniform(JOINT_RANGES[..., 0], JOINT_RANGES[..., 1]))
+            angles = mirror_hand_pose(angles) if chosen[0].side == "left" else angles
+        turn = chosen[5].global_orient if conditioning == "published" else np.zeros(3)
+        answer.append(replace(chosen[5], global_orient=turn, hand_pose=angles.reshape(15, 3), transl=np.zeros(3)))
+    return answer
