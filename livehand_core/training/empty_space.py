@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..hand.gestures import joint_rotations, mirror_hand_pose
+from ..hand.gestures import joint_rotations, mirror_hand_pose, sample_pose
 from ..hand.limits import JOINT_RANGES
 from ..poses import HandPose
 from ..surface import vertex_normals
@@ -114,10 +114,11 @@ def empty_space_loss(model: AvatarModel, points: EmptyPoints) -> torch.Tensor:
 def varied_poses(
     training: Sequence[HandPose], count: int, conditioning: str, rng: np.random.Generator
 ) -> list[HandPose]:
-    """Poses in and around a training set, a third of each kind.
+    """Poses in and around a training set, a quarter of each kind.
 
     The first mix two of its poses, each finger by its own share and up to BEYOND past either; the second take each
-    finger from another pose; the third bend every joint at random within the limits.
+    finger from another pose; the third are natural, blends of gestures among them; the fourth bend every joint at
+    random within the limits.
 
     Args:
         training: at least one pose, all of one side.
@@ -130,13 +131,14 @@ def varied_poses(
     for number in range(count):
         chosen = [training[index] for index in rng.integers(len(training), size=6)]
         fingers = np.stack([pose.hand_pose.reshape(5, 3, 3) for pose in chosen])
-        if number % 3 == 0:
+        if number % 4 == 0:
             share = rng.uniform(-BEYOND, 1.0 + BEYOND, (5, 1, 1))
             angles = (1.0 - share) * fingers[0] + share * fingers[1]
-        elif number % 3 == 1:
+        elif number % 4 == 1:
             angles = fingers[np.arange(5), np.arange(5)]
         else:
-            angles = joint_rotations(rng.uniform(JOINT_RANGES[..., 0], JOINT_RANGES[..., 1]))
+            bent = rng.uniform(JOINT_RANGES[..., 0], JOINT_RANGES[..., 1])
+            angles = sample_pose(rng) if number % 4 == 2 else joint_rotations(bent)
             angles = mirror_hand_pose(angles) if chosen[0].side == "left" else angles
         turn = chosen[5].global_orient if conditioning == "published" else np.zeros(3)
         answer.append(replace(chosen[5], global_orient=turn, hand_pose=angles.reshape(15, 3), transl=np.zeros(3)))
