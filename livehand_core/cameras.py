@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,8 @@ OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 MAX_IMAGE_SIDE = 16384
 
 _IDENTITY = np.eye(3)
+
+_PIXEL_NUMBERS = ("fx", "fy", "cx", "cy", "pixel_offset")
 
 
 @dataclass(frozen=True)
@@ -56,42 +59,66 @@ class Camera:
         matrix = np.array(self.camera_to_world, dtype=np.float64)
         object.__setattr__(self, "camera_to_world", matrix)
         matrix.flags.writeable = False
-        if not (1 <= self.width <= MAX_IMAGE_SIDE and 1 <= self.height <= MAX_IMAGE_SIDE):
-            raise CameraError(
-                f"An image of {self.width} x {self.height} pixels cannot be rendered.",
-                f"Give a width and a height from 1 to {MAX_IMAGE_SIDE}.",
-            )
+        self._check_image()
         if self.projection not in ("perspective", "orthographic"):
             raise CameraError(f"The projection {self.projection!r} is unknown.", "Use perspective or orthographic.")
         if matrix.shape != (4, 4):
             raise CameraError(
                 f"The camera's transform has shape {matrix.shape}; (4, 4) is needed.", "Check its matrix."
             )
-        numbers = {name: getattr(self, name) for name in ("fx", "fy", "cx", "cy", "pixel_offset")}
-        wrong = [name for name, value in numbers.items() if not math.isfinite(value)]
         if not np.isfinite(matrix).all():
-            wrong.append("camera_to_world")
+            raise CameraError(
+                "The camera holds values that are not finite: camera_to_world.", "Check its transform and lens."
+            )
+        if np.abs(matrix[:3, :3] @ matrix[:3, :3].T - _IDENTITY).max() > 1e-4:
+            raise CameraError("The camera's transform is scaled or sheared.", "Apply the camera's scale.")
+
+    def _check_image(self) -> None:
+        """What a camera's pixels must be.
+
+        Raises:
+            CameraError: they are not.
+        """
+        if not (1 <= self.width <= MAX_IMAGE_SIDE and 1 <= self.height <= MAX_IMAGE_SIDE):
+            raise CameraError(
+                f"An image of {self.width} x {self.height} pixels cannot be rendered.",
+                f"Give a width and a height from 1 to {MAX_IMAGE_SIDE}.",
+            )
+        wrong = [name for name in _PIXEL_NUMBERS if not math.isfinite(getattr(self, name))]
         if wrong:
             raise CameraError(
                 f"The camera holds values that are not finite: {', '.join(wrong)}.", "Check its transform and lens."
             )
         if min(self.fx, self.fy) <= 0.0:
             raise CameraError("The camera's focal length is not positive.", "Check its lens.")
-        if np.abs(matrix[:3, :3] @ matrix[:3, :3].T - _IDENTITY).max() > 1e-4:
-            raise CameraError("The camera's transform is scaled or sheared.", "Apply the camera's scale.")
+
+    def with_pixels(self, **numbers: float) -> Camera:
+        """The camera in the same place with other pixels: sizes, focal lengths, principal point, pixel offset.
+
+        A frame makes many of these; the transform, which has been looked at, is not looked at again.
+
+        Raises:
+            CameraError: as for a new camera.
+        """
+        assert numbers.keys() <= {"width", "height", *_PIXEL_NUMBERS}
+        camera = object.__new__(type(self))
+        camera.__dict__.update(self.__dict__, **numbers)
+        camera._check_image()
+        return camera
 
     @property
     def intrinsics(self) -> np.ndarray:
         """(3, 3) float64 matrix K."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
-    @property
+    @cached_property
     def world_to_camera(self) -> np.ndarray:
-        """(4, 4) float64 inverse of camera_to_world."""
+        """(4, 4) float64 inverse of camera_to_world, not writeable."""
         rotation, centre = self.camera_to_world[:3, :3], self.camera_to_world[:3, 3]
         matrix = np.eye(4)
         matrix[:3, :3] = rotation.T
         matrix[:3, 3] = -rotation.T @ centre
+        matrix.flags.writeable = False
         return matrix
 
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,13 +134,13 @@ class Camera:
 
     def crop(self, x: int, y: int, width: int, height: int) -> Camera:
         """The same view through a window of the image whose upper left pixel is (x, y)."""
-        return replace(self, width=width, height=height, cx=self.cx - x, cy=self.cy - y)
+        return self.with_pixels(width=width, height=height, cx=self.cx - x, cy=self.cy - y)
 
     def resized(self, width: int, height: int) -> Camera:
         """The same view sampled by another number of pixels."""
         sx, sy = width / self.width, height / self.height
-        return replace(
-            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
+        return self.with_pixels(
+            width=width, height=height, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy
         )
 
     def moved(self, rotation: np.ndarray, translation: np.ndarray) -> Camera:

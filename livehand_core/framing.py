@@ -5,6 +5,7 @@ Vertices are arrays or tensors in the processor's memory.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,20 +73,24 @@ def hand_box(vertices: np.ndarray, camera: Camera, margin: int) -> Box:
         margin: pixels.
     """
     matrix = camera.world_to_camera
-    local = np.asarray(vertices, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-    plane = local[:, :2]
+    # A row an axis: that is how extremes are found fast.
+    plane = matrix[:3, :3] @ np.asarray(vertices, dtype=np.float64).T + matrix[:3, 3:]
     if camera.projection == "perspective":
-        in_front = local[:, 2] > MIN_DEPTH
-        if not in_front.any():
+        depth = plane[2]
+        if depth.max() <= MIN_DEPTH:
             return Box(0, 0, 0, 0)
-        if not in_front.all():
+        if depth.min() <= MIN_DEPTH:
             return Box(0, 0, camera.width, camera.height)
-        plane = plane / local[:, 2:]
-    centre = (camera.cx - camera.pixel_offset, camera.cy - camera.pixel_offset)
-    pixels = plane * (camera.fx, camera.fy) + centre
-    low = np.floor(pixels.min(axis=0)).clip(-1e6, 1e6)
-    high = np.ceil(pixels.max(axis=0)).clip(-1e6, 1e6)
-    return Box(int(low[0]), int(low[1]), int(high[0]) + 1, int(high[1]) + 1).grown(margin, camera.width, camera.height)
+        plane = plane[:2] / depth
+    scale, centre = (camera.fx, camera.fy), (camera.cx - camera.pixel_offset, camera.cy - camera.pixel_offset)
+    low = [math.floor(_near(plane[k].min() * scale[k] + centre[k])) for k in (0, 1)]
+    high = [math.ceil(_near(plane[k].max() * scale[k] + centre[k])) for k in (0, 1)]
+    return Box(low[0], low[1], high[0] + 1, high[1] + 1).grown(margin, camera.width, camera.height)
+
+
+def _near(pixels: float) -> float:
+    """Cut to what an integer of 32 bits holds."""
+    return min(max(pixels, -1e6), 1e6)
 
 
 def low_resolution(camera: Camera, factor: int) -> Camera:
@@ -99,8 +104,8 @@ def screen_footprint(camera: Camera, vertices: np.ndarray) -> float:
     focal = 0.5 * (camera.fx + camera.fy)
     if camera.projection == "orthographic":
         return focal
-    centre = np.append(np.asarray(vertices).mean(axis=0, dtype=np.float64), 1.0)
-    depth = float((camera.world_to_camera @ centre)[2])
+    depth = float(camera.world_to_camera[2, :3] @ np.asarray(vertices).mean(axis=0, dtype=np.float64))
+    depth += float(camera.world_to_camera[2, 3])
     return focal / max(depth, 1e-2)
 
 

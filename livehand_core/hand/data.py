@@ -7,6 +7,7 @@ numpy skinning that Blender uses, the built-in hand and MANO files brought by th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -63,10 +64,16 @@ class HandData:
 
     def rest_joints(self, betas: np.ndarray | None = None) -> np.ndarray:
         """(16, 3) float64 rest joint positions for (B,) betas (all zero when None)."""
-        vertices = self.v_template.astype(np.float64)
-        if betas is not None:
-            count = min(len(betas), self.shapedirs.shape[2])
-            vertices = vertices + self.shapedirs[..., :count] @ np.asarray(betas, dtype=np.float64)[:count]
-        joints = self.joint_regressor.astype(np.float64) @ vertices
-        assert joints.shape == (JOINT_COUNT, 3)
-        return joints
+        joints, directions = self._joint_shapes
+        if betas is None:
+            return joints.copy()
+        count = min(len(betas), directions.shape[2])
+        moved: np.ndarray = joints + directions[..., :count] @ np.asarray(betas, dtype=np.float64)[:count]
+        return moved
+
+    @cached_property
+    def _joint_shapes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(16, 3) rest joints for betas = 0 and (16, 3, B) what a unit of each beta adds, float64."""
+        regressor = self.joint_regressor.astype(np.float64)
+        assert len(regressor) == JOINT_COUNT
+        return regressor @ self.v_template, np.einsum("jv,vab->jab", regressor, self.shapedirs.astype(np.float64))

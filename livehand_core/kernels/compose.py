@@ -111,7 +111,7 @@ def _linear(colour):
 
 
 @compiled
-def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front):
+def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front, front_depth):
     """Lay hands over each other, per pixel from the nearest to the farthest.
 
     Args:
@@ -119,16 +119,22 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
         boxes: (N, 4) left, top, right, bottom of each hand; starts: (N,) its first pixel.
         first_row, last_row: rows of the image to work on.
         linear: decode sRGB, on colours divided by alpha.
-        answer: (H, W, 4), zeros.
-        front: (H, W) int16, zeros; becomes 1 + the number of the hand in front: the nearest one that is opaque enough,
-            else the nearest there is. Of no rows when nobody asks.
+        answer: (H, W, 4) written, 0 where no hand is.
+        front: (H, W) int16, written: 1 + the number of the hand in front, the nearest one that is opaque enough, else
+            the nearest there is; 0 where none is. Of no rows when nobody asks.
+        front_depth: (H, W, 1) written: that hand's depth, infinity where none is. Of no rows when nobody asks.
     """
     hands = len(boxes)
     order = np.zeros(hands, dtype=np.int64)
     ranks = np.zeros(hands, dtype=np.float32)
     pixels = np.zeros(hands, dtype=np.int64)
-    with_front = front.shape[0] > 0
+    with_front, with_depth = front.shape[0] > 0, front_depth.shape[0] > 0
     left, right = boxes[:, 0].min(), boxes[:, 2].max()
+    answer[first_row:last_row] = _ZERO
+    if with_front:
+        front[first_row:last_row] = 0
+    if with_depth:
+        front_depth[first_row:last_row] = np.inf
     for y in range(max(first_row, boxes[:, 1].min()), min(last_row, boxes[:, 3].max())):
         for x in range(left, right):
             count = 0
@@ -150,13 +156,15 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
                 through = _ONE - answer[y, x, 3]
                 for channel in range(4):
                     answer[y, x, channel] += through * rgba[pixels[k], channel]
+            chosen = 0
+            for k in range(count):
+                if rgba[pixels[k], 3] >= FRONT_ALPHA:
+                    chosen = k
+                    break
             if with_front:
-                chosen = 0
-                for k in range(count):
-                    if rgba[pixels[k], 3] >= FRONT_ALPHA:
-                        chosen = k
-                        break
                 front[y, x] = order[chosen] + 1
+            if with_depth:
+                front_depth[y, x, 0] = ranks[chosen]
             if linear:
                 alpha = answer[y, x, 3]
                 for channel in range(3):

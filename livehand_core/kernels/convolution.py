@@ -244,19 +244,19 @@ def enlarge_and_convolve(
 
 
 @compiled
-def start_picture(features, opacity, valid, pixels, bias, picture):
+def start_picture(features, opacity, valid, pixels, start, stop, bias, picture):
     """picture[pixel] = first colours of the features, opacity (in a fourth channel), 0 where not valid, plus ``bias``.
 
     Args:
         features: (H, W, F), opacity: (H, W), with margins; anything where not valid.
         valid: (H, W) bool.
-        pixels: indices into the grid.
+        pixels: indices into the grid, of which start to stop are set.
         bias: (K,) of the colour heads.
         picture: (H, W, K) written.
     """
     width = picture.shape[1]
     channels = picture.shape[2]
-    for index in range(len(pixels)):
+    for index in range(start, stop):
         y, x = pixels[index] // width, pixels[index] % width
         for k in range(channels):
             picture[y, x, k] = bias[k]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiling import compiled, contracted, inner
-from .dot import dot_block
+from .dot import LANES, dot_block
 from .elementary import cycles, exponential
 from .layers import COLUMNS, ROWS, ROWS_MULTIPLE, colour_layer, encode, hidden_layers, view_layer
 from .rows import linear_row, put_waves
@@ -72,11 +72,11 @@ def _see(weights, directions, lengths, rays, slots, count, rows, offsets, taps, 
     waves, width = weights.view_waves, terms.shape[1]
     for index in range(count):
         ray, at = rays[index], offsets[index]
-        # Where no wave is written, those included that are not meant.
-        unit = at + waves + weights.view_wave_table.shape[1]
+        # Where no wave is written, not even those that are not meant.
+        unit = at + 2 * waves + LANES
         for axis in range(3):
             rows[unit + axis] = directions[ray, axis] / lengths[ray]
-        put_waves(weights.view_wave_table, rows, unit, waves, _ONE, rows, at)
+        put_waves(weights.view_wave_scales, weights.view_wave_parts, rows, unit, waves, _ONE, rows, at)
         for axis in range(3):
             rows[at + 2 * waves + axis] = rows[unit + axis]
     for block in range(len(weights.seen_layer)):
@@ -141,7 +141,7 @@ def march(
     alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
     reached, slot = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.int64)
     free, freed = np.arange(RAYS_AT_ONCE), np.zeros(RAYS_AT_ONCE, np.int64)
-    seen_stride = view_waves + weights.view_wave_table.shape[1] + 3
+    seen_stride = 2 * view_waves + LANES + 3
     seen, seen_at = np.zeros(rows * seen_stride, np.float32), np.arange(rows) * seen_stride
     seen_taps, seen_sums = np.array([0, 2 * view_waves + 3]), np.zeros((ROWS, COLUMNS), np.float32)
     terms = np.zeros((RAYS_AT_ONCE, view_width), np.float32)

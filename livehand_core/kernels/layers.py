@@ -25,7 +25,7 @@ class FieldWeights(NamedTuple):
     """A radiance field as the kernels read it; integers stand for (value / step), see ``rendering.cpu.field_weights``.
 
     Attributes:
-        wave_table: (C, P) angles of the waves by coordinate, P a multiple of 16; ``waves`` of them are meant.
+        wave_scales, wave_parts: of the position's and the normal's waves, see ``rows.put_waves``; ``waves`` in all.
         input_steps: (C + 1,) scale over step of each coordinate as it is stored, and 1 / step of the waves.
         texels, texture_places: what textures hold, in steps; see ``texture.put_texels``.
         input_like: an encoded row's length and the activations' type; sines, cosines, coordinates, texels, zeros.
@@ -36,13 +36,14 @@ class FieldWeights(NamedTuple):
         hidden_bias: (L - 1, W) in steps of the layer's output.
         density, density_bias: (W,) the density layer, times the density scale and the step of its input.
         view_layer, view_gain: the folded colour layer; its bias is the ray's view term.
-        view_wave_table, view_waves: as above, of the view direction.
+        view_wave_scales, view_wave_parts, view_waves: as above, of the view direction.
         seen_layer, seen_gain, seen_bias: float32 weights of the encoded view direction, sines, cosines, coordinates;
             ones; what they add to. They make the ray's view term, in steps of the view layer's output.
         colour_layer, colour_gain, colour_bias: the last layer.
     """
 
-    wave_table: np.ndarray
+    wave_scales: np.ndarray
+    wave_parts: np.ndarray
     waves: int
     input_steps: np.ndarray
     texels: np.ndarray
@@ -58,7 +59,8 @@ class FieldWeights(NamedTuple):
     density_bias: np.float32
     view_layer: np.ndarray
     view_gain: np.ndarray
-    view_wave_table: np.ndarray
+    view_wave_scales: np.ndarray
+    view_wave_parts: np.ndarray
     view_waves: int
     seen_layer: np.ndarray
     seen_gain: np.ndarray
@@ -82,7 +84,7 @@ def encode(weights, places, wanted, count, rows):
     axes = len(plain) - 1
     for index in range(count):
         place, at = wanted[index] * axes, index * inputs
-        put_waves(weights.wave_table, places, place, waves, plain[axes], rows, at)
+        put_waves(weights.wave_scales, weights.wave_parts, places, place, waves, plain[axes], rows, at)
         for axis in range(axes):
             rows[at + 2 * waves + axis] = round_like(places[place + axis] * plain[axis], rows)
         put_texels(

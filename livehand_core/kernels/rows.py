@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .dot import FULL, HALF, Shape, array_data
-from .vector import INTEGERS, LANES, Vector, exponential, sine_cosine
+from .vector import FLOATS, INTEGERS, LANES, Vector, exponential, sine_cosine
 
 INT16_LIMIT = 16383
 """Largest stored int16 activation; with the weights' scale chosen by it, int32 sums cannot overflow."""
@@ -34,8 +34,16 @@ def put(value: Vector, array_type: Any, address: Any) -> None:
     if array_type.dtype == types.float32:
         value.store(address)
         return
-    low, high, bits = (0.0, 255.0, 8) if array_type.dtype == types.uint8 else (-INT16_LIMIT, INT16_LIMIT, 16)
-    value.at_least(float(low)).at_most(float(high)).nearest_integers().narrowed(bits).store(address)
+    low, high = (0.0, 255.0) if array_type.dtype == types.uint8 else (-INT16_LIMIT, INT16_LIMIT)
+    put_within(value.at_least(float(low)).at_most(float(high)), array_type, address)
+
+
+def put_within(value: Vector, array_type: Any, address: Any) -> None:
+    """The same for values that lie within the array's range."""
+    if array_type.dtype == types.float32:
+        value.store(address)
+        return
+    value.nearest_integers().narrowed(array_type.dtype.bitwidth).store(address)
 
 
 def _activated(x: Vector, kind: str, in_float: bool) -> Vector:
@@ -221,49 +229,64 @@ leaky_blur = _blur_intrinsic(leaky=True)
 """As ``blur``, then y = x + bias[n] and max(y, 0.2 y) + zero into float32 or uint8."""
 
 
+MOST_WAVE_VECTORS = 16
+"""Vectors of waves that ``put_waves`` has room for."""
+
+WAVES_A_VECTOR = 15
+"""Waves that a vector holds: five frequencies of three coordinates, so that which lane is whose never changes."""
+
+_COORDINATES = ir.VectorType(ir.FloatType(), 4)
+
+
 @intrinsic  # type: ignore[misc]
 def put_waves(
-    typing_context: Any, table: Any, places: Any, first: Any, count: Any, step: Any, output: Any, at: Any
+    typing_context: Any, scales: Any, parts: Any, places: Any, first: Any, count: Any, step: Any, output: Any, at: Any
 ) -> Any:
     """output.flat[at + k] = step sin(angle k), and ``count`` further on the cosines.
 
     Args:
-        table: (C, P) float32; angle k is the sum over axes c of table[c, k] places.flat[first + c]. P is a multiple of
-            16.
-        places: float32; first: in elements.
-        count: angles that are meant. The others' waves are written too: sines under the first cosines, cosines up to 15
-            entries behind the last one.
-        step: float32.
+        scales: (V, 16) float32, V at most MOST_WAVE_VECTORS; lane l of a vector is scaled by it, coordinate l mod 3 of
+            three. The last lane is not meant, nor are others behind the last vector's waves.
+        parts: (V, 2) int64, of each vector: the first of its three coordinates, and the number of its first wave,
+            ascending.
+        places: float32; first: in elements, where the coordinates begin.
+        count: waves that are meant, of all vectors. Up to 15 entries behind the last cosine are written over.
+        step: float32, within the output's range.
         output: float32 or int16 array of any shape; at: in elements.
     """
-    signature = types.void(table, places, types.intp, types.intp, types.float32, output, types.intp)
+    index = types.intp
+    signature = types.void(scales, parts, places, index, index, types.float32, output, index)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _, _, begin, meant, factor, _, place = arguments
-        factors = context.make_array(table)(context, builder, arguments[0])
-        source, target = (
-            array_data(context, builder, places, arguments[1]),
-            array_data(context, builder, output, arguments[5]),
+        _, _, _, begin, meant, factor, _, place = arguments
+        table = context.make_array(scales)(context, builder, arguments[0])
+        where, source, target = (
+            array_data(context, builder, kind, arguments[k]) for kind, k in ((parts, 1), (places, 2), (output, 6))
         )
-        axes, width = (builder.extract_value(factors.shape, index) for index in (0, 1))
-        vectors = builder.sdiv(width, _INDEX(LANES))
+        vectors = builder.extract_value(table.shape, 0)
         steps = Vector.spread(builder, factor)
-        zero = ir.Constant(ir.VectorType(ir.FloatType(), LANES), None)
-        total = cgutils.alloca_once(builder, zero.type)
+        lanes = ir.Constant(INTEGERS, [lane % 3 for lane in range(LANES)])
+        # Sines that are not meant lie where cosines go, which therefore wait for all of them.
+        waiting = cgutils.alloca_once(builder, FLOATS, size=MOST_WAVE_VECTORS)
+
+        def part(number: Any, entry: int) -> Any:
+            return builder.load(builder.gep(where, [builder.add(builder.mul(number, _INDEX(2)), _INDEX(entry))]))
+
         with cgutils.for_range(builder, vectors) as loop:
-            # From the last vector to the first, so that true cosines come after the sines that are not meant.
-            back = builder.sub(builder.sub(vectors, _INDEX(1)), loop.index)
-            shift = builder.mul(back, _INDEX(LANES))
-            builder.store(zero, total)
-            with cgutils.for_range(builder, axes) as axis:
-                value = Vector.spread(builder, builder.load(builder.gep(source, [builder.add(begin, axis.index)])))
-                entry = builder.gep(factors.data, [builder.add(builder.mul(axis.index, width), shift)])
-                angle = value.times_plus(Vector.load(builder, entry), Vector(builder, builder.load(total)))
-                builder.store(angle.value, total)
-            sine, cosine = sine_cosine(Vector(builder, builder.load(total)))
-            here = builder.add(place, shift)
-            put(sine * steps, output, builder.gep(target, [here]))
-            put(cosine * steps, output, builder.gep(target, [builder.add(here, meant)]))
+            of_three = builder.add(begin, part(loop.index, 0))
+            three: Any = ir.Constant(_COORDINATES, ir.Undefined)
+            for axis in range(3):
+                value = builder.load(builder.gep(source, [builder.add(of_three, _INDEX(axis))]))
+                three = builder.insert_element(three, value, ir.IntType(32)(axis))
+            spread = builder.shuffle_vector(three, ir.Constant(_COORDINATES, ir.Undefined), lanes)
+            row = builder.gep(table.data, [builder.mul(loop.index, _INDEX(LANES))])
+            sine, cosine = sine_cosine(Vector(builder, spread) * Vector.load(builder, row))
+            put_within(sine * steps, output, builder.gep(target, [builder.add(place, part(loop.index, 1))]))
+            builder.store((cosine * steps).value, builder.gep(waiting, [loop.index]))
+        cosines = builder.add(place, meant)
+        with cgutils.for_range(builder, vectors) as loop:
+            cosine = Vector(builder, builder.load(builder.gep(waiting, [loop.index])))
+            put_within(cosine, output, builder.gep(target, [builder.add(cosines, part(loop.index, 1))]))
         return context.get_dummy_value()
 
     return signature, generate

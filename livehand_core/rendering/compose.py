@@ -12,8 +12,8 @@ from ..passes import PASSES
 from ..workers import Workers
 from .layer import Layer, LowImage, on_canvas
 
-_FRONT_PASSES = ("depth", "normal", "uvd", "mask")
-"""Passes that show one hand a pixel."""
+_FRONT_PASSES = ("normal", "uvd", "mask")
+"""Passes that show one hand a pixel, but for depth, which merging makes by the way."""
 
 
 def compose(
@@ -37,24 +37,20 @@ def compose(
         name -> (H, W, C) float32.
     """
     hands = [layer for _, layer in layers]
-    images = empty(width, height, [name for name in passes if name != "rgba_low"])
+    in_front = set(passes) & set(_FRONT_PASSES)
+    images = empty(width, height, sorted(in_front))
     boxes = np.array([(box.left, box.top, box.right, box.bottom) for box in (layer.box for layer in hands)])
     rgba = _flat([layer.rgba for layer in hands], 4)
-    depth = _flat([layer.depth for layer in hands], 1)
+    depth = _flat([layer.depth for layer in hands], 1)[:, 0]
     counts = [layer.depth.size for layer in hands]
     starts = np.cumsum([0, *counts[:-1]])
-    in_front = set(passes) & set(_FRONT_PASSES)
-    front = np.zeros((height, width) if in_front else (0, 0), dtype=np.int16)
-    picture = images.get("rgba")
-    if picture is None:
-        picture = np.zeros((height, width, 4), dtype=np.float32)
-    distances, canvas, top = depth[:, 0], picture, int(boxes[:, 1].min())
+    front = np.empty((height, width) if in_front else (0, 0), dtype=np.int16)
+    picture = images["rgba"] = np.empty((height, width, 4), dtype=np.float32)
+    distance = images["depth"] = np.empty((height, width, 1) if "depth" in passes else (0, 0, 1), dtype=np.float32)
     workers.spread(
-        int(boxes[:, 3].max()) - top,
-        lambda first, last: merge(rgba, distances, boxes, starts, top + first, top + last, linear, canvas, front),
+        height,
+        lambda first, last: merge(rgba, depth, boxes, starts, first, last, linear, picture, front, distance),
     )
-    if "depth" in in_front:
-        take_front(depth, front, boxes, starts, images["depth"])
     for name in in_front & {"normal", "uvd"}:
         values = [getattr(layer, name) for layer in hands]
         take_front(_flat(values, 3), front, boxes, starts, images[name])
@@ -93,8 +89,7 @@ def _low(layers: Sequence[LowImage]) -> np.ndarray:
         depths.append(resize(depth, width, height))
     boxes = np.array([(0, 0, width, height)] * len(layers))
     starts = np.arange(len(layers)) * (width * height)
-    answer = np.zeros((height, width, 4), dtype=np.float32)
-    merge(
-        _flat(colours, 4), _flat(depths, 1)[:, 0], boxes, starts, 0, height, False, answer, np.zeros((0, 0), np.int16)
-    )
+    answer = np.empty((height, width, 4), dtype=np.float32)
+    nobody, nowhere = np.zeros((0, 0), np.int16), np.zeros((0, 0, 1), np.float32)
+    merge(_flat(colours, 4), _flat(depths, 1)[:, 0], boxes, starts, 0, height, False, answer, nobody, nowhere)
     return answer

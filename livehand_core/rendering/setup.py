@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ..avatars.identities import weights_of
@@ -61,7 +59,7 @@ def identity_shares(metadata: AvatarMetadata, latent: np.ndarray | None, identit
 
 def centred(metadata: AvatarMetadata, camera: Camera) -> Camera:
     """The camera with rays where the avatar's are in a pixel."""
-    return replace(camera, pixel_offset=metadata.pixel_offset)
+    return camera.with_pixels(pixel_offset=metadata.pixel_offset)
 
 
 def feature_camera(metadata: AvatarMetadata, camera: Camera) -> Camera:

@@ -56,6 +56,8 @@ def mirror_camera(camera: Camera) -> Camera:
 
 def scaled_camera(camera: Camera, scale: float) -> Camera:
     """The camera in a world shrunk by ``scale`` about its origin; depths there are 1/scale of the true ones."""
+    if scale == 1.0:
+        return camera
     matrix = camera.camera_to_world.copy()
     matrix[:3, 3] /= scale
     factor = scale if camera.projection == "orthographic" else 1.0

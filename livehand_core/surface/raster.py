@@ -49,7 +49,7 @@ class _Triangles(NamedTuple):
 
 def to_camera(vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
     """(V, 3) world points -> camera axes (x right, y down, z forward), metres."""
-    matrix = torch.as_tensor(camera.world_to_camera, dtype=vertices.dtype, device=vertices.device)
+    matrix = torch.tensor(camera.world_to_camera, dtype=vertices.dtype, device=vertices.device)
     return vertices @ matrix[:3, :3].T + matrix[:3, 3]
 
 

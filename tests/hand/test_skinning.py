@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,7 @@ def finger_volume(hand: HandData, vertices: np.ndarray, chain: list[int]) -> flo
 def test_bending_keeps_a_finger_s_volume(hand: HandData, finger: int) -> None:
     rest = hand.v_template.astype(np.float64)
     chain = [1 + 3 * finger + k for k in range(3)]
-    plain = HandData(**{**vars(hand), "posedirs": np.zeros_like(hand.posedirs)})
+    plain = replace(hand, posedirs=np.zeros_like(hand.posedirs))
     angles = np.zeros((15, 3))
     bent = [3 * finger + 1, 3 * finger + 2] if finger < 4 else [3 * finger + 2]
     for joint in bent:

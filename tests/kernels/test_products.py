@@ -17,6 +17,7 @@ from livehand_core.kernels.dot import FULL, HALF, HAS_INTEGER_DOT, Shape, dot_bl
 from livehand_core.kernels.field import densities, march
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from livehand_core.rendering.cpu.coverage import Coverage
 from livehand_core.rendering.cpu.field_weights import prepare_field
 from livehand_core.rendering.cpu.hand import FeatureImage
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
@@ -185,11 +186,12 @@ def test_a_shell_skips_what_lies_before_it() -> None:
     assert (opacity(0.001, 4, 0.005) > opacity(0.001, 4)).all()
 
 
-def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray) -> FeatureImage:
+def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, factor: int) -> FeatureImage:
     """What calibration looks at."""
     height, width = valid.shape
     camera = Camera(width, height, 1.0, 1.0, 0.0, 0.0, np.eye(4))
-    return FeatureImage(Box(0, 0, width - 2 * MARGIN, height - 2 * MARGIN), camera, features, opacity, opacity, valid)
+    box = Box(0, 0, width - 2 * MARGIN, height - 2 * MARGIN)
+    return FeatureImage(box, camera, valid, lambda: Coverage.of(valid, factor), features, opacity, opacity)
 
 
 @pytest.mark.skipif(not HAS_INTEGER_DOT, reason="no integer products here")
@@ -200,7 +202,8 @@ def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
     state = {name: value.numpy() for name, value in SuperResolution(config).state_dict().items()}
     rng = np.random.default_rng(5)
     opacity = rng.random((20, 24), dtype=np.float32)
-    image = feature_image(rng.random((20, 24, 16), dtype=np.float32), opacity, np.pad(np.ones((12, 16), bool), MARGIN))
+    features, valid = rng.random((20, 24, 16), dtype=np.float32), np.pad(np.ones((12, 16), bool), MARGIN)
+    image = feature_image(features, opacity, valid, 2)
 
     def bits(colours: float, opacities: float) -> list[int]:
         """Of input and activations, with colour heads of these strengths."""
@@ -232,12 +235,17 @@ def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[i
     wanted = wanted[0].permute(1, 2, 0).numpy()
 
     edges = ((MARGIN, MARGIN), (MARGIN, MARGIN))
-    margined = np.pad(features, (*edges, (0, 0))), np.pad(opacity, edges), np.pad(valid, edges)
+    margined, covered = [np.pad(features, (*edges, (0, 0))), np.pad(opacity, edges)], np.pad(valid, edges)
+    for image in margined:
+        # Nobody looks there.
+        image[~covered] = np.nan
     state = {name: value.numpy() for name, value in network.state_dict().items()}
-    ranges = activation_ranges(config, state, [feature_image(*margined)], Workers(2)) if integer else None
+    image = feature_image(*margined, covered, factor)
+    ranges = activation_ranges(config, state, [image], Workers(2)) if integer else None
     kernels = SuperResolutionKernels(config, state, ranges)
     for workers in (Workers(1), Workers(2)):
-        large, drawn = kernels.enlarge(*margined, workers)
+        coverage = Coverage.of(covered, factor)
+        large, drawn = kernels.enlarge(*margined, coverage, workers), coverage.drawn
         inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
         difference = np.abs(large[inner] - wanted)[drawn[inner]]

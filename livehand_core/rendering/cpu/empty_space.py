@@ -93,7 +93,7 @@ def _surface_points(
     field: PreparedField, model: PosedHandModel, pose: HandPose, uv: np.ndarray, levels: np.ndarray
 ) -> np.ndarray:
     """(F * levels, 3 or 6) canonical coordinates above the middle of each face, with the posed normal where needed."""
-    axes = len(field.weights.wave_table)
+    axes = len(field.weights.input_steps) - 1
     points = np.empty((len(uv), len(levels), axes), dtype=np.float32)
     points[..., :2] = uv[:, None]
     points[..., 2] = levels

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...kernels.dot import FULL, LANES, aligned, pack, padded, shape_for
 from ...kernels.layers import FieldWeights
-from ...kernels.rows import INT16_LIMIT
+from ...kernels.rows import INT16_LIMIT, MOST_WAVE_VECTORS, WAVES_A_VECTOR
 from ...kernels.texture import GROUP
 from ...networks.config import FieldConfig
 
@@ -23,39 +24,53 @@ SUM_LIMIT = 2.0**31 * 0.98
 """What a sum of products may reach in int32."""
 
 
-def wave_table(config: FieldConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scales (P,) and begins (C + 1,) of the encoding's waves, and the published column of each of our columns.
+class Waves(NamedTuple):
+    """The encoding's waves in the kernels' order: frequency by frequency, axis by axis, position before normal.
 
-    Ours are all sines, all cosines, the coordinates; each axis by axis. Published: coordinates, then sines and cosines
-    by frequency (:func:`livehand_core.networks.encoding.encode`), position before normal.
+    Attributes:
+        axes: (W,) coordinate that each depends on.
+        scales: (W,) float32 factor on it.
+        columns: (2 W + C,) of our columns (sines, cosines, coordinates) the number among the published ones:
+            coordinates, then sines and cosines by frequency (:func:`livehand_core.networks.encoding.encode`).
+        threes: frequencies of each three coordinates.
     """
-    counts = [config.position_frequencies] * 3
-    if config.normal_frequencies:
-        counts += [config.normal_frequencies] * 3
-    return _axis_waves(counts)
 
+    axes: np.ndarray
+    scales: np.ndarray
+    columns: np.ndarray
+    threes: tuple[int, ...]
 
-def _axis_waves(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """:func:`wave_table` of vectors with ``counts`` frequencies by axis, three axes a vector."""
-    scales, sines, cosines, plain, first = [], [], [], [], 0
-    for axis, count in enumerate(counts):
-        if axis == 3:
-            first = 3 * (1 + 2 * counts[0])
-        scales += [2.0**k for k in range(count)]
-        sines += [first + 3 + 6 * k + axis % 3 for k in range(count)]
-        cosines += [first + 6 + 6 * k + axis % 3 for k in range(count)]
-        plain.append(first + axis % 3)
-    begins = np.concatenate([[0], np.cumsum(counts)])
-    return np.array(scales, np.float32), begins.astype(np.int64), np.array(sines + cosines + plain)
+    @classmethod
+    def of(cls, threes: Sequence[int]) -> Waves:
+        """For so many frequencies of each three coordinates."""
+        axes, scales, sines, cosines, plain, first = [], [], [], [], [], 0
+        for number, count in enumerate(threes):
+            for frequency, axis in product(range(count), range(3)):
+                axes.append(3 * number + axis)
+                scales.append(2.0**frequency)
+                sines.append(first + 3 + 6 * frequency + axis)
+                cosines.append(first + 6 + 6 * frequency + axis)
+            plain += [first, first + 1, first + 2]
+            first += 3 * (1 + 2 * count)
+        columns = np.array(sines + cosines + plain)
+        return cls(np.array(axes, np.int64), np.array(scales, np.float32), columns, tuple(threes))
 
+    @classmethod
+    def of_position(cls, config: FieldConfig) -> Waves:
+        """Those of a field's (u, v, d) and, where it takes one, normal."""
+        return cls.of([config.position_frequencies] + [config.normal_frequencies] * bool(config.normal_frequencies))
 
-def _wave_factors(scales: np.ndarray, begins: np.ndarray, coordinate_scale: np.ndarray) -> np.ndarray:
-    """(C, P) what each coordinate contributes to each wave's angle, P a multiple of 16."""
-    table = np.zeros((len(coordinate_scale), -(-len(scales) // LANES) * LANES), dtype=np.float32)
-    for axis, factor in enumerate(coordinate_scale):
-        waves = slice(begins[axis], begins[axis + 1])
-        table[axis, waves] = scales[waves] * factor
-    return table
+    def vectors(self, coordinate_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What :func:`livehand_core.kernels.rows.put_waves` reads: (V, 16) scales, (V, 2) parts."""
+        rows, parts, first = [], [], 0
+        for number, count in enumerate(self.threes):
+            for begin in range(0, 3 * count, WAVES_A_VECTOR):
+                waves = slice(first + begin, first + min(begin + WAVES_A_VECTOR, 3 * count))
+                rows.append(fill_up(self.scales[waves] * coordinate_scale[self.axes[waves]], LANES))
+                parts.append((3 * number, first + begin))
+            first += 3 * count
+        assert len(rows) <= MOST_WAVE_VECTORS
+        return np.array(rows, np.float32).reshape(-1, LANES), np.array(parts, np.int64).reshape(-1, 2)
 
 
 def fill_up(values: np.ndarray, size: int) -> np.ndarray:
@@ -131,12 +146,14 @@ def prepare_field(
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
-    scales, begins, order = wave_table(config)
+    waves = Waves.of_position(config)
     people = _people(config, state, residuals)
     loudest = _loudest(config, people, integer)
     texels, places = _texels(config, [state[f"textures.{k}"] for k in range(len(loudest))], loudest)
-    first_weight = np.concatenate([state["layers.0.weight"][:, order], _texel_columns(config, state, loudest)], axis=1)
-    coordinate_scale = np.ones(len(begins) - 1, dtype=np.float32)
+    first_weight = np.concatenate(
+        [state["layers.0.weight"][:, waves.columns], _texel_columns(config, state, loudest)], axis=1
+    )
+    coordinate_scale = np.ones(3 * len(waves.threes), dtype=np.float32)
     coordinate_scale[2] = config.distance_scale
     folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
     if not integer:
@@ -145,7 +162,7 @@ def prepare_field(
         encoded, chosen = [], []
         for number, person in enumerate(people):
             some, own = points[number :: len(people)], constants[number :: len(people)]
-            encoded.append(_encoded(config, person, some, scales, begins, coordinate_scale))
+            encoded.append(_encoded(config, person, some, waves, coordinate_scale))
             chosen.append(own[np.random.default_rng(0).integers(0, len(own), len(some))])
         steps = _steps(config, state, np.concatenate(encoded), np.concatenate(chosen), folded)
 
@@ -168,11 +185,14 @@ def prepare_field(
     biases = [fill_up(state[f"layers.{i}.bias"] * steps[i + 1], width) for i in range(1, config.depth)]
     seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
     view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]
-    view_scales, view_begins, view_order = _axis_waves([config.view_frequencies] * 3)
-    seen_weight = fill_up(seen[:, config.width :][:, view_order].T, view_width).T
+    view_waves = Waves.of([config.view_frequencies])
+    seen_weight = fill_up(seen[:, config.width :][:, view_waves.columns].T, view_width).T
+    wave_scales, wave_parts = waves.vectors(coordinate_scale)
+    view_wave_scales, view_wave_parts = view_waves.vectors(np.ones(3, dtype=np.float32))
     weights = FieldWeights(
-        wave_table=_wave_factors(scales, begins, coordinate_scale),
-        waves=len(scales),
+        wave_scales=wave_scales,
+        wave_parts=wave_parts,
+        waves=len(waves.axes),
         input_steps=np.append(coordinate_scale, 1.0).astype(np.float32) * steps[0],
         texels=texels * steps[0],
         texture_places=places,
@@ -187,8 +207,9 @@ def prepare_field(
         density_bias=np.float32(state["density.bias"][0] * config.density_scale),
         view_layer=view,
         view_gain=view_gain,
-        view_wave_table=_wave_factors(view_scales, view_begins, np.ones(3, dtype=np.float32)),
-        view_waves=len(view_scales),
+        view_wave_scales=view_wave_scales,
+        view_wave_parts=view_wave_parts,
+        view_waves=len(view_waves.axes),
         seen_layer=pack(seen_weight[:, None], np.float32),
         seen_gain=np.ones(view_width, dtype=np.float32),
         seen_bias=fill_up(view_bias, view_width),
@@ -270,16 +291,14 @@ def _encoded(
     config: FieldConfig,
     state: State,
     points: np.ndarray,
-    scales: np.ndarray,
-    begins: np.ndarray,
+    waves: Waves,
     coordinate_scale: np.ndarray,
 ) -> np.ndarray:
     """(M, position_size) the first layer's input in the order that was published."""
     plain = points[:, : len(coordinate_scale)] * coordinate_scale
-    angles = np.repeat(plain, np.diff(begins), axis=1) * scales
+    angles = plain[:, waves.axes] * waves.scales
     encoded = np.empty((len(points), config.position_size), dtype=np.float32)
-    _, _, order = wave_table(config)
-    encoded[:, order] = np.concatenate([np.sin(angles), np.cos(angles), plain], axis=1)
+    encoded[:, waves.columns] = np.concatenate([np.sin(angles), np.cos(angles), plain], axis=1)
     for number, size in enumerate(config.texture_sizes):
         place = (points[:, :2] * np.float32(size) - 0.5).clip(0.0, size - 1.0)
         cell = np.minimum(place.astype(np.int64), size - 2)

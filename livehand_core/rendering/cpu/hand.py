@@ -33,6 +33,7 @@ from ..layer import Layer, LowImage, on_canvas
 from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
+from .coverage import Coverage
 from .empty_space import density_shell, looked_at
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
@@ -68,15 +69,17 @@ class FeatureImage:
         box: where in the feature image, ``camera`` being the whole feature image's.
         camera: of the feature image.
         valid: (h + 2 MARGIN, w + 2 MARGIN) bool, which pixels have rays. Elsewhere the others hold anything.
+        coverage: what the super-resolution makes of these; waits until that is known.
         features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected): of the same size.
     """
 
     box: Box
     camera: Camera
+    valid: np.ndarray
+    coverage: Callable[[], Coverage]
     features: np.ndarray
     opacity: np.ndarray
     depth: np.ndarray
-    valid: np.ndarray
 
 
 class CpuHand:
@@ -180,9 +183,10 @@ class CpuHand:
         if low is None:
             return None
         with clock.stage("super_resolution"):
-            large, drawn = self._enlarge.enlarge(low.features, low.opacity, low.valid, self.workers)
+            coverage = low.coverage()
+            large = self._enlarge.enlarge(low.features, low.opacity, coverage, self.workers)
         with clock.stage("compose"):
-            rgba, planes, inner = self._picture(low, large, drawn, working)
+            rgba, planes, inner = self._picture(low, large, coverage.drawn, working)
             if factor != 1.0:
                 canvas = on_canvas(np.concatenate([rgba, planes], axis=2), inner.left, inner.top, *_size(working))
                 image = resize(canvas, placed.width, placed.height)
@@ -225,6 +229,7 @@ class CpuHand:
         opacity, expected = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
         valid = np.zeros(size, dtype=np.bool_)
         valid.reshape(-1)[place] = True
+        coverage = self.workers.aside(lambda: Coverage.of(valid, architecture.super_resolution.factor))
         images = (features.reshape(size[0] * size[1], -1), opacity.reshape(-1), expected.reshape(-1))
 
         def draw(start: int, stop: int) -> None:
@@ -235,7 +240,7 @@ class CpuHand:
             self._march(posed, own, some, place[part], bias, images, clock)
 
         in_blocks(len(place), RAYS_AT_ONCE, draw, clock.notes.append)
-        return FeatureImage(box, low, features, opacity, expected, valid)
+        return FeatureImage(box, low, valid, coverage, features, opacity, expected)
 
     def _show(self, identity: IdentityChoice) -> None:
         """Let the field's textures be those of an identity or a blend; they are kept while it stays the same."""
@@ -333,7 +338,7 @@ def _low_image(low: FeatureImage, view: View, placed: Box) -> LowImage:
     inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     rgba = np.concatenate([low.features[inner][..., :3], low.opacity[inner][..., None]], axis=2).clip(0.0, 1.0)
     rgba[~low.valid[inner]] = 0.0
-    depth = np.where(low.valid[inner], low.depth[inner] * view.scale, np.inf).astype(np.float32)
+    depth = np.where(low.valid[inner], low.depth[inner], np.float32(np.inf)) * np.float32(view.scale)
     size = _size(low.camera)
     if placed.width == view.camera.width and placed.height == view.camera.height:
         return LowImage(low.box, size, rgba, depth)

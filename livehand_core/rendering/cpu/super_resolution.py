@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from ...kernels.dot import LANES, pack, padded, shape_for
 from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
 from ...workers import Workers
+from .coverage import Coverage, Doubling
 from .field_weights import fill_up, weight_unit
 
 if TYPE_CHECKING:
@@ -152,75 +153,81 @@ class SuperResolutionKernels:
             tuple(part for part, _ in parts), fill_up(gain, outputs), raw, bias, heads, head_bias, target, stored
         )
 
-    def enlarge(
-        self, features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, workers: Workers
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def enlarge(self, features: np.ndarray, opacity: np.ndarray, coverage: Coverage, workers: Workers) -> np.ndarray:
         """The picture of the valid pixels' surroundings.
 
         Args:
             features: (h + 2 MARGIN, w + 2 MARGIN, F) float32 with margins, anything where not valid.
             opacity: (h + 2 MARGIN, w + 2 MARGIN), in the same way.
-            valid: bool, of the same size.
+            coverage: of the valid pixels, for this factor.
             workers: where the parts run.
 
         Returns:
-            (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, set where the hand may be drawn; and where that is,
-            bool. Work space: good until the next call.
+            (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, set where ``coverage.drawn`` says. Work space: good
+            until the next call.
         """
+        valid, middle, entry, near = coverage.valid, coverage.middle, coverage.entry, coverage.near
         source = self._array("input", (*valid.shape, self.channels), self._input.dtype)
-        step = np.float32(self._input.step)
+        step, count, bias = np.float32(self._input.step), self.config.in_channels, self._conv01.head_bias
         workers.spread(
-            len(valid),
-            lambda first, last: kernels.quantise(
-                features, valid, self.config.in_channels, step, first, last, source
-            ),
-        )  # fmt: skip
+            len(valid), lambda first, last: kernels.quantise(features, valid, count, step, first, last, source)
+        )
         picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
         picture[:] = 0.0
-        if self.config.factor == 4:
+        if isinstance(entry, Doubling):
             pixels = np.flatnonzero(valid)
-            kernels.start_picture(features, opacity, valid, pixels, np.zeros_like(self._conv01.head_bias), picture)
-            source = self._enlarging(self._conv00, source, kernels.grow(valid, 2, True), "first", workers)
-            valid = kernels.enlarged(valid)
-            near = np.flatnonzero(kernels.grow(valid, 2, True))
-            small, picture = picture, self._array("middle", (*valid.shape, self.config.out_channels), np.float32)
+            kernels.start_picture(features, opacity, valid, pixels, 0, len(pixels), np.zeros_like(bias), picture)
+            source = self._enlarging(self._conv00, source, entry, "first", workers)
+            small, picture = picture, self._array("middle", (*middle.shape, self.config.out_channels), np.float32)
             picture[:] = 0.0
-            kernels.enlarge_picture(small, near, 0, len(near), self._conv01.head_bias, picture)
+
+            def begin(start: int, stop: int) -> None:
+                kernels.enlarge_picture(small, near, start, stop, bias, picture)
         else:
-            where = np.flatnonzero(kernels.grow(valid, 3, True))
-            source = self._plain(self._conv00, source, where, "first", picture, workers)
-            near = np.flatnonzero(kernels.grow(valid, 2, True))
-            kernels.start_picture(features, opacity, valid, near, self._conv01.head_bias, picture)
-        source = self._plain(self._conv01, source, near, "second", picture, workers)
-        source = self._enlarging(self._conv10, source, kernels.grow(valid, 1, True), "third", workers)
-        drawn = kernels.enlarged(valid)
-        pixels = np.flatnonzero(drawn)
-        large = self._array("large", (*drawn.shape, self.config.out_channels), np.float32)
-        workers.spread(
-            len(pixels),
-            lambda start, stop: kernels.enlarge_picture(picture, pixels, start, stop, self._conv11.head_bias, large),
-        )
-        self._plain(self._conv11, source, pixels, "last", large, workers)
-        return large, drawn
+            source = self._plain(self._conv00, source, entry, "first", picture, workers)
+
+            def begin(start: int, stop: int) -> None:
+                kernels.start_picture(features, opacity, valid, near, start, stop, bias, picture)
+
+        source = self._plain(self._conv01, source, near, "second", picture, workers, begin)
+        source = self._enlarging(self._conv10, source, coverage.doubling, "third", workers)
+        large = self._array("large", (*coverage.drawn.shape, self.config.out_channels), np.float32)
+
+        def end(start: int, stop: int) -> None:
+            kernels.enlarge_picture(picture, coverage.pixels, start, stop, self._conv11.head_bias, large)
+
+        self._plain(self._conv11, source, coverage.pixels, "last", large, workers, end)
+        return large
 
     def _plain(
-        self, layer: _Layer, source: np.ndarray, pixels: np.ndarray, name: str, picture: np.ndarray, workers: Workers
+        self,
+        layer: _Layer,
+        source: np.ndarray,
+        pixels: np.ndarray,
+        name: str,
+        picture: np.ndarray,
+        workers: Workers,
+        begin: Callable[[int, int], None] | None = None,
     ) -> np.ndarray:
+        """A 3x3 convolution of some pixels; ``begin`` sets the picture of a part of them before heads add to it."""
         height, width, channels = source.shape
         steps = [down * width + across for down in (-1, 0, 1) for across in (-1, 0, 1)]
         taps = np.array([step * channels for step in steps] + [channels])
         target = self._target(layer, (height, width), name)
-        workers.spread(
-            len(pixels),
-            lambda start, stop: kernels.convolve(
+
+        def work(start: int, stop: int) -> None:
+            if begin is not None:
+                begin(start, stop)
+            kernels.convolve(
                 source, self._sum_like, pixels, start, stop, taps, layer.packed[0], layer.gain, layer.bias,
                 np.float32(layer.target.zero), target, layer.heads, picture,
-            ),
-        )  # fmt: skip
+            )  # fmt: skip
+
+        workers.spread(len(pixels), work)
         return target
 
     def _enlarging(
-        self, layer: _Layer, source: np.ndarray, inside: np.ndarray, name: str, workers: Workers
+        self, layer: _Layer, source: np.ndarray, doubling: Doubling, name: str, workers: Workers
     ) -> np.ndarray:
         height, width, channels = source.shape
         # Source pixels that kernel entry (down, across) meets: those half as far up and to the left.
@@ -229,13 +236,11 @@ class SuperResolutionKernels:
             for entries in _PHASES
         )
         target = self._target(layer, (2 * (height - MARGIN), 2 * (width - MARGIN)), name)
-        cells = kernels.grow(inside, 1, False)
-        counts = inside.sum(axis=1)
         workers.spread_rows(
-            counts,
+            doubling.inside.sum(axis=1),
             lambda first, last: kernels.enlarge_and_convolve(
-                source, self._sum_like, cells, inside, first, last, taps, layer.packed, layer.gain, layer.raw_bias,
-                layer.bias, np.float32(layer.target.zero), target,
+                source, self._sum_like, doubling.cells, doubling.inside, first, last, taps, layer.packed, layer.gain,
+                layer.raw_bias, layer.bias, np.float32(layer.target.zero), target,
             ),
         )  # fmt: skip
         return target
@@ -280,9 +285,9 @@ def activation_ranges(
     one, other = (SuperResolutionKernels(config, state, ranges) for ranges in (narrow, wide))
     telling = slice(3 if config.out_channels == 4 else 0, None)
     for image in images:
-        picture, drawn = one.enlarge(image.features, image.opacity, image.valid, workers)
-        wanted, _ = other.enlarge(image.features, image.opacity, image.valid, workers)
-        difference = np.abs(picture - wanted)[drawn][:, telling]
+        coverage = image.coverage()
+        picture, wanted = (kernel.enlarge(image.features, image.opacity, coverage, workers) for kernel in (one, other))
+        difference = np.abs(picture - wanted)[coverage.drawn][:, telling]
         if difference.max(initial=0.0) > NARROW_ERROR:
             return wide
     return narrow
