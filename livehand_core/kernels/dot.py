@@ -63,7 +63,6 @@ HAS_INTEGER_DOT = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512bw")
 """Whether the processor multiplies and adds pairs of int16 and fours of int8 in one instruction."""
 
 _GROUP = {"float32": 1, "int16": 2, "uint8": 4}
-"""Neighbouring inputs that one 32-bit lane holds."""
 
 _MULTIPLY_ADD = {
     "int16": ("llvm.x86.avx512.vpdpwssd.512", ir.VectorType(ir.IntType(16), 32)),
@@ -71,9 +70,14 @@ _MULTIPLY_ADD = {
 }
 
 
+def lane_group(dtype: np.dtype[Any] | type) -> int:
+    """Neighbouring inputs that one 32-bit lane holds."""
+    return _GROUP[np.dtype(dtype).name]
+
+
 def padded(inputs: int, dtype: np.dtype[Any] | type) -> int:
     """Inputs a row must hold: the next multiple of what one lane holds."""
-    group = _GROUP[np.dtype(dtype).name]
+    group = lane_group(dtype)
     return -(-inputs // group) * group
 
 
@@ -94,7 +98,7 @@ def pack(weights: np.ndarray, dtype: np.dtype[Any] | type, shape: Shape = FULL) 
         (blocks, taps * steps * panels * 16 * group) array, one row a block of ``shape.columns`` outputs; outputs and
         inputs are padded with zeros.
     """
-    group = _GROUP[np.dtype(dtype).name]
+    group = lane_group(dtype)
     stored = {"float32": np.float32, "int16": np.int16, "uint8": np.int8}[np.dtype(dtype).name]
     outputs, taps, inputs = weights.shape
     steps = -(-inputs // group)
@@ -158,6 +162,63 @@ dot_half_block = _block_intrinsic(HALF)
 """The same for HALF blocks: HALF.rows rows, sums (HALF.rows, HALF.columns)."""
 
 
+@intrinsic  # type: ignore[misc]
+def dot_listed_block(
+    typing_context: Any, sums: Any, rows: Any, row_offsets: Any, first: Any, steps: Any, begin: Any, weights: Any
+) -> Any:
+    """As :data:`dot_block` with one tap, of whose 32-bit lanes only those listed from steps[begin] on are summed.
+
+    Args:
+        steps: int64 numbers of lanes, see :func:`active_lanes`, and a negative one behind them; all other lanes of all
+            rows must hold zeros.
+        begin: in elements of ``steps``.
+    """
+    kind = str(rows.dtype)
+    signature = types.void(sums, rows, row_offsets, types.intp, steps, types.intp, weights)
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        addresses = [
+            array_data(context, builder, array_type, value)
+            for array_type, value in zip((sums, rows, row_offsets), arguments[:3], strict=True)
+        ]
+        listed = array_data(context, builder, steps, arguments[4])
+        packed = array_data(context, builder, weights, arguments[6])
+        _Block(builder, kind, FULL).emit_listed(*addresses, arguments[3], listed, arguments[5], packed)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic  # type: ignore[misc]
+def active_lanes(typing_context: Any, rows: Any, row_offsets: Any, first: Any, lane: Any) -> Any:
+    """Bits of those of sixteen 32-bit lanes that are not zero in all of FULL.rows rows, as an int64.
+
+    Args:
+        rows, row_offsets, first: as for :data:`dot_block`.
+        lane: number of the first of the sixteen in its row.
+    """
+    group = _GROUP[str(rows.dtype)]
+    signature = types.int64(rows, row_offsets, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        data, offsets = (
+            array_data(context, builder, array, value)
+            for array, value in ((rows, arguments[0]), (row_offsets, arguments[1]))
+        )
+        index, bits = ir.IntType(64), ir.VectorType(ir.IntType(32), LANES)
+        shift = builder.mul(arguments[3], index(group))
+        total = ir.Constant(bits, None)
+        for m in range(FULL.rows):
+            start = builder.load(builder.gep(offsets, [builder.add(arguments[2], index(m))]))
+            address = builder.gep(data, [builder.add(start, shift)])
+            values = builder.load(builder.bitcast(address, bits.as_pointer()), align=4 // group)
+            total = builder.or_(total, values)
+        mask = builder.bitcast(builder.icmp_signed("!=", total, ir.Constant(bits, None)), ir.IntType(LANES))
+        return builder.zext(mask, index)
+
+    return signature, generate
+
+
 class _Block:
     """Writes the LLVM code of one block."""
 
@@ -170,37 +231,86 @@ class _Block:
 
     def emit(self, sums: Any, rows: Any, row_offsets: Any, first: Any, taps: Any, weights: Any) -> None:
         builder, index = self.builder, self.index
-        height, panel_count = self.shape
-        group = _GROUP[self.kind]
         count = builder.sub(builder.extract_value(taps.shape, 0), index(1))
         inputs = builder.load(builder.gep(taps.data, [count]))
-        steps = builder.sdiv(inputs, index(group))
-        starts = [builder.load(builder.gep(row_offsets, [builder.add(first, index(m))])) for m in range(height)]
-        weight_vectors = builder.bitcast(weights, self.vector.as_pointer())
-        totals = [cgutils.alloca_once_value(builder, self.zero) for _ in range(height * panel_count)]
+        steps = builder.sdiv(inputs, index(_GROUP[self.kind]))
+        starts, totals = self._starts(row_offsets, first), self._totals()
         position = cgutils.alloca_once_value(builder, index(0))
         with cgutils.for_range(builder, count) as tap:
-            shift = builder.load(builder.gep(taps.data, [tap.index]))
-            lanes = [
-                builder.bitcast(builder.gep(rows, [builder.add(start, shift)]), self.lane.as_pointer())
-                for start in starts
-            ]
+            lanes = self._lanes(rows, starts, builder.load(builder.gep(taps.data, [tap.index])))
             with cgutils.for_range(builder, steps) as step:
                 at = builder.load(position)
-                panels = [
-                    builder.load(builder.gep(weight_vectors, [builder.add(at, index(n))]), align=4)
-                    for n in range(panel_count)
-                ]
-                for m in range(height):
-                    value = builder.load(builder.gep(lanes[m], [step.index]), align=group and 4 // group)
-                    spread = self._spread(value)
-                    for n in range(panel_count):
-                        total = totals[m * panel_count + n]
-                        builder.store(self._multiply_add(builder.load(total), spread, panels[n]), total)
-                builder.store(builder.add(at, index(panel_count)), position)
-        out = builder.bitcast(sums, self.vector.as_pointer())
+                self._add(totals, lanes, step.index, weights, at)
+                builder.store(builder.add(at, index(1)), position)
+        self._write(totals, sums)
+
+    def emit_listed(
+        self, sums: Any, rows: Any, row_offsets: Any, first: Any, listed: Any, begin: Any, weights: Any
+    ) -> None:
+        builder, index = self.builder, self.index
+        totals, lanes = self._totals(), self._lanes(rows, self._starts(row_offsets, first), index(0))
+        place = cgutils.alloca_once_value(builder, begin)
+        # A loop whose length nobody knows is not unrolled: two steps at once need more registers than there are.
+        look, add, done = (builder.append_basic_block(name) for name in ("look", "add", "done"))
+        builder.branch(look)
+        builder.position_at_end(look)
+        at = builder.load(place)
+        step = builder.load(builder.gep(listed, [at]))
+        builder.cbranch(builder.icmp_signed(">=", step, index(0)), add, done)
+        builder.position_at_end(add)
+        self._add(totals, lanes, step, weights, step)
+        builder.store(builder.add(at, index(1)), place)
+        builder.branch(look)
+        builder.position_at_end(done)
+        self._write(totals, sums)
+
+    def _starts(self, row_offsets: Any, first: Any) -> list[Any]:
+        builder = self.builder
+        rows = range(self.shape.rows)
+        return [builder.load(builder.gep(row_offsets, [builder.add(first, self.index(m))])) for m in rows]
+
+    def _lanes(self, rows: Any, starts: list[Any], shift: Any) -> list[Any]:
+        """Where each row's 32-bit lanes begin."""
+        builder = self.builder
+        places = [builder.gep(rows, [builder.add(start, shift)]) for start in starts]
+        return [builder.bitcast(place, self.lane.as_pointer()) for place in places]
+
+    def _totals(self) -> list[Any]:
+        return [cgutils.alloca_once_value(self.builder, self.zero) for _ in range(self.shape.rows * self.shape.panels)]
+
+    def _add(self, totals: list[Any], lanes: list[Any], step: Any, weights: Any, row: Any) -> None:
+        """Add the products of one lane of each row with one row of packed weights."""
+        builder, panel_count, group = self.builder, self.shape.panels, _GROUP[self.kind]
+        vectors = builder.bitcast(weights, self.vector.as_pointer())
+        at = builder.mul(row, self.index(panel_count))
+
+        def spread(place: Any) -> Any:
+            return self._spread(builder.load(builder.gep(place, [step]), align=4 // group))
+
+        def panel(n: int) -> Any:
+            return builder.load(builder.gep(vectors, [builder.add(at, self.index(n))]), align=4)
+
+        def add(slot: int, value: Any, one: Any) -> None:
+            builder.store(self._multiply_add(builder.load(totals[slot]), value, one), totals[slot])
+
+        # Either order is right. For each shape the other one takes more registers than there are: half the speed.
+        if panel_count > 2:
+            values = [spread(place) for place in lanes]
+            for n in range(panel_count):
+                one = panel(n)
+                for m, value in enumerate(values):
+                    add(m * panel_count + n, value, one)
+        else:
+            panels = [panel(n) for n in range(panel_count)]
+            for m, place in enumerate(lanes):
+                value = spread(place)
+                for n, one in enumerate(panels):
+                    add(m * panel_count + n, value, one)
+
+    def _write(self, totals: list[Any], sums: Any) -> None:
+        out = self.builder.bitcast(sums, self.vector.as_pointer())
         for slot, total in enumerate(totals):
-            builder.store(builder.load(total), builder.gep(out, [index(slot)]), align=4)
+            self.builder.store(self.builder.load(total), self.builder.gep(out, [self.index(slot)]), align=4)
 
     def _spread(self, value: Any) -> Any:
         builder = self.builder

@@ -56,13 +56,15 @@ def densities(weights, first_bias, coordinates, sigma, start, stop):
     hidden = np.zeros((rows, width), dtype=weights.input_like.dtype)
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     encoded_at, hidden_at = np.arange(rows) * inputs, np.arange(rows) * width
-    taps = (np.array([0, inputs]), np.array([0, width]))
+    taps, room = np.array([0, inputs]), (weights.lanes, np.zeros(rows * (weights.lanes + 1), np.int64))
     found = np.zeros(rows, np.float32)
     for first in range(start, stop, rows):
         count = min(rows, stop - first)
         wanted = np.arange(first, first + count)
         encode(weights, coordinates.reshape(-1), wanted, count, encoded.reshape(-1))
-        hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, hidden, sums, found)
+        hidden_layers(
+            weights, first_bias, encoded, encoded_at, hidden_at, taps, room, count, even, odd, hidden, sums, found
+        )
         sigma[first : first + count] = found[:count]
 
 
@@ -131,8 +133,7 @@ def march(
     sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
     sigma = np.zeros(rows, np.float32)
     encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
-    hidden_taps = np.array([0, width])
-    taps = (np.array([0, inputs]), hidden_taps)
+    taps, room = np.array([0, inputs]), (weights.lanes, np.zeros(rows * (weights.lanes + 1), np.int64))
     viewed_taps = np.array([0, view_width])
     picked, picked_slot, picked_pixel = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
     shares, wanted = np.zeros(rows, np.float32), np.zeros(rows, np.int64)
@@ -173,7 +174,9 @@ def march(
         for index in range(living):
             wanted[index] = alive[index] * samples + reached[index]
         encode(weights, places, wanted, living, encoded_rows)
-        hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, living, even, odd, hidden, sums, sigma)
+        hidden_layers(
+            weights, first_bias, encoded, encoded_at, hidden_at, taps, room, living, even, odd, hidden, sums, sigma
+        )
         middle = cycles()
         field_ticks += middle - before
 
@@ -209,7 +212,7 @@ def march(
         if found:
             view_layer(
                 weights.view_layer, weights.view_gain, hidden, picked, picked_slot, found, terms, picked_at,
-                hidden_taps, viewed, sums,
+                room, viewed, sums,
             )  # fmt: skip
             colour_layer(
                 weights.colour_layer, weights.colour_gain, weights.colour_bias, viewed, picked_pixel, shares, found,

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compiling import inner
-from .dot import FULL, HALF, LANES, Shape, dot_block, dot_half_block
+from .dot import FULL, HALF, LANES, Shape, active_lanes, dot_block, dot_half_block, dot_listed_block
 from .elementary import round_like
+from .lanes import lowest_bit
 from .rows import add_half_sigmoids, add_sigmoids, put_waves, relu_row, relu_row_with_head
 from .texture import put_texels
 
@@ -32,6 +33,7 @@ class FieldWeights(NamedTuple):
         sum_like: empty, of the type of a block's sums.
         first: packed weights of the layer that takes the encoded input, (blocks, size).
         hidden: (L - 1, blocks, size) packed weights of the other hidden layers.
+        lanes: 32-bit lanes of a row of activations.
         first_gain, hidden_gain: (W,), (L - 1, W) one unit of a sum in steps of the layer's output.
         hidden_bias: (L - 1, W) in steps of the layer's output.
         density, density_bias: (W,) the density layer, times the density scale and the step of its input.
@@ -53,6 +55,7 @@ class FieldWeights(NamedTuple):
     first: np.ndarray
     first_gain: np.ndarray
     hidden: np.ndarray
+    lanes: int
     hidden_gain: np.ndarray
     hidden_bias: np.ndarray
     density: np.ndarray
@@ -93,33 +96,72 @@ def encode(weights, places, wanted, count, rows):
 
 
 @inner
-def _dense(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
-    """One layer with ReLU for ``count`` rows; adds the density layer's products to ``sigma`` when asked."""
-    width = output.shape[1]
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panel = packed[block]
-        for first in range(0, count, ROWS):
-            dot_block(sums, rows, offsets, first, taps, panel)
-            place = first * width + column
-            if with_head:
-                for m in range(ROWS):
-                    at = place + m * width
-                    sigma[first + m] += relu_row_with_head(sums, m, gain, bias, column, output, at, heads, column)
-            else:
-                for m in range(ROWS):
-                    relu_row(sums, m, gain, bias, column, output, place + m * width, _ZERO, column)
+def list_active(rows, offsets, first, lanes, steps, begin):
+    """List in steps[begin:] the 32-bit lanes in which any of a block's rows holds anything, and -1 behind them.
+
+    ReLU leaves most activations at zero, and the rows of a block, which are neighbours, mostly the same ones.
+
+    Args:
+        rows, offsets, first: as for ``dot.dot_block``.
+        lanes: of a row, a multiple of 16.
+        steps: int64, written.
+        begin: in elements of ``steps``.
+    """
+    end = begin
+    for part in range(0, lanes, 4 * LANES):
+        bits = np.int64(0)
+        for vector in range(min((lanes - part) // LANES, 4)):
+            bits |= active_lanes(rows, offsets, first, part + vector * LANES) << np.int64(vector * LANES)
+        while bits != 0:
+            steps[end] = part + lowest_bit(bits)
+            bits &= bits - 1
+            end += 1
+    steps[end] = -1
 
 
 @inner
-def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, count, even, odd, last, sums, sigma):
+def _finish(sums, first, column, gain, bias, output, heads, with_head, sigma):
+    """A block's sums through bias and ReLU; adds the density layer's products to ``sigma`` when asked."""
+    width = output.shape[1]
+    place = first * width + column
+    for m in range(ROWS):
+        at = place + m * width
+        if with_head:
+            sigma[first + m] += relu_row_with_head(sums, m, gain, bias, column, output, at, heads, column)
+        else:
+            relu_row(sums, m, gain, bias, column, output, at, _ZERO, column)
+
+
+@inner
+def _first_layer(rows, offsets, count, taps, packed, gain, bias, output, sums, heads, with_head, sigma):
+    for block in range(len(packed)):
+        for first in range(0, count, ROWS):
+            dot_block(sums, rows, offsets, first, taps, packed[block])
+            _finish(sums, first, block * COLUMNS, gain, bias, output, heads, with_head, sigma)
+
+
+@inner
+def _hidden_layer(rows, offsets, count, room, packed, gain, bias, output, sums, heads, with_head, sigma):
+    """One layer for ``count`` rows of ReLU's answers."""
+    lanes, steps = room
+    for first in range(0, count, ROWS):
+        list_active(rows, offsets, first, lanes, steps, first * (lanes + 1))
+    for block in range(len(packed)):
+        for first in range(0, count, ROWS):
+            dot_listed_block(sums, rows, offsets, first, steps, first * (lanes + 1), packed[block])
+            _finish(sums, first, block * COLUMNS, gain, bias, output, heads, with_head, sigma)
+
+
+@inner
+def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, room, count, even, odd, last, sums, sigma):
     """All hidden layers for ``count`` encoded rows: fills sigma and ``last``, the last one's activations.
 
     Args:
         weights: FieldWeights.
         first_bias: (W,) of the first layer.
         encoded: (rows, inputs); encoded_at, hidden_at: (rows,) where rows begin.
-        taps: of an encoded and of a hidden row, see ``dot.dot_block``.
+        taps: of an encoded row, see ``dot.dot_block``.
+        room: 32-bit lanes of a row of activations, a multiple of 16; int64 room for one more than as many for each row.
         count: rows that are meant.
         even, odd, last: (rows, W) room for activations.
         sums: a block's; sigma: (rows,).
@@ -127,39 +169,39 @@ def hidden_layers(weights, first_bias, encoded, encoded_at, hidden_at, taps, cou
     sigma[:] = weights.density_bias
     whole = -(-count // ROWS) * ROWS
     first, gain, heads = weights.first, weights.first_gain, weights.density
-    inputs, hidden_inputs = taps
     layers = len(weights.hidden)
     if layers == 0:
-        _dense(encoded, encoded_at, whole, inputs, first, gain, first_bias, last, sums, heads, True, sigma)
+        _first_layer(encoded, encoded_at, whole, taps, first, gain, first_bias, last, sums, heads, True, sigma)
         return
-    _dense(encoded, encoded_at, whole, inputs, first, gain, first_bias, even, sums, heads, False, sigma)
+    _first_layer(encoded, encoded_at, whole, taps, first, gain, first_bias, even, sums, heads, False, sigma)
     source, target = even, odd
     for layer in range(layers - 1):
-        _dense(
-            source, hidden_at, whole, hidden_inputs, weights.hidden[layer], weights.hidden_gain[layer],
+        _hidden_layer(
+            source, hidden_at, whole, room, weights.hidden[layer], weights.hidden_gain[layer],
             weights.hidden_bias[layer], target, sums, heads, False, sigma,
         )  # fmt: skip
         source, target = target, source
-    _dense(
-        source, hidden_at, whole, hidden_inputs, weights.hidden[layers - 1], weights.hidden_gain[layers - 1],
+    _hidden_layer(
+        source, hidden_at, whole, room, weights.hidden[layers - 1], weights.hidden_gain[layers - 1],
         weights.hidden_bias[layers - 1], last, sums, heads, True, sigma,
     )  # fmt: skip
 
 
 @inner
-def view_layer(packed, gain, hidden, picked, slots, count, view_terms, offsets, taps, output, sums):
+def view_layer(packed, gain, hidden, picked, slots, count, view_terms, offsets, room, output, sums):
     """The layer that sees the view direction, for the picked rows of hidden activations; slots of the view terms."""
     width, view_width = hidden.shape[1], output.shape[1]
+    lanes, steps = room
     for index in range(count):
         offsets[index] = picked[index] * width
     last = -(-count // ROWS) * ROWS
     for index in range(count, last):
         offsets[index] = offsets[count - 1]
-    for block in range(len(packed)):
-        column = block * COLUMNS
-        panel = packed[block]
-        for first in range(0, last, ROWS):
-            dot_block(sums, hidden, offsets, first, taps, panel)
+    for first in range(0, last, ROWS):
+        list_active(hidden, offsets, first, lanes, steps, 0)
+        for block in range(len(packed)):
+            column = block * COLUMNS
+            dot_listed_block(sums, hidden, offsets, first, steps, 0, packed[block])
             for m in range(min(ROWS, count - first)):
                 row = first + m
                 begin = slots[row] * view_width + column

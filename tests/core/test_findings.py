@@ -109,7 +109,9 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path, monkeypat
 
 def test_too_many_are_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "KEPT", 2)
-    kept = findings.Findings([np.ones(1, np.float32)] * 4, np.ones((1, 1), np.float32), np.zeros((0, 2)))
+    kept = findings.Findings(
+        [np.ones(1, np.float32)] * 4, np.zeros((0, 4), np.int64), np.ones((1, 1), np.float32), np.zeros((0, 2))
+    )
     for key in "abc":
         findings.save_findings(key, kept)
     assert len(list(folder.iterdir())) == 2 and (folder / "c.npz").exists()

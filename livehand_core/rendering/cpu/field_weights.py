@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...kernels.dot import FULL, LANES, aligned, pack, padded, shape_for
+from ...kernels.dot import FULL, LANES, aligned, lane_group, pack, padded, shape_for
 from ...kernels.layers import FieldWeights
 from ...kernels.rows import INT16_LIMIT, MOST_WAVE_VECTORS, WAVES_A_VECTOR
 from ...kernels.texture import GROUP
 from ...networks.config import FieldConfig
+from .unit_order import paired, reordered
 
 State = Mapping[str, np.ndarray]
 
@@ -87,9 +88,10 @@ class PreparedField:
     Attributes:
         weights: for :func:`livehand_core.kernels.field.march`.
         config: sizes.
-        state: the field's float32 arrays.
+        state: the field's float32 arrays, units reordered.
         steps: 1 / step of the encoded input (1,), of each layer's output (W,), of the view layer's (V,); ones in
             float32.
+        orders: (depth, W) how the units of each hidden layer are ordered; (0, W) in float32, as in the state.
         residuals: (identities, N) what each identity adds to ``weights.texels``; (0, 0) where none adds anything.
     """
 
@@ -97,6 +99,7 @@ class PreparedField:
     config: FieldConfig
     state: State
     steps: list[np.ndarray]
+    orders: np.ndarray
     residuals: np.ndarray
 
     def of_identity(self, shares: np.ndarray) -> FieldWeights:
@@ -130,19 +133,19 @@ def prepare_field(
     constants: np.ndarray,
     points: np.ndarray,
     residuals: Sequence[np.ndarray] = (),
-    steps: list[np.ndarray] | None = None,
+    known: tuple[list[np.ndarray], np.ndarray] | None = None,
 ) -> PreparedField:
     """Pack a field.
 
     Args:
         config: sizes; at most five layers (no skip connection), (u, v, d) coordinates.
         state: float32 arrays by the names of ``RadianceField.state_dict``.
-        dtype: of the activations: float32; or int16, for which steps are found.
-        constants: (N, latent_size + pose_size) typical poses (and identities), for these steps.
-        points: (M, 3 or 6) typical u, v, d and normal, for these steps; each is seen with one of the constants.
+        dtype: of the activations: float32; or int16, for which steps and the units' orders are found.
+        constants: (N, latent_size + pose_size) typical poses (and identities), for these.
+        points: (M, 3 or 6) typical u, v, d and normal, for these; each is seen with one of the constants.
         residuals: (identities, S, S, C) each, what identities add to the textures; ``constants`` are then those of the
             identities in turn.
-        steps: known from before; then nothing is looked at for them.
+        known: steps and orders from before; then nothing is looked at for them.
     """
     dtype = np.dtype(dtype)
     integer = dtype != np.float32
@@ -150,21 +153,29 @@ def prepare_field(
     people = _people(config, state, residuals)
     loudest = _loudest(config, people, integer)
     texels, places = _texels(config, [state[f"textures.{k}"] for k in range(len(loudest))], loudest)
-    first_weight = np.concatenate(
-        [state["layers.0.weight"][:, waves.columns], _texel_columns(config, state, loudest)], axis=1
-    )
     coordinate_scale = np.ones(3 * len(waves.threes), dtype=np.float32)
     coordinate_scale[2] = config.distance_scale
-    folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
     if not integer:
-        steps = [np.ones(1, dtype=np.float32)] * (config.depth + 2)
-    elif steps is None:
+        steps, orders = [np.ones(1, dtype=np.float32)] * (config.depth + 2), np.zeros((0, config.width), np.int64)
+    elif known is None:
         encoded, chosen = [], []
         for number, person in enumerate(people):
             some, own = points[number :: len(people)], constants[number :: len(people)]
             encoded.append(_encoded(config, person, some, waves, coordinate_scale))
             chosen.append(own[np.random.default_rng(0).integers(0, len(own), len(some))])
-        steps = _steps(config, state, np.concatenate(encoded), np.concatenate(chosen), folded)
+        seen_inputs, seen_units = (
+            np.concatenate(encoded),
+            _activations(config, state, np.concatenate(encoded), np.concatenate(chosen)),
+        )
+        steps = _steps(config, state, seen_inputs, seen_units)
+        orders = np.stack([paired(units > 0.0) for units in seen_units])
+    else:
+        steps, orders = known
+    state = reordered(config, state, orders)
+    first_weight = np.concatenate(
+        [state["layers.0.weight"][:, waves.columns], _texel_columns(config, state, loudest)], axis=1
+    )
+    folded = state["view.weight"][:, : config.width] @ state["feature.weight"]
 
     def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Packed weights for what is stored at a point of the network, and one unit of their sums in steps ``out``."""
@@ -201,6 +212,7 @@ def prepare_field(
         first=first,
         first_gain=first_gain,
         hidden=_stack([packed for packed, _ in hidden], dtype),
+        lanes=width // lane_group(dtype),
         hidden_gain=_stack([gain for _, gain in hidden], np.dtype(np.float32), width),
         hidden_bias=_stack(biases, np.dtype(np.float32), width),
         density=fill_up(state["density.weight"][0] * config.density_scale / steps[config.depth], width),
@@ -221,7 +233,7 @@ def prepare_field(
     if residuals:
         rows = [_texels(config, [residual[k] for residual in residuals], loudest)[0] for k in range(len(people))]
         added = np.stack(rows) * steps[0]
-    return PreparedField(weights, config, state, steps, added)
+    return PreparedField(weights, config, state, steps, orders, added)
 
 
 def weight_unit(weight: np.ndarray, kind: np.dtype[Any] | type) -> np.ndarray:
@@ -311,24 +323,29 @@ def _encoded(
     return encoded
 
 
-def _steps(
-    config: FieldConfig, state: State, encoded: np.ndarray, chosen: np.ndarray, folded: np.ndarray
-) -> list[np.ndarray]:
+def _activations(config: FieldConfig, state: State, encoded: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
+    """(M, W) of each hidden layer at points (M, position_size) with constants (M, latent_size + pose_size)."""
+    x = np.concatenate([encoded, chosen], axis=1).astype(np.float32)
+    answer = []
+    for index in range(config.depth):
+        x = np.maximum(x @ state[f"layers.{index}.weight"].T + state[f"layers.{index}.bias"], 0.0)
+        answer.append(x)
+    return answer
+
+
+def _steps(config: FieldConfig, state: State, encoded: np.ndarray, units: Sequence[np.ndarray]) -> list[np.ndarray]:
     """1 / step of the encoded input (1,), of each layer's output (W,), and of the view layer's (V,).
 
     In int16, all channels of a layer in one step.
     """
-    x = np.concatenate([encoded, chosen], axis=1).astype(np.float32)
     plain = encoded[:, : config.waves_size]
     steps = [np.array([INT16_LIMIT / HEADROOM / max(float(np.abs(plain).max(initial=1.0)), 1.0)], dtype=np.float32)]
-    for index in range(config.depth):
-        x = np.maximum(x @ state[f"layers.{index}.weight"].T + state[f"layers.{index}.bias"], 0.0)
-        steps.append(_wide_steps(x))
+    steps += [_wide_steps(x) for x in units]
     # The view directions' share is bounded by the sum of its weights, as sines and cosines are.
     view = state["view.weight"]
-    bias = view[:, : config.width] @ state["feature.bias"] + state["view.bias"]
+    feature = units[-1] @ state["feature.weight"].T + state["feature.bias"]
     spread = np.abs(view[:, config.width :]).sum(axis=1)
-    steps.append(_wide_steps(np.maximum(x @ folded.T + bias + 0.5 * spread, 0.0)))
+    steps.append(_wide_steps(np.maximum(feature @ view[:, : config.width].T + state["view.bias"] + 0.5 * spread, 0.0)))
     return steps
 
 

@@ -32,12 +32,13 @@ class Findings:
     """Of one avatar, on processors of one kind.
 
     Attributes:
-        steps: of the field's activations, see ``field_weights.PreparedField``.
+        steps, orders: of the field's activations, see ``field_weights.PreparedField``.
         shell: (G, G) see ``empty_space.density_shell``.
         ranges: (4, 3) of ``super_resolution.activation_ranges``; (0, 3) in float32.
     """
 
     steps: list[np.ndarray]
+    orders: np.ndarray
     shell: np.ndarray
     ranges: np.ndarray
 
@@ -66,12 +67,15 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     count = config.depth + 2
     try:
         with np.load(_path(key), allow_pickle=False) as file:
-            found = Findings([file[f"steps{index}"] for index in range(count)], file["shell"], file["ranges"])
+            steps = [file[f"steps{index}"] for index in range(count)]
+            found = Findings(steps, file["orders"], file["shell"], file["ranges"])
     except ARCHIVE_ERRORS:
         return None
     sizes = [1, *[config.width] * config.depth, config.view_width] if integer else [1] * count
     fits = [steps.shape for steps in found.steps] == [(size,) for size in sizes]
     fits = fits and all(np.isfinite(steps).all() and steps.min() > 0.0 for steps in found.steps)
+    units = np.tile(np.arange(config.width), (config.depth if integer else 0, 1))
+    fits = fits and found.orders.dtype.kind == "i" and np.array_equal(np.sort(found.orders, axis=-1), units)
     fits = fits and found.shell.ndim == 2 and found.shell.shape[0] == found.shell.shape[1] > 0
     fits = fits and not np.isnan(found.shell).any() and found.ranges.shape == (4 if integer else 0, 3)
     return found if fits and bool(np.isfinite(found.ranges).all()) else None
@@ -83,7 +87,7 @@ def save_findings(key: str, findings: Findings) -> None:
     arrays = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
     with suppress(LiveHandError, OSError):
         with atomic_path(path) as temporary:
-            np.savez(temporary, shell=findings.shell, ranges=findings.ranges, **arrays)  # type: ignore[arg-type]
+            np.savez(temporary, orders=findings.orders, shell=findings.shell, ranges=findings.ranges, **arrays)  # type: ignore[arg-type]
         known = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
         for old in known[KEPT:]:
             old.unlink()

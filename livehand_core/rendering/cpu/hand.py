@@ -120,7 +120,7 @@ class CpuHand:
             typical_constants(self.metadata, avatar.latent),
             points,
             avatar.identity_textures,
-            None if known is None else known.steps,
+            None if known is None else (known.steps, known.orders),
         )
         self._shares, self._weights = np.zeros(0), self._field.weights
         self._floor = TRANSMITTANCE_FLOORS[precision]
@@ -133,7 +133,7 @@ class CpuHand:
             self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
             if integer:
                 ranges = activation_ranges(architecture.super_resolution, state, feature_images(self), workers)
-            save_findings(key, Findings(self._field.steps, self._shell, ranges))
+            save_findings(key, Findings(self._field.steps, self._field.orders, self._shell, ranges))
         self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
         self.arithmetic = {"field": "int16" if integer else "float32", "super_resolution": self._enlarge.arithmetic}
 
