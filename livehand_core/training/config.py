@@ -118,7 +118,7 @@ class TrainingConfig:
     alpha_weight: float = 0.5
     empty_space_weight: float = 0.1
     empty_space_distance: float = 0.0
-    empty_space_points: int = 2048
+    empty_space_points: int = 1024
     structure_weight: float = 0.01
     gradient_weight: float = 0.02
     lpips_weight: float = 1.0

@@ -103,12 +103,31 @@ class EmptySpace:
 def empty_space_loss(model: AvatarModel, points: EmptyPoints) -> torch.Tensor:
     """Mean of log(1 + LENGTH max(sigma + CLEARANCE, 0)) of the raw densities: about the opacity of LENGTH of weak fog.
 
-    Differentiable in the model's parameters; 0 for a field without density there.
+    Differentiable in the networks' parameters and codes, but not in the textures, which are of the skin; 0 for a field
+    without density there. Nearly all points are empty soon: gradients are found for the others alone.
     """
-    pose, own = model.pose_input(points.poses), (model.code(points.identity), model.textures(points.identity))
-    with product_precision(points.positions.device):
-        _, sigma = model.field.density_of(points.positions, pose, *own)
-    return torch.log1p(LENGTH * torch.relu(sigma.to(pose.dtype) + CLEARANCE)).mean()
+    pose, code = model.pose_input(points.poses), model.code(points.identity)
+    with torch.no_grad():
+        textures = [texture.detach() for texture in model.textures(points.identity) or model.field.textures]
+        rows, columns = (_density(model, points.positions, pose, code, textures) > -CLEARANCE).nonzero(as_tuple=True)
+    if not len(rows):
+        return points.positions.new_zeros(())
+    dense = points.positions[rows, columns][:, None]
+    sigma = _density(model, dense, pose[rows], code, textures)
+    return torch.log1p(LENGTH * (sigma + CLEARANCE).relu()).sum() / points.positions[..., 0].numel()
+
+
+def _density(
+    model: AvatarModel,
+    positions: torch.Tensor,
+    pose: torch.Tensor,
+    code: torch.Tensor | None,
+    textures: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """(R, S, 6) positions, (R, .) inputs of poses -> (R, S) raw densities in the precision of training."""
+    with product_precision(positions.device):
+        sigma: torch.Tensor = model.field.density_of(positions, pose, code, textures)[1]
+    return sigma.to(positions.dtype)
 
 
 def varied_poses(

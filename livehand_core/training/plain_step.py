@@ -140,9 +140,10 @@ def plain_loss(
 
 
 def plain_empty_space(weights: Weights, sizes: FieldConfig, points: EmptyPoints) -> torch.Tensor:
-    """The empty-space loss, one pose after the other."""
+    """The empty-space loss, one pose after the other; the textures take no part in its gradient."""
     total = torch.zeros((), dtype=weights["field.density.weight"].dtype)
     own = _of_identity(weights, sizes, points.identity)
+    own |= {name: value.detach() for name, value in own.items() if ".textures." in name}
     for positions, angles in zip(points.positions.to(total.dtype), points.poses.to(total.dtype), strict=True):
         pose = (angles - weights["pose_mean"]) * weights["pose_scale"]
         _, sigma = _plain_density(own, sizes, positions[None], pose)

@@ -196,7 +196,7 @@ def test_a_run_on_two_people(
     """By the command, to a file whose identities differ as the people do; the blend lies between them."""
     monkeypatch.setattr(library, "_builtin", lambda side: tubes)
     run = tmp_path / "run"
-    settings = SHORT | {"ray_steps": 200, "ray_batch": 512, "texture_sizes": [8, 32], "texture_channels": 3}
+    settings = SHORT | {"ray_steps": 300, "ray_batch": 512, "texture_sizes": [8, 32], "texture_channels": 3}
     arguments = [f"{key}={list(value) if isinstance(value, tuple) else value}" for key, value in settings.items()]
     length = ["--out", str(run), "--steps", "4", "--preset", "cpu", "--name", "both"]
     assert cli.main(["train", *map(str, family), *length, "--set", *arguments]) == 0
