@@ -160,7 +160,7 @@ _WORLD = Camera(1, 1, 1.0, 1.0, 0.5, 0.5, np.eye(4))
 
 def _to_world(view: View) -> np.ndarray:
     """(4, 4) from the avatar's frame to the world, for a view of ``_WORLD``."""
-    matrix = view.camera.world_to_camera
+    matrix = view.camera.world_to_camera.copy()
     if view.mirrored:
         matrix = np.diag([-1.0, 1.0, 1.0, 1.0]) @ matrix
     matrix[:3] *= view.scale

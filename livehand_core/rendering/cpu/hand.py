@@ -42,8 +42,9 @@ from .super_resolution import SuperResolutionKernels, activation_ranges
 
 Precision = Literal["fast", "exact"]
 
-TRANSMITTANCE_FLOORS = {"fast": np.float32(1.0 / 512.0), "exact": np.float32(1e-4)}
-"""What a ray lets through when it ends: half, and a fortieth, of an 8-bit step of any colour are left out at most."""
+TRANSMITTANCE_FLOORS = {"fast": np.float32(1.0 / 512.0), "exact": np.float32(2e-5)}
+"""What a ray lets through when it ends: half, and a two-hundredth, of an 8-bit step of any colour are left out at most.
+"""
 
 RAYS_AT_ONCE = 1 << 15
 """Rays whose samples' coordinates are in memory at once."""
