@@ -13,14 +13,26 @@ from livehand_core.cameras import Camera
 from livehand_core.framing import Box
 from livehand_core.kernels import convolution, resample
 from livehand_core.kernels.convolution import MARGIN
-from livehand_core.kernels.dot import FULL, HALF, HAS_INTEGER_DOT, Shape, dot_block, dot_half_block, pack
+from livehand_core.kernels.dot import (
+    FULL,
+    HALF,
+    HAS_INTEGER_DOT,
+    Shape,
+    dot_block,
+    dot_half_block,
+    dot_listed_block,
+    lane_group,
+    pack,
+)
 from livehand_core.kernels.field import densities, march
+from livehand_core.kernels.layers import list_active
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.coverage import Coverage
 from livehand_core.rendering.cpu.field_weights import prepare_field
 from livehand_core.rendering.cpu.hand import FeatureImage
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
+from livehand_core.rendering.cpu.unit_order import paired, reordered
 from livehand_core.rendering.integration import integrate
 from livehand_core.workers import Workers
 
@@ -51,6 +63,58 @@ def test_a_block_is_a_matrix_product(kind: str, shape: Shape, block: Callable[..
     np.testing.assert_array_equal(sums, rows[shape.rows :].astype(np.int64) @ weights[:, 0].T)
 
 
+@njit  # type: ignore[misc]
+def listed_block(sums: np.ndarray, rows: np.ndarray, offsets: np.ndarray, lanes: int, weights: np.ndarray) -> int:
+    steps = np.zeros(lanes + 4, np.int64)
+    list_active(rows, offsets, FULL.rows, lanes, steps, 3)
+    dot_listed_block(sums, rows, offsets, FULL.rows, steps, 3, weights)
+    return int((steps[3:] >= 0).argmin())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_lanes_of_zeros_are_left_out(kind: str, share: float) -> None:
+    rng = np.random.default_rng(3)
+    group = lane_group(np.dtype(kind))
+    lanes, width = 80, 80 * group
+    rows = rng.integers(1, 100, (2 * FULL.rows, width)).astype(kind) * (rng.random((2 * FULL.rows, width)) < share)
+    weights = rng.integers(-127, 128, (FULL.columns, 1, width))
+    sums = np.ones((FULL.rows, FULL.columns), dtype=np.float32 if kind == "float32" else np.int32)
+    rows, packed = rows.astype(kind), pack(weights, np.dtype(kind))[0]
+    listed = listed_block(sums, rows, np.arange(2 * FULL.rows) * width, lanes, packed)
+    own = rows[FULL.rows :]
+    np.testing.assert_array_equal(sums, own.astype(np.int64) @ weights[:, 0].T)
+    assert listed == own.reshape(FULL.rows, lanes, group).any(axis=(0, 2)).sum()
+
+
+def test_units_at_rest_together_become_neighbours() -> None:
+    rng = np.random.default_rng(4)
+    active = np.repeat(rng.random((500, 20)) < rng.random(20), 2, axis=1)
+    shuffled = rng.permutation(40)
+    order = paired(np.concatenate([active[:, shuffled], np.zeros((500, 1), bool)], axis=1))
+    assert sorted(order) == list(range(41))
+    # Odd ones out but for one: each of the others has found its twin.
+    twins = np.append(shuffled // 2, 20)[order]
+    assert (twins[:40:2] == twins[1:40:2]).mean() > 0.7
+    together = (active[:, shuffled][:, order[order < 40]].reshape(500, 20, 2)).any(axis=2)
+    assert together.mean() < 1.1 * active.mean()
+
+
+def test_the_order_of_units_changes_no_field() -> None:
+    config = FieldConfig(depth=3, width=24, feature_channels=16, latent_size=4)
+    field = trained_field(config, 5)
+    state = {name: value.numpy() for name, value in field.state_dict().items()}
+    orders = [np.random.default_rng(k).permutation(24) for k in range(3)]
+    other = RadianceField(config)
+    other.load_state_dict({name: torch.from_numpy(value) for name, value in reordered(config, state, orders).items()})
+    points, directions = torch.rand(50, 1, 3), torch.nn.functional.normalize(torch.rand(50, 3), dim=1)
+    pose, code = torch.rand(config.pose_size), torch.rand(4)
+    for wanted, answer in zip(
+        field(points, directions, pose, code), other(points, directions, pose, code), strict=True
+    ):
+        np.testing.assert_allclose(answer.detach(), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
 def trained_field(config: FieldConfig, seed: int) -> RadianceField:
     """Random weights whose densities are of both signs and of trained avatars' size."""
     torch.manual_seed(seed)
@@ -75,8 +139,9 @@ def trained_field(config: FieldConfig, seed: int) -> RadianceField:
         FieldConfig(depth=2, width=40, feature_channels=16, normal_frequencies=2, distance_scale=64.0, latent_size=8),
         FieldConfig(depth=1, width=24, feature_channels=16, pose_size=48, view_width=20),
         FieldConfig(depth=3, width=72, normal_frequencies=2, texture_sizes=(2, 37, 64), texture_channels=6),
+        FieldConfig(depth=3, width=32, position_frequencies=4, normal_frequencies=6, view_frequencies=0),
     ],
-    ids=["published", "normals", "one layer", "textures"],
+    ids=["published", "normals", "one layer", "textures", "waves"],
 )
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) -> None:

@@ -28,6 +28,18 @@ def test_projection_is_k_times_world_to_camera() -> None:
     np.testing.assert_allclose(depth, image[2])
 
 
+def test_other_pixels_keep_the_place() -> None:
+    camera = make_camera()
+    other = camera.with_pixels(width=31, fx=100.0, cx=3.0, pixel_offset=0.0)
+    assert other.to_json() == replace(camera, width=31, fx=100.0, cx=3.0, pixel_offset=0.0).to_json()
+    assert make_camera().to_json() == camera.to_json()
+    np.testing.assert_array_equal(other.world_to_camera, camera.world_to_camera)
+    assert not other.world_to_camera.flags.writeable
+    for bad in ({"width": 0}, {"cx": float("inf")}, {"fy": -1.0}):
+        with pytest.raises(CameraError):
+            camera.with_pixels(**bad)
+
+
 def test_look_at_puts_the_target_in_front_and_up_upwards() -> None:
     matrix = look_at(np.array([0.2, -0.4, 0.3]), np.zeros(3), np.array([0.0, 0.0, 1.0]))
     camera = replace(make_camera(), camera_to_world=matrix)
