@@ -67,7 +67,7 @@ class TrainingConfig:
             were not trained; 0 for none.
         empty_space_distance: metres from the proxy's surface beyond which it asks for emptiness; 0 for half of
             ``bounds_margin``, but no less than 3 mm. It should be farther out than real skin lies from the proxy.
-        empty_space_points: points a step at which it is looked.
+        empty_space_points: points at which it is looked in every fourth step.
         structure_weight, gradient_weight: parts of the weight-free perceptual term.
         lpips_weight: weight of LPIPS where its backbone is at hand; the weight-free term is used where it is not.
         pose_gain: how loud the normalised pose enters the field at the start.

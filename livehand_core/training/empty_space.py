@@ -27,10 +27,18 @@ from .views import HandMesh, condition
 POSES = 512
 """Poses of the hand that points are drawn around: far more than most captures have."""
 
+POINTS = 1 << 18
+"""Points that a run draws at its beginning. A step takes some that follow one another: a dozen small operations in
+each step wait for Python's lock too long."""
+
 SKINNED_AT_ONCE = 64
 """Poses that are skinned together."""
 
 POINTS_PER_POSE = 8
+
+EVERY = 4
+"""Steps from one in which the loss is looked at to the next; its weight is as much higher (lazy regularisation, Karras
+2020, arXiv 1912.04958, appendix B). What it costs is a quarter."""
 
 BEYOND = 0.5
 """How far past each of two training poses their mixtures reach, in parts of the way between them."""
@@ -78,26 +86,29 @@ class EmptySpace:
         posed = (vertices.cpu() for poses in some for vertices in mesh.model(poses)[0])
         normals = torch.stack([vertex_normals(vertices, faces) for vertices in posed])
         angles = np.stack([condition(pose, config.conditioning) for pose in drawn])
-        self._poses = torch.tensor(angles, dtype=torch.float32)
-        self._normals, self._faces, self._face_uv = normals, faces, mesh.model.face_uv.cpu()
-        self._nearest, self._device, self._identities = config.empty_from, device, identities
-
-    def draw(self, count: int, generator: torch.Generator) -> EmptyPoints:
-        """About ``count`` points, from the setting's distance to REACH from the skin; their distances' logarithm is
-        drawn evenly."""
-        rows = max(1, count // POINTS_PER_POSE)
-        size = (rows, POINTS_PER_POSE)
-        pose = torch.randint(len(self._poses), (rows,), generator=generator)
-        face = torch.randint(len(self._faces), size, generator=generator)
+        self._poses = torch.tensor(angles, dtype=torch.float32, device=device)
+        generator = torch.Generator().manual_seed(config.seed)
+        self._rows = torch.randint(POSES, (POINTS // POINTS_PER_POSE,), generator=generator)
+        size = (len(self._rows), POINTS_PER_POSE)
+        face = torch.randint(len(faces), size, generator=generator)
         # Dirichlet(1/2), thicker towards edges and corners: to points far out these are the nearest on a convex mesh.
         share = torch.randn((*size, 3, 1), generator=generator).square()
         share = share / share.sum(dim=-2, keepdim=True)
-        distance = self._nearest * (REACH / self._nearest) ** torch.rand((*size, 1), generator=generator)
-        normal = (share * self._normals[pose[:, None, None], self._faces[face]]).sum(dim=-2)
+        nearest = config.empty_from
+        distance = nearest * (REACH / nearest) ** torch.rand((*size, 1), generator=generator)
+        normal = (share * normals[self._rows[:, None, None], faces[face]]).sum(dim=-2)
         normal = torch.nn.functional.normalize(normal, dim=-1)
-        positions = torch.cat([(share * self._face_uv[face]).sum(dim=-2), distance, normal], dim=-1)
+        uv = (share * mesh.model.face_uv.cpu()[face]).sum(dim=-2)
+        self._positions = torch.cat([uv, distance, normal], dim=-1).to(device)
+        self._rows, self._identities = self._rows.to(device), identities
+
+    def draw(self, count: int, generator: torch.Generator) -> EmptyPoints:
+        """About ``count`` points from the setting's distance to REACH from the skin, evenly by their logarithm."""
+        rows = min(max(1, count // POINTS_PER_POSE), len(self._rows))
+        start = int(torch.randint(len(self._rows) - rows + 1, (1,), generator=generator))
         identity = int(torch.randint(self._identities, (1,), generator=generator))
-        return EmptyPoints(positions.to(self._device), self._poses[pose].to(self._device), identity)
+        some = slice(start, start + rows)
+        return EmptyPoints(self._positions[some], self._poses[self._rows[some]], identity)
 
 
 def empty_space_loss(model: AvatarModel, points: EmptyPoints) -> torch.Tensor:

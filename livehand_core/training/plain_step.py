@@ -26,7 +26,7 @@ from ..surface import (
     smooth_normals,
 )
 from .config import TrainingConfig
-from .empty_space import CLEARANCE, LENGTH, EmptyPoints
+from .empty_space import CLEARANCE, EVERY, LENGTH, EmptyPoints
 from .losses import SCALES, STRUCTURE_CONSTANT, STRUCTURE_WINDOW
 from .perceptual import Lpips
 from .tiles import Tile
@@ -135,7 +135,7 @@ def plain_loss(
         else:
             total = total + config.lpips_weight * lpips(colour, target[:3]) / image[0].numel()
     if empty is not None:
-        total = total + config.empty_space_weight * plain_empty_space(weights, field_sizes, empty)
+        total = total + EVERY * config.empty_space_weight * plain_empty_space(weights, field_sizes, empty)
     return total
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from .config import TrainingConfig
-from .empty_space import EmptySpace, empty_space_loss
+from .empty_space import EVERY, EmptySpace, empty_space_loss
 from .march import Samples, ray_values
 from .model import AvatarModel, field_groups
 from .views import View
@@ -122,12 +122,16 @@ def train_on_rays(
             for part in index.chunk(threads)
         ]
 
-        def differentiate(task: tuple[torch.Tensor, torch.Generator]) -> tuple[float, tuple[torch.Tensor, ...]]:
+        nothing = empty_space if step % EVERY == 0 else None
+
+        def differentiate(
+            task: tuple[torch.Tensor, torch.Generator], nothing: EmptySpace | None = nothing
+        ) -> tuple[float, tuple[torch.Tensor, ...]]:
             part, own = task
             loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
-            if empty_space is not None:
-                points = empty_space.draw(config.empty_space_points // threads, own)
-                loss = loss + config.empty_space_weight * empty_space_loss(model, points)
+            if nothing is not None:
+                points = nothing.draw(config.empty_space_points // threads, own)
+                loss = loss + EVERY * config.empty_space_weight * empty_space_loss(model, points)
             return float(loss.detach()), torch.autograd.grad(
                 loss, parameters, allow_unused=True, materialize_grads=True
             )

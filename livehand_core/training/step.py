@@ -9,7 +9,7 @@ import torch
 from ..cameras import Camera
 from ..networks import SuperResolution
 from .config import TrainingConfig
-from .empty_space import EmptyPoints, empty_space_loss
+from .empty_space import EVERY, EmptyPoints, empty_space_loss
 from .enlarge import enlarge
 from .losses import Frame, perceptual_error, squared_error
 from .march import Samples, ray_values
@@ -46,7 +46,7 @@ class TileTask(NamedTuple):
         background_pixels: low-resolution pixels outside all tiles, whose target is black.
         rays: of the tile and a border of the network's receptive radius.
         generator: what the noise is drawn from; it has drawn the rays' jitter.
-        empty: where there should be nothing; None where that is not asked for.
+        empty: where there should be nothing, looked at in one of EVERY steps; None in the others.
     """
 
     view: View
@@ -151,7 +151,7 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
     background_error = background_error / (view.low.width * view.low.height)
     empty = total = high_error.new_zeros(())
     if task.empty is not None:
-        empty = empty_space_loss(model, task.empty)
+        empty = EVERY * empty_space_loss(model, task.empty)
         total = config.empty_space_weight * empty
     total = total + high_error + low_error + config.alpha_weight * alpha_error + perceptual + background_error
     return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach(), empty.detach())

@@ -18,7 +18,7 @@ from ..captures.joined import identity_names
 from ..errors import TrainingError
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
-from .empty_space import EmptySpace
+from .empty_space import EVERY, EmptySpace
 from .journal import Journal
 from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
@@ -245,7 +245,7 @@ class Trainer:
         samples = self.config.coarse_samples if coarse else self.config.samples
         rays = view.rays(tile.grown(radius), samples, generator)
         points = None
-        if self.empty_space is not None:
+        if self.empty_space is not None and number // self.config.tiles_per_step % EVERY == 0:
             own = torch.Generator().manual_seed(int(random.integers(1 << 62)))
             points = self.empty_space.draw(self.config.empty_space_points // self.config.tiles_per_step, own)
         return TileTask(view, tile, len(tiles), background, rays, generator, points)
