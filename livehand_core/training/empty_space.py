@@ -28,8 +28,8 @@ POSES = 512
 """Poses of the hand that points are drawn around: far more than most captures have."""
 
 POINTS = 1 << 18
-"""Points that a run draws at its beginning. A step takes some that follow one another: a dozen small operations in
-each step wait for Python's lock too long."""
+"""Points that a run draws at its beginning; a step takes some that follow one another. Drawn anew for each tile they
+took 4 ms, most of it in wait for Python's lock."""
 
 SKINNED_AT_ONCE = 64
 """Poses that are skinned together."""
