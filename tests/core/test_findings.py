@@ -16,6 +16,7 @@ from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.cpu import findings, hand
+from livehand_core.rendering.cpu.empty_space import EmptySpace
 
 from .conftest import camera_at, solid, tube_hand
 
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what is found out, each time it is."""
     calls: list[str] = []
-    for name in ("typical_points", "density_shell", "activation_ranges"):
+    for name in ("typical_points", "empty_space", "activation_ranges"):
 
         def spy(*arguments: object, name: str = name, real: object = getattr(hand, name)) -> object:
             calls.append(name)
@@ -57,7 +58,7 @@ def picture(shown: Avatar, precision: str = "fast") -> np.ndarray:
 def test_the_second_start_finds_nothing_out_and_draws_the_same(folder: Path, counted: list[str]) -> None:
     first = picture(avatar())
     found = len(counted)
-    assert "density_shell" in counted and len(list(folder.iterdir())) == 1
+    assert "empty_space" in counted and len(list(folder.iterdir())) == 1
     np.testing.assert_array_equal(picture(avatar()), first)
     assert len(counted) == found and first[..., 3].max() > 0.5
 
@@ -68,7 +69,7 @@ def test_another_avatar_has_findings_of_its_own(folder: Path, counted: list[str]
     picture(avatar(seed=1))
     weights = dict(made.super_resolution_state) | {"colour1.bias": torch.full((4,), 0.01)}
     picture(replace(made, super_resolution_state=weights))
-    assert counted.count("density_shell") == 3 and len(list(folder.iterdir())) == 3
+    assert counted.count("empty_space") == 3 and len(list(folder.iterdir())) == 3
     picture(made, "exact")
     assert len(list(folder.iterdir())) == 3, "exact mode looks for nothing"
 
@@ -110,7 +111,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path, monkeypat
 def test_too_many_are_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "KEPT", 2)
     kept = findings.Findings(
-        [np.ones(1, np.float32)] * 4, np.zeros((0, 4), np.int64), np.ones((1, 1), np.float32), np.zeros((0, 2))
+        [np.ones(1, np.float32)] * 4, np.zeros((0, 4), np.int64), EmptySpace.unknown(), np.zeros((0, 2))
     )
     for key in "abc":
         findings.save_findings(key, kept)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
 from ...hand.gestures import gesture
 from ...kernels.field import densities
+from ...kernels.nearest import nearest_points
 from ...kernels.proxy import PosedProxy
 from ...kernels.skinning import PosedHandModel
 from ...poses import HandPose
@@ -23,31 +26,51 @@ TRIED = ("fist", "pinch", "spread", "thumb_up", "hook", "cup")
 """Gestures in which the field is looked at, beside the extremes of the training set."""
 
 STEP = 0.75e-3
-"""Metres between the distances that are looked at."""
+"""Metres between the distances that are looked at near the skin."""
 
-MARGIN = 3e-3
-"""Metres beyond the outermost density found in which rays look all the same: other poses differ a little. With 0.75 mm,
-opacities of the default avatar were wrong by up to 34 / 255 in poses that had not been tried."""
+FAR, FAR_STEP = 0.04, 1.5e-3
+"""Metres from the surface up to which is looked, and between the distances farther out. Between spread fingers rays
+pass this far from the skin, hardly farther."""
 
 BEYOND = 1.2
-"""How far is looked, over the depth margin from which rays begin: at 1.15 a little stray density stayed unseen."""
+"""How far near the skin is, over the depth margin from which rays begin: at 1.15 some stray density stayed unseen."""
+
+CLEAN = 1e-4
+"""Share of points beyond that may hold density in an avatar whose empty space is said to be empty: training's
+empty-space loss leaves a twentieth of this, avatars without it have a hundred times more."""
+
+CLEAN_MARGIN, MARGIN = 1.5e-3, 3e-3
+"""Metres beyond the outermost density found in which rays look all the same, for a clean avatar and for another: other
+poses differ a little. Half of it was too little for either, by 10 and 34 / 255 of opacity in poses not tried."""
 
 
-def looked_at(metadata: AvatarMetadata) -> np.float32:
-    """Metres from the surface up to which the shell is known."""
-    return np.float32(BEYOND * metadata.depth_margin)
+class EmptySpace(NamedTuple):
+    """Where rays need not look.
+
+    Attributes:
+        shell: (G, G) float32 by v and u: the distance in metres beyond which there was no density in any pose tried;
+            infinite where no surface point fell.
+        looked: distance up to which that is known, float32.
+    """
+
+    shell: np.ndarray
+    looked: np.float32
+
+    @classmethod
+    def unknown(cls) -> EmptySpace:
+        """Look everywhere."""
+        return cls(np.full((1, 1), np.inf, dtype=np.float32), np.float32(np.inf))
 
 
-def density_shell(
+def empty_space(
     field: PreparedField, model: PosedHandModel, metadata: AvatarMetadata, latent: np.ndarray | None, workers: Workers
-) -> np.ndarray:
-    """(SIDE, SIDE) float32 by v and u: the distance in metres beyond which there was no density in any pose tried.
-
-    It holds up to :func:`looked_at`. Rays between two fingers go farther from the skin than that, where stray density
-    may stand: taken for empty, that space cost one avatar up to 75 / 255 of a pixel's opacity.
+) -> EmptySpace:
+    """Find where an avatar's space is empty.
 
     The field depends on the pose, so many are tried: the training set's extremes and the gestures; a cell takes its
-    neighbours' farthest density and MARGIN more. Cells that no surface point fell into are infinite.
+    neighbours' farthest density and a margin more. What is found holds everywhere for an avatar whose space is clean.
+    Others may have stray density anywhere between the fingers, where it cost one up to 75 / 255 of a pixel's opacity:
+    for these it holds up to BEYOND depth margins only.
 
     Args:
         field: the avatar's.
@@ -56,47 +79,97 @@ def density_shell(
         latent: identity codes, all of which are tried, or None.
         workers: where the field is evaluated.
     """
-    levels = np.arange(0.0, looked_at(metadata) + STEP, STEP, dtype=np.float32)
-    farthest = np.full((SIDE, SIDE), -np.inf, dtype=np.float32)
+    near = np.arange(0.0, BEYOND * metadata.depth_margin + STEP, STEP)
+    levels = np.concatenate([near, np.arange(near[-1] + STEP, FAR, FAR_STEP)]).astype(np.float32)
+    uv = model.topology.face_uv.mean(axis=1)
+    beyond = levels > near[-1]
+    farthest_near, farthest_real = np.full(len(uv), -np.inf, np.float32), np.full(len(uv), -np.inf, np.float32)
+    stray, looked_at = 0, 0
+    for dense, real in _looks(field, model, metadata, latent, uv, levels, workers):
+        np.maximum(farthest_near, _outermost(dense & ~beyond, levels), out=farthest_near)
+        np.maximum(farthest_real, _outermost(dense & real, levels), out=farthest_real)
+        stray += int((dense & real & beyond).sum())
+        looked_at += int((real & beyond).sum())
+    if stray <= CLEAN * looked_at:
+        return EmptySpace(_shell(uv, farthest_real, CLEAN_MARGIN), np.float32(np.inf))
+    return EmptySpace(_shell(uv, farthest_near, MARGIN), np.float32(near[-1]))
+
+
+def _looks(
+    field: PreparedField,
+    model: PosedHandModel,
+    metadata: AvatarMetadata,
+    latent: np.ndarray | None,
+    uv: np.ndarray,
+    levels: np.ndarray,
+    workers: Workers,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each pose tried, of each identity: (F, levels) bool, whether there is density straight above the middle of a
+    face, and whether a point there has this face's distance: inside the next finger no such point exists."""
     rng = np.random.default_rng(0)
     gestures = [gesture(name, metadata.side) for name in TRIED]
-    uv = model.topology.face_uv.mean(axis=1)
-    cell = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1)
     shares = np.eye(1 if latent is None else len(latent))
     people = [(field.of_identity(own), None if latent is None else own @ latent) for own in shares]
-    for angles, (weights, code) in product([*typical_poses(metadata), *gestures], people):
+    for angles in (*typical_poses(metadata), *gestures):
         # Published avatars take the hand's orientation as input, too.
         turn = rng.standard_normal(3) if metadata.conditioning == "published" else np.zeros(3)
         pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
         values = pose.full_pose if metadata.conditioning == "published" else pose.hand_pose.reshape(-1)
-        points = _surface_points(field, model, pose, uv, levels)
-        sigma = np.empty(len(points), dtype=np.float32)
-        bias = field.first_bias(values, code)
-        workers.spread(
-            len(points),
-            lambda start, stop, weights=weights, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]
-                weights, bias, points, sigma, start, stop
-            ),
-        )
-        dense = sigma.reshape(len(uv), len(levels)) > 0.0
-        outermost = np.where(dense, levels, -np.inf).max(axis=1)
-        np.maximum.at(farthest, (cell[:, 1], cell[:, 0]), outermost)
-    covered = np.zeros((SIDE, SIDE), dtype=bool)
-    covered[cell[:, 1], cell[:, 0]] = True
-    padded = np.pad(farthest, 1, constant_values=-np.inf)
-    windows = [padded[y : y + SIDE, x : x + SIDE] for y in range(3) for x in range(3)]
-    shell = np.maximum(np.max(windows, axis=0), 0.0) + np.float32(MARGIN)
-    return np.where(covered, shell, np.inf).astype(np.float32)
+        proxy = PosedProxy.of(model.vertices(pose), model.topology)
+        points = _canonical_points(field, proxy, uv, levels)
+        real = _is_real(proxy, levels, workers)
+        for weights, code in people:
+            sigma = np.empty(len(points), dtype=np.float32)
+            bias = field.first_bias(values, code)
+            workers.spread(
+                len(points),
+                lambda start, stop, weights=weights, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]
+                    weights, bias, points, sigma, start, stop
+                ),
+            )
+            yield sigma.reshape(real.shape) > 0.0, real
 
 
-def _surface_points(
-    field: PreparedField, model: PosedHandModel, pose: HandPose, uv: np.ndarray, levels: np.ndarray
-) -> np.ndarray:
+def _canonical_points(field: PreparedField, proxy: PosedProxy, uv: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(F * levels, 3 or 6) canonical coordinates above the middle of each face, with the posed normal where needed."""
     axes = len(field.weights.input_steps) - 1
     points = np.empty((len(uv), len(levels), axes), dtype=np.float32)
     points[..., :2] = uv[:, None]
     points[..., 2] = levels
     if axes > 3:
-        points[..., 3:] = PosedProxy.of(model.vertices(pose), model.topology).face_normals[:, None]
+        points[..., 3:] = proxy.face_normals[:, None]
     return points.reshape(-1, axes)
+
+
+def _is_real(proxy: PosedProxy, levels: np.ndarray, workers: Workers) -> np.ndarray:
+    """(F, levels) bool, whether the points straight above the middles of faces are as far from the mesh as that."""
+    middles = proxy.vertices[proxy.topology.faces].mean(axis=1)
+    points = (middles[:, None] + levels[:, None] * proxy.face_normals[:, None]).reshape(-1, 3).astype(np.float32)
+    distance = np.empty(len(points), np.float32)
+
+    def look(start: int, stop: int) -> None:
+        _, _, closest = nearest_points(proxy, points[start:stop])
+        distance[start:stop] = np.linalg.norm(points[start:stop] - closest, axis=1)
+
+    workers.spread(len(points), look)
+    # Smooth fingers curve away from a face's plane; a tenth is no other finger.
+    answer: np.ndarray = distance.reshape(len(middles), -1) >= 0.9 * levels - 2e-4
+    return answer
+
+
+def _outermost(dense: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(F,) the largest level at which each face has density, minus infinity where it has none."""
+    answer: np.ndarray = np.where(dense, levels, np.float32(-np.inf)).max(axis=1)
+    return answer
+
+
+def _shell(uv: np.ndarray, farthest: np.ndarray, margin: float) -> np.ndarray:
+    """(SIDE, SIDE) float32 from the farthest density above faces."""
+    column, row = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1).T
+    cells, covered = np.full((SIDE, SIDE), -np.inf, dtype=np.float32), np.zeros((SIDE, SIDE), dtype=bool)
+    np.maximum.at(cells, (row, column), farthest)
+    covered[row, column] = True
+    padded = np.pad(cells, 1, constant_values=-np.inf)
+    windows = [padded[y : y + SIDE, x : x + SIDE] for y, x in product(range(3), range(3))]
+    shell = np.maximum(np.max(windows, axis=0), 0.0) + np.float32(margin)
+    return np.where(covered, shell, np.inf).astype(np.float32)

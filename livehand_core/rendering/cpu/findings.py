@@ -22,6 +22,7 @@ from ...hand import gestures
 from ...hand.data import HandData
 from ...kernels.compiling import sources_digest
 from ...networks.config import FieldConfig
+from .empty_space import EmptySpace
 
 KEPT = 64
 """Files that are kept, the newest."""
@@ -33,13 +34,13 @@ class Findings:
 
     Attributes:
         steps, orders: of the field's activations, see ``field_weights.PreparedField``.
-        shell: (G, G) see ``empty_space.density_shell``.
+        empty: see ``empty_space.empty_space``.
         ranges: (4, 3) of ``super_resolution.activation_ranges``; (0, 3) in float32.
     """
 
     steps: list[np.ndarray]
     orders: np.ndarray
-    shell: np.ndarray
+    empty: EmptySpace
     ranges: np.ndarray
 
 
@@ -68,7 +69,8 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     try:
         with np.load(_path(key), allow_pickle=False) as file:
             steps = [file[f"steps{index}"] for index in range(count)]
-            found = Findings(steps, file["orders"], file["shell"], file["ranges"])
+            empty = EmptySpace(file["shell"], np.float32(file["looked"].item()))
+            found = Findings(steps, file["orders"], empty, file["ranges"])
     except ARCHIVE_ERRORS:
         return None
     sizes = [1, *[config.width] * config.depth, config.view_width] if integer else [1] * count
@@ -76,18 +78,23 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     fits = fits and all(np.isfinite(steps).all() and steps.min() > 0.0 for steps in found.steps)
     units = np.tile(np.arange(config.width), (config.depth if integer else 0, 1))
     fits = fits and found.orders.dtype.kind == "i" and np.array_equal(np.sort(found.orders, axis=-1), units)
-    fits = fits and found.shell.ndim == 2 and found.shell.shape[0] == found.shell.shape[1] > 0
-    fits = fits and not np.isnan(found.shell).any() and found.ranges.shape == (4 if integer else 0, 3)
+    shell, looked = found.empty
+    fits = fits and shell.ndim == 2 and shell.shape[0] == shell.shape[1] > 0 and shell.dtype == np.float32
+    fits = (
+        fits and not np.isnan(shell).any() and not np.isnan(looked) and found.ranges.shape == (4 if integer else 0, 3)
+    )
     return found if fits and bool(np.isfinite(found.ranges).all()) else None
 
 
 def save_findings(key: str, findings: Findings) -> None:
     """Keep for the next start; the oldest of too many are forgotten."""
     path = _path(key)
-    arrays = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
+    arrays: dict[str, np.ndarray] = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
+    shell, looked = findings.empty
+    arrays |= {"orders": findings.orders, "shell": shell, "looked": np.array(looked), "ranges": findings.ranges}
     with suppress(LiveHandError, OSError):
         with atomic_path(path) as temporary:
-            np.savez(temporary, orders=findings.orders, shell=findings.shell, ranges=findings.ranges, **arrays)  # type: ignore[arg-type]
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
         known = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
         for old in known[KEPT:]:
             old.unlink()

@@ -34,7 +34,7 @@ from ..setup import avatar_view, conditioning, feature_camera, filter_size, iden
 from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
 from .coverage import Coverage
-from .empty_space import density_shell, looked_at
+from .empty_space import EmptySpace, empty_space
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
@@ -126,15 +126,15 @@ class CpuHand:
         self._shares, self._weights = np.zeros(0), self._field.weights
         self._floor = TRANSMITTANCE_FLOORS[precision]
         state = avatar.part("super_resolution.")
-        # Where to begin looking: everywhere, until the shell is known.
-        self._shell, ranges = np.full((1, 1), np.inf, dtype=np.float32), np.zeros((0, 3))
+        # Where to begin looking: everywhere, until more is known.
+        self._empty, ranges = EmptySpace.unknown(), np.zeros((0, 3))
         if known is not None:
-            self._shell, ranges = known.shell, known.ranges
+            self._empty, ranges = known.empty, known.ranges
         elif precision == "fast":
-            self._shell = density_shell(self._field, self.model, self.metadata, avatar.latent, workers)
+            self._empty = empty_space(self._field, self.model, self.metadata, avatar.latent, workers)
             if integer:
                 ranges = activation_ranges(architecture.super_resolution, state, feature_images(self), workers)
-            save_findings(key, Findings(self._field.steps, self._field.orders, self._shell, ranges))
+            save_findings(key, Findings(self._field.steps, self._field.orders, self._empty, ranges))
         self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
         self.arithmetic = {"field": "int16" if integer else "float32", "super_resolution": self._enlarge.arithmetic}
 
@@ -278,7 +278,7 @@ class CpuHand:
                 count,
                 lambda start, stop: ticks.append(
                     march(
-                        self._weights, bias, self._shell, looked_at(metadata), coordinates, pixels.near, pixels.far,
+                        self._weights, bias, *self._empty, coordinates, pixels.near, pixels.far,
                         rays.directions, rays.lengths, np.float32(metadata.last_interval), self._floor, place, *images,
                         start, stop,
                     )
