@@ -111,6 +111,13 @@ def pack(weights: np.ndarray, dtype: np.dtype[Any] | type, shape: Shape = FULL) 
     return packed
 
 
+def fill_up(values: np.ndarray, size: int) -> np.ndarray:
+    """Zeros behind the last axis, up to ``size``."""
+    answer = np.zeros((*values.shape[:-1], size), dtype=np.float32)
+    answer[..., : values.shape[-1]] = values
+    return answer
+
+
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
     """A zeroed array that begins at a cache line: a vector load across two lines takes twice as long."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize

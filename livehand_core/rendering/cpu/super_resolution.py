@@ -11,12 +11,12 @@ import numpy as np
 
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
-from ...kernels.dot import LANES, pack, padded, shape_for
+from ...kernels.dot import LANES, fill_up, pack, padded, shape_for
 from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
 from ...workers import Workers
 from .coverage import Coverage, Doubling
-from .field_weights import fill_up, weight_unit
+from .field_weights import weight_unit
 
 if TYPE_CHECKING:
     from .hand import FeatureImage
