@@ -1,4 +1,4 @@
-"""Import of official LiveHand checkpoints (METHOD section 3): sizes from shapes, modulation baked into the weights."""
+"""Import of official LiveHand checkpoints (docs/method.md 3): sizes from shapes, modulation baked into the weights."""
 
 from __future__ import annotations
 

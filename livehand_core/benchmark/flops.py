@@ -1,4 +1,4 @@
-"""How much arithmetic a frame asks for: METHOD section 1 after its exact shortcuts, counted for that very frame.
+"""How much arithmetic a frame asks for: docs/method.md 1 after its exact shortcuts, counted for that very frame.
 
 A multiplication and an addition count as two. What is counted: the layers of the field for every sample that light
 still reaches, pose and view direction once a frame and once a ray, the feature layer folded into the next one; and

@@ -1,4 +1,4 @@
-"""One frame by METHOD's formulas as they stand, in float32 torch: what every shortcut is measured and checked against.
+"""One frame by the formulas of docs/method.md 1, in float32 torch: what every shortcut is measured and checked by.
 
 Every ray with bounds, all of its samples, the networks as they are written down (pose beside the position in each
 sample's input, the feature layer by itself), super-resolution of the whole image. No crop, no early end, nothing
@@ -219,7 +219,7 @@ def plain_field(
     pose: torch.Tensor,
     latent: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """METHOD section 1.6 for N samples, each with its own complete input.
+    """docs/method.md 1.6 for N samples, each with its own complete input.
 
     Args:
         positions: (N, 3) uvd or world coordinates, (N, 6) with normals.

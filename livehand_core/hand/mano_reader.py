@@ -172,7 +172,7 @@ _SHAPES: dict[str, tuple[Any, ...]] = {
 
 
 def fix_left_shape(left: HandData, right: HandData) -> HandData:
-    """The left hand with its shape directions mirrored, when they are the right hand's by mistake (METHOD section 4).
+    """The left hand with its shape directions mirrored, when they are the right hand's by mistake (docs/method.md 4).
 
     InterHand2.6M's fits assume the fix, DexYCB's were made without it.
     """

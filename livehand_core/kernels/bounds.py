@@ -1,4 +1,4 @@
-"""Near and far bounds of the rays from the depth of the proxy mesh (METHOD section 1.2), sixteen pixels at once."""
+"""Near and far bounds of the rays from the depth of the proxy mesh (docs/method.md 1.2), sixteen pixels at once."""
 
 from __future__ import annotations
 

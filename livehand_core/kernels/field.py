@@ -95,7 +95,7 @@ def march(
     weights, first_bias, shell, looked, coordinates, near, far, directions, lengths, last_interval, floor, pixels,
     features, opacity, depth, start, stop,
 ):  # fmt: skip
-    """Composite rays ``start`` to ``stop`` front to back; the sums of METHOD section 1.7.
+    """Composite rays ``start`` to ``stop`` front to back; the sums of docs/method.md 1.7.
 
     Rays begin where the shell says, drop out when their transmittance has gone, and colours are looked up only where
     there is density: exact but for the floors and what the shell leaves out. A block takes one sample of each of its

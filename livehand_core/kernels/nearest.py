@@ -35,7 +35,7 @@ def ray_coordinates(
     stop: int,
     first: int = 0,
 ) -> None:
-    """Texture-cube coordinates of the samples of rays, METHOD sections 1.4 and 1.5. Safe to call from several threads.
+    """Texture-cube coordinates of the samples of rays, docs/method.md 1.4 and 1.5. Safe to call from several threads.
 
     Fastest when sixteen consecutive rays lie close together: see ``rays.valid_pixels``.
 

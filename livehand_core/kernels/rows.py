@@ -16,7 +16,7 @@ INT16_LIMIT = 16383
 """Largest stored int16 activation; with the weights' scale chosen by it, int32 sums cannot overflow."""
 
 LEAKY_SLOPE = 0.2
-"""Of the super-resolution's activation, METHOD section 1.8."""
+"""Of the super-resolution's activation, docs/method.md 1.8."""
 
 ACTIVATION_LIMIT = 256.0
 

@@ -13,7 +13,7 @@ from .encoding import encode, look_up
 
 
 class RadianceField(nn.Module):
-    """MLP of METHOD section 1.6 over rays x samples.
+    """MLP of docs/method.md 1.6 over rays x samples.
 
     Two exact rearrangements keep it cheap: what is constant over the frame (latent, pose) enters as a bias, and the
     feature layer, being linear, is folded into the next one. Parameters keep the published shapes.

@@ -1,4 +1,4 @@
-"""Super-resolution of a feature image by 2 or 4: four convolutions and two colour heads, METHOD section 1.8.
+"""Super-resolution of a feature image by 2 or 4: four convolutions and two colour heads, docs/method.md 1.8.
 
 The published network's modulation is by a constant, so its weights are baked into ordinary convolutions on import.
 """

@@ -1,4 +1,4 @@
-"""Volume rendering: densities and colours along rays -> features, opacity, expected depth (METHOD section 1.7)."""
+"""Volume rendering: densities and colours along rays -> features, opacity, expected depth (docs/method.md 1.7)."""
 
 from __future__ import annotations
 

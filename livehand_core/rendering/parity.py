@@ -77,7 +77,7 @@ class ParityReport:
 
 
 def load_case(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of a case file (keys as in METHOD section 3).
+    """The arrays of a case file (keys as in docs/method.md 3).
 
     Raises:
         LiveHandError: it is not there or is no case file.

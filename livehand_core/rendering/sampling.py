@@ -6,7 +6,7 @@ import torch
 
 
 def stratified(near: torch.Tensor, far: torch.Tensor, count: int, jitter: torch.Tensor | None = None) -> torch.Tensor:
-    """Depths linear in [near, far], ends included; with jitter, one uniform draw in each stratum (METHOD 1.4).
+    """Depths linear in [near, far], ends included; with jitter, one uniform draw in each stratum (docs/method.md 1.4).
 
     Args:
         near, far: (R,) metres along the optical axis.

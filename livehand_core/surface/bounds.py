@@ -1,4 +1,4 @@
-"""Per-pixel near and far bounds of the rays, from the depth of the proxy mesh (METHOD section 1.2)."""
+"""Per-pixel near and far bounds of the rays, from the depth of the proxy mesh (docs/method.md 1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""World points -> the texture cube (u, v, d) around the posed proxy mesh (METHOD section 1.5)."""
+"""World points -> the texture cube (u, v, d) around the posed proxy mesh (docs/method.md 1.5)."""
 
 from __future__ import annotations
 

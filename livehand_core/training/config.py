@@ -173,7 +173,7 @@ class TrainingConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # METHOD as published: a full image a step. For a device with a GPU.
+    # As published (docs/method.md 2): a full image a step. For a device with a GPU.
     "published": {},
     # Single rays first, then two small tiles a step and light super-resolution: half an hour on two CPU cores.
     "cpu": {

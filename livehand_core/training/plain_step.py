@@ -1,4 +1,4 @@
-"""The training step as METHOD states it, without a shortcut: what the real step is timed and tested against.
+"""The training step as docs/method.md states it, without a shortcut: what the real step is timed and tested against.
 
 Every ray of the frame and all of its samples, layers one after the other, the pose beside every sample, the whole image
 enlarged. Called by the benchmark (float32) and by the gradient test (float64).
@@ -152,7 +152,7 @@ def plain_empty_space(weights: Weights, sizes: FieldConfig, points: EmptyPoints)
 
 
 def plain_encoding(x: torch.Tensor, frequencies: int) -> torch.Tensor:
-    """gamma_L of METHOD section 1.6: (..., C) -> (..., C (1 + 2 L))."""
+    """gamma_L of docs/method.md 1.6: (..., C) -> (..., C (1 + 2 L))."""
     parts = [x]
     for level in range(frequencies):
         parts += [torch.sin(2.0**level * x), torch.cos(2.0**level * x)]
@@ -227,7 +227,7 @@ def _plain_density(
 def _integrated(
     colour: torch.Tensor, sigma: torch.Tensor, depths: torch.Tensor, lengths: torch.Tensor, last_interval: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(R, C) features and (R,) opacity, METHOD section 1.7, one sample after the other."""
+    """(R, C) features and (R,) opacity, docs/method.md 1.7, one sample after the other."""
     through = torch.ones_like(lengths)
     features, opacity = torch.zeros_like(colour[:, 0]), torch.zeros_like(lengths)
     for sample in range(depths.shape[1]):
@@ -242,7 +242,7 @@ def _integrated(
 
 
 def plain_super_resolution(weights: Weights, sizes: SuperResolutionConfig, low: torch.Tensor) -> torch.Tensor:
-    """(C + 1, h, w) features and opacity -> (4, 2h, 2w), METHOD section 1.8 for a factor of 2."""
+    """(C + 1, h, w) features and opacity -> (4, 2h, 2w), docs/method.md 1.8 for a factor of 2."""
     if sizes.factor != 2:
         raise ValueError("the plain super-resolution is that of training: by 2")
     taps = low.new_tensor([1.0, 3.0, 3.0, 1.0])

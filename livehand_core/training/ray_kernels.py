@@ -25,7 +25,7 @@ comes through, and at 1e-6 its gradient would be 4 in a thousand off."""
 def encode_rows(
     values: np.ndarray, sines: np.ndarray, cosines: np.ndarray, frequencies: int, rows: np.ndarray, begin: int
 ) -> None:
-    """Write gamma_L of METHOD section 1.6 by doubling angles: sin 2a = 2 sin a cos a, cos 2a = 1 - 2 sin^2 a.
+    """Write gamma_L of docs/method.md 1.6 by doubling angles: sin 2a = 2 sin a cos a, cos 2a = 1 - 2 sin^2 a.
 
     Args:
         values, sines, cosines: (N, C), the latter two in float64, for an error below float32's after ten doublings.
@@ -98,7 +98,7 @@ def composite(
     ray: np.ndarray,
     terms: np.ndarray,
 ) -> tuple[int, int]:
-    """Which of a few samples have density that can be seen, and their part in METHOD section 1.7.
+    """Which of a few samples have density that can be seen, and their part in docs/method.md 1.7.
 
     Args:
         sigma: (A, G) raw densities, noise added, of the samples from ``first`` on of those rays that are alive.

@@ -64,7 +64,7 @@ def test_the_surface_of_a_solid_hand_is_its_proxy(avatar: Avatar, tube: HandData
     assert cap is not None
     height = cap.heights(mesh.vertices)
     skin = height < -0.5 * STEP
-    # The distance never falls below 0.1 mm (METHOD section 1.5), so the surface is not told more exactly.
+    # The distance never falls below 0.1 mm (docs/method.md 1.5), so the surface is not told more exactly.
     assert distances(mesh, tube, bent)[skin].max() < 0.25e-3
     assert np.abs(height[height > -0.5 * STEP]).max() < 0.1 * STEP
     assert (~skin).sum() > 50

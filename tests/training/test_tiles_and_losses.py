@@ -86,7 +86,7 @@ def task(view: View, tile: Tile, count: int, background: int) -> TileTask:
 
 
 def full_image_loss(model: AvatarModel, view: View, config: TrainingConfig) -> torch.Tensor:
-    """The loss as METHOD section 2 states it, from a rendering of the whole image with a border around it."""
+    """The loss as docs/method.md 2 states it, from a rendering of the whole image with a border around it."""
     whole = Tile(0, 0, view.low.width, view.low.height)
     images = render_tile(model, task(view, whole, 1, 0), config)
     target, low_target = view.target(whole), view.low_target(whole)

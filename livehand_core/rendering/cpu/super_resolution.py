@@ -90,7 +90,7 @@ class _Layer:
 
 
 class SuperResolutionKernels:
-    """The network of METHOD section 1.8 with given weights, in float32 or, with ranges, in integers.
+    """The network of docs/method.md 1.8 with given weights, in float32 or, with ranges, in integers.
 
     Args:
         config: sizes.
@@ -294,7 +294,7 @@ def activation_ranges(
 
 
 def _convolution(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, enlarging: bool) -> np.ndarray:
-    """(H, W, C) -> (H, W, C') or (2H, 2W, C'): METHOD section 1.8 in plain numpy, for calibration."""
+    """(H, W, C) -> (H, W, C') or (2H, 2W, C'): docs/method.md 1.8 in plain numpy, for calibration."""
     height, width, _ = x.shape
     if enlarging:
         raw = np.zeros((2 * height + 4, 2 * width + 4, len(weight)), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The waves of the encoding (METHOD section 1.6) in the order and the vectors in which the kernels make them."""
+"""The waves of the encoding (docs/method.md 1.6) in the order and the vectors in which the kernels make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples -> the texture cube (METHOD section 1.5), every case worked out for every sample and the right one chosen.
+"""Samples -> the texture cube (docs/method.md 1.5), every case worked out for every sample and the right one chosen.
 
 The same as :mod:`livehand_core.surface.canonical`, which picks the samples of each case out of the list.
 """

@@ -10,7 +10,7 @@ from ...networks import RadianceField, encode, look_up
 
 
 class FoldedField(nn.Module):
-    """METHOD section 1.6 for fields without a skip connection.
+    """docs/method.md 1.6 for fields without a skip connection.
 
     Args:
         field: float32.

@@ -13,7 +13,7 @@ from ...networks.super_resolution import ACTIVATION_LIMIT
 
 
 class FoldedSuperResolution(nn.Module):
-    """METHOD section 1.8 over a box that is rounded up: what lies beyond the box is kept at zero between layers.
+    """docs/method.md 1.8 over a box that is rounded up: what lies beyond the box is kept at zero between layers.
 
     Args:
         network: float32.
