@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import secrets
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,8 +16,14 @@ from pathlib import Path
 
 from .errors import LiveHandError
 
-ARCHIVE_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""All that numpy.load raises on a missing, truncated, damaged or foreign ``.npz``, or on one that lacks a key."""
+ARCHIVE_ERRORS = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, ArithmeticError, MemoryError),
+    # RecursionError and NotImplementedError are of the first kind; headers are parsed as Python source.
+    *(RuntimeError, SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, pickle.UnpicklingError),
+)
+"""All that reading an archive raises which is missing, truncated, damaged or foreign, or lacks a key: ``.npz`` and
+``.npy`` by NumPy, checkpoints by torch, both without unpickling objects."""
 
 
 @contextmanager
