@@ -82,7 +82,7 @@ class Reader:
         if len(content) > self.limit:
             raise self._too_large(Path(path), len(content))
         if content.startswith(POINTER):
-            raise self.error(f"{self.label} {path} is a Git LFS pointer, not the file itself.", "Run: git lfs pull")
+            raise self.pointer(path)
         return content
 
     def text(self, path: str | os.PathLike[str]) -> str:
@@ -142,6 +142,10 @@ class Reader:
     def damaged(self, path: str | os.PathLike[str], reason: object) -> LiveHandError:
         """What to raise where the content is not what it should be; ``reason`` ends a sentence."""
         return self.error(f"{self.label} {path} is damaged ({reason}).", self.remedy)
+
+    def pointer(self, path: str | os.PathLike[str]) -> LiveHandError:
+        """What to raise where the file only stands for one in Git LFS."""
+        return self.error(f"{self.label} {path} is a Git LFS pointer, not the file itself.", "Run: git lfs pull")
 
     def unreadable(self, path: str | os.PathLike[str], error: OSError) -> LiveHandError:
         """What to raise where the system does not give the content, which may well be sound."""

@@ -17,6 +17,9 @@ import numpy as np
 
 T = TypeVar("T")
 
+WRITTEN = "written"
+"""Key of a field's metadata: documents always hold it, though code may leave it out."""
+
 _NUMBERS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 LARGEST = 1 << 53
 """Whole numbers beyond it are not what anyone means, and floats cannot tell them apart."""
@@ -74,7 +77,8 @@ def _record(kind: Any, value: Any, where: str, unknown: str) -> Any:
     if strange and unknown == "refuse":
         raise Unfit(f"{_named(where, strange[0])} is unknown")
     for name, field in known.items():
-        if name not in value and field.default is field.default_factory is dataclasses.MISSING:
+        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if name not in value and (not optional or WRITTEN in field.metadata):
             raise Unfit(f"{_named(where, name)} is missing")
     parts = {name: _build(hints[name], value[name], _named(where, name), unknown) for name in known if name in value}
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH, AvatarMetadata, read_metadata
+from livehand_core.avatars.metadata import AVATAR, DEFAULT_AVATAR_PATH, AvatarMetadata, read_metadata
 from livehand_core.engine.interpreters import child_environment, core_command, find_interpreter
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.files import atomic_path
@@ -39,8 +39,8 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What the list shows."""
-        return "Default" if self.ships else self.path.stem
+        """What the list shows; a file's name may hold bytes that are no text."""
+        return "Default" if self.ships else os.fsencode(self.path.stem).decode(errors="replace")
 
 
 _known: dict[tuple[str, int, int], tuple[AvatarMetadata | None, str]] = {}
@@ -50,8 +50,10 @@ def describe(path: Path) -> tuple[AvatarMetadata | None, str]:
     """What an avatar file says of itself, or why it cannot be used; read again only when the file has changed."""
     try:
         status = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None, f"The avatar {path} does not exist. Choose another one, or put the file back."
+    except OSError as error:
+        return None, str(AVATAR.unreadable(path, error))
     key = (str(path), status.st_mtime_ns, status.st_size)
     if key not in _known:
         try:

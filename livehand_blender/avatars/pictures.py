@@ -5,6 +5,7 @@ Nothing waits: a picture that is not there yet is asked for when the engine runs
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from pathlib import Path
@@ -36,7 +37,7 @@ _collection: Any = None
 _wanted: dict[str, Path] = {}
 _asked: str = ""
 _failed: dict[str, str] = {}
-"""Content hash of an avatar -> why it has no picture."""
+"""Key of an avatar -> why it has no picture."""
 
 
 def icon_of_file(path: Path, folder_stamp: bool = False) -> int:
@@ -59,8 +60,8 @@ def icon_of_avatar(path: Path, metadata: AvatarMetadata) -> int:
     picture = picture_path(metadata)
     if picture.is_file():
         return icon_of_file(picture)
-    if metadata.content_hash not in _failed:
-        _wanted[metadata.content_hash] = path
+    if picture.stem not in _failed:
+        _wanted[picture.stem] = path
         if not bpy.app.timers.is_registered(_work):
             bpy.app.timers.register(_work, first_interval=POLL_SECONDS, persistent=True)
     return 0
@@ -68,7 +69,7 @@ def icon_of_avatar(path: Path, metadata: AvatarMetadata) -> int:
 
 def why_none(metadata: AvatarMetadata) -> str:
     """Why an avatar has no picture, empty when nothing is known against it."""
-    return _failed.get(metadata.content_hash, "")
+    return _failed.get(picture_path(metadata).stem, "")
 
 
 def try_again() -> None:
@@ -77,8 +78,9 @@ def try_again() -> None:
 
 
 def picture_path(metadata: AvatarMetadata) -> Path:
-    """Where the picture of an avatar is kept."""
-    return data_folder() / "previews" / f"{metadata.content_hash or metadata.name}.png"
+    """Where the picture of an avatar is kept; its name is ours, since hash and name are what the file says."""
+    said = f"{metadata.content_hash} {metadata.name}".encode(errors="replace")
+    return data_folder() / "previews" / f"{hashlib.sha256(said).hexdigest()}.png"
 
 
 def preview_request(path: Path, metadata: AvatarMetadata) -> FrameRequest:

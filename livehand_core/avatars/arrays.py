@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from ..errors import AvatarError
 from ..networks.config import field_shapes, super_resolution_shapes, texture_shapes
-from .metadata import AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
+from ..records import build
+from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
 
 DTYPES = {"F32": "<f4", "F16": "<f2"}
 """Kinds of numbers in avatar files, and numpy's names for them."""
+
+MOST_AXES = 4
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,24 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
         AvatarError: missing, truncated, altered since it was written, foreign, or not fitting its description.
     """
     path = resolve(avatar)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AvatarError(f"The avatar {path} cannot be read ({error}).", "Check the file's permissions.") from error
-    header = read_header(content[:8], lambda length: content[8 : 8 + length], path)
-    metadata = parse_metadata(header, path)
-    start = 8 + int.from_bytes(content[:8], "little")
-    blobs = _blobs(header, memoryview(content)[start:], path)
-    if content_hash(parse_document(header, path), blobs) != metadata.content_hash:
-        raise AvatarError(
-            f"The avatar {path} is damaged: its content does not match its hash.", "Copy or download it again."
-        )
-    check_shapes(metadata, {name: shape for name, (_, shape, _) in blobs.items()}, f"The avatar {path}")
+    with AVATAR.open(path) as stream:
+        header = read_header(stream, path)
+        document = parse_document(header, path)
+        metadata = parse_metadata(document, path)
+        tensors = _tensors(header, path)
+        # Before anything is read, so that it takes no more memory than its description announces.
+        check_shapes(metadata, {name: tensor.shape for name, tensor in tensors.items()}, f"The avatar {path}")
+        data = memoryview(stream.read(max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)))
+    blobs = {name: tensor.of(data, path) for name, tensor in tensors.items()}
+    if content_hash(document, blobs) != metadata.content_hash:
+        raise AVATAR.damaged(path, "its content does not match its hash")
     values = {
-        name: np.frombuffer(data, dtype=DTYPES[kind]).reshape(shape).astype(np.float32)
-        for name, (kind, shape, data) in blobs.items()
+        name: np.frombuffer(content, dtype=DTYPES[kind]).reshape(shape).astype(np.float32)
+        for name, (kind, shape, content) in blobs.items()
     }
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise AVATAR.damaged(path, f"its weights {name} are not finite")
     return AvatarArrays(metadata, values)
 
 
@@ -99,24 +104,32 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
             )
 
 
-def _blobs(header: Mapping[str, object], data: memoryview, path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """Name -> (dtype, shape, bytes) of every tensor, after checking that the file holds them."""
-    damaged = AvatarError(f"The avatar {path} is damaged: its header is not readable.", "Copy or download it again.")
-    blobs = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        try:
-            kind = str(entry["dtype"])  # type: ignore[index]
-            shape = tuple(int(size) for size in entry["shape"])  # type: ignore[index]
-            begin, end = (int(offset) for offset in entry["data_offsets"])  # type: ignore[index]
-        except (KeyError, TypeError, ValueError) as error:
-            raise damaged from error
-        if kind not in DTYPES or min(shape, default=0) < 0 or begin < 0:
-            raise damaged
-        if end - begin != math.prod(shape) * np.dtype(DTYPES[kind]).itemsize:
-            raise damaged
+@dataclass(frozen=True)
+class _Tensor:
+    """A tensor as a safetensors header tells of it."""
+
+    dtype: Literal["F32", "F16"]
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        begin, end = self.data_offsets
+        if len(self.shape) > MOST_AXES or min((begin, *self.shape)) < 0:
+            raise ValueError(f"a tensor of shape {self.shape[: MOST_AXES + 1]} at {begin}")
+        if end - begin != math.prod(self.shape) * np.dtype(DTYPES[self.dtype]).itemsize:
+            raise ValueError(f"a tensor of shape {self.shape} in {end - begin} bytes")
+
+    def of(self, data: memoryview, path: Path) -> tuple[str, tuple[int, ...], memoryview]:
+        """(dtype, shape, bytes) out of the file's data. Raises AvatarError when the file ends before."""
+        begin, end = self.data_offsets
         if end > len(data):
             raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
-        blobs[name] = (kind, shape, bytes(data[begin:end]))
-    return blobs
+        return self.dtype, self.shape, data[begin:end]
+
+
+def _tensors(header: Mapping[str, object], path: Path) -> dict[str, _Tensor]:
+    """Name -> what the header tells of each tensor."""
+    try:
+        return {name: build(_Tensor, entry, name) for name, entry in header.items() if name != "__metadata__"}
+    except ValueError as error:
+        raise AVATAR.damaged(path, f"its header does not fit: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from ..hand.data import HandData
 from ..identities import IdentityChoice, identity_weights
 from ..poses import BETA_COUNT, HandPose
+from ..records import WRITTEN
 
 if TYPE_CHECKING:
     from .metadata import AvatarMetadata
@@ -31,8 +31,8 @@ class Identity:
     """
 
     name: str
-    betas: tuple[float, ...] | None = None
-    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    betas: tuple[float, ...] | None = dataclasses.field(default=None, metadata={WRITTEN: True})
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict, metadata={WRITTEN: True})
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
@@ -43,11 +43,6 @@ class Identity:
         if len(betas) != BETA_COUNT or not np.isfinite(betas).all():
             raise ValueError(f"the betas of the identity {self.name!r} are not {BETA_COUNT} finite numbers")
         object.__setattr__(self, "betas", betas)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Identity:
-        """Of what ``dataclasses.asdict`` makes. Raises KeyError, TypeError or ValueError."""
-        return cls(str(document["name"]), document["betas"], dict(document["provenance"]))
 
 
 def checked_identities(identities: tuple[Identity, ...], latent_size: int) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from ..documents import POINTER, Reader, parse_json
 from ..errors import AvatarError
 from ..frames import DEFAULT_AVATAR
 from ..hand.data import HandData
 from ..networks.config import FieldConfig, SuperResolutionConfig
 from ..poses import JOINT_NAMES, Side
+from ..records import build
 from .identities import Identity, checked_identities
 
 FORMAT_VERSION = 2
@@ -29,6 +32,8 @@ DEFAULT_AVATAR_PATH = Path(__file__).resolve().parent.parent / "assets" / "defau
 
 HEADER_LIMIT = 1 << 24
 """Longest header that is read, in bytes; a foreign file's first eight bytes may say anything."""
+
+AVATAR = Reader("The avatar", AvatarError, "Copy or download it again.", limit=1 << 30)
 
 POSE_TOLERANCE = np.radians(5.0)
 
@@ -159,19 +164,9 @@ class AvatarMetadata:
         """Inverse of :meth:`to_json`.
 
         Raises:
-            KeyError, TypeError, ValueError: the document does not fit; ``read_metadata`` makes AvatarErrors of them.
+            ValueError: the document does not fit; ``read_metadata`` makes an AvatarError of it.
         """
-        values = dict(document)
-        architecture = dict(values.pop("architecture"))
-        architecture["field"] = FieldConfig(**architecture["field"])
-        architecture["super_resolution"] = SuperResolutionConfig(**architecture["super_resolution"])
-        statistics = values.pop("pose_statistics", None)
-        return cls(
-            architecture=Architecture(**architecture),
-            pose_statistics=PoseStatistics(**statistics) if statistics else None,
-            identities=tuple(Identity.from_json(one) for one in values.pop("identities", ())),
-            **values,
-        )
+        return build(cls, document)
 
     def check_hand(self, hand: HandData, of: str = "") -> None:
         """Raises AvatarError when the avatar was not trained on this hand model and topology."""
@@ -203,7 +198,7 @@ def resolve(avatar: str | Path) -> Path:
         AvatarError: there is no such file.
     """
     path = DEFAULT_AVATAR_PATH if str(avatar) == DEFAULT_AVATAR else Path(avatar)
-    if path.is_file():
+    if os.path.isfile(path) or (os.path.lexists(path) and not os.path.isdir(path)):
         return path
     if path is DEFAULT_AVATAR_PATH:
         raise AvatarError(
@@ -223,50 +218,46 @@ def read_metadata(avatar: str | Path) -> AvatarMetadata:
         AvatarError: the file is missing, damaged, no avatar, or of a newer format.
     """
     path = resolve(avatar)
-    try:
-        with path.open("rb") as stream:
-            return parse_metadata(read_header(stream.read(8), stream.read, path), path)
-    except OSError as error:
-        raise AvatarError(f"The avatar {path} cannot be read ({error}).", "Check the file's permissions.") from error
+    with AVATAR.open(path) as stream:
+        return parse_metadata(parse_document(read_header(stream, path), path), path)
 
 
-def read_header(first: bytes, read: Callable[[int], bytes], path: Path) -> dict[str, Any]:
-    """The safetensors header as a dict.
+def read_header(stream: BinaryIO, path: Path) -> dict[str, Any]:
+    """The safetensors header that a stream begins with; afterwards it stands at the tensors' first byte.
 
     Args:
-        first: the file's first eight bytes, the header's length.
-        read: called with that length, gives the bytes that follow.
         path: for messages.
 
     Raises:
         AvatarError: this is no safetensors file.
     """
     foreign = AvatarError(f"{path} is not an avatar file.", "Choose a .safetensors file written by LiveHand.")
+    truncated = AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+    first = stream.read(8)
+    if first == POINTER[:8]:
+        raise AVATAR.pointer(path)
     if len(first) < 8:
-        raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+        raise truncated
     (length,) = struct.unpack("<Q", first)
     if not 2 <= length <= HEADER_LIMIT:
         raise foreign
-    text = read(length)
+    text = stream.read(length)
     if text[:1] != b"{":
         raise foreign
     if len(text) < length:
-        raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+        raise truncated
     try:
-        header: dict[str, Any] = json.loads(text)
+        header = parse_json(text)
     except ValueError as error:
-        raise AvatarError(
-            f"The avatar {path} is damaged: its header is not readable.", "Copy or download it again."
-        ) from error
-    return header
+        raise AVATAR.damaged(path, "its header is not readable") from error
+    return dict(header)
 
 
 def parse_document(header: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The avatar's JSON document in a safetensors header.
 
     Raises:
-        AvatarError: it is not there.
-        ValueError: it is not JSON.
+        AvatarError: it is not there, or is no JSON.
     """
     entries = header.get("__metadata__")
     text = entries.get(DOCUMENT_KEY) if isinstance(entries, dict) else None
@@ -275,32 +266,37 @@ def parse_document(header: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{path} is a safetensors file, but not a LiveHand avatar.",
             "Import official checkpoints with 'livehand import'.",
         )
-    document: dict[str, Any] = json.loads(text)
+    try:
+        # What is told of its making may hold numbers that are not finite; nothing is computed from it.
+        document = parse_json(text if isinstance(text, str) else "", allow_nan=True)
+    except ValueError as error:
+        raise AVATAR.damaged(path, f"its description is not readable: {error}") from error
+    if not isinstance(document, dict):
+        raise AVATAR.damaged(path, "its description is no object")
     return document
 
 
-def parse_metadata(header: Mapping[str, Any], path: Path) -> AvatarMetadata:
-    """The avatar's document in a safetensors header.
+def parse_metadata(document: Mapping[str, Any], path: Path) -> AvatarMetadata:
+    """What an avatar's JSON document says.
 
     Raises:
-        AvatarError: it is not there, of a newer format, or does not fit.
+        AvatarError: it is of a newer format, or does not fit.
     """
-    try:
-        document = parse_document(header, path)
-        version = int(document["format_version"])
-        if version > FORMAT_VERSION:
-            raise AvatarError(
-                f"The avatar {path} has format version {version}; this LiveHand reads up to {FORMAT_VERSION}.",
-                "Update LiveHand.",
-            )
-        return AvatarMetadata.from_json(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    version = document.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
         raise AvatarError(
-            f"The avatar {path} is damaged: its description does not fit ({error}).", "Copy or download it again."
-        ) from error
+            f"The avatar {path} has format version {version}; this LiveHand reads up to {FORMAT_VERSION}.",
+            "Update LiveHand.",
+        )
+    try:
+        return AvatarMetadata.from_json(document)
+    except ValueError as error:
+        raise AVATAR.damaged(path, f"its description does not fit: {error}") from error
 
 
-def content_hash(document: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> str:
+def content_hash(
+    document: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int, ...], bytes | memoryview]]
+) -> str:
     """SHA-256 over the JSON document (without its own hash) and every tensor.
 
     Args:

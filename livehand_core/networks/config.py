@@ -9,8 +9,9 @@ from typing import Literal
 SKIP_AFTER_LAYER = 4
 """With more layers than this the input is concatenated in front of the activations after this layer index."""
 
-
 LARGEST_TEXTURE = 4096
+MOST_LAYERS, MOST_CHANNELS, MOST_FREQUENCIES = 32, 2048, 24
+"""Far beyond what anyone trains; a file that announces more would only fill the memory."""
 
 
 def encoded_size(channels: int, frequencies: int) -> int:
@@ -66,6 +67,14 @@ class FieldConfig:
             raise ValueError(f"coordinates {self.coordinates!r}; uvd or xyz are possible")
         if min(self.depth, self.width, self.view_width) < 1 or self.feature_channels < 3:
             raise ValueError("a layer without channels, or fewer than three colour channels")
+        widest = max(self.width, self.view_width, self.feature_channels, self.texture_channels, self.latent_size)
+        if self.depth > MOST_LAYERS or widest > MOST_CHANNELS or len(self.texture_sizes) > MOST_LAYERS:
+            raise ValueError(f"more than {MOST_LAYERS} layers or textures, or more than {MOST_CHANNELS} channels")
+        frequencies = (self.position_frequencies, self.view_frequencies, self.normal_frequencies)
+        if not all(0 <= count <= MOST_FREQUENCIES for count in frequencies):
+            raise ValueError(f"{frequencies} frequencies; 0 to {MOST_FREQUENCIES} are possible")
+        if not 0.0 < min(self.density_scale, self.distance_scale) <= max(self.density_scale, self.distance_scale) < 1e9:
+            raise ValueError("a scale of density or distance that is not positive, or beyond a thousand million")
         if self.normal_frequencies and self.coordinates != "uvd":
             raise ValueError("normals go with uvd coordinates only")
         if self.texture_sizes and self.coordinates != "uvd":
@@ -130,8 +139,10 @@ class SuperResolutionConfig:
             raise ValueError(f"super-resolution by {self.factor}; 2 or 4 are possible")
         if self.out_channels not in (3, 4):
             raise ValueError(f"{self.out_channels} output channels; 3 or 4 are possible")
-        if len(self.hidden) != 2 or min(self.hidden) < 1:
-            raise ValueError(f"hidden channels {self.hidden}; two positive numbers are needed")
+        if len(self.hidden) != 2 or not 1 <= min(self.hidden) <= max(self.hidden) <= MOST_CHANNELS:
+            raise ValueError(f"hidden channels {self.hidden}; two numbers from 1 to {MOST_CHANNELS} are needed")
+        if not 3 <= self.in_channels <= MOST_CHANNELS:
+            raise ValueError(f"{self.in_channels} input channels; 3 to {MOST_CHANNELS} are possible")
 
     @property
     def receptive_radius(self) -> int:

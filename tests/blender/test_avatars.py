@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +126,70 @@ def test_pictures_are_rendered_once_and_kept(folder: Path, tiny_avatar: Path) ->
 
     with Image.open(pictures.picture_path(metadata)) as image:
         assert image.size == (pictures.SIZE, pictures.SIZE) and len(image.getcolors(pictures.SIZE**2) or ()) > 50
+
+
+def bad_files(good: bytes) -> dict[str, bytes]:
+    """Files that a folder of avatars has come to hold, by name."""
+    size = struct.unpack("<Q", good[:8])[0]
+    header = json.loads(good[8 : 8 + size])
+    document = json.loads(header["__metadata__"]["livehand_avatar"])
+
+    def with_document(text: str) -> bytes:
+        text = json.dumps(header | {"__metadata__": {"livehand_avatar": text}})
+        return struct.pack("<Q", len(text)) + text.encode() + good[8 + size :]
+
+    changes = {
+        "provenance": {"provenance": None},
+        "hash": {"content_hash": [1, 2]},
+        "depth": {"architecture": {**document["architecture"], "n_samples": 1e9}},
+        "name": {"name": {"a": 1}},
+        "identities": {"identities": [None]},
+    }
+    made = {name: with_document(json.dumps(document | change)) for name, change in changes.items()}
+    made["deep"] = with_document("[" * 100000)
+    made["list"] = struct.pack("<Q", 3) + b"[1]"
+    return made | {"pointer": b"version https://git-lfs.github.com/spec/v1\n", "empty": b""}
+
+
+def test_one_bad_file_never_empties_the_list_or_breaks_the_panel(folder: Path, tiny_avatar: Path) -> None:
+    import bpy
+
+    from livehand_blender.ui.avatar_panels import LIVEHAND_PT_avatars
+    from tests.blender.layout import draw
+
+    place = folder / "avatars"
+    place.mkdir()
+    bad = bad_files(tiny_avatar.read_bytes())
+    for name, content in bad.items():
+        (place / f"{name}.safetensors").write_bytes(content)
+    shutil.copy(tiny_avatar, place / "good.safetensors")
+    if os.name == "posix":
+        os.mkfifo(place / "pipe.safetensors")
+        (place / "folder.safetensors").mkdir()
+        (place / "loop.safetensors").symlink_to(place / "loop.safetensors")
+        shutil.copy(tiny_avatar, os.fsencode(place) + b"/caf\xe9.safetensors")
+    bpy.ops.livehand.avatar_refresh()
+    items = bpy.context.window_manager.livehand_avatars
+    usable = {item.name for item in items if item.usable}
+    assert {"Default", "good"} <= usable and usable.isdisjoint(bad)
+    assert set(bad) <= {item.name for item in items}
+    for number, item in enumerate(items):
+        bpy.context.window_manager.livehand_avatar_index = number
+        texts = " ".join(draw(LIVEHAND_PT_avatars, bpy.context))
+        assert item.usable or item.name in texts, (item.name, texts)
+        assert item.usable or any(word in texts for word in ("damaged", "not", "truncated", "pointer", "no ordinary"))
+
+
+def test_a_picture_lies_in_its_folder_whatever_the_avatar_says_of_itself(folder: Path, tiny_avatar: Path) -> None:
+    from livehand_blender.avatars.pictures import picture_path
+    from livehand_core.avatars.metadata import read_metadata
+
+    metadata = read_metadata(tiny_avatar)
+    forged = [
+        replace(metadata, content_hash=text) for text in ("../../evil", "/etc/passwd", "a" * 5000, "\ud800", "a\0")
+    ]
+    forged += [replace(metadata, content_hash="", name="../../evil")]
+    places = {picture_path(one) for one in [metadata, *forged]}
+    assert len(places) == 7
+    for place in places:
+        assert place.parent == folder / "previews" and len(place.name) < 100 and place.resolve() == place

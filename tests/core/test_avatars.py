@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,12 +187,116 @@ def rewrite(path: Path, change: dict[str, object], drop: tuple[str, ...] = ()) -
         ({"architecture": {}}, "does not fit"),
         ({"surprise": 1}, "does not fit"),
         ({"licence": "CC0-1.0"}, "does not match its hash"),
+        ({"provenance": None}, "provenance is None, not an object"),
+        ({"content_hash": ["a"]}, r"content_hash is \['a'\], not text"),
+        ({"name": 5}, "name is 5, not text"),
+        ({"mirrorable": "yes"}, "mirrorable is 'yes'"),
+        ({"format_version": None}, "format_version is None"),
+        ({"pose_statistics": [1]}, r"pose_statistics is \[1\]"),
+        ({"identities": 7}, "identities is 7, not a list"),
+        ({"pixel_offset": float("nan")}, "not a finite number"),
     ],
 )
 def test_altered_documents(saved: Path, change: dict[str, object], reason: str) -> None:
     rewrite(saved, change)
     with pytest.raises(AvatarError, match=reason):
         load_avatar(saved)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("depth", 1e9, "depth is 1000000000.0, not a whole number"),
+        ("depth", 10**9, "more than 32 layers"),
+        ("width", 10**9, "more than 2048 channels"),
+        ("width", True, "width is True"),
+        ("position_frequencies", 10**6, "frequencies"),
+        ("texture_sizes", [4096] * 1000, "more than 32 layers or textures"),
+        ("coordinates", "uvw", "'uvd' or 'xyz'"),
+    ],
+)
+def test_sizes_that_would_fill_the_memory_are_refused_at_once(
+    saved: Path, key: str, value: object, reason: str
+) -> None:
+    document = json.loads(json.dumps(read_metadata(saved).to_json()))
+    document["architecture"]["field"][key] = value
+    rewrite(saved, {"architecture": document["architecture"]})
+    for reader in (read_metadata, load_avatar):
+        with pytest.raises(AvatarError, match=reason):
+            reader(saved)
+
+
+def forge(path: Path, change: Callable[[dict[str, Any]], None], data: bytes | None = None) -> None:
+    """Alter the header and the weights, and give the file the hash that belongs to them."""
+    content = path.read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header, data = json.loads(content[8 : 8 + size]), content[8 + size :] if data is None else data
+    change(header)
+    document = json.loads(header["__metadata__"]["livehand_avatar"])
+    blobs = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            blobs[name] = (entry["dtype"], tuple(entry["shape"]), data[begin:end])
+    document["content_hash"] = metadata_module.content_hash(document, blobs)
+    header["__metadata__"]["livehand_avatar"] = json.dumps(document)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def test_weights_that_are_not_finite_are_never_drawn(saved: Path, tmp_path: Path) -> None:
+    content = saved.read_bytes()
+    weights = bytearray(content[8 + struct.unpack("<Q", content[:8])[0] :])
+    weights[:4] = np.float32(np.nan).tobytes()
+    forge(saved, lambda header: None, bytes(weights))
+    with pytest.raises(AvatarError, match=r"weights \S+ are not finite"):
+        load_avatar(saved)
+    picture = str(tmp_path / "a.png")
+    command = [sys.executable, "-m", "livehand_core", "render", str(saved), "--out", picture]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=GOLDEN.parents[1])
+    assert answer.returncode == 1 and "are not finite" in answer.stderr and "Traceback" not in answer.stderr, answer
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": [1 << 40] * 4000},
+        {"shape": [-1]},
+        {"shape": None},
+        {"dtype": "I64"},
+        {"dtype": []},
+        {"data_offsets": 5},
+        {"data_offsets": [0, 1e400]},
+        {"data_offsets": [-4, 0]},
+        {"data_offsets": [0, 1 << 62]},
+    ],
+)
+def test_headers_that_do_not_fit(saved: Path, change: dict[str, Any]) -> None:
+    content = saved.read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    header["field.density.bias"] |= change
+    text = json.dumps(header).encode()
+    saved.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + size :])
+    with pytest.raises(AvatarError, match=r"header does not fit|not readable"):
+        load_avatar(saved)
+
+
+def test_a_sparse_file_a_pipe_and_a_pointer_are_refused_at_once(saved: Path, tmp_path: Path) -> None:
+    with saved.open("r+b") as stream:
+        stream.truncate(1 << 40)
+    for reader in (read_metadata, load_avatar):
+        with pytest.raises(AvatarError, match="are the limit"):
+            reader(saved)
+    pointer = tmp_path / "pointer.safetensors"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n")
+    with pytest.raises(AvatarError, match="git lfs pull"):
+        read_metadata(pointer)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.safetensors")
+        with pytest.raises(AvatarError, match="no ordinary file"):
+            read_metadata(tmp_path / "pipe.safetensors")
 
 
 def test_weights_that_do_not_fit_are_not_written(avatar: Avatar, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from livehand_core.records import Unfit, build
+from livehand_core.records import WRITTEN, Unfit, build
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,13 @@ def test_a_missing_field_and_no_object_are_told():
 
 def test_unknown_keys_of_a_newer_version_can_be_passed_over():
     assert build(Part, {"size": 1, "newer": 2}, unknown="pass") == Part(1)
+
+
+def test_a_field_that_documents_always_hold_is_missed_though_code_may_leave_it_out():
+    @dataclass(frozen=True)
+    class Kept:
+        betas: float | None = field(default=None, metadata={WRITTEN: True})
+
+    assert Kept() == build(Kept, {"betas": None})
+    with pytest.raises(Unfit, match="betas is missing"):
+        build(Kept, {})
