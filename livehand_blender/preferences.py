@@ -28,7 +28,7 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
 
     interpreter: StringProperty(
         name="Python of the Engine",
-        description="Python executable that has torch, or its environment's folder; empty to take LIVEHAND_PYTHON, the "
+        description="Python executable for the engine, or its environment's folder; empty to take LIVEHAND_PYTHON, the "
         "environment made here, or Blender's own Python",
         subtype="FILE_PATH",
         options=compat.PATH_OPTIONS,
@@ -36,11 +36,11 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
     )
     torch_build: EnumProperty(
         name="Build",
-        description="Which build of torch a new environment gets",
+        description="What a new environment renders on",
         items=(
-            ("CPU", "Processor", "Runs everywhere; the smallest download", 0),
-            ("CUDA", "CUDA", "For an NVIDIA GPU, with its driver installed", 1),
-            ("DEFAULT", "As Published", "What the package index gives on this system", 2),
+            ("CPU", "Processor", "Runs everywhere; the smallest download, with torch only for training", 0),
+            ("CUDA", "CUDA", "For an NVIDIA GPU, with its driver installed; with torch", 1),
+            ("DEFAULT", "As Published", "With the torch that the package index gives on this system", 2),
         ),
         default="CPU",
     )
@@ -62,7 +62,10 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         options=compat.PATH_OPTIONS,
     )
     with_training: BoolProperty(
-        name="With Training", description="Also install what training and its measures need", default=True
+        name="With Training",
+        description="Also install what training, its measures, meshes and the import of official checkpoints need: "
+        "torch and more, some 2 GB",
+        default=False,
     )
     show_options: BoolProperty(name="Options", description="More choices for a new environment", default=False)
     show_log: BoolProperty(name="Log", description="The last lines of the engine's log", default=False)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from . import __version__
+from .compilation import COMPILING, watching
 from .errors import LiveHandError
 from .interrupts import INTERRUPTED
+from .libraries import MODULES, explained
+from .progress import Progress
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "train": (".training.command", "train an avatar on a capture"),
-    "check": (".captures.command", "find what is wrong with a capture"),
-    "evaluate": (".evaluation.command", "measure an avatar on a capture's held-out images"),
-    "render": (".views.command", "render views of an avatar: stills, sequences, videos"),
-    "mesh": (".meshes.command", "take the surface out of an avatar: OBJ, PLY, glTF"),
-    "bench": (".benchmark.command", "measure how fast an avatar is drawn on this machine"),
-    "import": (".avatars.import_command", "turn an official LiveHand checkpoint into an avatar"),
-    "prepare": (".prepare", "compile the renderer for this processor, once"),
-    "doctor": (".doctor", "say what is installed, which devices there are, and what is missing"),
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "train": (".training.command", "training", "train an avatar on a capture"),
+    "check": (".captures.command", "check", "find what is wrong with a capture"),
+    "evaluate": (".evaluation.command", "evaluation", "measure an avatar on a capture's held-out images"),
+    "render": (".views.command", "pictures", "render views of an avatar: stills, sequences, videos"),
+    "mesh": (".meshes.command", "meshes", "take the surface out of an avatar: OBJ, PLY, glTF"),
+    "bench": (".benchmark.command", "rendering", "measure how fast an avatar is drawn on this machine"),
+    "import": (".avatars.import_command", "import", "turn an official LiveHand checkpoint into an avatar"),
+    "prepare": (".prepare", "rendering", "compile the renderer for this processor, once"),
+    "doctor": (".doctor", "rendering", "say what is installed, which devices there are, and what is missing"),
 }
-"""Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, help)."""
+"""Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, its job of ``libraries.JOBS``, help)."""
 
 EXIT_ERROR = 2
 
@@ -36,13 +40,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         args = _parser(given).parse_args(given)
-        return int(args.run(args))
+        with _compiling_shown("--machine" in given):
+            return _run(args)
     except LiveHandError as error:
         print(f"livehand: {error}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("livehand: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _run(args: argparse.Namespace) -> int:
+    """The exit code of a command. Raises LibraryError where it meets a library that is not there."""
+    try:
+        return int(args.run(args))
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in MODULES:
+            raise
+        raise explained(error, args.job) from error
+
+
+@contextmanager
+def _compiling_shown(machine: bool) -> Iterator[None]:
+    """Tell the terminal, or the program that reads this one's lines, how far the kernels are compiled."""
+    progress = Progress("parts", machine)
+
+    def tell(done: int, of: int) -> None:
+        progress(done, of, COMPILING)
+
+    try:
+        with watching(tell):
+            yield
+    finally:
+        progress.close()
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
@@ -55,10 +85,10 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"livehand {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     called = next((word for word in given if not word.startswith("-")), None)
-    for name, (module_name, text) in COMMANDS.items():
+    for name, (module_name, job, text) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text)
         if name == called:
             module = import_module(module_name, __package__)
             module.configure(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(run=module.run, job=job)
     return parser

@@ -54,3 +54,7 @@ class RenderCancelled(LiveHandError):
 
 class DeviceError(LiveHandError):
     """A compute device that is not there or is out of memory."""
+
+
+class LibraryError(LiveHandError):
+    """A library that a job needs is not installed, or cannot be loaded."""

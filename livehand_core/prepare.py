@@ -7,6 +7,8 @@ import time
 
 import numpy as np
 
+from .libraries import require
+
 SIZE = 96
 
 
@@ -17,10 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "where it takes up to a minute; afterwards, and after this command, the first frame takes seconds."
     )
     parser.add_argument("--exact", action="store_true", help="also what --precision exact needs")
+    parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw one small frame with every pass."""
+    require("rendering")
     start = time.perf_counter()
     prepare(("fast", "exact") if args.exact else ("fast",))
     print(f"The renderer is ready ({time.perf_counter() - start:.1f} s).")

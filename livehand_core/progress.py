@@ -11,6 +11,8 @@ from .training.control import duration
 
 REDRAW_SECONDS = 0.1
 LOG_SECONDS = 10.0
+MACHINE_LINE = "LIVEHAND "
+"""What a line for programs begins with; JSON follows."""
 
 
 class Progress:
@@ -45,7 +47,7 @@ class Progress:
             return
         self._told = now
         if self._machine:
-            print("LIVEHAND " + json.dumps({"done": done, "of": of, "text": text}), flush=True)
+            print(MACHINE_LINE + json.dumps({"done": done, "of": of, "text": text}), flush=True)
             return
         line = f"{text + ': ' if text else ''}{done} of {of} {self._unit}{self._estimate(done, of, now)}"
         if self._terminal:

@@ -1,4 +1,4 @@
-"""Build the Blender extension: dist/livehand-VERSION.zip, with the core's light wheel inside.
+"""Build the Blender extension: dist/livehand-VERSION.zip, with the core's wheel inside.
 
     python3 scripts/build_extension.py [--out dist]
 
@@ -15,8 +15,9 @@ import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DISTRIBUTION = "livehand_core"
@@ -102,9 +103,10 @@ def package_files(package: Path) -> list[Path]:
 
 
 def write_wheel(folder: Path, version: str, root: Path = ROOT) -> Path:
-    """The whole of livehand_core as a pure Python wheel that asks for NumPy alone; gives its path.
+    """The whole of livehand_core as a pure Python wheel; gives its path.
 
-    The rooms that need torch are inside, too: the engine process runs them, Blender's Python never imports them.
+    It asks for NumPy alone, which Blender has. Its extras, those of ``pyproject.toml``, bring what the engine's process
+    runs on: the rooms that need numba or torch are inside, and Blender's Python never imports them.
 
     Blender unpacks a wheel only when it holds none of the same name and version. So the version carries a digest of the
     content, and installing a zip always brings the core that lies in it.
@@ -114,22 +116,45 @@ def write_wheel(folder: Path, version: str, root: Path = ROOT) -> Path:
     for name, content in members:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     version = f"{version}+{digest.hexdigest()[:12]}"
-    info = f"{DISTRIBUTION}-{version}.dist-info"
-    metadata = (
-        f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: {version}\n"
-        "Summary: LiveHand's core, as carried by the Blender extension\n"
-        "License: Apache-2.0 AND CC0-1.0\nRequires-Python: >=3.11\n"
-    )
-    members.append((f"{info}/METADATA", metadata.encode()))
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = f"{project['name']}-{version}.dist-info"
+    members.append((f"{info}/METADATA", metadata(project, version).encode()))
     tags = "Wheel-Version: 1.0\nGenerator: build_extension\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     members.append((f"{info}/WHEEL", tags.encode()))
     lines = [f"{name},sha256={_digest(content)},{len(content)}" for name, content in members]
     record = "\n".join([*lines, f"{info}/RECORD,,"]) + "\n"
-    target = folder / f"{DISTRIBUTION}-{version}-py3-none-any.whl"
+    target = folder / f"{project['name']}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in [*members, (f"{info}/RECORD", record.encode())]:
             archive.writestr(_member(name), content, compresslevel=9)
     return target
+
+
+def metadata(project: Mapping[str, Any], version: str) -> str:
+    """The wheel's METADATA: what pip reads of the table ``project`` of pyproject.toml.
+
+    An extra may name others of the project itself (``livehand[gpu]``), so the wheel bears the project's name.
+    """
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {project['name']}",
+        f"Version: {version}",
+        f"Summary: {project['description']}",
+        f"License: {project['license']}",
+        f"Requires-Python: {project['requires-python']}",
+        *(f"Requires-Dist: {requirement}" for requirement in project["dependencies"]),
+    ]
+    for extra, requirements in project["optional-dependencies"].items():
+        lines.append(f"Provides-Extra: {extra}")
+        lines += [f"Requires-Dist: {_within(requirement, extra)}" for requirement in requirements]
+    return "\n".join(lines) + "\n"
+
+
+def _within(requirement: str, extra: str) -> str:
+    """A requirement that holds where an extra is asked for."""
+    package, _, marker = (part.strip() for part in requirement.partition(";"))
+    condition = f'({marker}) and extra == "{extra}"' if marker else f'extra == "{extra}"'
+    return f"{package}; {condition}"
 
 
 def write_zip(target: Path, members: Iterable[tuple[Path, str]]) -> None:

@@ -23,6 +23,7 @@ def variant(folder: Path, version: str = "", mark: str = "") -> Path:
     version = version or present
     for name in ("livehand_core", "livehand_blender"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
     manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
     manifest = manifest.replace(f'version = "{present}"', f'version = "{version}"')
     (root / "blender_manifest.toml").write_text(manifest, encoding="utf-8")

@@ -115,14 +115,14 @@ def add_checkpoint(
     """Turn an official LiveHand checkpoint into an avatar of the folder; its place there. Takes some seconds.
 
     Args:
-        preference, made_environment: where the Python with torch may be, see ``find_interpreter``.
+        preference, made_environment: where the Python may be, see ``find_interpreter``.
         factor: super-resolution, ``"2"`` or ``"4"``, when its config.txt does not say.
 
     Raises:
-        EngineError: there is no Python with torch, or it was cancelled.
+        EngineError: there is no Python with what the import needs, or it was cancelled.
         AvatarError: it is no checkpoint of LiveHand's.
     """
-    python = find_interpreter(preference, made_environment).path
+    python = find_interpreter(preference, made_environment, "import").path
     with TemporaryDirectory(prefix="livehand-") as name:
         made = Path(name) / f"{_file_name(source.stem)}{SUFFIX}"
         options = ["--factor", factor] if factor else []

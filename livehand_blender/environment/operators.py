@@ -21,6 +21,7 @@ from livehand_core.errors import EngineError
 from ..background import Task, TaskCancelled, TaskOperator, begin, is_running, task
 from ..preferences import data_folder, interpreter_preference, log_path, made_environment, preferences
 from ..render import session
+from ..render.session import with_torch
 from .recipe import Stamp, Wish, make_environment, remove_environment
 
 ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY, DOCTOR_KEY = "engine", "interpreter", "environment", "doctor"
@@ -76,11 +77,11 @@ class _EngineStart(TaskOperator):
 
     def done_message(self, answer: EngineInfo) -> str:
         devices = ", ".join(str(device) for device in answer.devices)
-        return f"Engine {answer.core_version} runs with torch {answer.torch_version} on {devices}"
+        return f"Engine {answer.core_version} runs {with_torch(answer.torch_version)} on {devices}"
 
 
 class LIVEHAND_OT_engine_check(_EngineStart, bpy.types.Operator):
-    """Start the engine process and report its Python, torch and devices"""
+    """Start the engine process and report its version and devices"""
 
     bl_idname = "livehand.engine_check"
     bl_label = "Check Engine"
@@ -128,7 +129,7 @@ class LIVEHAND_OT_engine_log(bpy.types.Operator):
 
 
 class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
-    """Make a Python environment for the engine in the add-on's folder, with torch and all that it needs"""
+    """Make a Python environment for the engine in the add-on's folder, with all that rendering needs"""
 
     bl_idname = "livehand.environment_make"
     bl_label = "Make Environment"
@@ -137,12 +138,12 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
 
     build: EnumProperty(
         name="Build",
-        description="Which build of torch; by default the preference's",
+        description="What it renders on; by default the preference's",
         items=(
             ("PREFERENCE", "Preference", "As set in the preferences", 0),
-            ("CPU", "Processor", "Runs everywhere", 1),
-            ("CUDA", "CUDA", "For an NVIDIA GPU", 2),
-            ("DEFAULT", "As Published", "What the package index gives", 3),
+            ("CPU", "Processor", "Runs everywhere; without torch, unless training is wanted", 1),
+            ("CUDA", "CUDA", "For an NVIDIA GPU, with torch", 2),
+            ("DEFAULT", "As Published", "With the torch that the package index gives", 3),
         ),
         default="PREFERENCE",
     )
@@ -151,7 +152,9 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
     )
     base: StringProperty(name="Made From", description="Python to make it from; by default the preference's")
     training: BoolProperty(
-        name="With Training", description="Also install what training and its measures need", default=True
+        name="With Training",
+        description="Also install what training, its measures, meshes and the import of official checkpoints need",
+        default=False,
     )
 
     def make_task(self, _context: Any) -> Task[Stamp]:
@@ -189,14 +192,14 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
             source=core_source(),
             build=self.build if self.build != "PREFERENCE" else getattr(stored, "torch_build", "CPU"),
             index=getattr(stored, "torch_index", "").strip(),
-            training=self.training if given("training") else getattr(stored, "with_training", True),
+            training=self.training if given("training") else getattr(stored, "with_training", False),
             wheels=Path(wheels) if wheels else None,
             online=bpy.app.online_access,
             log=data_folder() / "environment.log",
         )
 
     def done_message(self, answer: Stamp) -> str:
-        return f"The engine's environment is ready: Python {answer.python}, torch {answer.torch}"
+        return f"The engine's environment is ready: Python {answer.python}, {with_torch(answer.torch)}"
 
 
 class LIVEHAND_OT_environment_remove(TaskOperator, bpy.types.Operator):
@@ -309,12 +312,12 @@ def own_python() -> Path:
 def core_source() -> Path:
     """What an environment installs: the wheel in the extension, or the checkout that the add-on is registered from."""
     package = Path(__file__).resolve().parents[1]
-    wheel = next(iter(sorted((package / "wheels").glob("livehand_core-*.whl"))), None)
+    wheel = next(iter(sorted((package / "wheels").glob("livehand-*.whl"))), None)
     if wheel is not None:
         return wheel
     if (package.parent / "pyproject.toml").is_file():
         return package.parent
-    raise EngineError("The add-on lacks its own wheel (livehand_core).", "Install the add-on again.")
+    raise EngineError("The add-on lacks its own wheel (livehand).", "Install the add-on again.")
 
 
 _tail: tuple[float, tuple[float, int], list[str]] = (0.0, (0.0, 0), [])

@@ -1,4 +1,4 @@
-"""Making the engine's Python environment: a venv, torch for the chosen device, and what the core's wheel asks for.
+"""Making the engine's Python environment: a venv, torch where it is wanted, and the core's wheel with what it asks for.
 
 No bpy here. Called by environment/operators on a thread; all that takes long happens in processes that can be ended.
 """
@@ -27,6 +27,8 @@ from livehand_core.engine.interpreters import (
     forget_interpreter,
 )
 from livehand_core.errors import EngineError
+from livehand_core.libraries import JOBS
+from livehand_core.progress import MACHINE_LINE
 
 from .lines import failure_line, run_lines
 
@@ -37,9 +39,15 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
 """CUDA 12.6 runs on the widest range of drivers and of GPUs."""
 
-EXPECTED_BYTES = {"CPU": 0.45e9, "CUDA": 3.2e9, "DEFAULT": 3.2e9 if sys.platform.startswith("linux") else 0.45e9}
-"""About what is downloaded: only for the progress bar."""
-NEEDED_BYTES = {"CPU": 2.5e9, "CUDA": 8e9, "DEFAULT": 8e9 if sys.platform.startswith("linux") else 2.5e9}
+_CUDA_BYTES, _CPU_BYTES = (3.2e9, 8e9), (0.45e9, 2.5e9)
+TORCH_BYTES = {
+    "CPU": _CPU_BYTES,
+    "CUDA": _CUDA_BYTES,
+    "DEFAULT": _CUDA_BYTES if sys.platform == "linux" else _CPU_BYTES,
+}
+"""Build of torch -> about what is downloaded with it, which is only for the progress bar, and room on the disk."""
+RENDERING_BYTES = (0.09e9, 0.6e9)
+"""The same without torch."""
 
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "bytes": 1.0}
 _SIZE = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?$")
@@ -54,9 +62,9 @@ class Wish:
         folder: where it goes; what is there is replaced once the new one is good.
         base: the Python that it is made from.
         source: the core's wheel, or the project's folder in a checkout.
-        build: of torch: for the processor, for CUDA, or whichever the package index gives.
+        build: for the processor, for CUDA, or with the torch that the package index gives.
         index: package index of torch in place of the known one; empty for that.
-        training: also what training and its measures need.
+        training: also what training, its measures and meshes need; without it there is torch only for a GPU.
         wheels: folder with wheels of everything, in place of the network; None for the network.
         online: whether the network may be used.
         log: file that everything said is written to.
@@ -67,15 +75,30 @@ class Wish:
     source: Path
     build: Build = "CPU"
     index: str = ""
-    training: bool = True
+    training: bool = False
     wheels: Path | None = None
     online: bool = True
     log: Path | None = None
 
+    @property
+    def job(self) -> str:
+        """What it is made for, of ``libraries.JOBS``."""
+        return "training" if self.training else "rendering" if self.build == "CPU" else "gpu"
+
+    @property
+    def with_torch(self) -> bool:
+        """Whether torch is among what it gets."""
+        return "torch" in JOBS[self.job].modules
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """Bytes, about, that are downloaded and that it takes."""
+        return TORCH_BYTES[self.build] if self.with_torch else RENDERING_BYTES
+
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an environment was made for, as its stamp file says."""
+    """What an environment was made for, as its stamp file says; ``torch`` is empty where there is none."""
 
     core: str
     python: str
@@ -154,7 +177,7 @@ def _check(wish: Wish) -> None:
         raise EngineError(
             f"{wish.folder.parent} cannot be written ({error.strerror}).", "Make the add-on's folder writable."
         ) from error
-    needed = NEEDED_BYTES[wish.build]
+    needed = wish.sizes[1]
     if wish.wheels is None and free < needed:
         raise EngineError(
             f"{wish.folder.parent} has {free / 1e9:.1f} GB free; about {needed / 1e9:.1f} GB are needed.",
@@ -168,30 +191,44 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
         wish.log.unlink(missing_ok=True)
     python = environment_python(wish.folder)
     pip = _make_venv(wish, python, cancelled)
-    meter = _Meter(EXPECTED_BYTES[wish.build], tell)
-    extra = "train" if wish.training else "engine"
-    core = f"{wish.source}[{extra}]"
+    meter = _Meter(wish.sizes[0], tell)
+    core = f"{wish.source}[{JOBS[wish.job].extra}]"
     if wish.wheels is not None:
         local = ["--no-index", "--find-links", str(wish.wheels)]
         _pip(wish, pip, [*local, core], meter, cancelled)
     else:
         index = wish.index or {"CPU": CPU_INDEX, "CUDA": CUDA_INDEX, "DEFAULT": ""}[wish.build]
         # macOS has one build, which is not in those indexes.
-        if index and (wish.index or sys.platform != "darwin"):
+        if wish.with_torch and index and (wish.index or sys.platform != "darwin"):
             packages = ["torch", *(["torchvision"] if wish.training else [])]
             _pip(wish, pip, ["--index-url", index, *packages], meter, cancelled)
         _pip(wish, pip, [core], meter, cancelled)
-    tell(0.97, "Trying the new environment")
+    tell(0.88, "Trying the new environment")
     forget_interpreter(python)
-    python_version, torch_version = check_interpreter(python)
-    tell(0.98, "Compiling the renderer for this processor")
-    # What goes wrong stands in the log; the engine says it again, in its own words, at the first frame.
-    run_lines(core_command(python, ["prepare"]), child_environment(python), wish.log, cancelled)
+    python_version, torch_version, _ = check_interpreter(python, wish.job)
+    _prepare(wish, python, tell, cancelled)
     size = sum(entry.stat(follow_symlinks=False).st_size for entry in _files(wish.folder))
     stamp = Stamp(__version__, python_version, torch_version, wish.build, wish.training, round(size / 1e6))
     (wish.folder / STAMP).write_text(json.dumps(vars(stamp)), encoding="utf-8")
     tell(1.0, "Done")
     return stamp
+
+
+def _prepare(wish: Wish, python: Path, tell: Callable[[float, str], None], cancelled: Callable[[], bool]) -> None:
+    """Compile the renderer, so that no artist waits for it at the first frame.
+
+    What goes wrong stands in the log; the engine says it again, in its own words, at the first frame.
+    """
+    text = "Compiling the renderer for this processor"
+
+    def take(line: str) -> None:
+        if line.startswith(MACHINE_LINE):
+            done = json.loads(line.removeprefix(MACHINE_LINE))
+            tell(0.9 + 0.09 * done["done"] / done["of"], f"{text}: {done['done']} of about {done['of']} parts")
+
+    tell(0.9, text)
+    command = core_command(python, ["prepare", "--machine"])
+    run_lines(command, child_environment(python), wish.log, cancelled, take)
 
 
 def _make_venv(wish: Wish, python: Path, cancelled: Callable[[], bool]) -> list[str]:

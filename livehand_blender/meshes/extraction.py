@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from livehand_core.compilation import COMPILING
 from livehand_core.engine.interpreters import child_environment, core_command, find_interpreter
 from livehand_core.errors import EngineError, LiveHandError
 from livehand_core.files import ARCHIVE_ERRORS
 from livehand_core.frames import HandInstance
 from livehand_core.meshes import Mesh
+from livehand_core.progress import MACHINE_LINE
 
 from ..environment.lines import failure_line, run_lines
 
 if TYPE_CHECKING:
     from ..background import Task
 
-PARTS = {"density": (0.0, 0.5, "Density"), "surface": (0.5, 0.65, "Surface"), "colours": (0.65, 1.0, "Colours")}
+PARTS = {
+    COMPILING: (0.0, 0.0, "Compiling the renderer, once"),
+    "density": (0.0, 0.5, "Density"),
+    "surface": (0.5, 0.65, "Surface"),
+    "colours": (0.65, 1.0, "Colours"),
+}
 """What ``livehand mesh`` does -> from where to where that moves the progress, and its name."""
 
 
@@ -33,7 +40,7 @@ class Wish:
         hand: pose in the world, avatar, identity.
         resolution: metres.
         threshold: density in 1/m, 0 for the avatar's own.
-        preference, environment: where the Python with torch may be, see ``find_interpreter``.
+        preference, environment: where the Python may be, see ``find_interpreter``.
     """
 
     hand: HandInstance
@@ -47,12 +54,12 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
     """Run the process; the mesh in the world.
 
     Raises:
-        EngineError: there is no Python with torch.
+        EngineError: there is no Python with what meshes need.
         LiveHandError: the process failed; the message is its own.
         TaskCancelled: the task was cancelled.
     """
     task.tell(0.0, "Starting Python")
-    python = find_interpreter(wish.preference, wish.environment).path
+    python = find_interpreter(wish.preference, wish.environment, "meshes").path
     with TemporaryDirectory(prefix="livehand-") as name:
         hand, out = Path(name) / "hand.json", Path(name) / "hand.npz"
         hand.write_text(json.dumps(wish.hand.to_json()), encoding="utf-8")
@@ -77,8 +84,8 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
 
 
 def _take(line: str, task: Task[Mesh]) -> None:
-    if not line.startswith("LIVEHAND "):
+    if not line.startswith(MACHINE_LINE):
         return
-    told = json.loads(line.removeprefix("LIVEHAND "))
+    told = json.loads(line.removeprefix(MACHINE_LINE))
     first, last, text = PARTS[told["text"]]
     task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)

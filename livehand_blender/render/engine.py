@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from livehand_core.compilation import describe
 from livehand_core.errors import CameraError, LiveHandError, RenderCancelled
 
 from .. import compat
@@ -96,7 +97,7 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         request, labels = labelled_request(depsgraph, self._view(depsgraph, view))
         self.update_stats("", f"LiveHand: rendering {len(request.hands)} hand{'s' if len(request.hands) > 1 else ''}")
         self.update_progress(0.1 if blurred is None else 0.85)
-        answer, waited = session.render(request, self.test_break)
+        answer, waited = session.render(request, self.test_break, self._tell_compiling)
         frame.engine_seconds += waited
         frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
         for line in answer.warnings:
@@ -111,6 +112,11 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
             pixels[entry.name] = blender_pixels(entry.core, pass_image(entry, answer, labels), *size)
         frame.labels = labels
         return pixels
+
+    def _tell_compiling(self, done: int, of: int) -> None:
+        """The render's own line and bar, while a first frame waits for its renderer."""
+        self.update_stats("", f"LiveHand: {describe(done, of)}")
+        self.update_progress(0.1 + 0.75 * done / of)
 
     def _blurred(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> np.ndarray | None:
         """(H, W, 4) mean of the pictures while the shutter is open, None without motion blur.
@@ -134,7 +140,7 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
                 if request.to_json() != last:
                     # What does not move is rendered once.
                     last = request.to_json()
-                    answer, waited = session.render(request, self.test_break)
+                    answer, waited = session.render(request, self.test_break, self._tell_compiling)
                     picture = answer["rgba"]
                     frame.engine_seconds += waited
                 total = picture / steps if total is None else total + picture / steps

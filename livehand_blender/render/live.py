@@ -17,6 +17,7 @@ import bpy
 import numpy as np
 
 from livehand_core.cameras import Camera
+from livehand_core.compilation import describe
 from livehand_core.engine.client import EngineClient
 from livehand_core.errors import LiveHandError, RenderCancelled
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest
@@ -34,8 +35,6 @@ LISTEN_SECONDS = 0.003
 to be done, which would come on top of every picture."""
 REST_SECONDS = 0.15
 """Nothing has moved for so long: the full picture is asked for."""
-PATIENCE_SECONDS = 6.0
-"""A first picture that takes longer is being compiled for."""
 WATCH_SECONDS = 1.0
 """How often the avatar files are looked at while nothing moves: a training run may write them anew."""
 
@@ -92,8 +91,7 @@ class LiveView:
         self._state: tuple[object, ...] = ()
         self._rate = 15.0
         self._changed = 0.0
-        self._first_asked = 0.0
-        self._told_slow = False
+        self._compiling: tuple[int, int] | None = None
         self._asked_full = True
         self._stale = False
         self._client: EngineClient | None = None
@@ -110,10 +108,10 @@ class LiveView:
         return self._wish is not None
 
     @property
-    def slow(self) -> bool:
-        """Whether the first picture takes so long that the engine must be compiling its renderer."""
-        waited = time.monotonic() - self._first_asked
-        return self.picture is None and self._first_asked > 0.0 and waited > PATIENCE_SECONDS
+    def compiling(self) -> str:
+        """What to tell while the view waits for the engine to compile its renderer; empty otherwise."""
+        state = self._client.compiling if self._client is not None and self.asked else None
+        return describe(*state) if state is not None else ""
 
     @property
     def rate(self) -> float:
@@ -210,7 +208,6 @@ class LiveView:
             self.message = str(error)
             return
         self._sent[number] = (camera, wish.distance, full)
-        self._first_asked = self._first_asked or time.monotonic()
         if full:
             self._asked_full = True
 
@@ -252,8 +249,8 @@ class LiveView:
         if wish is None or client is None:
             return None
         if any(client.busy(channel) for channel in self._channels.values()):
-            if self.slow != self._told_slow:
-                self._told_slow = self.slow
+            if client.compiling != self._compiling:
+                self._compiling = client.compiling
                 self._redraw()
             return POLL_SECONDS
         if not self._asked_full:

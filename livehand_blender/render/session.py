@@ -58,14 +58,18 @@ def status_lines() -> list[str]:
     info = engine_client().info
     lines = ["The engine is not running yet."]
     if info is not None:
-        torch = f"torch {info.torch_version}" if info.torch_version else "without torch"
-        lines = [f"Engine {info.core_version}, process {info.pid}", torch]
+        lines = [f"Engine {info.core_version}, process {info.pid}", with_torch(info.torch_version)]
     if _last is not None and _last.error:
         lines.append("The last frame failed; see the report.")
     elif _last is not None:
         lines.append(f"Last frame: {_last.seconds:.2f} s, engine {_last.engine_seconds:.2f} s")
         lines.extend(_last.warnings)
     return lines
+
+
+def with_torch(version: str) -> str:
+    """What the interface says of torch, empty for none."""
+    return f"with torch {version}" if version else "without torch"
 
 
 def engine_client() -> EngineClient:
@@ -75,8 +79,13 @@ def engine_client() -> EngineClient:
     return shared_client(interpreter_preference(), made_environment(), log_path=log_path())
 
 
-def render(request: FrameRequest, cancelled: Callable[[], bool]) -> tuple[RenderPasses, float]:
+def render(
+    request: FrameRequest, cancelled: Callable[[], bool], compiling: Callable[[int, int], None] | None = None
+) -> tuple[RenderPasses, float]:
     """Render one frame in the engine process, waiting for it; gives the passes and the seconds waited.
+
+    Args:
+        cancelled, compiling: see ``EngineClient.render``.
 
     Raises:
         EngineError: the process cannot be started or died.
@@ -84,7 +93,7 @@ def render(request: FrameRequest, cancelled: Callable[[], bool]) -> tuple[Render
         LiveHandError: what the engine found wrong with the request.
     """
     started = time.perf_counter()
-    passes = engine_client().render(request, cancelled)
+    passes = engine_client().render(request, cancelled, compiling)
     return passes, time.perf_counter() - started
 
 

@@ -79,7 +79,7 @@ def why_nothing(live: LiveView) -> str:
         return ""
     if not session.engine_client().info:
         return "LiveHand: the engine is starting"
-    return "LiveHand: compiling the renderer, once after an installation" if live.slow else ""
+    return f"LiveHand: {live.compiling}" if live.compiling else ""
 
 
 def _status(live: LiveView) -> str:

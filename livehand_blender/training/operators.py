@@ -313,7 +313,7 @@ def _start_task(folder: Path, arguments: list[str], status: RunStatus, check: An
     def work(task: Task[Path]) -> Path:
         task.tell(0.1, "Looking for the engine's Python")
         check()
-        python = find_interpreter(preference_text, made).path
+        python = find_interpreter(preference_text, made, "training").path
         task.check()
         start(folder, python, arguments, status)
         return folder

@@ -41,7 +41,7 @@ def _draw_engine(layout: Any, stored: Any) -> None:
     layout.prop(stored, "interpreter", placeholder="Found by itself")
     _draw_interpreter(layout)
     if info is not None:
-        text = f"Running: version {info.core_version}, torch {info.torch_version}, process {info.pid}"
+        text = f"Running: version {info.core_version}, {session.with_torch(info.torch_version)}, process {info.pid}"
         layout.label(text=text, icon="BLANK1")
         for device in info.devices:
             layout.label(text=str(device), icon="DOT")
@@ -66,10 +66,10 @@ def _draw_interpreter(layout: Any) -> None:
         bpy.app.timers.register(_probe_once, first_interval=0.0)
         return
     if known.running:
-        layout.label(text="Looking for a Python with torch", icon="SORTTIME")
+        layout.label(text="Looking for a Python that can render", icon="SORTTIME")
     elif known.answer is not None and not known.error:
         found = known.answer
-        layout.label(text=f"Python {found.python_version}, torch {found.torch_version}", icon="CHECKMARK")
+        layout.label(text=f"Python {found.python_version}, {session.with_torch(found.torch_version)}", icon="CHECKMARK")
         layout.label(text=f"{found.path} ({found.source[0].lower()}{found.source[1:]})", icon="BLANK1")
     else:
         draw_text(layout, known.error, alert=True)
@@ -87,7 +87,7 @@ def _draw_environment(layout: Any, stored: Any) -> None:
         return
     stamp = read_stamp(folder)
     if stamp is not None:
-        text = f"Python {stamp.python}, torch {stamp.torch}, {stamp.megabytes / 1000:.1f} GB"
+        text = f"Python {stamp.python}, {session.with_torch(stamp.torch)}, {stamp.megabytes / 1000:.1f} GB"
         layout.label(text=text, icon="CHECKMARK" if stamp.current else "ERROR")
         layout.label(text=str(folder), icon="BLANK1")
         if not stamp.current:
@@ -97,6 +97,7 @@ def _draw_environment(layout: Any, stored: Any) -> None:
     else:
         layout.label(text="None yet. It takes some minutes and leaves Blender's own Python alone.", icon="INFO")
     layout.prop(stored, "torch_build")
+    layout.prop(stored, "with_training")
     if not bpy.app.online_access and not stored.wheel_folder:
         row = layout.row()
         text = "Blender works offline: allow online access, or give a folder of wheels."
@@ -106,7 +107,6 @@ def _draw_environment(layout: Any, stored: Any) -> None:
         layout.prop(stored, "wheel_folder", placeholder="Download")
         layout.prop(stored, "base_python", placeholder="Blender's own")
         layout.prop(stored, "torch_index", placeholder="The known one")
-        layout.prop(stored, "with_training")
     row = layout.row(align=True)
     row.enabled = not is_running(ENGINE_KEY)
     row.operator("livehand.environment_make", text="Make Again" if folder.exists() else "Make", icon="IMPORT")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..libraries import require
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -23,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import; a LiveHandError is reported by the caller."""
+    require("import")
     from ..hand.mano_reader import read_mano
     from .file import save_avatar
     from .official import import_checkpoint

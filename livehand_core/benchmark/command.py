@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import LiveHandError
 from ..files import atomic_path
 from ..frames import DEFAULT_AVATAR
+from ..libraries import require
 from .animation import FRAMES, REFERENCE_SIZE, AnimationSettings, animation
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     width, height = args.size or (REFERENCE_SIZE[0] * args.hands, REFERENCE_SIZE[1])
     settings = AnimationSettings(args.avatar, width, height, args.hands, args.frames, args.keep_pixels)
     if args.avatar == UNTRAINED:
+        require("gpu", "The default avatar can be measured without.")
         from tempfile import TemporaryDirectory
 
         with TemporaryDirectory(prefix="livehand_bench_") as folder:
@@ -78,6 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
+    require("rendering")
+    if args.plain_frames:
+        require("plain", "--plain-frames 0 leaves it out.")
     requests = animation(settings)
     with ExitStack() as stack:
         started = transport = None

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ..libraries import require
 from .checks import SMALLEST_MASK
 
 
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look and tell; 0 when all is well, 1 otherwise."""
+    require("check")
     from .checks import find_problems
 
     found = find_problems(args.capture)

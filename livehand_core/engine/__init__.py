@@ -1,4 +1,4 @@
-"""The engine: one process that holds torch and renders, and the client through which Blender speaks to it.
+"""The engine: one process that renders, and the client through which Blender speaks to it.
 
 ``client`` and what it imports need NumPy only; ``server`` and ``backend`` run in the engine's own interpreter.
 """

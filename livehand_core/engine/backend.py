@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ..devices import cuda_devices
 from ..errors import DeviceError, EngineError, LiveHandError
 from ..frames import FrameRequest
+from ..libraries import explained
 from ..passes import RenderPasses
 from ..rendering.blocks import is_out_of_memory
 from ..workers import available_processors
@@ -50,7 +51,7 @@ class RendererBackend:
         try:
             from ..rendering.renderer import Renderer
         except ImportError as error:
-            raise _missing(error) from error
+            raise explained(error, "rendering") from error
         except Exception as error:
             # A broken installation fails in many ways: OSError for a library, RuntimeError.
             raise EngineError(
@@ -69,7 +70,7 @@ class RendererBackend:
                 _release_memory(error)
             return error, True
         if isinstance(error, ImportError):
-            return _missing(error), True
+            return explained(error, "rendering"), True
         if is_out_of_memory(error) or "can't allocate memory" in str(error):
             _release_memory(error)
             return (
@@ -119,13 +120,6 @@ def _torch_version() -> str:
         return version("torch")
     except PackageNotFoundError:
         return ""
-
-
-def _missing(error: ImportError) -> EngineError:
-    return EngineError(
-        f"The engine's Python {sys.executable} cannot import {error.name or 'a library'} ({error}).",
-        f"Install it with: {sys.executable} -m pip install {(error.name or 'livehand[engine]').partition('.')[0]}",
-    )
 
 
 def _release_memory(error: Exception) -> None:

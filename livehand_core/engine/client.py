@@ -50,7 +50,7 @@ class EngineClient:
     """Have frames rendered by an engine process.
 
     Args:
-        interpreter: the Python with torch, or a function that finds it (called on another thread).
+        interpreter: the Python to run on, or a function that finds it (called on another thread).
         environment: variables for the engine besides this process's own.
         log_path: file that the engine's log is appended to; None keeps it only for error messages.
         device: ``"auto"``, ``"cpu"``, ``"cuda:1"``, as Renderer takes it.
@@ -81,12 +81,22 @@ class EngineClient:
         self._channels: dict[str, _Channel] = {}
         self._live: dict[int, str] = {}
         self._failure: tuple[float, LiveHandError] | None = None
+        self._compiling: tuple[int, int] | None = None
 
     @property
     def info(self) -> EngineInfo | None:
         """What the running engine said of itself; None while there is none. Never waits."""
         with self._condition:
             return self._connection.info if self._connection is not None else None
+
+    @property
+    def compiling(self) -> tuple[int, int] | None:
+        """How many kernels the engine has compiled, and of about how many, while frames wait for that; else None.
+
+        It happens once after an installation and takes about a minute. Never waits.
+        """
+        with self._condition:
+            return self._compiling
 
     def start(self) -> EngineInfo:
         """Start the engine if it does not run, and wait until it is ready.
@@ -102,11 +112,17 @@ class EngineClient:
                 self._condition.wait(POLL_SECONDS)
             return connection.info
 
-    def render(self, request: FrameRequest, cancelled: Callable[[], bool] | None = None) -> RenderPasses:
+    def render(
+        self,
+        request: FrameRequest,
+        cancelled: Callable[[], bool] | None = None,
+        compiling: Callable[[int, int], None] | None = None,
+    ) -> RenderPasses:
         """Render a frame and wait for it, starting the engine if need be. Never dropped for another request.
 
         Args:
             cancelled: asked at least every 20 ms; True ends the wait and the engine's work on the frame.
+            compiling: called whenever :attr:`compiling` changes while the frame waits for that.
 
         Raises:
             RenderCancelled: ``cancelled`` said so.
@@ -118,8 +134,14 @@ class EngineClient:
             connection = self._connect()
             connection.send(_render_message(request_id, None, request))
             self._finals[request_id] = None
+        told = None
         try:
             while True:
+                with self._condition:
+                    state = self._compiling
+                if compiling is not None and state is not None and state != told:
+                    told = state
+                    compiling(*state)
                 with self._condition:
                     answer = self._finals[request_id]
                     if answer is None:
@@ -223,12 +245,18 @@ class EngineClient:
                 self._start_timeout,
                 self._arguments,
                 self._on_answer,
+                self._on_compiling,
                 self._on_end,
             )
         return self._connection
 
+    def _on_compiling(self, done: int, of: int) -> None:
+        with self._condition:
+            self._compiling = (done, of)
+
     def _on_answer(self, request_id: int, answer: Answer) -> None:
         with self._condition:
+            self._compiling = None
             if request_id in self._finals:
                 self._finals[request_id] = answer
                 self._condition.notify_all()
@@ -257,7 +285,7 @@ class EngineClient:
         with self._condition:
             if self._connection is not connection:
                 return
-            self._connection = None
+            self._connection = self._compiling = None
             self._failure = (time.monotonic(), reason) if connection.info is None else None
             self._answer_all(reason)
 

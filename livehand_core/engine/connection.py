@@ -69,6 +69,7 @@ class Connection:
     Args:
         interpreter: gives the executable; called on the connection's thread, may take its time or raise LiveHandError.
         on_answer: called with (id, answer) for each request that is answered; RenderCancelled for a dismissed one.
+        on_compiling: called with the number of kernels that the engine has compiled, and of about how many.
         on_end: called once with the connection and the reason when the engine has ended or could not start.
     """
 
@@ -81,6 +82,7 @@ class Connection:
         start_timeout: float,
         arguments: Sequence[str],
         on_answer: Callable[[int, Answer], None],
+        on_compiling: Callable[[int, int], None],
         on_end: Callable[[Connection, LiveHandError], None],
     ) -> None:
         self._interpreter = interpreter
@@ -90,6 +92,7 @@ class Connection:
         self._start_timeout = start_timeout
         self._arguments = arguments
         self._on_answer = on_answer
+        self._on_compiling = on_compiling
         self._on_end = on_end
         self._prefix = random_prefix()
         self._process: subprocess.Popen[bytes] | None = None
@@ -193,7 +196,7 @@ class Connection:
         except OSError as error:
             raise EngineError(
                 f"The engine's Python {path} cannot be started ({error.strerror or error}).",
-                "Choose a Python executable with torch in the preferences.",
+                "Choose another Python in the preferences, or Make Environment there.",
             ) from error
         with self._wake:
             self._process = process
@@ -241,7 +244,7 @@ class Connection:
             raise ProtocolError(
                 f"The engine on {path} speaks protocol {protocol!r} (livehand {answer.get('core_version')}); "
                 f"protocol {PROTOCOL_VERSION} is needed.",
-                f"Install the same version on both sides: {path} -m pip install livehand[engine]=={__version__}",
+                "Start this program again, so that both come from one installation; else install LiveHand again.",
             )
         return EngineInfo(
             protocol,
@@ -271,6 +274,8 @@ class Connection:
                 self._on_answer(field(message, "id", int), error_from_json(field(message, "error", dict)))
             elif kind == "dismissed":
                 self._on_answer(field(message, "id", int), RenderCancelled("The render was cancelled."))
+            elif kind == "compiling":
+                self._on_compiling(field(message, "done", int), field(message, "of", int))
             elif kind == "failure":
                 raise error_from_json(field(message, "error", dict))
             else:

@@ -1,4 +1,4 @@
-"""Finding the Python interpreter that holds torch, and the command line that starts the engine on it.
+"""Finding the Python interpreter that has what a job needs, and the command line that starts the engine on it.
 
 Called by the client, the doctor and the add-on; NumPy is not even needed.
 """
@@ -15,14 +15,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import EngineError
+from ..libraries import JOBS, MODULES, button_of, lacking, packages, remedy
 from .kept_core import core_folder
 
 ENVIRONMENT_VARIABLE = "LIVEHAND_PYTHON"
 MINIMUM_PYTHON = (3, 11)
-REQUIRED_MODULES = ("numpy", "safetensors", "smplx", "torch")
 PROBE_SECONDS = 30.0
 
 # Runs on any Python, however old, and imports nothing heavy.
@@ -66,7 +66,8 @@ class Interpreter:
     Attributes:
         path: the executable.
         source: which of the places it was found in, in words.
-        python_version, torch_version: as the interpreter itself tells.
+        python_version, torch_version: as the interpreter itself tells; the latter is empty without torch.
+        missing: modules of ``libraries.MODULES`` that it lacks.
         rejected: one line for each place that was tried before and did not serve.
     """
 
@@ -74,19 +75,29 @@ class Interpreter:
     source: str
     python_version: str
     torch_version: str
+    missing: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
 
 
-_checked: dict[tuple[str, int], tuple[str, str]] = {}
+class _Answer(NamedTuple):
+    """What an interpreter tells of itself."""
+
+    python_version: str
+    torch_version: str
+    missing: tuple[str, ...]
 
 
-def find_interpreter(preference: str = "", made_environment: Path | None = None) -> Interpreter:
-    """The first interpreter that holds torch: the preference, then the environment variable LIVEHAND_PYTHON, then the
-    environment made by the add-on, then this process's own Python.
+_checked: dict[tuple[str, int], _Answer] = {}
+
+
+def find_interpreter(preference: str = "", made_environment: Path | None = None, job: str = "rendering") -> Interpreter:
+    """The first interpreter that has what a job needs: the preference, then the environment variable LIVEHAND_PYTHON,
+    then the environment made by the add-on, then this process's own Python.
 
     Args:
         preference: path of an executable or of an environment's folder; empty for none.
         made_environment: folder of the environment that the add-on makes, whether or not it is there yet.
+        job: of ``libraries.JOBS``.
 
     Raises:
         EngineError: none serves; the message lists each place that was tried and the reason.
@@ -97,16 +108,18 @@ def find_interpreter(preference: str = "", made_environment: Path | None = None)
     rejected: list[str] = []
     for source, path in candidates(preference, made_environment):
         try:
-            python_version, torch_version = check_interpreter(path)
+            answer = check_interpreter(path, job)
         except EngineError as error:
             rejected.append(f"{source}: {error.message}")
         else:
-            return Interpreter(path, source, python_version, torch_version, tuple(rejected))
+            return Interpreter(path, source, *answer, tuple(rejected))
     tried = " ".join(f"({i}) {line}" for i, line in enumerate(rejected, 1)) or "No place to look in is set."
+    needed = JOBS[job]
+    button = button_of(job)
     raise EngineError(
-        f"No Python with torch was found for the engine. {tried}",
-        f"Give a Python {_minimum()} or newer that has {', '.join(REQUIRED_MODULES)} in the add-on's preferences or in "
-        f"the variable {ENVIRONMENT_VARIABLE}.",
+        f"{needed.text} needs a Python of its own, and none was found that serves. {tried}",
+        f"{f'Choose {button} in the add-on preferences, or give' if button else 'Give'} a Python {_minimum()} or newer "
+        f"that has {', '.join(packages(needed.modules))}, there or in the variable {ENVIRONMENT_VARIABLE}.",
     )
 
 
@@ -131,11 +144,11 @@ def environment_python(folder: Path) -> Path:
     return folder / "Scripts" / "python.exe" if sys.platform == "win32" else folder / "bin" / "python"
 
 
-def check_interpreter(path: Path) -> tuple[str, str]:
-    """Ask an interpreter for its Python version and torch version; a good answer is remembered.
+def check_interpreter(path: Path, job: str = "rendering") -> _Answer:
+    """Ask an interpreter for its versions of Python and torch, and what it lacks; a good answer is remembered.
 
     Raises:
-        EngineError: it is missing, not executable, hangs, is too old, or lacks a library.
+        EngineError: it is missing, not executable, hangs, is too old, or lacks a library that the job needs.
     """
     try:
         key = (str(path), path.stat().st_mtime_ns)
@@ -148,13 +161,17 @@ def check_interpreter(path: Path) -> tuple[str, str]:
             raise EngineError(
                 f"{path} is Python {version}; {_minimum()} is the oldest that serves.", "Choose a newer one."
             )
-        if answer["missing"]:
-            raise EngineError(
-                f"{path} (Python {version}) has no {', '.join(answer['missing'])}.",
-                f"Install with: {path} -m pip install {' '.join(answer['missing'])}",
-            )
-        _checked[key] = (version, answer["torch"])
-    return _checked[key]
+        found = _Answer(version, answer["torch"], tuple(answer["missing"]))
+        if not lacking("rendering", found.missing):
+            _checked[key] = found
+    else:
+        found = _checked[key]
+    absent = lacking(job, found.missing)
+    if absent:
+        raise EngineError(
+            f"{path} (Python {found.python_version}) has no {', '.join(packages(absent))}.", remedy(job, absent, path)
+        )
+    return found
 
 
 def forget_interpreter(path: Path) -> None:
@@ -221,7 +238,7 @@ def _minimum() -> str:
 
 
 def _probe(path: Path) -> dict[str, Any]:
-    command = [str(path), "-c", _PROBE, *REQUIRED_MODULES]
+    command = [str(path), "-c", _PROBE, *MODULES]
     # Files in place of pipes: a pipe would be waited for as long as some grandchild holds it.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:

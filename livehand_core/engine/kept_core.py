@@ -17,7 +17,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 KEPT_COPIES = 3
-"""Older copies may be in use by a training run."""
+"""Those that were used last: older ones may be in use by a training run."""
 
 _place: Path | None = None
 
@@ -39,7 +39,12 @@ def core_folder() -> Path:
     if not (target / PACKAGE.name).is_dir():
         with suppress(OSError, shutil.Error):
             _copy(target)
-    return target if (target / PACKAGE.name).is_dir() else PACKAGE.parent
+    if not (target / PACKAGE.name).is_dir():
+        return PACKAGE.parent
+    with suppress(OSError):
+        # The time of its last use, by which the oldest go.
+        os.utime(target)
+    return target
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,8 @@ Client to server: ``hello`` {protocol, core_version, memory, device}; ``render``
 ``cancel`` {id} or {channel}; ``release`` {block}; ``close``.
 Server to client: ``hello`` {protocol, core_version, python_version, torch_version, devices, pid}; ``result`` {id,
 block, size, serial, images, dropped, stage_seconds, warnings, seconds}; ``error`` {id, error}; ``dismissed`` {id}:
-superseded or cancelled; ``failure`` {error}: the last word before an end.
+superseded or cancelled; ``compiling`` {done, of}: kernels, while frames wait for them; ``failure`` {error}: the last
+word before an end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 from .. import errors
 from ..errors import EngineError, LiveHandError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAGIC = b"LHE\x01"
 MAX_MESSAGE_BYTES = 4 << 20
 """A frame of a thousand hands is 3 MB of JSON; anything longer is rubbish."""

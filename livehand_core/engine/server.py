@@ -12,9 +12,11 @@ import platform
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .. import __version__
+from ..compilation import watching
 from ..errors import EngineError, LiveHandError, RenderCancelled
 from ..frames import FrameRequest
 from . import protocol
@@ -64,8 +66,9 @@ class Server:
         threading.Thread(target=self._watch_parent, name="parent", daemon=True).start()
         try:
             if self._shake_hands():
-                while (job := self._next_job()) is not None:
-                    self._serve(job)
+                with watching(self._tell_compiling):
+                    while (job := self._next_job()) is not None:
+                        self._serve(job)
         except OSError:
             log.info("The client has gone")
         finally:
@@ -85,8 +88,8 @@ class Server:
                 raise EngineError(
                     f"The client speaks protocol {theirs!r} (livehand {hello.get('core_version')}); this engine "
                     f"speaks {PROTOCOL_VERSION} (livehand {__version__}).",
-                    f"Install the same version on both sides: {sys.executable} -m pip install "
-                    f"livehand[engine]=={hello.get('core_version')}",
+                    "Start the program that asked for it again, so that both come from one installation; else "
+                    "install LiveHand again.",
                 )
             prefix = protocol.field(hello, "memory", str)
             if not valid_prefix(prefix):
@@ -134,6 +137,11 @@ class Server:
         except Exception as error:
             answer = protocol.encode(self._explain(job, error))
         self._send_bytes(answer)
+
+    def _tell_compiling(self, done: int, of: int) -> None:
+        # On whichever thread compiles, whose work does not depend on anybody hearing this.
+        with suppress(OSError):
+            self._send({"type": "compiling", "done": done, "of": of})
 
     def _explain(self, job: _Job, error: Exception) -> Message:
         log.exception("Request %d failed", job.id)

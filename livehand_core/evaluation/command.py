@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import atomic_path
 from ..interrupts import INTERRUPTED, interruptible
+from ..libraries import require
 
 if TYPE_CHECKING:
     from .document import Evaluation
@@ -68,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; 0 when it is done, 130 when it was interrupted."""
+    require("evaluation")
     from .session import Session, Settings
     from .summary import text_table
 

@@ -9,12 +9,11 @@ import numpy as np
 
 from ..captures.images import mask_box
 from ..errors import LiveHandError
+from ..libraries import explained
 
 SSIM_WINDOW = 11
 MASK = 0.5
 """Opacity from which a pixel belongs to the hand."""
-
-INSTALL = "pip install 'livehand[evaluation]'"
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, ends excluded."""
@@ -100,13 +99,12 @@ def ssim(image: np.ndarray, truth: np.ndarray) -> float:
     """Structural similarity of (H, W, 3) values in [0, 1]: Gaussian window of sigma 1.5 as Wang 2004 has it.
 
     Raises:
-        LiveHandError: scikit-image is not installed.
+        LibraryError: scikit-image is not installed.
     """
     try:
         from skimage.metrics import structural_similarity
     except ImportError as error:
-        raise LiveHandError("SSIM needs scikit-image, which is not installed.", f"Try: {INSTALL}") from error
-
+        raise explained(error, "evaluation") from error
     return float(
         structural_similarity(
             np.asarray(image, np.float64),

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..libraries import remedy
 from ..training.perceptual import cached_network
 from .distribution import Features, load_inception
-from .metrics import INSTALL, PROTOCOLS, Box, Protocol, measure
+from .metrics import PROTOCOLS, Box, Protocol, measure
 from .threads import one_thread
 
 SMALLEST_MS_SSIM = 161
@@ -102,5 +103,5 @@ def _load_ms_ssim() -> tuple[Any, str]:
     try:
         from pytorch_msssim import ms_ssim
     except ImportError:
-        return None, f"it needs pytorch-msssim ({INSTALL})"
+        return None, f"it needs pytorch-msssim ({remedy('evaluation', ['pytorch_msssim'])})"
     return ms_ssim, ""

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..errors import HandModelError, PoseError
+from ..errors import PoseError
+from ..libraries import explained
 from ..poses import BETA_COUNT, HandPose
 from .data import HandData
 
@@ -28,7 +29,7 @@ class HandModel:
     """
 
     def __init__(self, data: HandData, device: torch.device | str = "cpu") -> None:
-        """Raises HandModelError when smplx is not installed."""
+        """Raises LibraryError when smplx is not installed."""
         self.data = data
         self.device = torch.device(device)
         self.faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64, device=self.device)
@@ -72,9 +73,7 @@ def _mano_layer(data: HandData) -> torch.nn.Module:
         import smplx
         from smplx.utils import Struct
     except ImportError as error:
-        raise HandModelError(
-            f"smplx is not installed ({error}).", "Install the engine's requirements: pip install 'livehand[engine]'."
-        ) from error
+        raise explained(error, "plain") from error
     arrays = Struct(
         v_template=data.v_template.astype(np.float64),
         shapedirs=data.shapedirs.astype(np.float64),

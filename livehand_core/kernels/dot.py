@@ -24,12 +24,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .target import HAS_AVX512
+
 LANES = 16
 """Columns of a packed vector."""
 
 CACHE_LINE = 64
-
-_FEATURES = llvmlite.binding.get_host_cpu_features()
 
 
 class Shape(NamedTuple):
@@ -53,14 +53,11 @@ class Shape(NamedTuple):
         return -(-outputs // self.columns) * self.columns
 
 
-FULL = Shape(6, 4) if _FEATURES.get("avx512f") else Shape(6, 1)
+FULL = Shape(6, 4) if HAS_AVX512 else Shape(6, 1)
 """Six rows and four vectors of columns fill 24 of AVX-512's 32 registers with sums."""
 
-HALF = Shape(12, 2) if _FEATURES.get("avx512f") else FULL
+HALF = Shape(12, 2) if HAS_AVX512 else FULL
 """As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
-
-HAS_INTEGER_DOT = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512bw"))
-"""Whether the processor multiplies and adds pairs of int16 and fours of int8 in one instruction."""
 
 _GROUP = {"float32": 1, "int16": 2, "uint8": 4}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import LiveHandError, PoseError
 from ..frames import DEFAULT_AVATAR, HandInstance
+from ..libraries import require
 from ..views.hand_arguments import add_hand_arguments
 from .files import WRITERS
 
@@ -40,8 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Extract and write."""
     from ..progress import Progress
-    from .extract import MeshSettings, extract_mesh
     from .files import check_suffix, write_mesh
+
+    require("meshes")
+    from .extract import MeshSettings, extract_mesh
 
     check_suffix(args.out)
     if args.out.exists() and not args.overwrite:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..hand.library import find_hand
 from ..kernels.nearest import nearest_points
 from ..kernels.proxy import PosedProxy
 from ..kernels.skinning import PosedHandModel
+from ..libraries import require
 from ..rendering.setup import avatar_view, conditioning, identity_shares
 from ..rendering.view import View
 from ..workers import Workers
@@ -118,13 +118,9 @@ def extract_mesh(
 
     Raises:
         AvatarError, HandModelError: an avatar or its hand cannot be used.
-        LiveHandError: there is no surface at the threshold, or scikit-image is not installed.
+        LiveHandError: there is no surface at the threshold, or a library is not installed.
     """
-    if find_spec("skimage") is None:
-        raise LiveHandError(
-            "Meshes need scikit-image, which is not installed.",
-            "Install it: pip install 'livehand[views]', or in Blender make the engine's environment with training.",
-        )
+    require("meshes")
     # Its checks count here, too: a scale that is positive and finite.
     FrameRequest(_WORLD, (instance,))
     known = (avatars or {}).get(instance.avatar)

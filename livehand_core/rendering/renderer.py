@@ -13,6 +13,7 @@ from ..errors import DeviceError
 from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
+from ..libraries import require
 from ..passes import RenderPasses
 from ..workers import Workers
 from .blocks import is_out_of_memory
@@ -168,6 +169,7 @@ class Renderer:
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
         if self.device == "cpu" and self._kernels == "auto" and supports(arrays):
             return CpuHand(arrays, data, self._workers, self._precision)
+        require("plain" if self.device == "cpu" else "gpu")
         import torch
 
         from ..avatars.file import Avatar

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CaptureError, LiveHandError, TrainingError
 from ..interrupts import INTERRUPTED, interruptible
+from ..libraries import require
 from .config import PRESETS, TrainingConfig, load_config, preset, save_config
 from .control import (
     AVATAR_FILE,
@@ -121,6 +122,7 @@ def _steer(args: argparse.Namespace) -> bool:
 
 def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> bool:
     """Train; False when the run was stopped early."""
+    require("training")
     import torch
 
     from ..captures.checks import SMALLEST_MASK

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import LiveHandError
 from ..frames import DEFAULT_AVATAR
+from ..libraries import require
 from .cameras import PATHS, CameraKind
 from .film import FORMATS
 from .hand_arguments import add_hand_arguments
@@ -77,6 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render; 0 when all is there, 130 when it was interrupted."""
+    require("pictures")
     from ..progress import Progress
     from ..rendering import Renderer
     from .hand_arguments import open_avatar

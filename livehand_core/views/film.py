@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -15,6 +14,7 @@ import numpy as np
 
 from ..errors import LiveHandError
 from ..files import atomic_path
+from ..libraries import require
 
 _BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 
@@ -48,11 +48,7 @@ FORMATS = {
 
 def check_video() -> None:
     """Raises LiveHandError when there is nothing to write videos with."""
-    if find_spec("imageio_ffmpeg") is None:
-        raise LiveHandError(
-            "Videos need imageio-ffmpeg, which is not installed.",
-            "Install it (pip install 'livehand[views]'), or give a folder for PNG frames.",
-        )
+    require("videos", "A folder takes PNG frames instead.")
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:

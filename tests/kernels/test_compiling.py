@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from livehand_core.kernels import compiling
+from livehand_core import kernels
 
 PART = "from .compiling import inlined\n@inlined\ndef part(x):\n    return x + {}\n"
 
@@ -23,9 +24,11 @@ def package(tmp_path: Path) -> Path:
     """A package of one kernel, which takes a part of another module into itself."""
     folder = tmp_path / "made"
     folder.mkdir()
-    source = Path(compiling.__file__)
+    kernel_folder = Path(kernels.__file__).parent
     (folder / "__init__.py").touch()
-    (folder / source.name).write_bytes(source.read_bytes())
+    for name in ("compiling.py", "kept.py", "target.py"):
+        text = (kernel_folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(text.replace("from ..", "from livehand_core."), encoding="utf-8")
     (folder / "whole.py").write_text(WHOLE)
     write_part(folder, 4)
     return folder
@@ -38,15 +41,20 @@ def write_part(folder: Path, constant: int) -> None:
     os.utime(part, (1e9, 1e9))
 
 
-def ask(folder: Path, question: str = ASK) -> list[int]:
-    """The kernel's answer for 1, and how many compiled copies came from disk."""
-    environment = {**os.environ, "PYTHONPATH": str(folder.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("NUMBA_CACHE_DIR", None)
-    done = subprocess.run(
-        [sys.executable, "-c", question], capture_output=True, text=True, env=environment, timeout=120
-    )
+def run(folder: Path, question: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A Python that knows the package, and numba's choice of the processor unless told otherwise."""
+    checkout = str(Path(kernels.__file__).parents[2])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(folder.parent), checkout]), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-X", "faulthandler", "-c", question]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment | variables, timeout=300)
     assert done.returncode == 0, done.stderr
-    return [int(word) for word in done.stdout.split()]
+    return done
+
+
+def ask(folder: Path, question: str = ASK, **variables: str) -> list[int]:
+    """The kernel's answer for 1, and how many compiled copies came from disk."""
+    return [int(word) for word in run(folder, question, **variables).stdout.split()]
 
 
 def kept(folder: Path) -> set[str]:
@@ -119,3 +127,98 @@ def test_who_runs_sources_of_the_past_deletes_nothing(package: Path) -> None:
     age(package)
     assert ask(package, late) == [5]
     assert "whole.other-9.py399.nbi" in kept(package)
+
+
+@pytest.mark.parametrize("damage", ["cut", "one bit", "empty", "text"])
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_a_damaged_copy_is_made_anew(package: Path, suffix: str, damage: str) -> None:
+    ask(package)
+    (path,) = (package / "__pycache__").glob(f"*{suffix}")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = {"cut": bytes(content[: len(content) // 2]), "one bit": bytes(content), "empty": b"", "text": b"of old"}
+    path.write_bytes(damaged[damage])
+    assert ask(package) == [5, 0]
+    assert ask(package) == [5, 1]
+
+
+def test_another_llvm_or_numba_compiles_anew_and_unpickles_nothing_of_the_other(package: Path) -> None:
+    for module in ("llvmlite", "numba"):
+        ask(package)
+        other = f"import {module}; {module}.__version__ = '0.0'; import pickle; {ASK}"
+        assert ask(package, other) == [5, 0]
+        assert ask(package, other) == [5, 1]
+
+
+def test_without_a_folder_for_copies_kernels_are_compiled_in_memory_and_one_line_says_so(package: Path) -> None:
+    (package / "__pycache__").write_text("no folder")
+    (package.parent / "file").write_text("no folder either")
+    twice = f"{ASK}; from made.compiling import compiled\n@compiled\ndef g(x):\n    return x\ng(1)"
+    done = run(package, twice, LIVEHAND_CACHE=str(package.parent / "file" / "cache"))
+    assert done.stdout.split() == ["5", "0"]
+    (line,) = [line for line in done.stderr.splitlines() if line.strip()]
+    assert "cannot be kept" in line and "LIVEHAND_CACHE" in line and str(package) in line
+
+
+def test_sources_that_may_not_be_written_beside_have_their_copies_in_the_cache(package: Path) -> None:
+    (package / "__pycache__").write_text("no folder")
+    cache = package.parent / "cache"
+    assert ask(package, LIVEHAND_CACHE=str(cache)) == [5, 0]
+    assert ask(package, LIVEHAND_CACHE=str(cache)) == [5, 1]
+    assert len(list((cache / "kernels").rglob("*.nbc"))) == 1
+
+
+def test_a_disk_that_fills_up_stops_no_kernel(package: Path) -> None:
+    full = (
+        "import errno, made.kept as kept\n"
+        "def fails(*_): raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        f"kept._File._save_data = fails\n{ASK}"
+    )
+    done = run(package, full)
+    assert done.stdout.split() == ["5", "0"] and done.stderr.count("No space left") == 1
+
+
+BLOCK = """
+import numpy as np
+from livehand_core.kernels import dot
+from livehand_core.kernels.target import HAS_AVX512, HAS_INTEGER_DOT
+from made.compiling import compiled
+
+@compiled
+def block(sums, rows, offsets, taps, weights):
+    dot.dot_block(sums, rows, offsets, 0, taps, weights)
+
+rng, good, hits = np.random.default_rng(0), True, 0
+for kind in ("float32", *(("int16", "uint8") if HAS_INTEGER_DOT else ())):
+    rows = rng.integers(0, 100, (dot.FULL.rows, 36)).astype(kind)
+    weights = rng.integers(-127, 128, (dot.FULL.columns, 1, 36))
+    sums = np.zeros((dot.FULL.rows, dot.FULL.columns), np.float32 if kind == "float32" else np.int32)
+    offsets, taps = np.arange(dot.FULL.rows, dtype=np.int64) * 36, np.array([0, 36], np.int64)
+    block(sums, rows, offsets, taps, dot.pack(weights, kind)[0])
+    good = good and np.allclose(sums, rows.astype(np.float64) @ weights[:, 0].T)
+print(int(good), sum(block.stats.cache_hits.values()), int(HAS_AVX512), dot.FULL.columns)
+"""
+
+V3 = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"}
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="forces targets of x86-64")
+def test_a_farm_of_mixed_machines_shares_one_cache(package: Path) -> None:
+    """Shapes follow numba's target: those of the host fail to compile for a lesser one, or crash in its copies."""
+    module = package / "asked.py"
+    module.write_text(BLOCK)
+    targets: list[dict[str, str]] = [{}, V3, {"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_NAME": "x86-64-v3"}]
+    for known in (False, True):
+        for target in targets:
+            good, hits, wide, columns = ask(package, "import made.asked", **target)
+            assert good and (hits > 0) is known, target
+            assert (columns == 64) is bool(wide)
+            if "NUMBA_CPU_FEATURES" in target or target.get("NUMBA_CPU_NAME") == "generic":
+                assert not wide
+
+
+def test_a_list_of_features_is_read_as_llvm_reads_it() -> None:
+    from livehand_core.kernels.target import named_features
+
+    assert named_features("+avx2, +fma,-avx512f,") == {"avx2", "fma"}
+    assert named_features("+avx512f,-avx512f,-fma,+fma") == {"fma"} and not named_features("")

@@ -16,7 +16,6 @@ from livehand_core.kernels.convolution import MARGIN
 from livehand_core.kernels.dot import (
     FULL,
     HALF,
-    HAS_INTEGER_DOT,
     Shape,
     dot_block,
     dot_half_block,
@@ -26,6 +25,7 @@ from livehand_core.kernels.dot import (
 )
 from livehand_core.kernels.field import densities, march
 from livehand_core.kernels.layers import list_active
+from livehand_core.kernels.target import HAS_INTEGER_DOT
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.coverage import Coverage

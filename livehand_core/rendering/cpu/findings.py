@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,12 +21,12 @@ from ...errors import LiveHandError
 from ...files import ARCHIVE_ERRORS, atomic_path
 from ...hand import gestures
 from ...hand.data import HandData
-from ...kernels.compiling import sources_digest
+from ...kernels.kept import sources_digest
 from ...networks.config import FieldConfig
 from .empty_space import EmptySpace
 
 KEPT = 64
-"""Files that are kept, the newest."""
+"""Files that are kept, those that were used last."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
         integer: whether activations are integers.
     """
     count = config.depth + 2
+    path = _path(key)
     try:
-        with np.load(_path(key), allow_pickle=False) as file:
+        with np.load(path, allow_pickle=False) as file:
             steps = [file[f"steps{index}"] for index in range(count)]
             empty = EmptySpace(file["shell"], np.float32(file["looked"].item()))
             found = Findings(steps, file["orders"], empty, file["ranges"])
@@ -83,11 +85,16 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     fits = (
         fits and not np.isnan(shell).any() and not np.isnan(looked) and found.ranges.shape == (4 if integer else 0, 3)
     )
-    return found if fits and bool(np.isfinite(found.ranges).all()) else None
+    if not (fits and bool(np.isfinite(found.ranges).all())):
+        return None
+    with suppress(OSError):
+        # The time of its last use, by which the oldest go.
+        os.utime(path)
+    return found
 
 
 def save_findings(key: str, findings: Findings) -> None:
-    """Keep for the next start; the oldest of too many are forgotten."""
+    """Keep for the next start; of too many those are forgotten that were not used for longest."""
     path = _path(key)
     arrays: dict[str, np.ndarray] = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
     shell, looked = findings.empty

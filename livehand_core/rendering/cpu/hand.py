@@ -17,7 +17,7 @@ from ...identities import IdentityChoice
 from ...kernels import compose as kernels
 from ...kernels.bounds import ray_bounds
 from ...kernels.convolution import MARGIN
-from ...kernels.dot import HAS_INTEGER_DOT, LANES
+from ...kernels.dot import LANES
 from ...kernels.field import RAYS_AT_ONCE as FIELD_RAYS
 from ...kernels.field import march
 from ...kernels.nearest import ray_coordinates
@@ -26,6 +26,7 @@ from ...kernels.raster import rasterise
 from ...kernels.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.resample import resize
 from ...kernels.skinning import PosedHandModel
+from ...kernels.target import HAS_INTEGER_DOT
 from ...workers import Workers
 from ..blocks import in_blocks
 from ..clock import Clock
