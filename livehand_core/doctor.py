@@ -1,6 +1,6 @@
 """``livehand doctor``: what is installed, which devices there are, what is missing and what to do about it.
 
-Needs NumPy only, so that the add-on can show the same findings inside Blender; torch is asked through the engine.
+Needs NumPy only, so that the add-on can show the same findings inside Blender; the engine tells of torch and devices.
 """
 
 from __future__ import annotations
@@ -23,23 +23,10 @@ from . import __version__
 from .engine.client import EngineClient, EngineInfo
 from .engine.interpreters import Interpreter, child_environment, find_interpreter, start_options
 from .errors import LiveHandError
+from .libraries import JOBS, MODULES, lacking, packages, remedy
 
 State = Literal["ok", "note", "problem"]
-LIBRARIES = (
-    "torch",
-    "numpy",
-    "smplx",
-    "libigl",
-    "safetensors",
-    "scipy",
-    "pillow",
-    "scikit-image",
-    "lpips",
-    "pytorch-msssim",
-    "torch-fidelity",
-    "tensorboard",
-    "imageio-ffmpeg",
-)
+LIBRARIES = packages(MODULES)
 ASK_SECONDS = 30.0
 
 _VERSIONS = """
@@ -138,6 +125,7 @@ def examine(
         f"{interpreter.path} (Python {interpreter.python_version}; {interpreter.source})",
     )
     yield from _libraries(interpreter)
+    yield from _jobs(interpreter)
     if start_engine:
         yield from _engine(interpreter)
 
@@ -151,11 +139,12 @@ def _engine(interpreter: Interpreter) -> Iterator[Finding]:
             yield Finding("engine", "problem", error.message, error.remedy)
             return
         seconds = time.monotonic() - begun
-    yield Finding("engine", "ok", f"started in {seconds:.1f} s, protocol {info.protocol}, torch {info.torch_version}")
+    torch = f"torch {info.torch_version}" if info.torch_version else "without torch"
+    yield Finding("engine", "ok", f"started in {seconds:.1f} s, protocol {info.protocol}, {torch}")
     for device in info.devices:
         yield Finding("device", "ok", device)
     if not any(device.startswith("cuda") for device in info.devices):
-        yield Finding("device", "note", "no CUDA device: rendering runs on the processor")
+        yield Finding("device", "note", "no CUDA device that torch can use: rendering runs on the processor")
 
 
 def _libraries(interpreter: Interpreter) -> Iterator[Finding]:
@@ -165,10 +154,18 @@ def _libraries(interpreter: Interpreter) -> Iterator[Finding]:
     except ValueError:
         versions = {}
     yield Finding("libraries", "ok", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES if name in versions))
-    absent = [name for name in LIBRARIES if name not in versions]
-    if absent:
-        lost = "some of training, evaluation or speed is not to be had"
-        yield Finding("libraries", "note", f"without {', '.join(absent)}: {lost}")
+
+
+def _jobs(interpreter: Interpreter) -> Iterator[Finding]:
+    """What can be done there, and what each other job lacks."""
+    for name, job in JOBS.items():
+        absent = lacking(name, interpreter.missing)
+        less = [module for module in job.helpful if module in interpreter.missing]
+        if absent:
+            what = f"not possible without {', '.join(packages(absent))}"
+            yield Finding(name, "note", what, remedy(name, absent, interpreter.path))
+        else:
+            yield Finding(name, "ok", "possible" + (f", without {', '.join(packages(less))}" if less else ""))
 
 
 def _shared_memory() -> Iterator[Finding]:

@@ -100,8 +100,10 @@ def require(job: str, otherwise: str = "") -> None:
 
 
 def explained(error: ImportError, job: str) -> LibraryError:
-    """A failed import, met while doing a job, in a user's terms."""
+    """A failed import, met while doing a job or a part of it that is another's, in a user's terms."""
     module = (error.name or "").partition(".")[0]
+    if module not in (*JOBS[job].modules, *JOBS[job].helpful):
+        job = next((name for name, other in JOBS.items() if module in other.modules), job)
     if isinstance(error, ModuleNotFoundError) and module:
         return _error(job, [module])
     package = packages([module])[0] if module else "a library"

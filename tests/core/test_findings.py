@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +117,18 @@ def test_too_many_are_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     for key in "abc":
         findings.save_findings(key, kept)
     assert len(list(folder.iterdir())) == 2 and (folder / "c.npz").exists()
+
+
+def test_what_is_used_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An avatar of every day is not found out anew because of others that were looked at once."""
+    monkeypatch.setattr(findings, "KEPT", 2)
+    field = FieldConfig(depth=2)
+    kept = findings.Findings(
+        [np.ones(1, np.float32)] * 4, np.zeros((0, field.width), np.int64), EmptySpace.unknown(), np.zeros((0, 3))
+    )
+    for number, key in enumerate("ab"):
+        findings.save_findings(key, kept)
+        os.utime(folder / f"{key}.npz", (number + 1.0, number + 1.0))
+    assert findings.load_findings("a", field, False) is not None
+    findings.save_findings("c", kept)
+    assert {path.stem for path in folder.iterdir()} == {"a", "c"}

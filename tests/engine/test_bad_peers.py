@@ -149,7 +149,7 @@ def test_the_engine_refuses_a_greeting_that_it_does_not_understand(
     with pytest.raises(EngineError, match=reason):
         raise error
     if "protocol" in change:
-        assert "pip install" in error.remedy and "9.9" in error.remedy
+        assert "install LiveHand again" in error.remedy and "9.9" in error.message
     assert server.end()[1] == 3
 
 

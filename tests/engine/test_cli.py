@@ -20,7 +20,7 @@ def command(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
     module.configure = lambda parser: parser.add_argument("--number", type=int, default=3)  # type: ignore[attr-defined]
     module.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "livehand_core.probe_command", module)
-    monkeypatch.setitem(cli.COMMANDS, "probe", (".probe_command", "for the test"))
+    monkeypatch.setitem(cli.COMMANDS, "probe", (".probe_command", "training", "for the test"))
 
 
 def test_a_subcommand_gets_its_arguments_and_gives_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

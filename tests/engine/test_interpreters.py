@@ -1,7 +1,8 @@
-"""The search for a Python with torch: the order, the reasons, the memory of good answers."""
+"""The search for a Python that serves: the order, the reasons, the memory of good answers."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -78,8 +79,8 @@ def test_when_none_serves_each_place_and_its_reason_is_listed(
     message = caught.value.message
     assert "(1) The preference" in message and "(2) The variable LIVEHAND_PYTHON" in message
     assert "(3) The add-on's environment" in message and "(4)" not in message
-    assert "has no numpy, safetensors, smplx, torch" in message
-    assert ENVIRONMENT_VARIABLE in caught.value.remedy
+    assert "has no numpy, numba, llvmlite." in message and message.startswith("Rendering needs")
+    assert ENVIRONMENT_VARIABLE in caught.value.remedy and "Make Environment" in caught.value.remedy
 
 
 @pytest.mark.parametrize("own", ["", "/opt/blender-4.5/blender", "C:/Blender/blender.exe"])
@@ -96,7 +97,7 @@ def test_blender_itself_is_never_run_as_an_interpreter(own: str, monkeypatch: py
         ("exit 0", "does not behave like Python .exit code 0"),
         ("echo 'not licensed' >&2; exit 1", "does not behave like Python .not licensed"),
         ("""echo 'LIVEHAND {"version": [3, 9, 18], "missing": [], "torch": "2.1"}'""", "is Python 3.9.18; 3.11 is"),
-        ("""echo 'LIVEHAND {"version": [3, 12, 1], "missing": ["torch"], "torch": ""}'""", "has no torch"),
+        ("""echo 'LIVEHAND {"version": [3, 12, 1], "missing": ["numba"], "torch": ""}'""", "has no numba"),
     ],
 )
 def test_an_interpreter_that_does_not_serve_says_why(script: WriteScript, body: str, reason: str) -> None:
@@ -109,7 +110,7 @@ def test_a_missing_library_comes_with_the_command_that_installs_it(script: Write
     python = script(f'exec "{OWN}" -S "$@"')
     with pytest.raises(EngineError, match="has no") as caught:
         check_interpreter(python)
-    assert f"{python} -m pip install numpy safetensors smplx torch" in caught.value.remedy
+    assert f"{python} -m pip install numpy numba llvmlite" in caught.value.remedy
 
 
 @pytest.mark.parametrize("body", ["exec sleep 60", "sleep 60; echo late"])
@@ -164,3 +165,19 @@ def test_another_python_gets_no_paths_of_this_one(monkeypatch: pytest.MonkeyPatc
     assert "PYTHONHOME" not in other and other["PYTHONPATH"] == "/given" and other["X"] == "1"
     assert "PYTHONPATH" not in child_environment(Path("/other/python"))
     assert child_environment(OWN)["PYTHONPATH"] == "/blender/scripts"
+
+
+def test_each_job_takes_the_first_place_that_has_what_it_needs(tmp_path: Path, script: WriteScript) -> None:
+    """A Python without torch renders; training and meshes pass it over for the next one."""
+    counter = tmp_path / "count"
+    answer = json.dumps({"version": [3, 12, 1], "missing": ["torch", "smplx"], "torch": ""})
+    bare = script(f"""echo x >> "{counter}"; echo 'LIVEHAND {answer}'""")
+    found = find_interpreter(str(bare))
+    assert found.path == bare and found.torch_version == "" and found.missing == ("torch", "smplx")
+    for job in ("gpu", "import", "meshes", "plain", "training", "evaluation"):
+        other = find_interpreter(str(bare), None, job)
+        assert other.path == OWN and "has no torch" in other.rejected[0], job
+    with pytest.raises(EngineError, match="has no torch, smplx") as caught:
+        check_interpreter(bare, "training")
+    assert "With Training" in caught.value.remedy and f"{bare} -m pip install torch smplx" in caught.value.remedy
+    assert counter.read_text().count("x") == 1, "one question serves all jobs"

@@ -48,6 +48,17 @@ def test_some_older_copies_stay_for_what_runs_them(place: Path) -> None:
     assert len(names) == KEPT_COPIES and {"old3", "old4"} < names
 
 
+def test_a_copy_that_is_used_outlives_younger_ones_that_are_not(place: Path) -> None:
+    used = core_folder()
+    os.utime(used, (1.0, 1.0))
+    core_folder()
+    for number in range(2, 7):
+        (place / f"old{number}").mkdir()
+        os.utime(place / f"old{number}", (float(number), float(number)))
+    kept_core._forget_older(place / "old6")
+    assert set(os.listdir(place)) == {used.name, "old5", "old6"}
+
+
 def test_without_a_place_it_is_this_very_core() -> None:
     assert core_folder() == PACKAGE.parent
     assert str(PACKAGE.parent) in core_command(Path(sys.executable), [])

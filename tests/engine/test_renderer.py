@@ -15,7 +15,7 @@ from livehand_core.avatars import new_avatar, save_avatar
 from livehand_core.cameras import Camera, look_at
 from livehand_core.engine.backend import RendererBackend
 from livehand_core.engine.client import EngineClient
-from livehand_core.errors import AvatarError, DeviceError, EngineError, RenderCancelled
+from livehand_core.errors import AvatarError, DeviceError, EngineError, LibraryError, RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.poses import HandPose
@@ -106,7 +106,7 @@ def test_a_device_that_is_not_there_is_told_at_the_start(client_of: MakeClient) 
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB."), DeviceError, "ran out of memory"),
         (MemoryError(), DeviceError, "ran out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), DeviceError, "ran out of memory"),
-        (ModuleNotFoundError("No module named 'igl'", name="igl"), EngineError, "cannot import igl"),
+        (ModuleNotFoundError("No module named 'igl'", name="igl"), LibraryError, "needs libigl"),
         (AvatarError("Broken.", "Mend it."), AvatarError, "Broken"),
         (ValueError("shapes differ\nand more"), EngineError, r"ValueError: shapes differ\)"),
     ],
