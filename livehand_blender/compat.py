@@ -1,4 +1,4 @@
-"""Every difference between Blender 4.2 and 5.2 that the add-on meets, in one room."""
+"""Every difference between Blender 4.2 and 5.3 that the add-on meets, in one room."""
 
 from typing import Any
 

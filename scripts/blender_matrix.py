@@ -1,10 +1,10 @@
-"""The extension in every supported Blender: ``python3 scripts/blender_matrix.py [--versions 4.2,4.5,5.0,5.2]``.
+"""The extension in every supported Blender: ``python3 scripts/blender_matrix.py [--versions 4.2,4.5,5.0,5.2,5.3]``.
 
 For each version: an environment in build/ with Blender as a Python module and nothing else, the built extension
 installed from its zip into a fresh user folder, one frame of the demo scene through one shared engine environment. Each
 picture is checked by its content and compared with that of Blender 4.5. Then the examples of docs/scripting.md run, the
 extension is upgraded, switched off and on, and uninstalled, and the time that enabling takes is measured. Needs Python
-3.11 and, for 5.2, 3.13.
+3.11 and, for 5.2 and 5.3, 3.13.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from extension_variants import variant
 from system_libraries import SetupFailed, ensure_system_libraries, say
 
 ROOT = environment.ROOT
-PYTHON_OF_BLENDER = {"4.2": (3, 11), "4.5": (3, 11), "5.0": (3, 11), "5.2": (3, 13)}
+PYTHON_OF_BLENDER = {"4.2": (3, 11), "4.5": (3, 11), "5.0": (3, 11), "5.2": (3, 13), "5.3": (3, 13)}
 REFERENCE = "4.5"
 TIMEOUT = 600
 CLOSE_DB = 40.0

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = "livehand-environment.json"
 
-BLENDER_OF_PYTHON = {(3, 11): "Blender 4.5 LTS", (3, 13): "Blender 5.2 LTS"}
+BLENDER_OF_PYTHON = {(3, 11): "Blender 4.5 LTS", (3, 13): "Blender 5.3"}
 """PyPI carries Blender for one Python version each; the first that is found is taken."""
 
 PIP = "pip==26.3"

@@ -88,7 +88,7 @@ def test_zip_holds_the_add_on_and_one_light_wheel(archive: Path, tmp_path: Path)
         inside = file.namelist()
         metadata = file.read(next(name for name in inside if name.endswith("METADATA"))).decode()
     assert "livehand_core/engine/server.py" in inside and "livehand_core/assets/hand_right.npz" in inside
-    assert "Requires-Dist" not in metadata
+    assert "Requires-Dist: numpy" in metadata and "Provides-Extra: engine" in metadata
     assert archive.stat().st_size < 10e6
 
 
@@ -169,6 +169,8 @@ def test_installed_extension_renders(archive: Path, tiny_avatar: Path, tmp_path:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert f"CORE {tmp_path / 'user'}" in answer.stdout, answer.stdout
     assert "RENDERED {'FINISHED'}" in answer.stdout, answer.stdout + answer.stderr
+    # A fresh installation compiles its renderer, and the render's line says so.
+    assert "LiveHand: compiling the renderer for this processor" in answer.stdout, answer.stdout
     assert (tmp_path / "out.png").is_file()
     log = next(line for line in answer.stdout.splitlines() if line.startswith("LOG "))
     assert log.startswith(f"LOG {tmp_path / 'user'}") and log.endswith("True")

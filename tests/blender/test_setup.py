@@ -7,31 +7,37 @@ import hashlib
 import sys
 import threading
 import time
+import tomllib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from build_extension import core_version, write_wheel
+from packaging.requirements import Requirement
 
 from livehand_blender.environment import lines, recipe
 from livehand_blender.environment.recipe import Wish, make_environment, read_stamp, remove_environment
 from livehand_core.engine import interpreters
 from livehand_core.errors import EngineError, LiveHandError
+from livehand_core.libraries import DISTRIBUTIONS, lacking
+from tests.blender.helpers import ROOT
 
 
 def never() -> bool:
     return False
 
 
-def wheel(folder: Path, name: str, version: str = "1.0", requires: tuple[str, ...] = ()) -> Path:
-    """A wheel of one empty module."""
-    info = f"{name}-{version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    if name == "livehand_core":
-        metadata += "Provides-Extra: engine\nProvides-Extra: train\n"
-    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
+VERSION = "99.0"
+
+
+def wheel(folder: Path, package: str, module: str = "") -> Path:
+    """A wheel of one empty module, newer than any that is asked for."""
+    name = package.replace("-", "_")
+    info = f"{name}-{VERSION}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: {VERSION}\n"
     members = {
-        f"{name}/__init__.py": "",
+        f"{module or name}/__init__.py": "",
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -40,7 +46,7 @@ def wheel(folder: Path, name: str, version: str = "1.0", requires: tuple[str, ..
         for path, text in members.items()
     )
     folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{VERSION}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in {**members, f"{info}/RECORD": record + f"{info}/RECORD,,\n"}.items():
             archive.writestr(member, text)
@@ -49,15 +55,15 @@ def wheel(folder: Path, name: str, version: str = "1.0", requires: tuple[str, ..
 
 @pytest.fixture
 def wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wish:
-    """An environment of stand-ins for torch and the rest, from wheels."""
+    """An environment of the wheel that the extension carries and of stand-ins for all that it asks for."""
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     wheels = tmp_path / "wheels"
-    for name in interpreters.REQUIRED_MODULES:
-        wheel(wheels, name)
-    requires = tuple(
-        f'{name} ; extra == "{extra}"' for name in interpreters.REQUIRED_MODULES for extra in ("engine", "train")
-    )
-    source = wheel(tmp_path, "livehand_core", requires=requires)
+    modules = {package: module for module, package in DISTRIBUTIONS.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    for package in {Requirement(line).name for line in lines} - {project["name"]}:
+        wheel(wheels, package, modules.get(package, ""))
+    source = write_wheel(tmp_path, core_version())
     return Wish(tmp_path / "own" / "environment", Path(sys.executable), source, wheels=wheels, online=False)
 
 
@@ -66,23 +72,35 @@ def test_an_environment_is_made_replaced_and_removed_without_a_network(wish: Wis
     told: list[tuple[float, str]] = []
     wish = replace(wish, log=tmp_path / "own" / "environment.log")
     stamp = make_environment(wish, lambda part, text: told.append((part, text)), never)
-    assert stamp.torch == "1.0" and stamp.current and stamp.python.startswith("3.")
+    assert stamp.torch == "" and stamp.current and stamp.python.startswith("3.")
     assert read_stamp(wish.folder) == stamp
     assert [part for part, _ in told] == sorted(part for part, _ in told) and told[-1] == (1.0, "Done")
     assert any("Unpacking" in text for _, text in told)
     assert "Successfully installed" in (tmp_path / "own" / "environment.log").read_text()
     python = interpreters.environment_python(wish.folder)
-    assert interpreters.check_interpreter(python)[1] == "1.0"
+    missing = interpreters.check_interpreter(python).missing
+    assert not lacking("pictures", missing) and {"torch", "smplx", "skimage"} <= set(missing)
 
     # A new one that fails leaves the old one as it was.
-    (wish.wheels / "torch-1.0-py3-none-any.whl").unlink()  # type: ignore[operator]
+    (wish.wheels / f"torch-{VERSION}-py3-none-any.whl").unlink()  # type: ignore[operator]
     with pytest.raises(EngineError, match=r"torch.*environment\.log"):
-        make_environment(wish, lambda part, text: None, never)
+        make_environment(replace(wish, training=True), lambda part, text: None, never)
     assert read_stamp(wish.folder) == stamp and not wish.folder.with_name("environment.old").exists()
     remove_environment(wish.folder)
     assert not wish.folder.exists()
     with pytest.raises(EngineError, match="is not there"):
         interpreters.check_interpreter(python)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", ["training", "gpu"])
+def test_an_environment_has_what_it_was_made_for(wish: Wish, job: str) -> None:
+    wish = replace(wish, training=True) if job == "training" else replace(wish, build="CUDA")
+    assert wish.job == job
+    stamp = make_environment(wish, lambda part, text: None, never)
+    missing = interpreters.check_interpreter(interpreters.environment_python(wish.folder)).missing
+    assert stamp.torch == VERSION and not lacking(job, missing)
+    assert job == "gpu" or not lacking("meshes", missing)
 
 
 def test_cancelling_leaves_nothing(wish: Wish) -> None:
@@ -107,7 +125,7 @@ def test_what_cannot_be_made_is_refused_with_a_remedy(
     blocked = tmp_path / "file"
     blocked.write_text("")
     refused(replace(wish, folder=blocked / "environment"), "cannot be written")
-    monkeypatch.setitem(recipe.NEEDED_BYTES, "CPU", 1e18)
+    monkeypatch.setattr(recipe, "RENDERING_BYTES", (0.0, 1e18))
     refused(replace(wish, wheels=None, online=True), "GB free")
 
 

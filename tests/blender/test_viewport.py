@@ -217,3 +217,24 @@ def test_failures_are_written_into_the_view(view, tmp_path: Path) -> None:
     view.viewport.draw(view.context, _look_through_camera(view, scene))
     assert "No LiveHand hand" in view.note() and not view.drawn
     assert not any(view.written), "Blender's line is for size and rate"
+
+
+def test_the_view_says_that_the_engine_compiles_and_how_far_it_is(view, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a guess by the time that a first picture takes: the engine's own word."""
+    from livehand_blender.render import session, viewport
+
+    state: dict[str, Any] = {"compiling": (12, 44), "info": object()}
+    client = SimpleNamespace(submit=lambda request, channel: 1, cancel=lambda channel: None, **state)
+    client.poll_numbered, client.busy, client.wait = lambda channel: None, lambda channel: True, lambda *_: False
+    monkeypatch.setattr(session, "engine_client", lambda: client)
+    scene, _ = make_scene(Path("default"))
+    depsgraph = _look_through_camera(view, scene)
+    drawn: list[str] = []
+    view.viewport._live._redraw = lambda: drawn.append(view.note())
+    view.viewport.draw(view.context, depsgraph)
+    assert view.note().startswith("LiveHand: compiling the renderer") and "12 of about 44 parts" in view.note()
+    client.compiling = (13, 44)
+    view.viewport._live._tick()
+    assert drawn, "a new number is drawn"
+    client.compiling = None
+    assert viewport.why_nothing(view.viewport._live) == ""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from livehand_core.compilation import announce
 from livehand_core.errors import AvatarError, EngineError, LiveHandError, RenderCancelled
 from livehand_core.frames import FrameRequest
 from livehand_core.passes import PASSES, RenderPasses
@@ -19,6 +20,7 @@ class FakeBackend:
     """Answers each pass with an image of the horizontal focal length, after what the avatar's name says.
 
     ``sleep:SECONDS`` works that long, looking for a cancel every 5 ms; ``deaf:SECONDS`` does not look;
+    ``compile:PARTS`` says that it compiles so many kernels;
     ``raise``, ``avatar``, ``memory``, ``broken``, ``nan`` fail in their ways; ``die`` ends the process; ``print``
     prints on every path that a library might; ``warn:TEXT`` adds a warning.
     """
@@ -36,6 +38,10 @@ class FakeBackend:
                 if cancelled():
                     raise RenderCancelled("The render was cancelled.")
                 time.sleep(0.005)
+        elif action == "compile":
+            for _ in range(int(value)):
+                announce()
+                time.sleep(0.1)
         elif action == "deaf":
             time.sleep(float(value))
         elif action == "raise":

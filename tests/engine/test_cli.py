@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from livehand_core import __version__, cli
+from livehand_core import __version__, cli, compilation
 from livehand_core.errors import AvatarError
 
 
@@ -85,3 +85,15 @@ def test_the_version_and_the_help_need_no_torch() -> None:
 def test_the_module_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "livehand_core", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"livehand {__version__}\n")
+
+
+def test_a_command_that_compiles_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(args: argparse.Namespace) -> int:
+        compilation.announce()
+        return 0
+
+    command(monkeypatch, run)
+    assert cli.main(["probe"]) == 0
+    output = capsys.readouterr()
+    assert output.err.startswith("compiling the renderer for this processor, once after an installation: ")
+    assert output.out == ""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from livehand_core import __version__
+from livehand_core.compilation import EXPECTED
 from livehand_core.engine import client as client_module
 from livehand_core.engine.client import close_shared_client, shared_client
 from livehand_core.engine.protocol import PROTOCOL_VERSION
@@ -348,3 +349,24 @@ def test_the_engine_does_not_outlive_its_closing(client_of: MakeClient) -> None:
     begun = time.monotonic()
     client.close()
     assert not alive(pid) and time.monotonic() - begun < 10.0
+
+
+def test_who_waits_for_kernels_hears_how_far_they_are(client_of: MakeClient) -> None:
+    client = client_of()
+    heard: list[tuple[int, int]] = []
+    answer = client.render(make_request("compile:3"), compiling=lambda done, of: heard.append((done, of)))
+    assert answer["rgba"].max() == 1.0 and heard == [(0, EXPECTED), (1, EXPECTED), (2, EXPECTED)]
+    assert client.compiling is None, "it is over with the frame"
+    client.submit(make_request("compile:3"), "view")
+    assert eventually(lambda: client.compiling == (4, EXPECTED), 5.0)
+    wait_for(client, "view")
+    assert client.compiling is None
+
+
+def test_a_frame_that_waits_for_kernels_is_given_up_at_once(client_of: MakeClient) -> None:
+    client = client_of()
+    client.start()
+    began = time.monotonic()
+    with pytest.raises(RenderCancelled):
+        client.render(make_request("compile:30"), lambda: client.compiling is not None)
+    assert time.monotonic() - began < 1.5

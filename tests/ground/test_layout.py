@@ -97,7 +97,7 @@ def test_the_lock_pins_every_dependency(version: tuple[int, int]) -> None:
         assert name is not None
         if name[0] != "livehand":
             assert normal(name[0]) in pins, f"{requirement} is pinned nowhere"
-    series = {(3, 11): "4.5.", (3, 13): "5.2."}[version]
+    series = {(3, 11): "4.5.", (3, 13): "5.3."}[version]
     assert pins["bpy"].startswith(series)
     assert (int(pins["numpy"].split(".")[0]) < 2) == (version == (3, 11)), "Blender 4.5 pins NumPy below 2"
 
