@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import Literal
 
 from . import __version__
+from .cache import CACHE_VARIABLE, cache_folder
 from .engine.client import EngineClient, EngineInfo
 from .engine.interpreters import Interpreter, child_environment, find_interpreter, start_options
+from .engine.kept_core import core_folder
 from .errors import LiveHandError
 from .libraries import JOBS, MODULES, lacking, packages, remedy
 
@@ -126,6 +129,7 @@ def examine(
     )
     yield from _libraries(interpreter)
     yield from _jobs(interpreter)
+    yield _kernels()
     if start_engine:
         yield from _engine(interpreter)
 
@@ -166,6 +170,30 @@ def _jobs(interpreter: Interpreter) -> Iterator[Finding]:
             yield Finding(name, "note", what, remedy(name, absent, interpreter.path))
         else:
             yield Finding(name, "ok", "possible" + (f", without {', '.join(packages(less))}" if less else ""))
+
+
+def _kernels() -> Finding:
+    """Where the engine keeps its compiled renderer."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    beside, cache = core_folder() / "livehand_core" / "kernels" / "__pycache__", cache_folder() / "kernels"
+    folders = [Path(chosen)] if chosen else []
+    folders += [beside, cache]
+    kept = next(filter(_writable, folders), None)
+    if kept is not None:
+        return Finding("compiled kernels", "ok", f"kept in {kept}")
+    what = f"not kept, since neither {beside} nor {cache} can be written: each start compiles for about a minute"
+    return Finding(
+        "compiled kernels", "note", what, f"Make one of them writable, or name a folder in {CACHE_VARIABLE}."
+    )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _shared_memory() -> Iterator[Finding]:

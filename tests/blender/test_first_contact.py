@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from build_extension import build
 
+from livehand_core.compilation import EXPECTED
+from livehand_core.progress import MACHINE_LINE
 from tests.blender.helpers import run_python
 
 pytestmark = [pytest.mark.bpy, pytest.mark.slow]
@@ -47,6 +49,7 @@ info, stamp = session.engine_client().info, read_stamp(made_environment())
 print("SEEN " + json.dumps({
     "rendered": sorted(rendered), "made": made, "first": first, "interpreter": str(info.interpreter),
     "environment": str(made_environment()), "torch": info.torch_version, "megabytes": stamp.megabytes,
+    "log": made_environment().with_name("environment.log").read_text(),
 }))
 print("DOCTOR", bpy.ops.livehand.doctor())
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.livehand")
@@ -80,10 +83,16 @@ def test_a_new_user_comes_from_the_zip_to_a_picture(index: None, tmp_path: Path)
     answer = run_python(*arguments, environment=variables, limit=1400.0, folder=tmp_path)
     assert answer.returncode == 0 and "MADE {'FINISHED'}" in answer.stdout, answer.stdout + answer.stderr
     seen = json.loads(next(line for line in answer.stdout.splitlines() if line.startswith("SEEN "))[5:])
+    log = seen.pop("log")
     print(seen)
     assert seen["rendered"] == ["FINISHED"], answer.stdout + answer.stderr
     assert seen["interpreter"].startswith(seen["environment"]) and seen["environment"].startswith(str(user))
     assert seen["torch"] == "" and seen["megabytes"] < 600, seen
+    compiled = [
+        json.loads(line.removeprefix(MACHINE_LINE)) for line in log.splitlines() if line.startswith(MACHINE_LINE)
+    ]
+    assert abs(compiled[-1]["done"] - EXPECTED) < 8, "the bar goes about as far as the work does"
+    assert seen["first"] < 20.0, "nothing was left to be compiled"
     assert "problem" not in answer.stdout.partition("DOCTOR")[0], answer.stdout
     from PIL import Image
 

@@ -24,7 +24,16 @@ def findings(topic: str, **options: object) -> list[Finding]:
 def test_everything_is_looked_at_without_starting_the_engine() -> None:
     report = list(examine(start_engine=False))
     topics = [finding.topic for finding in report]
-    for topic in ("system", "this Python", "built-in hand", "default avatar", "MANO", "engine's Python", "libraries"):
+    for topic in (
+        "system",
+        "this Python",
+        "built-in hand",
+        "default avatar",
+        "MANO",
+        "engine's Python",
+        "libraries",
+        "training",
+    ):
         assert topic in topics
     assert "engine" not in topics and "device" not in topics
     assert all(finding.detail for finding in report)
@@ -49,6 +58,28 @@ def test_without_an_interpreter_the_reasons_and_the_remedy_are_told(
     report = list(examine(str(tmp_path / "gone")))
     assert report[-1].topic == "engine's Python" and report[-1].state == "problem"
     assert "gone is not there" in report[-1].detail and report[-1].remedy
+
+
+def test_a_python_without_torch_is_healthy_and_what_it_cannot_do_has_its_remedy(script: WriteScript) -> None:
+    """Rendering on the processor needs no torch: no problem, but a note for each other job."""
+    answer = json.dumps({"version": [3, 12, 1], "missing": ["torch", "smplx", "lpips", "skimage"], "torch": ""})
+    python = script(f"echo 'LIVEHAND {answer}'")
+    report = {finding.topic: finding for finding in examine(str(python), start_engine=False)}
+    assert "problem" not in {finding.state for finding in report.values()}
+    assert report["rendering"].state == report["pictures"].state == "ok"
+    for job, library in (("gpu", "torch"), ("meshes", "scikit-image"), ("training", "smplx"), ("evaluation", "torch")):
+        assert report[job].state == "note" and library in report[job].detail
+        assert f"{python} -m pip install" in report[job].remedy
+
+
+def test_kernels_that_cannot_be_kept_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    assert [finding.state for finding in findings("compiled kernels", start_engine=False)] == ["ok"]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(doctor, "core_folder", lambda: tmp_path / "file")
+    (told,) = findings("compiled kernels", start_engine=False)
+    assert told.state == "note" and "LIVEHAND_CACHE" in told.remedy
 
 
 def test_a_place_that_was_passed_over_is_told(tmp_path: Path) -> None:
