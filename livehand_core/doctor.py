@@ -169,7 +169,8 @@ def _jobs(interpreter: Interpreter) -> Iterator[Finding]:
             what = f"not possible without {', '.join(packages(absent))}"
             yield Finding(name, "note", what, remedy(name, absent, interpreter.path))
         else:
-            yield Finding(name, "ok", "possible" + (f", without {', '.join(packages(less))}" if less else ""))
+            without = f"; it does less without {', '.join(packages(less))}" if less else ""
+            yield Finding(name, "ok", f"what it needs is installed{without}")
 
 
 def _kernels() -> Finding:

@@ -215,20 +215,23 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
 
 
 def _prepare(wish: Wish, python: Path, tell: Callable[[float, str], None], cancelled: Callable[[], bool]) -> None:
-    """Compile the renderer, so that no artist waits for it at the first frame.
-
-    What goes wrong stands in the log; the engine says it again, in its own words, at the first frame.
-    """
+    """Draw a small frame, which compiles the renderer and proves the environment; no artist waits for it later."""
     text = "Compiling the renderer for this processor"
 
     def take(line: str) -> None:
         if line.startswith(MACHINE_LINE):
-            done = json.loads(line.removeprefix(MACHINE_LINE))
-            tell(0.9 + 0.09 * done["done"] / done["of"], f"{text}: {done['done']} of about {done['of']} parts")
+            told = json.loads(line.removeprefix(MACHINE_LINE))
+            tell(0.9 + 0.09 * told["done"] / told["of"], f"{text}: {told['done']} of about {told['of']} parts")
 
     tell(0.9, text)
     command = core_command(python, ["prepare", "--machine"])
-    run_lines(command, child_environment(python), wish.log, cancelled, take)
+    code, lines = run_lines(command, child_environment(python), wish.log, cancelled, take)
+    if code != 0:
+        log = f" All of it stands in {wish.log}." if wish.log else ""
+        raise EngineError(
+            f"The new environment does not render: {failure_line(lines).removeprefix('livehand: ')}.",
+            f"Try another Python to make it from.{log}",
+        )
 
 
 def _make_venv(wish: Wish, python: Path, cancelled: Callable[[], bool]) -> list[str]:

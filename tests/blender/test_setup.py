@@ -29,6 +29,7 @@ def never() -> bool:
 
 
 VERSION = "99.0"
+PREPARE = recipe._prepare
 
 
 def wheel(folder: Path, package: str, module: str = "") -> Path:
@@ -64,6 +65,8 @@ def wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wish:
     for package in {Requirement(line).name for line in lines} - {project["name"]}:
         wheel(wheels, package, modules.get(package, ""))
     source = write_wheel(tmp_path, core_version())
+    # Stand-ins draw nothing; tests/blender/test_first_contact.py has the libraries themselves.
+    monkeypatch.setattr(recipe, "_prepare", lambda *_: None)
     return Wish(tmp_path / "own" / "environment", Path(sys.executable), source, wheels=wheels, online=False)
 
 
@@ -90,6 +93,14 @@ def test_an_environment_is_made_replaced_and_removed_without_a_network(wish: Wis
     assert not wish.folder.exists()
     with pytest.raises(EngineError, match="is not there"):
         interpreters.check_interpreter(python)
+
+
+@pytest.mark.slow
+def test_an_environment_that_does_not_render_is_not_kept(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "_prepare", PREPARE)
+    with pytest.raises(EngineError, match=r"does not render: .*Error") as caught:
+        make_environment(wish, lambda part, text: None, never)
+    assert caught.value.remedy and not wish.folder.exists()
 
 
 @pytest.mark.slow
