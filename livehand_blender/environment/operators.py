@@ -21,7 +21,7 @@ from livehand_core.errors import EngineError
 from ..background import Task, TaskCancelled, TaskOperator, begin, is_running, task
 from ..preferences import data_folder, interpreter_preference, log_path, made_environment, preferences
 from ..render import session
-from ..render.session import with_torch
+from ..render.session import torch_words
 from .recipe import Stamp, Wish, make_environment, remove_environment
 
 ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY, DOCTOR_KEY = "engine", "interpreter", "environment", "doctor"
@@ -77,7 +77,7 @@ class _EngineStart(TaskOperator):
 
     def done_message(self, answer: EngineInfo) -> str:
         devices = ", ".join(str(device) for device in answer.devices)
-        return f"Engine {answer.core_version} runs {with_torch(answer.torch_version)} on {devices}"
+        return f"Engine {answer.core_version} runs on {devices}, {torch_words(answer.torch_version)}"
 
 
 class LIVEHAND_OT_engine_check(_EngineStart, bpy.types.Operator):
@@ -199,7 +199,7 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
         )
 
     def done_message(self, answer: Stamp) -> str:
-        return f"The engine's environment is ready: Python {answer.python}, {with_torch(answer.torch)}"
+        return f"The engine's environment is ready: Python {answer.python}, {torch_words(answer.torch)}"
 
 
 class LIVEHAND_OT_environment_remove(TaskOperator, bpy.types.Operator):

@@ -58,7 +58,7 @@ def status_lines() -> list[str]:
     info = engine_client().info
     lines = ["The engine is not running yet."]
     if info is not None:
-        lines = [f"Engine {info.core_version}, process {info.pid}", with_torch(info.torch_version)]
+        lines = [f"Engine {info.core_version}, process {info.pid}", torch_words(info.torch_version)]
     if _last is not None and _last.error:
         lines.append("The last frame failed; see the report.")
     elif _last is not None:
@@ -67,9 +67,9 @@ def status_lines() -> list[str]:
     return lines
 
 
-def with_torch(version: str) -> str:
+def torch_words(version: str) -> str:
     """What the interface says of torch, empty for none."""
-    return f"with torch {version}" if version else "without torch"
+    return f"torch {version}" if version else "without torch"
 
 
 def engine_client() -> EngineClient:

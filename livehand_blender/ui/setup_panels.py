@@ -41,7 +41,7 @@ def _draw_engine(layout: Any, stored: Any) -> None:
     layout.prop(stored, "interpreter", placeholder="Found by itself")
     _draw_interpreter(layout)
     if info is not None:
-        text = f"Running: version {info.core_version}, {session.with_torch(info.torch_version)}, process {info.pid}"
+        text = f"Running: version {info.core_version}, {session.torch_words(info.torch_version)}, process {info.pid}"
         layout.label(text=text, icon="BLANK1")
         for device in info.devices:
             layout.label(text=str(device), icon="DOT")
@@ -69,7 +69,7 @@ def _draw_interpreter(layout: Any) -> None:
         layout.label(text="Looking for a Python that can render", icon="SORTTIME")
     elif known.answer is not None and not known.error:
         found = known.answer
-        layout.label(text=f"Python {found.python_version}, {session.with_torch(found.torch_version)}", icon="CHECKMARK")
+        layout.label(text=f"Python {found.python_version}, {session.torch_words(found.torch_version)}", icon="CHECKMARK")
         layout.label(text=f"{found.path} ({found.source[0].lower()}{found.source[1:]})", icon="BLANK1")
     else:
         draw_text(layout, known.error, alert=True)
@@ -87,7 +87,7 @@ def _draw_environment(layout: Any, stored: Any) -> None:
         return
     stamp = read_stamp(folder)
     if stamp is not None:
-        text = f"Python {stamp.python}, {session.with_torch(stamp.torch)}, {stamp.megabytes / 1000:.1f} GB"
+        text = f"Python {stamp.python}, {session.torch_words(stamp.torch)}, {stamp.megabytes / 1000:.1f} GB"
         layout.label(text=text, icon="CHECKMARK" if stamp.current else "ERROR")
         layout.label(text=str(folder), icon="BLANK1")
         if not stamp.current:
