@@ -69,7 +69,8 @@ def _draw_interpreter(layout: Any) -> None:
         layout.label(text="Looking for a Python that can render", icon="SORTTIME")
     elif known.answer is not None and not known.error:
         found = known.answer
-        layout.label(text=f"Python {found.python_version}, {session.torch_words(found.torch_version)}", icon="CHECKMARK")
+        text = f"Python {found.python_version}, {session.torch_words(found.torch_version)}"
+        layout.label(text=text, icon="CHECKMARK")
         layout.label(text=f"{found.path} ({found.source[0].lower()}{found.source[1:]})", icon="BLANK1")
     else:
         draw_text(layout, known.error, alert=True)
