@@ -4,8 +4,9 @@ lock."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import TypeVar
@@ -31,7 +32,6 @@ class Workers:
 
     Attributes:
         threads: how many work at once.
-        check: called between parts of :meth:`spread`; raises to stop.
     """
 
     def __init__(self, threads: int | None = None, begin: Callable[[], object] | None = None) -> None:
@@ -39,13 +39,22 @@ class Workers:
         started = self.threads - 1 if begin is None else self.threads
         self._pool = ThreadPoolExecutor(started, "livehand", begin) if self.threads > 1 else None
         self._waits = begin is not None
-        self.check: Callable[[], None] = _nothing
+        self._check: Callable[[], None] = _nothing
+
+    @contextmanager
+    def checked(self, check: Callable[[], None]) -> Iterator[None]:
+        """Within, ``check`` is called between the parts of jobs, and raises to stop; afterwards no more."""
+        before, self._check = self._check, check
+        try:
+            yield
+        finally:
+            self._check = before
 
     def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
         """work(start, stop) over [0, count) in parts, all but the last one of a multiple of ``smallest``.
 
         Raises:
-            RenderCancelled: ``check`` raised it; parts that have begun end first.
+            RenderCancelled: the check of :meth:`checked` raised it; parts that have begun end first.
         """
         most = -(-count // (self.threads * PARTS))
         parts, start = [], 0
@@ -86,14 +95,14 @@ class Workers:
         return [other.result() for other in others] + own
 
     def _run(self, parts: list[tuple[int, int]], work: Callable[[int, int], object]) -> None:
-        self.check()
+        self._check()
         remaining = iter(parts)
 
         def drain() -> None:
             # next() on a list's iterator is atomic: the threads take parts as they become free.
             for start, stop in remaining:
                 work(start, stop)
-                self.check()
+                self._check()
 
         if self._pool is None or len(parts) < 2:
             drain()

@@ -33,6 +33,8 @@ class IdentityTextures:
         """
         if not self._textures or np.array_equal(shares, self._shares):
             return
+        # Those of neither identity, should one of the textures not come about.
+        self._shares = np.zeros(0)
         for texture, shared, residual in zip(self._textures, self._shared, self._residuals, strict=True):
             weights = torch.as_tensor(shares, dtype=residual.dtype, device=residual.device)
             texture.copy_(shared + torch.tensordot(weights, residual, dims=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..avatars.arrays import AvatarArrays, read_arrays
@@ -27,10 +28,20 @@ if TYPE_CHECKING:
     from ..avatars.file import Avatar
 
 
+LOADED = 8
+"""Avatars that stay loaded, those that were drawn last; more only while one frame shows more."""
+
+
 class DrawnHand(Protocol):
-    """An avatar ready to be drawn: ``CpuHand``, ``GraphHand`` or ``TorchHand``."""
+    """An avatar ready to be drawn: ``CpuHand``, ``GraphHand`` or ``TorchHand``.
+
+    Attributes:
+        metadata: of the avatar.
+        arithmetic: network -> type of number that it is multiplied in, for ``field`` and ``super_resolution``.
+    """
 
     metadata: AvatarMetadata
+    arithmetic: dict[str, str]
 
     def render(
         self,
@@ -45,7 +56,7 @@ class DrawnHand(Protocol):
 
 
 class Renderer:
-    """Draws frames; keeps the avatars that it has loaded, and reloads one whose file has changed.
+    """Draws frames; keeps the avatars that it has drawn last, and reloads one whose file has changed.
 
     On the processor compiled kernels draw, without torch, all avatars of the usual form; on CUDA a captured graph does.
     Avatars of rare forms (world coordinates, hierarchical sampling) are drawn by plain torch on either.
@@ -83,7 +94,7 @@ class Renderer:
         self._precision: Precision = precision
         self._kernels = kernels
         self._workers = Workers(threads)
-        self._loaded: dict[str, tuple[object, DrawnHand]] = {}
+        self._loaded: OrderedDict[str, tuple[object, DrawnHand]] = OrderedDict()
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool] | None = None) -> RenderPasses:
         """One frame.
@@ -105,17 +116,20 @@ class Renderer:
         wanted = set(request.passes)
         if len(request.hands) > 1 or "mask" in wanted:
             wanted.add("depth")
+        shown = {instance.avatar for instance in request.hands}
         try:
             for number, instance in enumerate(request.hands, start=1):
                 clock.check()
-                hand = self._hand(instance.avatar)
+                # Not cancelled: in a view that moves, where frame after frame is, loading would never end.
+                hand = self._hand(instance.avatar, shown)
                 warnings += _pose_warnings(instance, hand.metadata, number)
                 sizes = (request.internal_scale, request.internal_limit)
-                layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes)
+                with self._workers.checked(clock.check):
+                    layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes)
                 if layer is not None:
                     layers.append((number, layer))
             clock.check()
-            with clock.stage("compose"):
+            with clock.stage("compose"), self._workers.checked(clock.check):
                 size = (camera.width, camera.height)
                 if layers:
                     images = compose(layers, *size, request.passes, request.linear, self._workers)
@@ -136,10 +150,7 @@ class Renderer:
         Raises:
             AvatarError, HandModelError: an avatar or its hand cannot be used.
         """
-        hand = self._hand(avatar)
-        if isinstance(hand, CpuHand):
-            return hand.arithmetic
-        return dict.fromkeys(("field", "super_resolution"), "float32")
+        return self._hand(avatar, {avatar}).arithmetic
 
     def _wait(self) -> Callable[[], object] | None:
         """What makes a stage's time true on a device that works behind the caller's back."""
@@ -149,20 +160,34 @@ class Renderer:
 
         return torch.cuda.synchronize
 
-    def _hand(self, avatar: str) -> DrawnHand:
-        """The loaded avatar; read again when its file has changed (a training run that goes on)."""
+    def _hand(self, avatar: str, shown: Collection[str]) -> DrawnHand:
+        """The loaded avatar; read again when its file has changed (a training run that goes on).
+
+        Args:
+            avatar: its id.
+            shown: those of the same frame, which are not forgotten for it.
+        """
         if avatar in self._avatars:
             stamp: object = id(self._avatars[avatar])
         else:
             status = resolve(avatar).stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        known = self._loaded.get(avatar)
-        if known is not None and known[0] == stamp:
-            return known[1]
-        arrays = self._avatars[avatar].arrays() if avatar in self._avatars else read_arrays(avatar)
-        hand = self._drawn(arrays)
-        self._loaded[avatar] = (stamp, hand)
-        return hand
+        known = self._loaded.pop(avatar, None)
+        if known is None or known[0] != stamp:
+            # Out of memory before the new one comes into it.
+            known = None
+            self._make_room(shown)
+            arrays = self._avatars[avatar].arrays() if avatar in self._avatars else read_arrays(avatar)
+            known = (stamp, self._drawn(arrays))
+        self._loaded[avatar] = known
+        return known[1]
+
+    def _make_room(self, shown: Collection[str]) -> None:
+        """Forget the avatars that were drawn longest ago, but none of a frame at work."""
+        for avatar in [one for one in self._loaded if one not in shown]:
+            if len(self._loaded) < LOADED:
+                return
+            del self._loaded[avatar]
 
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand:
         metadata = arrays.metadata

@@ -53,7 +53,11 @@ class FeatureImage:
 
 
 class TorchHand:
-    """An avatar and its hand model on a device."""
+    """An avatar and its hand model on a device.
+
+    Attributes:
+        arithmetic: network -> type of number that it is multiplied in.
+    """
 
     def __init__(self, avatar: Avatar, hand: HandData, device: torch.device) -> None:
         """Raises AvatarError when the avatar was trained on another hand."""
@@ -71,6 +75,7 @@ class TorchHand:
             if network is not None
         ]
         self._neighbours = face_neighbours(self.model.faces)
+        self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float32")
 
     def render(
         self,

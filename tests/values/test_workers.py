@@ -35,10 +35,11 @@ def test_no_part_begins_once_a_job_is_cancelled() -> None:
         if begun:
             raise RenderCancelled("Enough.")
 
-    workers.check = check
-    with pytest.raises(RenderCancelled):
+    with pytest.raises(RenderCancelled), workers.checked(check):
         workers.spread(100_000, lambda start, stop: begun.append(start))
     assert 1 <= len(begun) <= 2
+    workers.spread(100_000, lambda start, stop: begun.append(start))
+    assert len(begun) > 4, "what is done afterwards is nobody's job that was cancelled"
 
 
 @pytest.mark.parametrize("threads", [1, 2])

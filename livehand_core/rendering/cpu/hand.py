@@ -154,7 +154,7 @@ class CpuHand:
             instance: the hand.
             camera: of the request.
             passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
-            clock: takes times, asks for cancellation.
+            clock: takes times, asks for cancellation; within the workers' jobs the caller sees to that.
             scale: size at which the networks run over the image's; None for the avatar's own.
             limit: the largest that this may be.
 
@@ -164,7 +164,6 @@ class CpuHand:
         Raises:
             AvatarError: the wrong side, or an identity that the avatar does not have.
         """
-        self.workers.check = clock.check
         view = avatar_view(self.metadata, self.model.data, instance, camera)
         with clock.stage("skinning"):
             vertices = self.model.vertices(view.pose)

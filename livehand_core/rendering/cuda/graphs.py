@@ -75,8 +75,9 @@ class FrameRunner:
         if not self._on_cuda:
             return torch.from_numpy(inputs).to(self.device)
         if self._vector is None:
-            self._vector = torch.empty(len(inputs), dtype=torch.float64, device=self.device)
+            # The one that is asked for last: memory may end between the two.
             self._outgoing = torch.empty(len(inputs), dtype=torch.float64, pin_memory=True)
+            self._vector = torch.empty(len(inputs), dtype=torch.float64, device=self.device)
         # The last frame's download has waited for the last upload: the buffer is free.
         self._outgoing.numpy()[:] = inputs
         self._vector.copy_(self._outgoing, non_blocking=True)

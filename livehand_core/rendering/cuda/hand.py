@@ -74,6 +74,9 @@ class GraphHand:
         dtype: of the networks' products; None for float16 on CUDA and float32 elsewhere.
         graphs: capture frames in CUDA graphs.
 
+    Attributes:
+        arithmetic: network -> type of number that it is multiplied in.
+
     Raises:
         AvatarError: the avatar was trained on another hand.
     """
@@ -92,6 +95,7 @@ class GraphHand:
         self.runs = 0
         if dtype is None:
             dtype = torch.float16 if device.type == "cuda" else torch.float32
+        self.arithmetic = dict.fromkeys(("field", "super_resolution"), str(dtype).removeprefix("torch."))
         frame = Frame(avatar, hand, dtype)
         self._runner = FrameRunner(frame, device, graphs)
         mesh = ProxyMesh(hand)
