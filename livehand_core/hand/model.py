@@ -1,18 +1,21 @@
-"""The posed proxy mesh in torch: smplx's MANO layer, given arrays already read (no chumpy, no pickles)."""
+"""The posed proxy mesh in torch: MANO's linear blend skinning on any device, differentiable in shape and pose.
+
+Loper et al., "SMPL", 2015, and Romero et al., "Embodied Hands" (MANO), 2017; ``skinning.py`` is the same in NumPy.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from ..errors import PoseError
-from ..libraries import explained
 from ..poses import BETA_COUNT, HandPose
 from .data import HandData
+
+SMALL_ANGLE = 1e-4
+"""Radians below which Rodrigues' quotients lose their digits and their series are taken."""
 
 
 class HandModel:
@@ -22,19 +25,26 @@ class HandModel:
         >>> model = HandModel(builtin_hand("right"))
         >>> vertices, joints = model([HandPose.rest()])
 
+    Args:
+        data: the hand's arrays.
+        device: where to pose.
+        dtype: of the results; the sums are exact to its rounding.
+
     Attributes:
         data: the arrays it was made from.
         faces: (F, 3) int64 on the device.
         face_uv: (F, 3, 2) float32 on the device, v = 1 - v_obj.
     """
 
-    def __init__(self, data: HandData, device: torch.device | str = "cpu") -> None:
-        """Raises LibraryError when smplx is not installed."""
+    def __init__(self, data: HandData, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.data = data
-        self.device = torch.device(device)
+        self.device, self.dtype = torch.device(device), dtype
         self.faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64, device=self.device)
         self.face_uv = torch.tensor(np.asarray(data.face_uv), dtype=torch.float32, device=self.device)
-        self._layer = _mano_layer(data).to(self.device)
+        self._template, self._shapes = self._tensor(data.v_template), self._tensor(data.shapedirs[..., :BETA_COUNT])
+        self._correctives, self._weights = self._tensor(data.posedirs), self._tensor(data.weights)
+        self._regressor = self._tensor(data.joint_regressor)
+        self._parents = [int(parent) for parent in data.parents]
 
     @torch.no_grad()
     def __call__(self, poses: Sequence[HandPose]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +54,7 @@ class HandModel:
             poses: n poses of this hand's side.
 
         Returns:
-            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, float32, on the device.
+            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, on the device.
 
         Raises:
             PoseError: a pose of the other side.
@@ -54,45 +64,66 @@ class HandModel:
                 raise PoseError(
                     f"A {pose.side} hand's pose was given to a {self.data.side} hand model.", "Mirror the pose first."
                 )
-
-        def stack(name: str, size: int) -> torch.Tensor:
-            rows = np.stack([getattr(pose, name).reshape(-1)[:size] for pose in poses])
-            return torch.as_tensor(rows.astype(np.float32), device=self.device)
-
-        answer = self._layer(
-            betas=stack("betas", min(BETA_COUNT, self.data.shapedirs.shape[2])),
-            global_orient=stack("global_orient", 3),
-            hand_pose=stack("hand_pose", 45),
-            transl=stack("transl", 3),
+        betas, angles, transl = (
+            self._tensor(np.stack([getattr(pose, name) for pose in poses])) for name in ("betas", "full_pose", "transl")
         )
-        return answer.vertices, answer.joints
+        return self.pose(betas, angles.view(len(poses), -1, 3), transl)
+
+    def pose(
+        self, betas: torch.Tensor, angles: torch.Tensor, transl: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pose the hand by tensors. Differentiable in every argument, also at angle 0.
+
+        Args:
+            betas: (n, B) shape; directions that the model does not have are ignored.
+            angles: (n, 16, 3) axis-angle of the wrist in the world and of each joint in its parent's frame, radians.
+            transl: (n, 3) metres.
+
+        Returns:
+            vertices (n, V, 3) and joints (n, 16, 3) as :meth:`__call__`.
+        """
+        count = min(betas.shape[-1], self._shapes.shape[-1])
+        shaped = self._template + torch.einsum("vkb,nb->nvk", self._shapes[..., :count], betas[:, :count])
+        rest = self._regressor @ shaped
+        turns = axis_angle_to_matrix(angles)
+        features = turns[:, 1:] - torch.eye(3, dtype=turns.dtype, device=turns.device)
+        corrected = shaped + torch.einsum("vkf,nf->nvk", self._correctives, features.flatten(1))
+        rotation, joints = self._chain(turns, rest)
+        # Each joint carries rest vertices x to R x + t with t = joint - R rest.
+        offset = joints - (rotation @ rest[..., None])[..., 0]
+        turn = torch.einsum("vj,njkl->nvkl", self._weights, rotation)
+        vertices = (turn @ corrected[..., None])[..., 0] + self._weights @ offset
+        return vertices + transl[:, None], joints + transl[:, None]
+
+    def _chain(self, turns: torch.Tensor, rest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, 16, 3, 3) local rotations and (n, 16, 3) rest joints -> rotations and places in the hand's frame."""
+        rotations, places = [turns[:, 0]], [rest[:, 0]]
+        for joint, parent in enumerate(self._parents[1:], start=1):
+            bone = (rest[:, joint] - rest[:, parent])[..., None]
+            places.append(places[parent] + (rotations[parent] @ bone)[..., 0])
+            rotations.append(rotations[parent] @ turns[:, joint])
+        return torch.stack(rotations, dim=1), torch.stack(places, dim=1)
+
+    def _tensor(self, values: np.ndarray) -> torch.Tensor:
+        return torch.tensor(np.asarray(values, dtype=np.float64), dtype=self.dtype, device=self.device)
 
 
-def _mano_layer(data: HandData) -> torch.nn.Module:
-    try:
-        import smplx
-        from smplx.utils import Struct
-    except ImportError as error:
-        raise explained(error, "plain") from error
-    arrays = Struct(
-        v_template=data.v_template.astype(np.float64),
-        shapedirs=data.shapedirs.astype(np.float64),
-        posedirs=data.posedirs.astype(np.float64),
-        J_regressor=data.joint_regressor.astype(np.float64),
-        weights=data.weights.astype(np.float64),
-        kintree_table=np.stack([data.parents, np.arange(len(data.parents))]).astype(np.int64),
-        hands_mean=data.hands_mean.astype(np.float64),
-        hands_components=data.hands_components.astype(np.float64),
-        f=data.faces.astype(np.int64),
-    )
-    # smplx prints a line about the number of betas, and the engine speaks its protocol on standard output.
-    with contextlib.redirect_stdout(io.StringIO()):
-        layer: torch.nn.Module = smplx.MANO(
-            model_path="",
-            data_struct=arrays,
-            is_rhand=data.side == "right",
-            use_pca=False,
-            flat_hand_mean=True,
-            num_betas=min(BETA_COUNT, data.shapedirs.shape[2]),
-        )
-    return layer.eval()
+def axis_angle_to_matrix(axis_angle: torch.Tensor) -> torch.Tensor:
+    """Rodrigues' formula, R = I + sin(a)/a K + (1 - cos(a))/a^2 K^2, differentiable also at angle a = 0.
+
+    Args:
+        axis_angle: (..., 3) radians.
+
+    Returns:
+        (..., 3, 3) rotation matrices.
+    """
+    square = (axis_angle * axis_angle).sum(dim=-1)
+    small = square < SMALL_ANGLE**2
+    angle = torch.where(small, torch.ones_like(square), square).sqrt()
+    sine = torch.where(small, 1.0 - square / 6.0, angle.sin() / angle)
+    versine = torch.where(small, 0.5 - square / 24.0, 2.0 * ((0.5 * angle).sin() / angle) ** 2)
+    x, y, z = axis_angle.unbind(dim=-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return eye + sine[..., None, None] * cross + versine[..., None, None] * (cross @ cross)

@@ -37,7 +37,7 @@ class HandMesh:
 
     @classmethod
     def of(cls, data: HandData) -> HandMesh:
-        """Raises HandModelError when smplx is not installed."""
+        """Of a hand's arrays, on the processor."""
         return cls(HandModel(data), ProxyTopology.of(data))
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from livehand_core.errors import PoseError
 from livehand_core.hand.data import HandData
 from livehand_core.hand.model import HandModel
+from livehand_core.hand.skinning import pose_joints, pose_vertices
 from livehand_core.poses import HandPose
 
 from .conftest import tube_hand
@@ -55,11 +59,33 @@ def test_model_agrees(side: str) -> None:
         np.testing.assert_allclose(joints[index], truth[1], atol=2e-6)
 
 
-def test_rest_pose_is_the_template(hand: HandData, capsys: pytest.CaptureFixture[str]) -> None:
-    model = HandModel(hand)
-    np.testing.assert_allclose(model([HandPose.rest()])[0][0], hand.v_template, atol=1e-6)
-    # The engine's standard output carries its protocol.
-    assert capsys.readouterr().out == ""
+def test_rest_pose_is_the_template(hand: HandData) -> None:
+    np.testing.assert_allclose(HandModel(hand)([HandPose.rest()])[0][0], hand.v_template, atol=1e-6)
+
+
+def test_float64_is_the_numpy_skinning(hand: HandData, bent_pose: HandPose) -> None:
+    vertices, joints = HandModel(hand, dtype=torch.float64)([bent_pose])
+    # That moves vertices by the sum of their float32 weights times transl, 1 within 1e-7.
+    np.testing.assert_allclose(vertices[0], pose_vertices(hand, bent_pose), atol=1e-8)
+    np.testing.assert_allclose(joints[0], pose_joints(hand, bent_pose), atol=1e-12)
+
+
+@pytest.mark.parametrize("at_rest", [True, False])
+def test_gradients_are_those_of_differences(hand: HandData, bent_pose: HandPose, at_rest: bool) -> None:
+    model = HandModel(hand, dtype=torch.float64)
+    pose = HandPose.rest() if at_rest else bent_pose
+    inputs = [
+        torch.tensor(np.array(values)[None], dtype=torch.float64, requires_grad=True)
+        for values in (pose.betas, pose.full_pose.reshape(16, 3), pose.transl)
+    ]
+    weights = torch.randn(hand.vertex_count, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(lambda *values: (model.pose(*values)[0] * weights).sum(), inputs, atol=1e-6)
+
+
+def test_a_model_of_fewer_shapes_ignores_the_rest(hand: HandData, bent_pose: HandPose) -> None:
+    few = replace(hand, shapedirs=hand.shapedirs[..., :4])
+    cut = replace(bent_pose, betas=np.concatenate([bent_pose.betas[:4], np.zeros(6)]))
+    torch.testing.assert_close(HandModel(few)([bent_pose])[0], HandModel(hand)([cut])[0])
 
 
 def test_other_side_is_refused(hand: HandData) -> None:

@@ -1,4 +1,4 @@
-"""Compiled skinning against smplx's MANO layer."""
+"""Compiled skinning against the torch model."""
 
 from __future__ import annotations
 

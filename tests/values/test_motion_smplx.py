@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from livehand_core.hand.builtin import MODEL_ID, builtin_hand
+from livehand_core.hand.model import HandModel
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.motion import ReadOptions, read_motion
 
@@ -60,3 +61,4 @@ def test_vertices_are_those_of_smplx(tmp_path: Path, side: str, flat_mean: bool,
         # Y up becomes z up: (x, y, z) -> (x, -z, y).
         turned = np.stack([points[:, 0], -points[:, 2], points[:, 1]], axis=1)
         np.testing.assert_allclose(pose_vertices(data, pose), turned, atol=2e-5)
+        np.testing.assert_allclose(HandModel(data)([pose])[0][0], turned, atol=2e-5)
