@@ -2,15 +2,15 @@
 
 A block is six rows of activations against 16 or 64 columns of packed weights, or twelve against 32, summed over taps.
 Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the
-arrays' dtype:
+arrays' dtype, and ``instructions.py`` says which kinds a target has:
 
-==========  =========  ==================================  =======================================
-activations weights    one instruction multiplies          where
-==========  =========  ==================================  =======================================
-float32     float32    16 pairs, fused multiply-add        everywhere
-int16       int16      32 pairs into int32 (vpdpwssd)      AVX-512 VNNI
-uint8       int8       64 pairs into int32 (vpdpbusd)      AVX-512 VNNI
-==========  =========  ==================================  =======================================
+==========  =========  =============================================  ================================
+activations weights    one lane of an instruction                     where
+==========  =========  =============================================  ================================
+float32     float32    multiplies and adds (fused)                    everywhere
+int16       int16      two products into int32 (vpmaddwd, vpdpwssd)   AVX2, AVX-512, AVX-VNNI
+uint8       int8       four products into int32 (vpdpbusd)            AVX-VNNI, AVX-512 VNNI
+==========  =========  =============================================  ================================
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .target import HAS_AVX512
+from .instructions import instructions
 
 LANES = 16
 """Columns of a packed vector."""
 
 CACHE_LINE = 64
+
+_INSTRUCTIONS = instructions()
 
 
 class Shape(NamedTuple):
@@ -53,18 +55,13 @@ class Shape(NamedTuple):
         return -(-outputs // self.columns) * self.columns
 
 
-FULL = Shape(6, 4) if HAS_AVX512 else Shape(6, 1)
-"""Six rows and four vectors of columns fill 24 of AVX-512's 32 registers with sums."""
+FULL = Shape(6, 4) if _INSTRUCTIONS.lanes == LANES else Shape(6, 1)
+"""Six rows and four vectors of columns fill 24 of AVX-512's 32 registers with sums; six and one 12 of AVX2's 16."""
 
-HALF = Shape(12, 2) if HAS_AVX512 else FULL
+HALF = Shape(12, 2) if _INSTRUCTIONS.lanes == LANES else FULL
 """As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
 
 _GROUP = {"float32": 1, "int16": 2, "uint8": 4}
-
-_MULTIPLY_ADD = {
-    "int16": ("llvm.x86.avx512.vpdpwssd.512", ir.VectorType(ir.IntType(16), 32)),
-    "uint8": ("llvm.x86.avx512.vpdpbusd.512", ir.VectorType(ir.IntType(8), 64)),
-}
 
 
 def lane_group(dtype: np.dtype[Any] | type) -> int:
@@ -76,6 +73,12 @@ def padded(inputs: int, dtype: np.dtype[Any] | type) -> int:
     """Inputs a row must hold: the next multiple of what one lane holds."""
     group = lane_group(dtype)
     return -(-inputs // group) * group
+
+
+def row_size(outputs: int, dtype: np.dtype[Any] | type) -> int:
+    """Length of a row of activations: whole FULL blocks of outputs, and whole vectors for :data:`active_lanes`."""
+    multiple = max(FULL.columns, LANES * lane_group(dtype))
+    return -(-outputs // multiple) * multiple
 
 
 def shape_for(outputs: int) -> Shape:
@@ -325,13 +328,42 @@ class _Block:
     def _multiply_add(self, total: Any, spread: Any, panel: Any) -> Any:
         builder = self.builder
         if self.kind == "float32":
-            fused = ir.FunctionType(self.vector, [self.vector] * 3)
-            operation = cgutils.get_or_insert_function(builder.module, fused, f"llvm.fma.v{LANES}f32")
+            operation = self._function(f"llvm.fma.v{LANES}f32", self.vector, [self.vector] * 3)
             return builder.call(operation, [spread, panel, total])
-        name, packed = _MULTIPLY_ADD[self.kind]
+        lanes = _INSTRUCTIONS.lanes
+        parts = []
+        for first in range(0, LANES, lanes):
+            sums, left, right = (self._part(vector, first, lanes) for vector in (total, spread, panel))
+            parts.append(self._multiply_add_register(sums, left, right))
+        return self._joined(parts)
+
+    def _multiply_add_register(self, total: Any, spread: Any, panel: Any) -> Any:
+        """One register's integer products added to its sums."""
+        builder, lanes, group = self.builder, _INSTRUCTIONS.lanes, _GROUP[self.kind]
+        packed = ir.VectorType(ir.IntType(32 // group), lanes * group)
+        if self.kind == "int16" and not _INSTRUCTIONS.accumulates:
+            operation = self._function(_INSTRUCTIONS.int16, total.type, [packed, packed])
+            return builder.add(total, builder.call(operation, [builder.bitcast(x, packed) for x in (spread, panel)]))
+        name = _INSTRUCTIONS.int16 if self.kind == "int16" else _INSTRUCTIONS.uint8
         if llvmlite.binding.llvm_version_info[0] < 22:
-            packed = self.vector
-        operation = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(self.vector, [self.vector, packed, packed]), name
-        )
-        return builder.call(operation, [total, builder.bitcast(spread, packed), builder.bitcast(panel, packed)])
+            packed = total.type
+        operation = self._function(name, total.type, [total.type, packed, packed])
+        return builder.call(operation, [total, *(builder.bitcast(x, packed) for x in (spread, panel))])
+
+    def _function(self, name: str, answer: Any, arguments: list[Any]) -> Any:
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(answer, arguments), name)
+
+    def _part(self, vector: Any, first: int, lanes: int) -> Any:
+        """Some neighbouring lanes of a vector."""
+        if lanes == LANES:
+            return vector
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(first, first + lanes)))
+        return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+
+    def _joined(self, parts: list[Any]) -> Any:
+        """The vectors one behind the other."""
+        while len(parts) > 1:
+            lanes = list(range(2 * parts[0].type.count))
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+            parts = [self.builder.shuffle_vector(*pair, mask) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]

@@ -24,6 +24,7 @@ from livehand_core.kernels.dot import (
     pack,
 )
 from livehand_core.kernels.field import densities, march
+from livehand_core.kernels.instructions import instructions
 from livehand_core.kernels.layers import list_active
 from livehand_core.kernels.target import HAS_INTEGER_DOT
 from livehand_core.kernels.texture import put_texels
@@ -36,7 +37,8 @@ from livehand_core.rendering.cpu.unit_order import paired, reordered
 from livehand_core.rendering.integration import integrate
 from livehand_core.workers import Workers
 
-KINDS = ["float32", *(["int16", "uint8"] if HAS_INTEGER_DOT else [])]
+INTEGER = bool(instructions().int16)
+KINDS = ["float32", *(["int16"] if INTEGER else []), *(["uint8"] if instructions().uint8 else [])]
 
 
 @njit  # type: ignore[misc]
@@ -259,7 +261,7 @@ def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, 
     return FeatureImage(box, camera, valid, lambda: Coverage.of(valid, factor), features, opacity, opacity)
 
 
-@pytest.mark.skipif(not HAS_INTEGER_DOT, reason="no integer products here")
+@pytest.mark.skipif(not instructions().uint8, reason="no products of bytes here")
 @pytest.mark.parametrize("channels", [3, 4])
 def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
     config = SuperResolutionConfig(2, 16, (24, 20), channels)
@@ -282,7 +284,7 @@ def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
 
 
 @pytest.mark.parametrize(("factor", "hidden"), [(2, (24, 20)), (4, (24, 20)), (2, (72, 24)), (2, (20, 70))])
-@pytest.mark.parametrize("integer", [False, True] if HAS_INTEGER_DOT else [False])
+@pytest.mark.parametrize("integer", [False, True] if INTEGER else [False])
 def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[int, int], integer: bool) -> None:
     torch.manual_seed(factor)
     config = SuperResolutionConfig(factor, 16, hidden, 4 if factor == 2 else 3)

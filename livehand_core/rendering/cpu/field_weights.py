@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.dot import FULL, aligned, fill_up, lane_group, pack, padded, shape_for
+from ...kernels.dot import FULL, aligned, fill_up, lane_group, pack, padded, row_size, shape_for
 from ...kernels.layers import FieldWeights
 from ...kernels.rows import INT16_LIMIT
 from ...kernels.texture import GROUP
@@ -121,7 +121,7 @@ def prepare_field(
 
     def layer(weight: np.ndarray, number: int, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Packed weights for what is stored at a point of the network, and one unit of their sums in steps ``out``."""
-        row = FULL.padded(weight.shape[1]) if number else padded(weight.shape[1], dtype)
+        row = row_size(weight.shape[1], dtype) if number else padded(weight.shape[1], dtype)
         weight = weight / steps[number]
         unit = np.ones(len(weight), dtype=np.float32)
         if integer:
@@ -134,7 +134,7 @@ def prepare_field(
     hidden = [layer(state[f"layers.{i}.weight"], i, steps[i + 1]) for i in range(1, config.depth)]
     view, view_gain = layer(folded, config.depth, steps[-1])
     colour, colour_gain = layer(state["colour.weight"], config.depth + 1, np.ones(1, dtype=np.float32))
-    width = FULL.padded(config.width)
+    width = row_size(config.width, dtype)
     biases = [fill_up(state[f"layers.{i}.bias"] * steps[i + 1], width) for i in range(1, config.depth)]
     seen, view_width = state["view.weight"] * np.reshape(steps[-1], (-1, 1)), FULL.padded(config.view_width)
     view_bias = seen[:, : config.width] @ state["feature.bias"] + state["view.bias"] * steps[-1]

@@ -22,6 +22,7 @@ from ...files import ARCHIVE_ERRORS, atomic_path
 from ...hand import gestures
 from ...hand.data import HandData
 from ...kernels.kept import sources_digest
+from ...kernels.instructions import instructions
 from ...networks.config import FieldConfig
 from .empty_space import EmptySpace
 
@@ -49,7 +50,9 @@ def findings_key(avatar: AvatarArrays, hand: HandData, integer: bool) -> str:
     """Digest of the avatar, its hand, the arithmetic, and the sources that find things out."""
     digest = hashlib.sha256()
     sources = (sources_digest(), sources_digest(Path(__file__).parent), Path(gestures.__file__).read_text("utf-8"))
-    digest.update(json.dumps([avatar.metadata.to_json(), integer, *sources], sort_keys=True, default=str).encode())
+    digest.update(
+        json.dumps([avatar.metadata.to_json(), integer, instructions(), *sources], sort_keys=True, default=str).encode()
+    )
     arrays = [(name, avatar.values[name]) for name in sorted(avatar.values)]
     arrays += [(field.name, np.asarray(getattr(hand, field.name))) for field in fields(hand)]
     for name, values in arrays:

@@ -20,6 +20,7 @@ from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES
 from ...kernels.field import RAYS_AT_ONCE as FIELD_RAYS
 from ...kernels.field import march
+from ...kernels.instructions import instructions
 from ...kernels.nearest import ray_coordinates
 from ...kernels.proxy import PosedProxy
 from ...kernels.raster import rasterise
@@ -107,7 +108,7 @@ class CpuHand:
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
         architecture = self.metadata.architecture
-        integer = precision == "fast" and HAS_INTEGER_DOT
+        integer = precision == "fast" and bool(instructions().int16)
         key = findings_key(avatar, hand, integer) if precision == "fast" else ""
         known = load_findings(key, architecture.field, integer) if key else None
         points = np.zeros((0, 6), dtype=np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES, fill_up, pack, padded, shape_for
+from ...kernels.instructions import instructions
 from ...kernels.rows import INT16_LIMIT
 from ...networks.config import SuperResolutionConfig
 from ...workers import Workers
@@ -266,8 +267,8 @@ def activation_ranges(
 ) -> np.ndarray:
     """(4, 3) bits, step and zero of the input and of what conv00, conv01 and conv10 answer to some feature images.
 
-    The first two are stored in uint8 where that moves no opacity of these images by more than NARROW_ERROR (colours,
-    where the network makes no opacity), else in int16.
+    The first two are stored in uint8 where the processor multiplies that, and where it moves no opacity of these images
+    by more than NARROW_ERROR (colours, where the network makes no opacity), else in int16.
     """
     low, high = np.zeros(3), np.zeros(3)
     for image in images:
@@ -282,6 +283,8 @@ def activation_ranges(
         return np.array([each.row for each in (_INPUTS[kinds[0]], *found)])
 
     narrow, wide = rows(NARROW), rows(WIDE)
+    if not instructions().uint8:
+        return wide
     one, other = (SuperResolutionKernels(config, state, ranges) for ranges in (narrow, wide))
     telling = slice(3 if config.out_channels == 4 else 0, None)
     for image in images:
