@@ -1,6 +1,6 @@
 """Blocks of dot products: the one piece that matrix products and convolutions of the CPU renderer are made of.
 
-A block is six rows of activations against 16 or 64 columns of packed weights, or twelve against 32, summed over taps.
+A block is some rows of activations against 16, 32 or 64 columns of packed weights (:class:`Shape`), summed over taps.
 Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the
 arrays' dtype, and ``instructions.py`` says which kinds a target has:
 
@@ -55,8 +55,9 @@ class Shape(NamedTuple):
         return -(-outputs // self.columns) * self.columns
 
 
-FULL = Shape(6, 4) if _INSTRUCTIONS.lanes == LANES else Shape(6, 1)
-"""Six rows and four vectors of columns fill 24 of AVX-512's 32 registers with sums; six and one 12 of AVX2's 16."""
+FULL = {16: Shape(6, 4), 8: Shape(4, 1), 4: Shape(6, 1)}[_INSTRUCTIONS.lanes]
+"""Sums of a full block fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of them and takes
+half as long again), 24 of NEON's 32."""
 
 HALF = Shape(12, 2) if _INSTRUCTIONS.lanes == LANES else FULL
 """As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
@@ -160,8 +161,8 @@ dot_block = _block_intrinsic(FULL)
 """dot_block(sums, rows, row_offsets, first, tap_offsets, weights): sums[m, n] = sum over taps t and inputs k of
 rows.flat[row_offsets[first + m] + tap_offsets[t] + k] * w[n, t, k].
 
-sums: (6, FULL.columns) int32 or float32, written. rows: activations of any shape, C-contiguous. row_offsets: int64,
-where each row begins in ``rows``, in elements; six from ``first`` on are used. tap_offsets: (taps + 1,) int64 elements
+sums: (FULL.rows, FULL.columns) int32 or float32, written. rows: activations of any shape, C-contiguous. row_offsets: int64,
+where each row begins in ``rows``, in elements; FULL.rows from ``first`` on are used. tap_offsets: (taps + 1,) int64 elements
 added for each tap; the last entry is the number of inputs a tap, a multiple of what a lane holds. weights: one row of
 :func:`pack`'s answer for FULL blocks."""
 
