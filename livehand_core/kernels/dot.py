@@ -24,7 +24,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .instructions import instructions
+from .target import instructions
 
 LANES = 16
 """Columns of a packed vector."""
@@ -56,8 +56,8 @@ class Shape(NamedTuple):
 
 
 FULL = {16: Shape(6, 4), 8: Shape(4, 1), 4: Shape(6, 1)}[_INSTRUCTIONS.lanes]
-"""Sums of a full block fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of them and takes
-half as long again), 24 of NEON's 32."""
+"""Sums of a full block fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of them and
+takes half as long again), 24 of NEON's 32."""
 
 HALF = Shape(12, 2) if _INSTRUCTIONS.lanes == LANES else FULL
 """As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
@@ -161,10 +161,10 @@ dot_block = _block_intrinsic(FULL)
 """dot_block(sums, rows, row_offsets, first, tap_offsets, weights): sums[m, n] = sum over taps t and inputs k of
 rows.flat[row_offsets[first + m] + tap_offsets[t] + k] * w[n, t, k].
 
-sums: (FULL.rows, FULL.columns) int32 or float32, written. rows: activations of any shape, C-contiguous. row_offsets: int64,
-where each row begins in ``rows``, in elements; FULL.rows from ``first`` on are used. tap_offsets: (taps + 1,) int64 elements
-added for each tap; the last entry is the number of inputs a tap, a multiple of what a lane holds. weights: one row of
-:func:`pack`'s answer for FULL blocks."""
+sums: (FULL.rows, FULL.columns) int32 or float32, written. rows: activations of any shape, C-contiguous. row_offsets:
+int64, where each row begins in ``rows``, in elements; FULL.rows from ``first`` on are used. tap_offsets: (taps + 1,)
+int64 elements added for each tap; the last entry is the number of inputs a tap, a multiple of what a lane holds.
+weights: one row of :func:`pack`'s answer for FULL blocks."""
 
 dot_half_block = _block_intrinsic(HALF)
 """The same for HALF blocks: HALF.rows rows, sums (HALF.rows, HALF.columns)."""

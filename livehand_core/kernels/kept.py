@@ -31,7 +31,7 @@ from numba.core.caching import (
 
 from ..cache import cache_folder
 from ..compilation import announce
-from .target import HAS_AVX512, HAS_INTEGER_DOT
+from .target import instructions
 
 log = logging.getLogger("livehand.kernels")
 
@@ -151,7 +151,7 @@ class Kept(FunctionCache):  # type: ignore[misc]
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         # numba tells targets apart; what the sources make of a target is said once more.
-        return *super()._index_key(signature, codegen), HAS_AVX512, HAS_INTEGER_DOT
+        return *super()._index_key(signature, codegen), instructions().name
 
 
 class Unkept(NullCache):  # type: ignore[misc]

@@ -107,8 +107,8 @@ relu_row = _row_intrinsic("relu")
 """relu_row(sums, m, gain, bias, begin, output, at, zero, column): output.flat[at + n] = max(x, 0) in stored units,
 x = sums[m, n] gain[column + n] + bias.flat[begin + n], for the columns n of a FULL block.
 
-sums (FULL.rows, FULL.columns); gain, bias float32; output float32, int16 or uint8; begin and at in elements; ``zero`` is not
-used."""
+sums (FULL.rows, FULL.columns); gain, bias float32; output float32, int16 or uint8; begin and at in elements; ``zero``
+is not used."""
 
 relu_row_with_head = _row_intrinsic("relu", with_head=True)
 """As ``relu_row`` with float32 weights in place of ``zero``; answers the sum over n of max(x, 0) weights[column + n].

@@ -1,12 +1,61 @@
-"""The processor that numba compiles for, and what it can do.
+"""The processor that numba compiles for, and the vector instructions that the kernels use of it.
 
 It is the host, unless NUMBA_CPU_NAME and NUMBA_CPU_FEATURES name another: on a farm the least of its machines. What
 the host can do beyond that is out of reach: the compiler fails, or crashes, at instructions that its target lacks.
+LIVEHAND_INSTRUCTIONS chooses among the sets that the target has.
 """
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from typing import NamedTuple
+
 from numba.core.registry import cpu_target
+
+from ..errors import DeviceError
+
+INSTRUCTIONS_VARIABLE = "LIVEHAND_INSTRUCTIONS"
+
+TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
+"""System, name and features, by which numba tells compiled code apart."""
+
+_AVX2 = frozenset({"avx", "avx2", "fma"})
+_AVX512 = frozenset({*_AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl"})
+
+
+class Instructions(NamedTuple):
+    """A set of vector instructions, as the kernels use it.
+
+    Attributes:
+        name: for people, and for LIVEHAND_INSTRUCTIONS.
+        lanes: of 32 bits that a register holds.
+        int16: LLVM's function that multiplies pairs of int16 and adds the two products; empty for none.
+        accumulates: whether it adds to a sum as well.
+        uint8: LLVM's function that multiplies fours of uint8 and int8 and adds to a sum; empty for none.
+    """
+
+    name: str
+    lanes: int
+    int16: str = ""
+    accumulates: bool = False
+    uint8: str = ""
+
+
+_VNNI_512 = Instructions("avx512-vnni", 16, "llvm.x86.avx512.vpdpwssd.512", True, "llvm.x86.avx512.vpdpbusd.512")
+_VNNI_256 = Instructions("avx-vnni", 8, "llvm.x86.avx512.vpdpwssd.256", True, "llvm.x86.avx512.vpdpbusd.256")
+_PLAIN = Instructions("plain", 4)
+
+_NEEDS: tuple[tuple[frozenset[str], Instructions], ...] = (
+    (frozenset({*_AVX512, "avx512vnni"}), _VNNI_512),
+    # LLVM has one name for the 256-bit forms of AVX-VNNI and of AVX-512 VNNI.
+    (frozenset({*_AVX2, "avxvnni"}), _VNNI_256),
+    (frozenset({*_AVX512, "avx512vnni"}), _VNNI_256),
+    (_AVX512, Instructions("avx512", 16, "llvm.x86.avx512.pmaddw.d.512")),
+    (_AVX2, Instructions("avx2", 8, "llvm.x86.avx2.pmadd.wd")),
+    (frozenset(), _PLAIN),
+)
+"""Features that a set needs, the best set first."""
 
 
 def named_features(text: str) -> frozenset[str]:
@@ -16,14 +65,35 @@ def named_features(text: str) -> frozenset[str]:
     return frozenset(name for name, on in last.items() if on)
 
 
-TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
-"""System, name and features, by which numba tells compiled code apart."""
+def available(features: frozenset[str]) -> list[Instructions]:
+    """The sets that a target with these features has, the best first."""
+    return list(dict.fromkeys(known for needs, known in _NEEDS if needs <= features))
 
-# A name alone, such as "znver4" with an empty list, may mean more; what is not listed is not relied upon.
-_ABLE = named_features(FEATURES)
 
-HAS_AVX512 = "avx512f" in _ABLE
-"""Whether there are 32 registers of 16 lanes."""
+def choose(features: frozenset[str], wanted: str = "") -> Instructions:
+    """The best set for a target with these features, or the one that is wanted.
 
-HAS_INTEGER_DOT = {"avx512f", "avx512bw", "avx512vnni"} <= _ABLE
-"""Whether it multiplies and adds pairs of int16 and fours of int8 in one instruction."""
+    Raises:
+        DeviceError: the target does not have the one that is wanted.
+    """
+    there = available(features)
+    chosen = next((known for known in there if wanted.lower() in ("", known.name)), None)
+    if chosen is None:
+        names = ", ".join(known.name for known in there)
+        raise DeviceError(
+            f"This processor does not have the instructions {wanted!r}.",
+            f"Set {INSTRUCTIONS_VARIABLE} to one of {names}.",
+        )
+    return chosen
+
+
+@cache
+def instructions() -> Instructions:
+    """The set of this process.
+
+    A target's name alone, such as "znver4" with an empty list, may mean more; what is not listed is not relied upon.
+
+    Raises:
+        DeviceError: LIVEHAND_INSTRUCTIONS names one that the target does not have.
+    """
+    return choose(named_features(FEATURES), os.environ.get(INSTRUCTIONS_VARIABLE, ""))

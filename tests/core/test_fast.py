@@ -16,7 +16,7 @@ from livehand_core.cameras import Camera, look_at
 from livehand_core.errors import DeviceError, LiveHandError
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.gestures import gesture
-from livehand_core.kernels.instructions import instructions
+from livehand_core.kernels.target import instructions
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from livehand_core import kernels
+from livehand_core.errors import DeviceError
+from livehand_core.kernels.target import FEATURES, available, choose, named_features
 
 PART = "from .compiling import inlined\n@inlined\ndef part(x):\n    return x + {}\n"
 
@@ -181,7 +183,7 @@ def test_a_disk_that_fills_up_stops_no_kernel(package: Path) -> None:
 BLOCK = """
 import numpy as np
 from livehand_core.kernels import dot
-from livehand_core.kernels.target import HAS_AVX512, HAS_INTEGER_DOT
+from livehand_core.kernels.target import instructions
 from made.compiling import compiled
 
 @compiled
@@ -189,14 +191,14 @@ def block(sums, rows, offsets, taps, weights):
     dot.dot_block(sums, rows, offsets, 0, taps, weights)
 
 rng, good, hits = np.random.default_rng(0), True, 0
-for kind in ("float32", *(("int16", "uint8") if HAS_INTEGER_DOT else ())):
+for kind in ("float32", *(("int16",) if instructions().int16 else ()), *(("uint8",) if instructions().uint8 else ())):
     rows = rng.integers(0, 100, (dot.FULL.rows, 36)).astype(kind)
     weights = rng.integers(-127, 128, (dot.FULL.columns, 1, 36))
     sums = np.zeros((dot.FULL.rows, dot.FULL.columns), np.float32 if kind == "float32" else np.int32)
     offsets, taps = np.arange(dot.FULL.rows, dtype=np.int64) * 36, np.array([0, 36], np.int64)
     block(sums, rows, offsets, taps, dot.pack(weights, kind)[0])
     good = good and np.allclose(sums, rows.astype(np.float64) @ weights[:, 0].T)
-print(int(good), sum(block.stats.cache_hits.values()), int(HAS_AVX512), dot.FULL.columns)
+print(int(good), sum(block.stats.cache_hits.values()), instructions().lanes, dot.FULL.columns)
 """
 
 V3 = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"}
@@ -207,18 +209,38 @@ def test_a_farm_of_mixed_machines_shares_one_cache(package: Path) -> None:
     """Shapes follow numba's target: those of the host fail to compile for a lesser one, or crash in its copies."""
     module = package / "asked.py"
     module.write_text(BLOCK)
-    targets: list[dict[str, str]] = [{}, V3, {"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_NAME": "x86-64-v3"}]
+    targets: list[dict[str, str]] = [V3, {"NUMBA_CPU_NAME": "generic"}, {"NUMBA_CPU_NAME": "x86-64-v3"}]
+    targets += [{"LIVEHAND_INSTRUCTIONS": known.name} for known in available(named_features(FEATURES))]
     for known in (False, True):
         for target in targets:
-            good, hits, wide, columns = ask(package, "import made.asked", **target)
+            good, hits, lanes, columns = ask(package, "import made.asked", **target)
             assert good and (hits > 0) is known, target
-            assert (columns == 64) is bool(wide)
-            if "NUMBA_CPU_FEATURES" in target or target.get("NUMBA_CPU_NAME") == "generic":
-                assert not wide
+            assert (columns == 64) is (lanes == 16)
+            assert lanes == 8 or "NUMBA_CPU_FEATURES" not in target
+            assert lanes == 4 or target.get("NUMBA_CPU_NAME") != "generic"
+
+
+@pytest.mark.parametrize(
+    ("features", "name"),
+    [
+        ({"avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"}, "avx512-vnni"),
+        ({"avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"}, "avx512"),
+        ({"avx", "avx2", "fma", "avxvnni"}, "avx-vnni"),
+        ({"avx", "avx2", "fma"}, "avx2"),
+        ({"avx"}, "plain"),
+        ({"neon", "dotprod"}, "plain"),
+    ],
+)
+def test_a_target_gets_the_best_instructions_that_it_has(features: set[str], name: str) -> None:
+    assert choose(frozenset(features)).name == name
+
+
+def test_instructions_that_the_target_lacks_are_refused_by_name() -> None:
+    assert choose(frozenset({"avx", "avx2", "fma"}), "plain").name == "plain"
+    with pytest.raises(DeviceError, match=r"'avx512'.*LIVEHAND_INSTRUCTIONS to one of avx2, plain"):
+        choose(frozenset({"avx", "avx2", "fma"}), "avx512")
 
 
 def test_a_list_of_features_is_read_as_llvm_reads_it() -> None:
-    from livehand_core.kernels.target import named_features
-
     assert named_features("+avx2, +fma,-avx512f,") == {"avx2", "fma"}
     assert named_features("+avx512f,-avx512f,-fma,+fma") == {"fma"} and not named_features("")

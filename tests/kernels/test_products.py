@@ -24,9 +24,8 @@ from livehand_core.kernels.dot import (
     pack,
 )
 from livehand_core.kernels.field import densities, march
-from livehand_core.kernels.instructions import instructions
 from livehand_core.kernels.layers import list_active
-from livehand_core.kernels.target import HAS_INTEGER_DOT
+from livehand_core.kernels.target import instructions
 from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.coverage import Coverage

@@ -22,7 +22,7 @@ from ...files import ARCHIVE_ERRORS, atomic_path
 from ...hand import gestures
 from ...hand.data import HandData
 from ...kernels.kept import sources_digest
-from ...kernels.instructions import instructions
+from ...kernels.target import instructions
 from ...networks.config import FieldConfig
 from .empty_space import EmptySpace
 

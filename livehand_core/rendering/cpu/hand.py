@@ -20,14 +20,13 @@ from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES
 from ...kernels.field import RAYS_AT_ONCE as FIELD_RAYS
 from ...kernels.field import march
-from ...kernels.instructions import instructions
 from ...kernels.nearest import ray_coordinates
 from ...kernels.proxy import PosedProxy
 from ...kernels.raster import rasterise
 from ...kernels.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.resample import resize
 from ...kernels.skinning import PosedHandModel
-from ...kernels.target import HAS_INTEGER_DOT
+from ...kernels.target import instructions
 from ...workers import Workers
 from ..blocks import in_blocks
 from ..clock import Clock

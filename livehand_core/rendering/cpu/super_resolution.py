@@ -12,8 +12,8 @@ import numpy as np
 from ...kernels import convolution as kernels
 from ...kernels.convolution import MARGIN
 from ...kernels.dot import LANES, fill_up, pack, padded, shape_for
-from ...kernels.instructions import instructions
 from ...kernels.rows import INT16_LIMIT
+from ...kernels.target import instructions
 from ...networks.config import SuperResolutionConfig
 from ...workers import Workers
 from .coverage import Coverage, Doubling
