@@ -82,7 +82,7 @@ def test_an_environment_is_made_replaced_and_removed_without_a_network(wish: Wis
     assert "Successfully installed" in (tmp_path / "own" / "environment.log").read_text()
     python = interpreters.environment_python(wish.folder)
     missing = interpreters.check_interpreter(python).missing
-    assert not lacking("pictures", missing) and {"torch", "smplx", "skimage"} <= set(missing)
+    assert not lacking("pictures", missing) and {"torch", "igl", "skimage"} <= set(missing)
 
     # A new one that fails leaves the old one as it was.
     (wish.wheels / f"torch-{VERSION}-py3-none-any.whl").unlink()  # type: ignore[operator]

@@ -170,14 +170,14 @@ def test_another_python_gets_no_paths_of_this_one(monkeypatch: pytest.MonkeyPatc
 def test_each_job_takes_the_first_place_that_has_what_it_needs(tmp_path: Path, script: WriteScript) -> None:
     """A Python without torch renders; training and meshes pass it over for the next one."""
     counter = tmp_path / "count"
-    answer = json.dumps({"version": [3, 12, 1], "missing": ["torch", "smplx"], "torch": ""})
+    answer = json.dumps({"version": [3, 12, 1], "missing": ["torch", "igl"], "torch": ""})
     bare = script(f"""echo x >> "{counter}"; echo 'LIVEHAND {answer}'""")
     found = find_interpreter(str(bare))
-    assert found.path == bare and found.torch_version == "" and found.missing == ("torch", "smplx")
+    assert found.path == bare and found.torch_version == "" and found.missing == ("torch", "igl")
     for job in ("gpu", "import", "meshes", "plain", "training", "evaluation"):
         other = find_interpreter(str(bare), None, job)
         assert other.path == OWN and "has no torch" in other.rejected[0], job
-    with pytest.raises(EngineError, match="has no torch, smplx") as caught:
+    with pytest.raises(EngineError, match="has no torch, libigl") as caught:
         check_interpreter(bare, "training")
-    assert "With Training" in caught.value.remedy and f"{bare} -m pip install torch smplx" in caught.value.remedy
+    assert "With Training" in caught.value.remedy and f"{bare} -m pip install torch libigl" in caught.value.remedy
     assert counter.read_text().count("x") == 1, "one question serves all jobs"

@@ -49,7 +49,7 @@ def test_a_button_that_a_message_names_brings_what_the_job_needs(name: str) -> N
 
 
 def test_rendering_asks_for_neither_torch_nor_anything_of_restricted_use() -> None:
-    assert not brought_by("engine") & {"torch", "smplx", "scipy", "safetensors"}
+    assert not brought_by("engine") & {"torch", "smplx", "igl", "scipy", "safetensors"}
     assert {command[1] for command in cli.COMMANDS.values()} <= set(JOBS)
 
 
@@ -91,7 +91,7 @@ def test_the_wheel_asks_for_what_the_build_backend_makes_of_the_project(tmp_path
 COMMANDS: list[tuple[str, list[str], str]] = [
     ("numba", ["prepare"], "Rendering needs numba"),
     ("llvmlite", ["bench", "--no-engine"], "Rendering needs llvmlite"),
-    ("smplx", ["bench", "--no-engine"], "--plain-frames 0"),
+    ("igl", ["bench", "--no-engine"], "--plain-frames 0"),
     ("torch", ["mesh", "--out", "OUT/hand.obj"], "mesh out of an avatar needs torch"),
     ("skimage", ["mesh", "--out", "OUT/hand.obj"], "mesh out of an avatar needs scikit-image"),
     ("torch", ["train", "OUT", "--out", "OUT/run"], "Training needs torch"),
@@ -127,12 +127,12 @@ def test_a_library_that_is_there_and_cannot_be_loaded_is_told_as_that() -> None:
         and "libcudart" in error.message
         and "--force-reinstall torch" in error.remedy
     )
-    error = explained(ModuleNotFoundError("No module named 'smplx'", name="smplx"), "rendering")
+    error = explained(ModuleNotFoundError("No module named 'igl'", name="igl"), "rendering")
     assert error.message.startswith("The plain formulation"), "a part of a frame that is another job's"
 
 
 def test_what_is_missing_is_named_by_the_package_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert lacking("training", ["smplx", "igl", "lpips"]) == ["smplx", "igl"]
+    assert lacking("training", ["torch", "igl", "lpips"]) == ["torch", "igl"]
     for name in ("PIL", "tomli_w"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(LibraryError, match="Training needs pillow and tomli_w, which are not installed in") as caught:
