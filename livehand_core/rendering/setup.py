@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from ..avatars.identities import weights_of
@@ -13,6 +15,9 @@ from ..framing import lateral_kernel, low_resolution, published_kernel
 from ..hand.data import HandData
 from ..identities import IdentityChoice
 from .view import View, view_of
+
+Sign = Literal["face_normal", "pseudo_normal"]
+"""How the sign of the distance is found, see ``surface.canonical``."""
 
 
 def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance, camera: Camera) -> View:

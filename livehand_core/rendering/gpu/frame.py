@@ -1,0 +1,180 @@
+"""A hand's frame as dispatches: mesh, bounds, samples, field, super-resolution, picture, passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...avatars.metadata import AvatarMetadata
+from ...cameras import Camera
+from ...framing import Box
+from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
+from ..plan import Plan
+from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
+from .field import Field, axes
+from .mesh import Mesh, camera_bytes, image_tiles
+from .shaders import Constant
+from .super_resolution import SuperResolution
+
+RAYS_AT_ONCE = 1 << 15
+"""Rays whose samples' coordinates are in memory at once."""
+
+WORK_BYTES = 36
+"""Of a chunk's plan: three kernels' workgroups by axis."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """An avatar on a GPU: its mesh, its two networks, and what its metadata say."""
+
+    gpu: Gpu
+    metadata: AvatarMetadata
+    mesh: Mesh
+    field: Field
+    enlarge: SuperResolution
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture on the GPU, see ``picture.wgsl``: its buffer, pixels in a row, and where it lies in which canvas."""
+
+    buffer: Buffer
+    pitch: int
+    box: Box
+    canvas: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FeatureImage:
+    """What a march leaves: the image (see ``bounds.wgsl``) of a box, and how many rays were evaluated."""
+
+    image: Buffer
+    count: Buffer
+
+
+def record_features(
+    networks: Networks, record: Recorder, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], floor: float
+) -> FeatureImage:
+    """Bounds, samples, field and integration over the feature image's box.
+
+    Args:
+        networks: with the frame's mesh posed and the identity's textures shown.
+        record: takes the dispatches.
+        plan: of the hand.
+        inputs: pose and code, see ``setup.conditioning``.
+        floor: transmittance at which a ray ends.
+    """
+    gpu, field = networks.gpu, networks.field
+    seen = plan.low_box.of(plan.low)
+    pixels = seen.width * seen.height
+    chunk = min(pixels, RAYS_AT_ONCE)
+    chunks = -(-pixels // RAYS_AT_ONCE)
+    samples = networks.metadata.architecture.n_samples
+    constants: dict[str, Constant] = field.constants | {"SAMPLES": samples, "CHUNK": RAYS_AT_ONCE}
+    image = gpu.scratch("image", pixels * (int(field.constants["C4"]) + 1) * 16)  # type: ignore[arg-type]
+    count, rays = gpu.scratch("count", 16), gpu.scratch("rays", pixels * 16)
+    work = gpu.scratch("work", chunks * WORK_BYTES)
+    depth = networks.mesh.rasterise(record, seen, "low depth")
+    parameters = camera_bytes(seen) + packed(margin=float(networks.metadata.depth_margin), radius=plan.kernel // 2)
+    for entry, groups in (("reset", (1, 1, 1)), ("find", image_tiles(seen)), ("prepare", (chunks, 1, 1))):
+        kernel = gpu.kernel(["bounds"], entry, "rwwww", constants)
+        record.run(kernel, parameters, (depth, count, rays, image, work), groups)
+    positions = gpu.scratch("positions", chunk * samples * axes(field.config) * 4)
+    views = gpu.scratch("view terms", chunk * int(field.constants["VIEW4"]) * 16)  # type: ignore[arg-type]
+    surface = networks.mesh.constants | constants
+    mesh = (networks.mesh.topology, networks.mesh.face_uv, networks.mesh.posed)
+    find_samples = gpu.kernel(["nearest", "samples"], "find", "rrrrrw", surface)
+    find_views = gpu.kernel(["waves", "view_terms"], "find", "rrrw", constants)
+    march = gpu.kernel(["waves", "dense:hidden", "dense:view", "dense:colour", "field"], "march", "rrrrrw", constants)
+    for number in range(chunks):
+        start = number * RAYS_AT_ONCE
+        place = camera_bytes(seen) + packed(start=start)
+        at = number * WORK_BYTES
+        record.run(find_samples, place, (*mesh, count, rays, positions), work=(work, at))
+        record.run(find_views, place, (count, rays, field.weights, views), work=(work, at + 12))
+        own = field.parameters(start, *inputs, floor, networks.metadata.last_interval)
+        record.run(march, own, (count, rays, positions, views, field.weights, image), work=(work, at + 24))
+    return FeatureImage(image, count)
+
+
+def record_picture(networks: Networks, record: Recorder, plan: Plan, features: FeatureImage) -> Picture:
+    """The super-resolution's picture of the feature image's box, in the working camera's canvas or rounded to it."""
+    gpu, architecture = networks.gpu, networks.metadata.architecture
+    factor, box = architecture.super_resolution.factor, plan.low_box
+    enlarged = networks.enlarge.enlarge(record, features.image, box.width, box.height)
+    width, height = box.width * factor, box.height * factor
+    picture = gpu.scratch("picture", width * height * 32)
+    constants: dict[str, Constant] = {
+        "real": "f32",
+        "C4": networks.field.constants["C4"],
+        "FACTOR": factor,
+        "OWN_ALPHA": architecture.super_resolution.out_channels == 4,
+        "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
+        "RAMP_BEGIN": ALPHA_RAMP[0],
+        "RAMP_END": ALPHA_RAMP[1],
+    }
+    kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
+    size = packed(width=box.width, height=box.height)
+    record.run(kernel, size, (features.image, enlarged, picture), tiles(width, height))
+    place = Box(box.left * factor, box.top * factor, box.right * factor, box.bottom * factor)
+    whole = (plan.low.width * factor, plan.low.height * factor)
+    return Picture(picture, width, place, whole if plan.stretched else _size(plan.working))
+
+
+def record_resized(gpu: Gpu, record: Recorder, picture: Picture, size: tuple[int, int], name: str) -> Picture:
+    """The picture's canvas at another size, in the scratch buffer of a name."""
+    width, height = size
+    cut = picture.box.grown(0, *picture.canvas)
+    answer = gpu.scratch(name, width * height * 32)
+    parameters = packed(
+        pitch=picture.pitch,
+        source=(cut.width, cut.height),
+        place=(cut.left, cut.top),
+        canvas=picture.canvas,
+        size=size,
+    )
+    kernel = gpu.kernel(["resize"], "resample", "rw", {"real": "f32"})
+    record.run(kernel, parameters, (picture.buffer, answer), tiles(width, height))
+    return Picture(answer, width, Box(0, 0, width, height), size)
+
+
+def record_passes(
+    networks: Networks, record: Recorder, plan: Plan, picture: Picture, passes: frozenset[str]
+) -> tuple[Buffer, int]:
+    """Colour, depth and what else is asked for over the plan's box: a buffer, and its bytes."""
+    gpu, mesh, camera = networks.gpu, networks.mesh, plan.box.of(plan.view.camera)
+    with_surface = bool(passes & {"depth", "normal", "uvd"})
+    surface = mesh.rasterise(record, camera, "surface") if with_surface else gpu.scratch("count", 16)
+    constants: dict[str, Constant] = mesh.constants | {
+        "real": "f32",
+        "WITH_SURFACE": with_surface,
+        "WITH_NORMAL": "normal" in passes,
+        "WITH_UVD": "uvd" in passes,
+    }
+    size = camera.width * camera.height * 4 * (5 + 3 * len(passes & {"normal", "uvd"}))
+    answer = gpu.scratch("passes", size)
+    middle = (plan.view.camera.world_to_camera @ [*plan.vertices.mean(axis=0), 1.0])[2]
+    turn = np.zeros((3, 4))
+    turn[:, :3] = plan.view.normal_to_world
+    parameters = camera_bytes(camera) + packed(
+        normal_to_world=turn, pitch=picture.pitch, middle=float(middle), scale=float(plan.view.scale)
+    )
+    kernel = gpu.kernel(["nearest", "passes"], "finish", "rrrrrw", constants)
+    buffers = (mesh.topology, mesh.face_uv, mesh.posed, picture.buffer, surface, answer)
+    record.run(kernel, parameters, buffers, image_tiles(camera))
+    return answer, size
+
+
+def record_low(networks: Networks, record: Recorder, plan: Plan, features: FeatureImage) -> tuple[Buffer, int]:
+    """The feature image's colours, opacity and expected depth: a buffer, and its bytes."""
+    gpu = networks.gpu
+    pixels = plan.low_box.width * plan.low_box.height
+    answer = gpu.scratch("low", pixels * 20)
+    kernel = gpu.kernel(["low"], "take", "rw", {"real": "f32", "C4": networks.field.constants["C4"]})
+    record.run(kernel, packed(pixels=pixels, at=0), (features.image, answer), row_groups(-(-pixels // 64)))
+    return answer, pixels * 20
+
+
+def _size(camera: Camera) -> tuple[int, int]:
+    return camera.width, camera.height

@@ -1,0 +1,141 @@
+"""The hand's mesh on a GPU: what all poses share, and the kernels that pose it and look up its surface."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...cameras import Camera
+from ...hand.data import HandData
+from ...kernels.proxy import ProxyTopology
+from ..setup import Sign
+from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
+from .shaders import Constant
+
+LEAVES, LEAF_SIZE = 16, 4
+"""Leaves of a group of the tree, and triangles of a leaf, as in ``mesh.wgsl``."""
+
+FAR_AWAY = 1e15
+"""Metres; where boxes without triangles lie. Its square still fits a float32."""
+
+
+class Mesh:
+    """A hand model that is posed, rasterised and searched on the GPU.
+
+    Args:
+        gpu: where.
+        hand: the model; V vertices, F triangles.
+        sign: how the sign of d is found.
+
+    Attributes:
+        constants: of every shader that reads the mesh.
+        topology: u32 tables; face_uv: (F, 3, 2) float32; posed: the frame's mesh, groups of four float32.
+    """
+
+    def __init__(self, gpu: Gpu, hand: HandData, sign: Sign) -> None:
+        self.gpu = gpu
+        topology = ProxyTopology.of(hand)
+        tables, places = _tables(topology, len(hand.v_template))
+        vertices, faces = len(hand.v_template), len(hand.faces)
+        groups = -(-faces // (LEAVES * LEAF_SIZE))
+        self.betas = hand.shapedirs.shape[2]
+        self.features = hand.posedirs.shape[2]
+        self.joints = len(hand.parents)
+        sections = {
+            "VERTICES": vertices,
+            "VERTEX_NORMALS": vertices,
+            "FACE_NORMALS": faces,
+            "ANGLES": faces,
+            "TRIANGLES": 3 * faces,
+            "BOXES": 2 * (1 + LEAVES) * groups,
+        }
+        starts = np.cumsum([0, *sections.values()])
+        self.constants: dict[str, Constant] = {
+            **places,
+            **{name: int(start) for name, start in zip(sections, starts[:-1], strict=True)},
+            "V": vertices,
+            "F": faces,
+            "GROUPS": groups,
+            "FAR_AWAY": FAR_AWAY,
+            "PSEUDO_NORMAL": sign == "pseudo_normal",
+        }
+        self.counts = {"BETAS": self.betas, "FEATURES": self.features, "JOINTS": self.joints}
+        self.topology = gpu.upload(tables)
+        self.face_uv = gpu.upload(topology.face_uv.astype(np.float32))
+        self.posed = gpu.buffer(int(starts[-1]) * 16)
+        self._model = gpu.upload(_model(hand))
+
+    def pose(self, record: Recorder, betas: np.ndarray, correctives: np.ndarray, transforms: np.ndarray) -> None:
+        """Skin, and find normals and boxes.
+
+        Args:
+            record: takes the dispatches.
+            betas: up to as many as the model has.
+            correctives: (135,) R - I of the finger joints; transforms: (16, 12) rows [R | t] from rest to the frame.
+        """
+        shape = np.zeros(self.betas)
+        count = min(self.betas, len(betas))
+        shape[:count] = betas[:count]
+        parameters = packed(betas=shape, correctives=correctives, transforms=transforms)
+        vertices, faces = int(self.constants["V"]), int(self.constants["F"])  # type: ignore[arg-type]
+        sizes = {"skin": vertices, "faces": faces, "vertex_normals": vertices, "boxes": faces // LEAF_SIZE // LEAVES + 1}
+        for entry, count in sizes.items():
+            kernel = self.gpu.kernel(["mesh"], entry, "rrw", self.constants | self.counts)
+            buffers = (self._model, self.topology, self.posed)
+            record.run(kernel, parameters, buffers, (-(-count // 64), 1, 1))
+
+    def rasterise(self, record: Recorder, camera: Camera, name: str) -> Buffer:
+        """The posed mesh's depth at a camera's pixels, as bits of float32, in the scratch buffer of a name."""
+        depth = self.gpu.scratch(name, camera.width * camera.height * 4)
+        parameters = camera_bytes(camera)
+        buffers = (self.topology, self.posed, depth)
+        pixels = row_groups(-(-camera.width * camera.height // 64))
+        for entry, groups in (("clear", pixels), ("draw", row_groups(int(self.constants["F"])))):  # type: ignore[arg-type]
+            kernel = self.gpu.kernel(["raster"], entry, "rrw", self.constants)
+            record.run(kernel, parameters, buffers, groups)
+        return depth
+
+
+def camera_bytes(camera: Camera) -> bytes:
+    """The shaders' struct ``Camera``."""
+    return packed(
+        to_camera=camera.world_to_camera[:3],
+        to_world=camera.camera_to_world[:3],
+        focal=(camera.fx, camera.fy),
+        centre=(camera.cx - camera.pixel_offset, camera.cy - camera.pixel_offset),
+        size=(camera.width, camera.height),
+        orthographic=camera.projection == "orthographic",
+        unused=0,
+    )
+
+
+def image_tiles(camera: Camera) -> tuple[int, int, int]:
+    """Workgroups over a camera's image."""
+    return tiles(camera.width, camera.height)
+
+
+def _model(hand: HandData) -> np.ndarray:
+    """Template, shape and pose directions, x, y and z of all vertices each; then (joints, V) weights; flat float32."""
+    directions = (hand.v_template[..., None], hand.shapedirs, hand.posedirs)
+    parts = [values.transpose(2, 1, 0).reshape(-1) for values in directions]
+    return np.concatenate([*parts, hand.weights.T.reshape(-1)]).astype(np.float32)
+
+
+def _tables(topology: ProxyTopology, vertex_count: int) -> tuple[np.ndarray, dict[str, Constant]]:
+    """Flat u32: faces, neighbours, lowest face of each vertex, the tree's order, corners by vertex; and their places."""
+    faces = topology.faces.reshape(-1)
+    lowest = np.zeros(vertex_count, dtype=np.int64)
+    # Written from the last to the first, so that the lowest remains.
+    lowest[faces[::-1]] = np.arange(len(faces))[::-1] // 3
+    incident = np.argsort(faces, kind="stable")
+    starts = np.concatenate([[0], np.bincount(faces, minlength=vertex_count).cumsum()])
+    parts = {
+        "FACES": faces,
+        "NEIGHBOURS": topology.neighbours.reshape(-1),
+        "LOWEST": lowest,
+        "ORDER": topology.order,
+        "STARTS": starts,
+        "INCIDENT": incident,
+    }
+    begins = np.cumsum([0, *(len(part) for part in parts.values())])
+    places: dict[str, Constant] = {name: int(begin) for name, begin in zip(parts, begins[:-1], strict=True)}
+    return np.concatenate(list(parts.values())).astype(np.uint32), places

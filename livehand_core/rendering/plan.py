@@ -1,0 +1,81 @@
+"""Where a hand lies in a frame: its view, the camera that its networks work for, and the boxes. Decided on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..avatars.metadata import AvatarMetadata
+from ..cameras import Camera
+from ..framing import Box, hand_box, resampling
+from .setup import feature_camera, filter_size, reach
+from .view import View
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One hand seen by one camera.
+
+    Attributes:
+        view: the camera and the pose in the avatar's frame.
+        vertices: (V, 3) float32 posed mesh in that frame, metres.
+        box: of the hand's layer in the view's image.
+        working: the camera whose picture the networks make; the view's own, or the box at another size.
+        scale: of that size over the image's.
+        low: the whole feature image's camera.
+        low_box: the part of the feature image that is drawn.
+        kernel: side of the depth filter in pixels of the feature image.
+        stretched: whether the networks' picture is resized to the working camera's (published odd sizes).
+    """
+
+    view: View
+    vertices: np.ndarray
+    box: Box
+    working: Camera
+    scale: float
+    low: Camera
+    low_box: Box
+    kernel: int
+    stretched: bool
+
+
+def plan_hand(
+    metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float | None, limit: float | None
+) -> Plan | None:
+    """Plan; None when the hand is out of view.
+
+    Args:
+        metadata: of the avatar.
+        view: see ``setup.avatar_view``.
+        vertices: (V, 3) posed in the view's frame.
+        scale: size at which the networks run over the image's; None for the avatar's own.
+        limit: the largest that this may be.
+    """
+    box = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
+    if box.empty:
+        return None
+    factor = resampling(view.camera, vertices, metadata.pixels_per_metre, scale, limit)
+    working = view.camera
+    if factor != 1.0:
+        sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
+        working = box.of(view.camera).resized(*sides)
+    low = feature_camera(metadata, working)
+    kernel = filter_size(metadata, low, vertices)
+    # The outer half of the receptive field only feeds pixels that are not drawn.
+    low_box = hand_box(vertices, low, kernel // 2 + 2 + metadata.architecture.super_resolution.receptive_radius)
+    if low_box.empty:
+        return None
+    times = metadata.architecture.super_resolution.factor
+    stretched = metadata.pixel_offset == 0.0 and (low.width * times, low.height * times) != _size(working)
+    whole = Box(0, 0, view.camera.width, view.camera.height)
+    if factor == 1.0 and stretched:
+        box = whole
+    elif factor == 1.0:
+        edges = (low_box.left, low_box.top, low_box.right, low_box.bottom)
+        box = Box(*(edge * times for edge in edges)).grown(0, whole.width, whole.height)
+    return Plan(view, vertices, box, working, factor, low, low_box, kernel, stretched)
+
+
+def _size(camera: Camera) -> tuple[int, int]:
+    return camera.width, camera.height
