@@ -34,6 +34,16 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         options=compat.PATH_OPTIONS,
         update=_interpreter_changed,
     )
+    render_device: EnumProperty(
+        name="Render With",
+        description="What draws frames; a changed choice starts the engine anew",
+        items=(
+            ("AUTO", "Automatic", "The GPU where one can be used, else the processor", 0),
+            ("GPU", "GPU", "The first GPU; it is an error when there is none", 1),
+            ("CPU", "Processor", "The processor, which leaves the GPU to other work", 2),
+        ),
+        default="AUTO",
+    )
     torch_build: EnumProperty(
         name="Build",
         description="What a new environment renders on",
@@ -121,6 +131,11 @@ def preference(name: str, default: Any = "") -> Any:
 def interpreter_preference() -> str:
     """Path of the engine's interpreter that the user set, empty when unset."""
     return bpy.path.abspath(preference("interpreter"))
+
+
+def render_device() -> str:
+    """What draws frames, as the engine takes it."""
+    return str(preference("render_device") or "AUTO").lower()
 
 
 def made_environment() -> Path:

@@ -1,8 +1,9 @@
-"""Where to compute: the processor, or a CUDA device. Torch loads only when there may be one."""
+"""Where to compute: frames on a GPU or the processor, torch on CUDA or the processor. Libraries load when needed."""
 
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from functools import cache
 from importlib.util import find_spec
@@ -10,9 +11,33 @@ from pathlib import Path
 
 from .errors import DeviceError
 
+_GPU_NAME = re.compile(r"gpu(:(software|\d{1,3}))?")
+
+
+def pick_renderer(name: str) -> str:
+    """Where frames are drawn; ``"auto"`` is the first GPU that can be used, else the processor.
+
+    Args:
+        name: ``"auto"``, ``"cpu"``, ``"gpu"``, ``"gpu:1"``, ``"gpu:software"`` (for tests; never taken by itself); or
+            torch's ``"cuda"`` and ``"cuda:1"``, on which plain torch draws.
+
+    Raises:
+        DeviceError: an unknown name, or a device that is not there.
+    """
+    from .rendering.gpu.adapters import choose, survey
+
+    if name == "auto":
+        return "gpu" if survey().usable else "cpu"
+    if _GPU_NAME.fullmatch(name):
+        choose(name)
+        return name
+    if name.partition(":")[0] in ("cpu", "cuda"):
+        return pick_device(name)
+    raise DeviceError(f"The device {name!r} is unknown or not supported.", "Use auto, gpu, gpu:1 or cpu.")
+
 
 def pick_device(name: str) -> str:
-    """The device of a name, in torch's words; ``"auto"`` is CUDA when there is one.
+    """Where torch computes, in its words; ``"auto"`` is CUDA when there is one.
 
     Raises:
         DeviceError: an unknown name, or a device that is not there.

@@ -145,10 +145,9 @@ def _engine(interpreter: Interpreter) -> Iterator[Finding]:
         seconds = time.monotonic() - begun
     torch = f"torch {info.torch_version}" if info.torch_version else "without torch"
     yield Finding("engine", "ok", f"started in {seconds:.1f} s, protocol {info.protocol}, {torch}")
-    for device in info.devices:
-        yield Finding("device", "ok", device)
-    if not any(device.startswith("cuda") for device in info.devices):
-        yield Finding("device", "note", "no CUDA device that torch can use: rendering runs on the processor")
+    for number, device in enumerate(info.devices):
+        chosen = ", draws frames" if number == 0 else ""
+        yield Finding("device", "note" if device.startswith("no ") else "ok", f"{device}{chosen}")
 
 
 def _libraries(interpreter: Interpreter) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from .errors import LibraryError
 
 WITH_TRAINING = "Make Environment (With Training)"
 
-BUTTONS = {"engine": "Make Environment", "gpu": "Make Environment (Build: CUDA)", "views": ""}
+BUTTONS = {"engine": "Make Environment", "torch": "Make Environment (Build: CUDA)", "views": ""}
 """Extra -> what brings it in the add-on's preferences, nothing where no button does; the others take training's."""
 
 
@@ -39,12 +39,13 @@ class Job:
 _DRAW = ("numpy", "numba", "llvmlite")
 
 JOBS = {
-    "rendering": Job("Rendering", "engine", _DRAW),
+    "rendering": Job("Rendering", "engine", _DRAW, ("wgpu",)),
     "pictures": Job("Rendering to files", "engine", (*_DRAW, "PIL")),
     "check": Job("Checking a capture", "engine", ("numpy", "PIL")),
     "videos": Job("Writing videos", "views", (*_DRAW, "PIL", "imageio_ffmpeg")),
-    "gpu": Job("Rendering on a GPU", "gpu", (*_DRAW, "torch")),
-    "import": Job("Importing an official checkpoint", "gpu", ("numpy", "torch")),
+    "gpu": Job("Rendering on a GPU", "engine", (*_DRAW, "wgpu")),
+    "torch": Job("Networks in torch", "torch", (*_DRAW, "torch")),
+    "import": Job("Importing an official checkpoint", "torch", ("numpy", "torch")),
     "plain": Job("The plain formulation, which also draws avatars of rare forms,", "plain",
                  (*_DRAW, "torch", "igl"), ("fcpw",)),
     "meshes": Job("Taking the mesh out of an avatar", "meshes", (*_DRAW, "torch", "scipy", "skimage")),

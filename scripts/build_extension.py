@@ -133,7 +133,7 @@ def write_wheel(folder: Path, version: str, root: Path = ROOT) -> Path:
 def metadata(project: Mapping[str, Any], version: str) -> str:
     """The wheel's METADATA: what pip reads of the table ``project`` of pyproject.toml.
 
-    An extra may name others of the project itself (``livehand[gpu]``), so the wheel bears the project's name.
+    An extra may name others of the project itself (``livehand[torch]``), so the wheel bears the project's name.
     """
     lines = [
         "Metadata-Version: 2.1",

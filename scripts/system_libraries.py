@@ -1,6 +1,6 @@
-"""The shared libraries that Blender's module links to: which are missing, how to get them.
+"""What the system has to bring: libraries that Blender's module links to, and a driver that stands for a GPU in tests.
 
-Standard library only; ``environment.py`` calls it.
+Standard library only; ``environment.py`` and ``test.py`` call it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ DEBIAN_PACKAGES = {
     "libstdc++.so.6": "libstdc++6",
 }
 """Which Debian or Ubuntu package holds a library that Blender's module links to."""
+
+SOFTWARE_GPU = ["libvulkan1", "mesa-vulkan-drivers"]
+"""Debian or Ubuntu packages of a Vulkan driver that computes on the processor."""
 
 
 class SetupFailed(Exception):
@@ -63,6 +66,41 @@ def ensure_system_libraries(python: Path) -> None:
     if answer.returncode:
         raise SetupFailed(f"Blender's module does not load:\n{answer.stderr}")
     say(f"Blender {answer.stdout.strip().splitlines()[-1]} loads")
+
+
+def ensure_software_gpu(python: Path, root: Path) -> str:
+    """See that the GPU renderer's tests find something to run on; install it where this runs as root with apt-get.
+
+    Args:
+        python: of the tests.
+        root: of the checkout.
+
+    Returns:
+        What they run on; empty when they are left out, which has been said with the reason and the remedy.
+    """
+    found, why = _gpu(python, root)
+    if not found and sys.platform == "linux" and install_with_apt(SOFTWARE_GPU):
+        found, why = _gpu(python, root)
+    if not found:
+        say(f"the GPU renderer's tests are left out: {why or 'no GPU and no software that stands for one'}")
+        if sys.platform == "linux":
+            say(f"on Debian or Ubuntu: sudo apt-get install --no-install-recommends {' '.join(SOFTWARE_GPU)}")
+    return found
+
+
+def _gpu(python: Path, root: Path) -> tuple[str, str]:
+    """A line for what tests of the GPU renderer run on, or nothing; and why others cannot be used."""
+    code = (
+        "from livehand_core.rendering.gpu.adapters import survey\n"
+        "found = survey()\n"
+        "print(next((one.description for one in (*found.software, *found.usable)), ''))\n"
+        "print('; '.join(found.refused))\n"
+    )
+    answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=root)
+    if answer.returncode:
+        return "", (answer.stderr.strip().splitlines() or ["its Python does not run"])[-1]
+    found, why = (answer.stdout + "\n\n").split("\n")[:2]
+    return found, why
 
 
 def missing_libraries(python: Path) -> list[str]:

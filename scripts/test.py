@@ -15,7 +15,7 @@ from pathlib import Path
 
 import environment
 from debian_root import BLENDER_OF_SUITE, Debian
-from system_libraries import SetupFailed
+from system_libraries import SetupFailed, ensure_software_gpu
 
 LINTERS = {
     "ruff check": ["ruff", "check", "."],
@@ -48,6 +48,9 @@ def main() -> int:
             return 3
         os.environ["LIVEHAND_DEBIAN"] = str(folder)
 
+    if not options.gui:
+        gpu = ensure_software_gpu(Path(sys.executable), environment.ROOT)
+        print(f"[test] tests of the GPU renderer: {gpu or 'left out'}", flush=True)
     failed: dict[str, int] = {}
     if options.k is None and not options.gui:
         for name, command in LINTERS.items():

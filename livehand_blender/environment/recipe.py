@@ -83,7 +83,7 @@ class Wish:
     @property
     def job(self) -> str:
         """What it is made for, of ``libraries.JOBS``."""
-        return "training" if self.training else "rendering" if self.build == "CPU" else "gpu"
+        return "training" if self.training else "rendering" if self.build == "CPU" else "torch"
 
     @property
     def with_torch(self) -> bool:

@@ -13,7 +13,7 @@ from livehand_core.engine.client import EngineClient, close_shared_client, share
 from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses
 
-from ..preferences import interpreter_preference, log_path, made_environment
+from ..preferences import interpreter_preference, log_path, made_environment, render_device
 from .passes import HandLabel
 
 
@@ -76,7 +76,7 @@ def engine_client() -> EngineClient:
     """The client of the one engine process; the process starts on first use and again after its death. Never waits."""
     if _held is not None:
         return _held
-    return shared_client(interpreter_preference(), made_environment(), log_path=log_path())
+    return shared_client(interpreter_preference(), made_environment(), device=render_device(), log_path=log_path())
 
 
 def render(

@@ -39,6 +39,7 @@ def _draw_engine(layout: Any, stored: Any) -> None:
     info = session.engine_client().info
     layout.label(text="Engine", icon="PLAY" if info else "PAUSE")
     layout.prop(stored, "interpreter", placeholder="Found by itself")
+    layout.prop(stored, "render_device")
     _draw_interpreter(layout)
     if info is not None:
         text = f"Running: version {info.core_version}, {session.torch_words(info.torch_version)}, process {info.pid}"

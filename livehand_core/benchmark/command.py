@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..devices import pick_device
 from ..errors import LiveHandError
 from ..files import atomic_path
 from ..frames import DEFAULT_AVATAR
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hands", type=int, default=1, help="1, or 2 for a right and a left one")
     parser.add_argument("--frames", type=int, default=FRAMES, help="of the animation")
     parser.add_argument("--keep-pixels", action="store_true", help="hands as large in pixels as at 512x334")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     parser.add_argument("--precision", choices=("fast", "exact"), help="of the renderer; its own default otherwise")
     parser.add_argument(
         "--plain-frames", type=int, default=PLAIN_FRAMES, help="frames for the plain formulation; 0 leaves it out"
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     width, height = args.size or (REFERENCE_SIZE[0] * args.hands, REFERENCE_SIZE[1])
     settings = AnimationSettings(args.avatar, width, height, args.hands, args.frames, args.keep_pixels)
     if args.avatar == UNTRAINED:
-        require("gpu", "The default avatar can be measured without.")
+        require("torch", "The default avatar can be measured without.")
         from tempfile import TemporaryDirectory
 
         with TemporaryDirectory(prefix="livehand_bench_") as folder:
@@ -120,15 +121,16 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
     warnings = renderer.render(requests[-1]).warnings
     machine, comparison, peaks = describe(), None, {}
     device = str(renderer.device)
+    plain = "cpu" if device == "cpu" else pick_device("auto")
     if args.plain_frames:
         from .comparison import compare
         from .peaks import cuda_peaks, gemm_peaks
 
         _say(f"plain formulation: {args.plain_frames} frames")
-        comparison = compare(renderer.render, animation(replace(settings, frames=args.plain_frames)), device)
+        comparison = compare(renderer.render, animation(replace(settings, frames=args.plain_frames)), plain)
         _say("matrix products")
-        on_cuda = device.startswith("cuda")
-        peaks = cuda_peaks(device) if on_cuda else gemm_peaks(machine["instructions"], usable_cores())
+        on_cuda = plain.startswith("cuda")
+        peaks = cuda_peaks(plain) if on_cuda else gemm_peaks(machine["instructions"], usable_cores())
     from .report import Report
 
     return Report(

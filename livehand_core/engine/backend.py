@@ -15,12 +15,12 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
-from ..devices import cuda_devices
 from ..errors import DeviceError, EngineError, LiveHandError
 from ..frames import FrameRequest
 from ..libraries import explained
 from ..passes import RenderPasses
 from ..rendering.blocks import is_out_of_memory
+from ..rendering.gpu.adapters import choose, survey
 from ..workers import available_processors
 
 
@@ -58,7 +58,7 @@ class RendererBackend:
                 f"The renderer cannot be loaded ({error}).", "Install LiveHand again in the engine's environment."
             ) from error
         self._renderer = Renderer(device)
-        return _torch_version(), describe_devices()
+        return _torch_version(), describe_devices(self._renderer.device)
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool]) -> RenderPasses:
         passes: RenderPasses = self._renderer.render(request, cancelled)
@@ -102,16 +102,20 @@ class RendererBackend:
             return False
 
 
-def describe_devices() -> list[str]:
-    """One line for each device that can be used, the name that Renderer takes first."""
-    lines = []
-    for index in range(cuda_devices()):
-        import torch
+def describe_devices(chosen: str) -> list[str]:
+    """One line for each device that can be used, the one that frames are drawn on first; then why others cannot.
 
-        properties = torch.cuda.get_device_properties(index)
-        lines.append(f"cuda:{index} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)")
+    A line begins with the name that Renderer takes, or with ``"no gpu"``.
+    """
+    found = survey()
+    lines = [f"gpu:{number} ({adapter.description})" for number, adapter in enumerate(found.usable)]
+    if chosen == "gpu:software":
+        lines.append(f"{chosen} ({choose(chosen).description})")
+    elif not found.usable:
+        lines += [f"no gpu ({reason})" for reason in found.reasons or ("none was found",)]
     lines.append(f"cpu ({available_processors()} threads)")
-    return lines
+    name = "gpu:0" if chosen == "gpu" else chosen
+    return sorted(lines, key=lambda line: (not line.startswith(f"{name} "), line.startswith("no gpu")))
 
 
 def _torch_version() -> str:

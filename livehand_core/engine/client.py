@@ -53,7 +53,7 @@ class EngineClient:
         interpreter: the Python to run on, or a function that finds it (called on another thread).
         environment: variables for the engine besides this process's own.
         log_path: file that the engine's log is appended to; None keeps it only for error messages.
-        device: ``"auto"``, ``"cpu"``, ``"cuda:1"``, as Renderer takes it.
+        device: ``"auto"``, ``"gpu"``, ``"gpu:1"``, ``"cpu"``, as Renderer takes it.
         start_timeout: seconds that the engine may take to import torch and answer.
         arguments: further command line of the engine; for tests.
     """

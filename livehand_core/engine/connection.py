@@ -49,7 +49,8 @@ class EngineInfo:
     Attributes:
         protocol: protocol version.
         core_version, python_version, torch_version: of the engine's side.
-        devices: one line a device, the name that ``device`` takes first, e.g. ``"cuda:0 (NVIDIA RTX A4000, 16 GiB)"``.
+        devices: one line a device, the name that ``device`` takes first, the one that draws before the others, e.g.
+             ``"gpu:0 (NVIDIA RTX A4000, Vulkan)"``.
         pid: process id.
         interpreter: the executable that it runs on.
     """

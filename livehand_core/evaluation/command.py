@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=0, help="frames a split, evenly chosen; 0 for all")
     protocols = [*PROTOCOLS, "temporal"]
     parser.add_argument("--protocols", nargs="+", choices=protocols, default=protocols, help="all by default")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     parser.add_argument(
         "--precision", choices=("fast", "exact"), default="fast", help="of the renderer; Blender draws with fast"
     )

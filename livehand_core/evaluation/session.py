@@ -11,6 +11,7 @@ from pathlib import Path
 from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
 from ..captures.capture import Capture, Split, scan_capture
 from ..captures.joined import identity_names, inspect_captures
+from ..devices import pick_device
 from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
 from ..progress import Progress
@@ -79,7 +80,7 @@ class Session:
                 f"The capture {self._capture.folder} has no frames of these splits.", "Choose other splits."
             )
         self._renderer = Renderer(settings.device, precision=settings.precision)
-        self._suite = Suite([name for name in PROTOCOLS if name in settings.protocols], str(self._renderer.device))
+        self._suite = Suite([name for name in PROTOCOLS if name in settings.protocols], pick_device("auto"))
 
     def measure(self, stopped: Callable[[], bool] = lambda: False) -> Evaluation:
         """Render and measure until all is done or ``stopped`` answers True; progress goes to standard error.

@@ -11,8 +11,6 @@ import torch
 class IdentityTextures:
     """Keeps a network's textures at what an identity, or a blend of some, adds to the shared ones.
 
-    They are changed in place, so that a captured graph that reads them draws the new ones as well.
-
     Args:
         textures: (S, S, C) each, of the network; they hold the shared values now.
         residuals: (identities, S, S, C) each, to be added by the identities' shares.

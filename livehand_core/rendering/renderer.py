@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from ..avatars.arrays import AvatarArrays, read_arrays
 from ..avatars.metadata import AvatarMetadata, resolve
 from ..cameras import Camera
-from ..devices import pick_device
+from ..devices import pick_renderer
 from ..errors import DeviceError
 from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
@@ -21,6 +21,8 @@ from .blocks import is_out_of_memory
 from .clock import Clock
 from .compose import compose, empty
 from .cpu.hand import CpuHand, Precision, supports
+from .gpu.device import GpuLost
+from .gpu.session import GpuSession
 from .layer import Layer
 from .view import mirror_pose
 
@@ -33,7 +35,7 @@ LOADED = 8
 
 
 class DrawnHand(Protocol):
-    """An avatar ready to be drawn: ``CpuHand``, ``GraphHand`` or ``TorchHand``.
+    """An avatar ready to be drawn: ``CpuHand``, ``GpuHand`` or ``TorchHand``.
 
     Attributes:
         metadata: of the avatar.
@@ -58,8 +60,9 @@ class DrawnHand(Protocol):
 class Renderer:
     """Draws frames; keeps the avatars that it has drawn last, and reloads one whose file has changed.
 
-    On the processor compiled kernels draw, without torch, all avatars of the usual form; on CUDA a captured graph does.
-    Avatars of rare forms (world coordinates, hierarchical sampling) are drawn by plain torch on either.
+    All avatars of the usual form are drawn without torch, on a GPU by its kernels, on the processor by compiled ones.
+    Avatars of rare forms (world coordinates, hierarchical sampling) are drawn by plain torch on the processor. What
+    a GPU cannot draw, the processor draws, and the frame's warnings say why.
 
     Example:
         >>> passes = Renderer().render(FrameRequest(camera, (HandInstance(HandPose.rest()),)))
@@ -67,11 +70,11 @@ class Renderer:
         (512, 334, 4)
 
     Args:
-        device: ``"auto"`` (CUDA when there is one), ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        device: ``"auto"`` (a GPU when there is one), ``"gpu"``, ``"gpu:1"``, ``"cpu"``; see ``pick_renderer``.
         hands: (model id, side) -> arrays, in place of the built-in hand and the user's MANO files.
         avatars: id -> avatar in memory, in place of files.
         precision: ``"fast"`` uses integer arithmetic where the processor has it (above 60 dB to exact), and float16 on
-            CUDA; ``"exact"`` float32 throughout.
+            a GPU; ``"exact"`` float32 throughout.
         threads: on the processor; None for all it has.
         kernels: ``"auto"``, or ``"torch"`` to draw with torch in any case.
 
@@ -88,16 +91,18 @@ class Renderer:
         threads: int | None = None,
         kernels: Literal["auto", "torch"] = "auto",
     ) -> None:
-        self.device = pick_device(device)
+        self.device = pick_renderer(device)
         self._hands = dict(hands or {})
         self._avatars = dict(avatars or {})
         self._precision: Precision = precision
         self._kernels = kernels
         self._workers = Workers(threads)
-        self._loaded: OrderedDict[str, tuple[object, DrawnHand]] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, bool], tuple[object, DrawnHand]] = OrderedDict()
+        self._notes: list[str] = []
+        self._gpu = self._session(required=device != "auto") if self.device.startswith("gpu") else None
 
     def render(self, request: FrameRequest, cancelled: Callable[[], bool] | None = None) -> RenderPasses:
-        """One frame.
+        """One frame; the processor draws it when the GPU cannot.
 
         Args:
             request: camera, hands, passes.
@@ -111,6 +116,20 @@ class Renderer:
             AvatarError, HandModelError: an avatar or its hand cannot be used.
             DeviceError: the device ran out of memory.
         """
+        try:
+            return self._frame(request, cancelled)
+        except GpuLost as error:
+            if self._gpu is None:
+                raise
+            with self._gpu.left(error):
+                passes = self._frame(request, cancelled)
+            if not self._on_gpu:
+                self.device = "cpu"
+                for key in [key for key in self._loaded if key[1]]:
+                    del self._loaded[key]
+            return passes
+
+    def _frame(self, request: FrameRequest, cancelled: Callable[[], bool] | None) -> RenderPasses:
         clock = Clock(cancelled, self._wait())
         camera, layers, warnings = request.camera, [], []
         wanted = set(request.passes)
@@ -142,7 +161,24 @@ class Renderer:
                 f"{self.device} ran out of memory at {camera.width} x {camera.height} pixels.",
                 "Render smaller, or close other programs that use the device.",
             ) from error
-        return RenderPasses(images, clock.seconds, (*warnings, *clock.notes))
+        told = [*self._notes, *(self._gpu.told() if self._gpu is not None else ())]
+        self._notes = []
+        return RenderPasses(images, clock.seconds, (*told, *warnings, *clock.notes))
+
+    def _session(self, required: bool) -> GpuSession | None:
+        """The device's GPU; None when it cannot be opened and is not ``required``."""
+        try:
+            return GpuSession(self.device, self._precision)
+        except DeviceError as error:
+            if required:
+                raise
+            self.device = "cpu"
+            self._notes.append(f"{error.message} The processor draws instead.")
+            return None
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._gpu is not None and self._gpu.serves
 
     def arithmetic(self, avatar: str) -> dict[str, str]:
         """Network -> type of number that it is multiplied in, for ``field`` and ``super_resolution``.
@@ -172,41 +208,41 @@ class Renderer:
         else:
             status = resolve(avatar).stat()
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        known = self._loaded.pop(avatar, None)
+        key = (avatar, self._on_gpu)
+        known = self._loaded.pop(key, None)
         if known is None or known[0] != stamp:
             # Out of memory before the new one comes into it.
             known = None
             self._make_room(shown)
             arrays = self._avatars[avatar].arrays() if avatar in self._avatars else read_arrays(avatar)
             known = (stamp, self._drawn(arrays))
-        self._loaded[avatar] = known
+        self._loaded[key] = known
         return known[1]
 
     def _make_room(self, shown: Collection[str]) -> None:
         """Forget the avatars that were drawn longest ago, but none of a frame at work."""
-        for avatar in [one for one in self._loaded if one not in shown]:
+        for key in [one for one in self._loaded if one[0] not in shown]:
             if len(self._loaded) < LOADED:
                 return
-            del self._loaded[avatar]
+            del self._loaded[key]
 
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand:
         metadata = arrays.metadata
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
-        if self.device == "cpu" and self._kernels == "auto" and supports(arrays):
+        if self._kernels == "auto" and self._gpu is not None:
+            drawn = self._gpu.hand(arrays, data)
+            if drawn is not None:
+                return drawn
+        device = self.device if self.device.startswith("cuda") else "cpu"
+        if device == "cpu" and self._kernels == "auto" and supports(arrays):
             return CpuHand(arrays, data, self._workers, self._precision)
-        require("plain" if self.device == "cpu" else "gpu")
+        require("plain")
         import torch
 
         from ..avatars.file import Avatar
-        from .cuda.hand import GraphHand
-        from .cuda.hand import supports as supports_graphs
         from .torch_hand import TorchHand
 
-        device = torch.device(self.device)
-        if device.type == "cuda" and self._kernels == "auto" and supports_graphs(arrays):
-            half = torch.float16 if self._precision == "fast" else torch.float32
-            return GraphHand(Avatar.of(arrays), data, device, half)
-        return TorchHand(Avatar.of(arrays), data, device)
+        return TorchHand(Avatar.of(arrays), data, torch.device(device))
 
 
 def _pose_warnings(instance: HandInstance, metadata: AvatarMetadata, number: int) -> list[str]:

@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument("--overwrite", action="store_true", help="replace what is there")
     pictures.add_argument("--keep-frames", action="store_true", help="keep the frames of a video or sheet")
     computing = parser.add_argument_group("the renderer")
-    computing.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    computing.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     computing.add_argument("--precision", choices=("fast", "exact"), default="fast", help="of the arithmetic (fast)")
     computing.add_argument("--threads", type=int, metavar="N", help="of the processor; all by default")
 

@@ -104,14 +104,14 @@ def test_an_environment_that_does_not_render_is_not_kept(wish: Wish, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["training", "gpu"])
+@pytest.mark.parametrize("job", ["training", "torch"])
 def test_an_environment_has_what_it_was_made_for(wish: Wish, job: str) -> None:
     wish = replace(wish, training=True) if job == "training" else replace(wish, build="CUDA")
     assert wish.job == job
     stamp = make_environment(wish, lambda part, text: None, never)
     missing = interpreters.check_interpreter(interpreters.environment_python(wish.folder)).missing
     assert stamp.torch == VERSION and not lacking(job, missing)
-    assert job == "gpu" or not lacking("meshes", missing)
+    assert job == "torch" or not lacking("meshes", missing)
 
 
 def test_cancelling_leaves_nothing(wish: Wish) -> None:

@@ -174,7 +174,7 @@ def test_each_job_takes_the_first_place_that_has_what_it_needs(tmp_path: Path, s
     bare = script(f"""echo x >> "{counter}"; echo 'LIVEHAND {answer}'""")
     found = find_interpreter(str(bare))
     assert found.path == bare and found.torch_version == "" and found.missing == ("torch", "igl")
-    for job in ("gpu", "import", "meshes", "plain", "training", "evaluation"):
+    for job in ("torch", "import", "meshes", "plain", "training", "evaluation"):
         other = find_interpreter(str(bare), None, job)
         assert other.path == OWN and "has no torch" in other.rejected[0], job
     with pytest.raises(EngineError, match="has no torch, libigl") as caught:

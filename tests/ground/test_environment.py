@@ -37,6 +37,30 @@ def test_missing_library_message_holds_the_command(monkeypatch: pytest.MonkeyPat
         system_libraries.ensure_system_libraries(Path(sys.executable))
 
 
+def test_a_missing_software_gpu_is_installed_or_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [("", "wgpu is not installed"), ("llvmpipe, Vulkan", "")]
+    asked: list[list[str]] = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(system_libraries, "_gpu", lambda *_: answers[len(asked) % 2])
+    monkeypatch.setattr(system_libraries, "install_with_apt", lambda packages: asked.append(packages) is None)
+    python = Path(sys.executable)
+    assert system_libraries.ensure_software_gpu(python, environment.ROOT) == "llvmpipe, Vulkan"
+    assert asked == [["libvulkan1", "mesa-vulkan-drivers"]] and "left out" not in capsys.readouterr().out
+    asked.clear()
+    monkeypatch.setattr(system_libraries, "install_with_apt", lambda packages: False)
+    assert system_libraries.ensure_software_gpu(python, environment.ROOT) == ""
+    said = capsys.readouterr().out
+    assert "left out: wgpu is not installed" in said and "apt-get install --no-install-recommends libvulkan1" in said
+
+
+def test_what_the_gpus_tests_run_on_is_asked_of_the_renderer_itself(tmp_path: Path) -> None:
+    found, why = system_libraries._gpu(Path(sys.executable), environment.ROOT)
+    assert found or why
+    assert system_libraries._gpu(Path(sys.executable), tmp_path) == ("", why) or "No module" in why or found
+
+
 @pytest.mark.skipif(os.name != "posix", reason="apt-get is Debian's")
 def test_apt_is_left_alone_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -42,7 +42,7 @@ def test_an_extra_brings_all_that_its_job_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_button_that_a_message_names_brings_what_the_job_needs(name: str) -> None:
-    extra = {"": "", "Make Environment": "engine", "Make Environment (Build: CUDA)": "gpu"}.get(
+    extra = {"": "", "Make Environment": "engine", "Make Environment (Build: CUDA)": "torch"}.get(
         button_of(name), "train"
     )
     assert not extra or set(packages(JOBS[name].modules)) <= brought_by(extra)

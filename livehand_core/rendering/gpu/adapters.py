@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -63,14 +67,23 @@ class Survey:
     software: tuple[Adapter, ...] = ()
     refused: tuple[str, ...] = ()
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why what was found is not taken by itself, a line each."""
+        slow = "computes on the processor, whose own kernels are faster"
+        return (*self.refused, *(f"{adapter.description}: {slow}" for adapter in self.software))
+
 
 @cache
 def survey() -> Survey:
     """Look once a process."""
     try:
         import wgpu
+        from wgpu.backends.wgpu_native.extras import set_instance_extras
 
-        handles = wgpu.gpu.enumerate_adapters_sync()
+        set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
+        with _runtime_folder():
+            handles = wgpu.gpu.enumerate_adapters_sync()
     except ImportError as error:
         return Survey(refused=(f"wgpu is not installed ({error})",))
     except Exception as error:
@@ -79,6 +92,20 @@ def survey() -> Survey:
     order = {"DiscreteGPU": 0, "IntegratedGPU": 1}
     ranked = sorted(handles, key=lambda handle: order.get(handle.info["adapter_type"], 2))
     return sorted_out([_adapter(handle) for handle in ranked])
+
+
+@contextmanager
+def _runtime_folder() -> Iterator[None]:
+    """With a folder where Mesa's drivers look for a display; without one they complain on standard error."""
+    name = "XDG_RUNTIME_DIR"
+    if name in os.environ or sys.platform != "linux":
+        yield
+        return
+    os.environ[name] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def sorted_out(adapters: Sequence[Adapter]) -> Survey:
@@ -118,9 +145,7 @@ def choose(wanted: str) -> Adapter:
     number = 0 if which in ("", "software") else int(which)
     if number < len(candidates):
         return candidates[number]
-    reasons = [*found.refused]
-    if found.software and which != "software":
-        reasons.append(f"{found.software[0].description}: software, which is slower than the processor's own kernels")
+    reasons = found.refused if which == "software" else found.reasons
     why = "; ".join(reasons) or "none was found"
     raise DeviceError(f"The device {wanted!r} is not there ({why}).", REMEDY)
 

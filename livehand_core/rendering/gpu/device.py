@@ -27,7 +27,11 @@ _serial = count()
 
 
 class GpuLost(DeviceError):
-    """The GPU has gone, or has no memory left; the processor can go on."""
+    """The GPU has gone; the processor can go on."""
+
+
+class GpuFull(GpuLost):
+    """This frame is too large for the GPU, or other programs have its memory; another frame may not be."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,13 @@ class Gpu:
         """A new one of at least ``size`` bytes.
 
         Raises:
-            GpuLost: there is no memory for it, or no device can hold it.
+            GpuFull: there is no memory for it, or a kernel cannot have so much.
         """
         size = max(-(-size // 16) * 16, 16)
         if size > self.largest:
-            raise GpuLost(f"A buffer of {size} bytes is more than {self.adapter.name} allows.", "Render smaller.")
+            raise GpuFull(
+                f"A part of {size / 2**20:.0f} MiB is more than {self.adapter.name} takes.", "Render smaller."
+            )
         usage = self._usage.STORAGE | self._usage.COPY_DST | self._usage.COPY_SRC | self._usage.INDIRECT
         with told(self.adapter):
             return Buffer(self._device.create_buffer(size=size, usage=usage), size, next(_serial))
@@ -119,7 +125,7 @@ class Gpu:
         return target
 
     def scratch(self, name: str, size: int) -> Buffer:
-        """Memory that keeps its place from frame to frame, and grows when more is asked for; its content is not kept."""
+        """Memory that keeps its place from frame to frame and grows when more is asked for, without its content."""
         known = self._scratch.get(name)
         if known is None or known.size < size:
             # What an animation needs moves up and down: a little more than now is soon enough.
@@ -127,6 +133,12 @@ class Gpu:
             known = self._scratch[name] = self.buffer(max(room, size))
             self._groups.clear()
         return known
+
+    def forget_scratch(self) -> None:
+        """Give the memory of the frames so far back to other programs."""
+        self._scratch.clear()
+        self._groups.clear()
+        self._staging = None
 
     def kernel(self, files: Sequence[str], entry: str, bindings: str, constants: Constants) -> Kernel:
         """The entry point of some shader files, compiled at the first call.
@@ -260,7 +272,7 @@ class Recorder:
         start = len(self.parameters)
         self.parameters += data + b"\0" * (-len(data) % self.ALIGNMENT)
         if len(self.parameters) > PARAMETERS:
-            raise GpuLost("A frame has too many parts for the GPU.", "Render smaller.")
+            raise GpuFull("The frame has too many parts for the GPU.", "Render smaller.")
         self.dispatches.append(Dispatch(kernel, start, len(data), tuple(buffers), groups, work))
 
 
@@ -286,9 +298,9 @@ def told(adapter: Adapter) -> Iterator[None]:
             raise
         if isinstance(error, (TypeError, AssertionError, KeyError)):
             raise
-        memory = isinstance(error, MemoryError)
-        what = "has no memory left" if memory else f"does not answer ({_first_line(error)})"
-        raise GpuLost(f"{adapter.name} {what}.", "Close other programs that use it, or use the CPU.") from error
+        if isinstance(error, MemoryError):
+            raise GpuFull(f"{adapter.name} has no memory left.", "Close other programs that use it.") from error
+        raise GpuLost(f"{adapter.name} does not answer ({_first_line(error)}).", "Use the CPU.") from error
 
 
 def _first_line(error: Exception) -> str:

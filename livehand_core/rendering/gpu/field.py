@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...networks.config import FieldConfig, encoded_size
-from .device import Buffer, Gpu, packed
+from .device import Gpu, packed
 from .shaders import Constant
 
 THREADS = 128
@@ -28,6 +28,7 @@ class Field:
 
     Attributes:
         tile: rays of a workgroup.
+        colours, views: groups of four channels of the features and of the view layer.
         constants: of the shaders that read ``weights``.
         weights: matrices, view directions' part, textures, groups of four.
     """
@@ -43,21 +44,19 @@ class Field:
         self._textures = [_texels(state[f"textures.{index}"]) for index in range(len(config.texture_sizes))]
         starts = np.cumsum([0, *(len(rows) for rows in sections.values())])
         self._texture_at = np.cumsum([starts[-1], *(len(texels) for texels in self._textures)])[:-1]
-        self.pitch = _pitch(config)
+        self.colours, self.views = fours(config.feature_channels), fours(config.view_width)
         self.tile = tile_rays(config, gpu.limits["max-compute-workgroup-storage-size"], self._dtype.itemsize)
         self.constants = self._constants({name: int(at) for name, at in zip(sections, starts[:-1], strict=True)}, half)
         self.weights = gpu.upload(np.concatenate([*sections.values(), *self._textures]).astype(self._dtype))
-        view = state["view.weight"][:, : config.width].astype(np.float64)
-        self._view_bias = view @ state["feature.bias"] + state["view.bias"]
 
     def _constants(self, places: dict[str, int], half: bool) -> dict[str, Constant]:
         config = self.config
-        hidden, view, colour = fours(config.width), fours(config.view_width), fours(config.feature_channels)
+        hidden, view, colour = fours(config.width), self.views, self.colours
         values: dict[str, Constant] = {
             "real": "f16" if half else "f32",
             "THREADS": THREADS,
             "TILE": self.tile,
-            "PITCH": self.pitch,
+            "PITCH": _pitch(config),
             "AXES": axes(config),
             "FREQUENCIES": config.position_frequencies,
             "NORMAL_FREQUENCIES": config.normal_frequencies,
@@ -112,6 +111,8 @@ class Field:
         """Let the textures be those of an identity or a blend; nothing moves while it stays the same."""
         if not self._residuals or np.array_equal(shares, self._shares):
             return
+        # Those of neither identity, should one of the textures not come about.
+        self._shares = np.zeros(0)
         weights = shares.astype(np.float32)
         for at, shared, residual in zip(self._texture_at, self._textures, self._residuals, strict=True):
             own = shared + _texels(np.tensordot(weights, residual, axes=1))
@@ -216,6 +217,3 @@ def _constant_bias(config: FieldConfig, state: State, pose: np.ndarray, code: np
     weight = state["layers.0.weight"][:, config.position_size :].astype(np.float64)
     answer: np.ndarray = weight @ constant + state["layers.0.bias"]
     return answer
-
-
-__all__ = ["Buffer", "Field", "axes", "fours", "tile_rays"]

@@ -72,7 +72,7 @@ def record_features(
     chunks = -(-pixels // RAYS_AT_ONCE)
     samples = networks.metadata.architecture.n_samples
     constants: dict[str, Constant] = field.constants | {"SAMPLES": samples, "CHUNK": RAYS_AT_ONCE}
-    image = gpu.scratch("image", pixels * (int(field.constants["C4"]) + 1) * 16)  # type: ignore[arg-type]
+    image = gpu.scratch("image", pixels * (field.colours + 1) * 16)
     count, rays = gpu.scratch("count", 16), gpu.scratch("rays", pixels * 16)
     work = gpu.scratch("work", chunks * WORK_BYTES)
     depth = networks.mesh.rasterise(record, seen, "low depth")
@@ -81,7 +81,7 @@ def record_features(
         kernel = gpu.kernel(["bounds"], entry, "rwwww", constants)
         record.run(kernel, parameters, (depth, count, rays, image, work), groups)
     positions = gpu.scratch("positions", chunk * samples * axes(field.config) * 4)
-    views = gpu.scratch("view terms", chunk * int(field.constants["VIEW4"]) * 16)  # type: ignore[arg-type]
+    views = gpu.scratch("view terms", chunk * field.views * 16)
     surface = networks.mesh.constants | constants
     mesh = (networks.mesh.topology, networks.mesh.face_uv, networks.mesh.posed)
     find_samples = gpu.kernel(["nearest", "samples"], "find", "rrrrrw", surface)
@@ -107,7 +107,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     picture = gpu.scratch("picture", width * height * 32)
     constants: dict[str, Constant] = {
         "real": "f32",
-        "C4": networks.field.constants["C4"],
+        "C4": networks.field.colours,
         "FACTOR": factor,
         "OWN_ALPHA": architecture.super_resolution.out_channels == 4,
         "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
@@ -125,6 +125,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
 def record_resized(gpu: Gpu, record: Recorder, picture: Picture, size: tuple[int, int], name: str) -> Picture:
     """The picture's canvas at another size, in the scratch buffer of a name."""
     width, height = size
+    assert min(picture.box.left, picture.box.top) >= 0
     cut = picture.box.grown(0, *picture.canvas)
     answer = gpu.scratch(name, width * height * 32)
     parameters = packed(
@@ -171,7 +172,7 @@ def record_low(networks: Networks, record: Recorder, plan: Plan, features: Featu
     gpu = networks.gpu
     pixels = plan.low_box.width * plan.low_box.height
     answer = gpu.scratch("low", pixels * 20)
-    kernel = gpu.kernel(["low"], "take", "rw", {"real": "f32", "C4": networks.field.constants["C4"]})
+    kernel = gpu.kernel(["low"], "take", "rw", {"real": "f32", "C4": networks.field.colours})
     record.run(kernel, packed(pixels=pixels, at=0), (features.image, answer), row_groups(-(-pixels // 64)))
     return answer, pixels * 20
 

@@ -35,8 +35,8 @@ class Mesh:
         self.gpu = gpu
         topology = ProxyTopology.of(hand)
         tables, places = _tables(topology, len(hand.v_template))
-        vertices, faces = len(hand.v_template), len(hand.faces)
-        groups = -(-faces // (LEAVES * LEAF_SIZE))
+        self.vertices, self.faces = vertices, faces = len(hand.v_template), len(hand.faces)
+        self.groups = groups = -(-faces // (LEAVES * LEAF_SIZE))
         self.betas = hand.shapedirs.shape[2]
         self.features = hand.posedirs.shape[2]
         self.joints = len(hand.parents)
@@ -76,8 +76,7 @@ class Mesh:
         count = min(self.betas, len(betas))
         shape[:count] = betas[:count]
         parameters = packed(betas=shape, correctives=correctives, transforms=transforms)
-        vertices, faces = int(self.constants["V"]), int(self.constants["F"])  # type: ignore[arg-type]
-        sizes = {"skin": vertices, "faces": faces, "vertex_normals": vertices, "boxes": faces // LEAF_SIZE // LEAVES + 1}
+        sizes = {"skin": self.vertices, "faces": self.faces, "vertex_normals": self.vertices, "boxes": self.groups}
         for entry, count in sizes.items():
             kernel = self.gpu.kernel(["mesh"], entry, "rrw", self.constants | self.counts)
             buffers = (self._model, self.topology, self.posed)
@@ -89,7 +88,7 @@ class Mesh:
         parameters = camera_bytes(camera)
         buffers = (self.topology, self.posed, depth)
         pixels = row_groups(-(-camera.width * camera.height // 64))
-        for entry, groups in (("clear", pixels), ("draw", row_groups(int(self.constants["F"])))):  # type: ignore[arg-type]
+        for entry, groups in (("clear", pixels), ("draw", row_groups(self.faces))):
             kernel = self.gpu.kernel(["raster"], entry, "rrw", self.constants)
             record.run(kernel, parameters, buffers, groups)
         return depth
@@ -121,7 +120,7 @@ def _model(hand: HandData) -> np.ndarray:
 
 
 def _tables(topology: ProxyTopology, vertex_count: int) -> tuple[np.ndarray, dict[str, Constant]]:
-    """Flat u32: faces, neighbours, lowest face of each vertex, the tree's order, corners by vertex; and their places."""
+    """Flat u32 faces, neighbours, lowest face and corners of each vertex, the tree's order; and where each begins."""
     faces = topology.faces.reshape(-1)
     lowest = np.zeros(vertex_count, dtype=np.int64)
     # Written from the last to the first, so that the lowest remains.

@@ -56,7 +56,8 @@ class SuperResolution:
 
     def __init__(self, gpu: Gpu, config: SuperResolutionConfig, state: State, half: bool) -> None:
         self.gpu, self.config = gpu, config
-        self._real, self._dtype = ("f16", np.dtype(np.float16)) if half else ("f32", np.dtype(np.float32))
+        self._real = "f16" if half else "f32"
+        self._size = 2 if half else 4
         first, second = config.hidden
         doubled = {"conv10"} | ({"conv00"} if config.factor == 4 else set())
         shapes = {"conv00": (config.in_channels, first), "conv01": (first, first), "conv10": (first, second)}
@@ -65,7 +66,7 @@ class SuperResolution:
         for name, (inputs, outputs) in shapes.items():
             phases = 4 if name in doubled else 1
             packed_weights = pack(state[f"{name}.weight"], state[f"{name}.bias"], phases)
-            weights = gpu.upload(packed_weights.astype(self._dtype))
+            weights = gpu.upload(packed_weights.astype(np.float16 if half else np.float32))
             self._layers[name] = _Layer(weights, fours(inputs), fours(outputs), phases)
 
     def enlarge(self, record: Recorder, image: Buffer, width: int, height: int) -> Buffer:
@@ -89,7 +90,7 @@ class SuperResolution:
         """Boxes whose activations, with the receptive field around them, stay within SCRATCH_BYTES."""
         first, second = self.config.hidden
         sizes = (first * (self.config.factor // 2) ** 2, second * self.config.factor**2)
-        pixel = 4 * max(fours(channels) for channels in sizes) * self._dtype.itemsize
+        pixel = 4 * max(fours(channels) for channels in sizes) * self._size
         side = int((min(SCRATCH_BYTES, self.gpu.largest) / pixel) ** 0.5) // 8 * 8 - 2 * self.config.receptive_radius
         for top in range(0, height, side):
             for left in range(0, width, side):
@@ -132,7 +133,7 @@ class SuperResolution:
         }
         kernel = self.gpu.kernel(["convolution"], "convolve", "rrw", constants)
         width, height = region.width * times, region.height * times
-        answer = self.gpu.scratch(target, width * height * layer.outputs * 4 * self._dtype.itemsize)
+        answer = self.gpu.scratch(target, width * height * layer.outputs * 4 * self._size)
         parameters = packed(size=(region.width, region.height), at=region.at, pitch=region.pitch)
         groups = tiles(region.width, region.height, -(-columns // GROUP4))
         record.run(kernel, parameters, (source, layer.weights, answer), groups)
@@ -186,7 +187,7 @@ def pack(weight: np.ndarray, bias: np.ndarray, phases: int) -> np.ndarray:
     I' is I filled up to fours, O' the groups of four outputs, P the phases.
     """
     kernels = folded(weight) if phases == 4 else weight[None]
-    _, outputs, inputs, side, _ = kernels.shape
+    outputs, inputs = kernels.shape[1:3]
     filled = np.pad(kernels, ((0, 0), (0, -outputs % 4), (0, -inputs % 4), (0, 0), (0, 0)))
     rows = filled.transpose(3, 4, 2, 0, 1).reshape(-1, 4)
     biases = np.tile(np.pad(bias, (0, -outputs % 4)), phases).reshape(-1, 4)
@@ -194,7 +195,7 @@ def pack(weight: np.ndarray, bias: np.ndarray, phases: int) -> np.ndarray:
 
 
 def folded(weight: np.ndarray) -> np.ndarray:
-    """Transposed convolution of stride 2 and 4 x 4 filter as one 3 x 3 convolution to four pixels (docs/method.md 1.10).
+    """Transposed convolution of stride 2 and its filter as one 3 x 3 convolution to four pixels (docs/method.md 1.10).
 
     Args:
         weight: (O, I, 3, 3).

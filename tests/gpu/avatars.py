@@ -1,4 +1,4 @@
-"""Small avatars of every form that the frame function takes."""
+"""Small avatars of every form that the kernels draw."""
 
 from __future__ import annotations
 
