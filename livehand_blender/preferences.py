@@ -49,7 +49,7 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         description="What a new environment renders on",
         items=(
             ("CPU", "Processor", "Runs everywhere; the smallest download, with torch only for training", 0),
-            ("CUDA", "CUDA", "For an NVIDIA GPU, with its driver installed; with torch", 1),
+            ("CUDA", "CUDA", "For training on an NVIDIA GPU, with torch; frames need none", 1),
             ("DEFAULT", "As Published", "With the torch that the package index gives on this system", 2),
         ),
         default="CPU",

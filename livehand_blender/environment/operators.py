@@ -142,7 +142,7 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
         items=(
             ("PREFERENCE", "Preference", "As set in the preferences", 0),
             ("CPU", "Processor", "Runs everywhere; without torch, unless training is wanted", 1),
-            ("CUDA", "CUDA", "For an NVIDIA GPU, with torch", 2),
+            ("CUDA", "CUDA", "For training on an NVIDIA GPU, with torch", 2),
             ("DEFAULT", "As Published", "With the torch that the package index gives", 3),
         ),
         default="PREFERENCE",
