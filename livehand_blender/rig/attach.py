@@ -91,7 +91,8 @@ class LIVEHAND_OT_attach(HandOperator):
             matrix = placement(wrist, along, thumbwards, rig_side(rig), scale, self.roll, repr(character.name))
             world = Matrix(matrix.tolist())
             set_channels(joint_bones(rig)[0], np.eye(4), with_location=True)
-        hang(rig, character, self.bone, evaluated, world)
+        if not hang(rig, character, self.bone, world):
+            self.report({"WARNING"}, f"The constraints of {rig.name!r} hold it elsewhere: remove or mute them.")
 
     def _guess(self, context: Any, rig: Any) -> None:
         if not self.armature:
@@ -131,14 +132,38 @@ class LIVEHAND_OT_detach(HandOperator):
         rig.matrix_world = world
 
 
-def hang(rig: Any, character: Any, bone: str, evaluated: Any, world: Any) -> None:
-    """Parent a rig to a bone so that its world matrix is ``world`` now."""
+def hang(rig: Any, character: Any, bone: str, world: Any) -> bool:
+    """Parent a rig to a bone so that its world matrix is ``world`` now, however the bone is posed, scaled or related.
+
+    Returns:
+        Whether it is there; constraints of the rig may hold it elsewhere.
+
+    Raises:
+        PoseError: the bone is scaled to nothing.
+    """
+    carrier = _carrier(character, bone)
+    if abs(carrier.to_3x3().determinant()) < 1e-18:
+        raise PoseError(f"The bone {bone!r} of {character.name!r} is scaled to nothing.", "Give it a size first.")
     rig.parent, rig.parent_type, rig.parent_bone = character, "BONE", bone
-    pose_bone = evaluated.pose.bones[bone]
-    # Blender hangs children on a bone's tail.
-    carrier = evaluated.matrix_world @ pose_bone.matrix @ Matrix.Translation((0.0, pose_bone.length, 0.0))
-    rig.matrix_parent_inverse = Matrix.Identity(4)
-    rig.matrix_basis = carrier.inverted() @ world
+    # As Blender's own parenting does: whatever shear a scaled bone brings is taken out here and nowhere else.
+    rig.matrix_parent_inverse = carrier.inverted()
+    bpy.context.view_layer.update()
+    rig.matrix_world = world
+    bpy.context.view_layer.update()
+    miss = np.abs(np.array(rig.matrix_world) - np.array(world)).max()
+    return bool(miss < 1e-4 * max(1.0, float(np.abs(np.array(world)).max())))
+
+
+def _carrier(character: Any, bone: str) -> Any:
+    """The world matrix by which a bone carries what hangs on it, as Blender has it; an empty tells."""
+    probe = bpy.data.objects.new("LiveHand Probe", None)
+    try:
+        bpy.context.scene.collection.objects.link(probe)
+        probe.parent, probe.parent_type, probe.parent_bone = character, "BONE", bone
+        bpy.context.view_layer.update()
+        return probe.matrix_world.copy()
+    finally:
+        bpy.data.objects.remove(probe)
 
 
 def _knuckles(character: Any, bone: str) -> tuple[np.ndarray, np.ndarray] | None:

@@ -138,6 +138,7 @@ def _dress_finger(rig: Any, finger: str, side: Side) -> None:
     _lock(target)
     target.lock_location = (False, False, False)
     target.custom_shape = widget("BALL")
+    _show_with_ik(rig, target, last)
 
 
 def _start_bent(rig: Any, bone: Any, last: Any) -> None:
@@ -147,7 +148,17 @@ def _start_bent(rig: Any, bone: Any, last: Any) -> None:
     start.euler_order = LIMIT_ORDER
     start.use_limit_x = True
     start.min_x, start.max_x = _START_BEND, _FULL_TURN
-    curve = start.driver_add("influence")
+    _drive_by_ik(start.driver_add("influence"), rig, last)
+
+
+def _show_with_ik(rig: Any, target: Any, last: Any) -> None:
+    """A target is drawn only while it moves its finger: otherwise it would stand where the tip once was."""
+    for curve in target.driver_add("custom_shape_scale_xyz"):
+        _drive_by_ik(curve, rig, last)
+
+
+def _drive_by_ik(curve: Any, rig: Any, last: Any) -> None:
+    """1 while a finger's IK has any influence, 0 otherwise."""
     curve.keyframe_points.clear()
     curve.driver.type = "SCRIPTED"
     variable = curve.driver.variables.new()

@@ -125,11 +125,16 @@ def pose_from_matrices(
 
 
 def matrices_from_pose(
-    pose: HandPose, object_to_world: np.ndarray, rest: np.ndarray, wrist: np.ndarray, name: str = "hand"
+    pose: HandPose,
+    object_to_world: np.ndarray,
+    rest: np.ndarray,
+    wrist: np.ndarray,
+    name: str = "hand",
+    wrist_scale: float = 1.0,
 ) -> np.ndarray:
     """Posed bone matrices in the armature's space that show ``pose``; inverse of :func:`pose_from_matrices`.
 
-    Finger bones keep the length of the rest pose, and the object's scale is the hand's scale.
+    Finger bones keep the length of the rest pose times ``wrist_scale``; that times the object's is the hand's scale.
 
     Args:
         pose: the hand in world space, in the hand model's own size.
@@ -137,6 +142,7 @@ def matrices_from_pose(
         rest: (16, 4, 4) rest matrices of the bones in joint order.
         wrist: (3,) rest position J0(betas) of the wrist joint.
         name: the armature's name, for messages.
+        wrist_scale: scale that the wrist bone takes over from the bone that it hangs from.
 
     Returns:
         (16, 4, 4) float64.
@@ -146,7 +152,7 @@ def matrices_from_pose(
     """
     rotation, scale, _ = split_similarity(object_to_world, f"The armature {name!r}")
     local = axis_angle_to_matrix(pose.hand_pose)
-    world_wrist = scale * (wrist + pose.transl)
+    world_wrist = scale * wrist_scale * (wrist + pose.transl)
     posed = np.zeros((JOINT_COUNT, 4, 4))
     turned = np.zeros((JOINT_COUNT, 3, 3))
     turned[0] = rotation.T @ axis_angle_to_matrix(pose.global_orient)
@@ -156,29 +162,26 @@ def matrices_from_pose(
         if joint:
             parent = PARENTS[joint]
             turned[joint] = turned[parent] @ local[joint - 1]
-            heads[joint] = heads[parent] + turned[parent] @ (rest[joint, :3, 3] - rest[parent, :3, 3])
-        posed[joint, :3, :3] = turned[joint] @ rest[joint, :3, :3]
+            offset = wrist_scale * (rest[joint, :3, 3] - rest[parent, :3, 3])
+            heads[joint] = heads[parent] + turned[parent] @ offset
+        posed[joint, :3, :3] = wrist_scale * turned[joint] @ rest[joint, :3, :3]
         posed[joint, :3, 3] = heads[joint]
         posed[joint, 3, 3] = 1.0
     return posed
 
 
-def basis_matrices(posed: np.ndarray, rest: np.ndarray, wrist_parent: np.ndarray | None = None) -> np.ndarray:
-    """What each bone's own channels must hold (``PoseBone.matrix_basis``) for the posed matrices.
+def basis_matrices(posed: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """What each bone's own channels must hold (``PoseBone.matrix_basis``), its wrist hanging from nothing.
 
     Args:
         posed, rest: (16, 4, 4) in the armature's space.
-        wrist_parent: (4, 4) deformation P B^-1 of the bone that the wrist hangs from, None when it hangs from nothing.
 
     Returns:
         (16, 4, 4) float64.
     """
     basis = np.zeros((JOINT_COUNT, 4, 4))
     for joint, parent in enumerate(PARENTS):
-        if parent >= 0:
-            carried = posed[parent] @ np.linalg.inv(rest[parent])
-        else:
-            carried = np.eye(4) if wrist_parent is None else wrist_parent
+        carried = posed[parent] @ np.linalg.inv(rest[parent]) if parent >= 0 else np.eye(4)
         basis[joint] = np.linalg.inv(carried @ rest[joint]) @ posed[joint]
     return basis
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mathutils import Matrix, Vector
+from mathutils import Euler, Matrix, Vector
 
 from livehand_core.errors import PoseError
 from livehand_core.hand.limits import FINGERS
@@ -16,8 +16,9 @@ from livehand_core.poses import HandPose
 from ..compat import action_curves
 from .armature import rig_side
 from .controls import LIMIT_NAME
-from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices
-from .layout import control_name, finger_joints, ik_name, limit_names
+from .bones import LIMIT_ORDER
+from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices, split_similarity
+from .layout import CONTROL_RANGE, GATHER_WEIGHTS, control_name, finger_joints, ik_name, limit_names
 from .model import joint_places
 
 ROTATION_CHANNELS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
@@ -62,7 +63,7 @@ class PoseWriter:
         rest: (16, 4, 4) their rest matrices, at the places where the rig's betas put the joints.
         world: (4, 4) the object's world matrix.
         wrist: (3,) rest position of the hand model's wrist joint.
-        carried: (4, 4) deformation of the bone that the wrist hangs from, None when it hangs from nothing.
+        wrist_scale: scale that the wrist bone takes over from the bone that it hangs from, 1 without one.
     """
 
     rig: Any
@@ -70,26 +71,24 @@ class PoseWriter:
     rest: np.ndarray
     world: np.ndarray
     wrist: np.ndarray
-    carried: np.ndarray | None
+    wrist_scale: float
 
     @classmethod
     def of(cls, rig: Any) -> PoseWriter:
         """Read a rig as it stands.
 
         Raises:
-            PoseError: bones are missing.
+            PoseError: bones are missing, or the wrist hangs from a bone that is scaled non-uniformly.
         """
         bones = joint_bones(rig)
         betas = np.array(rig.livehand.betas, dtype=np.float64)
         joints, directions = joint_places(rig.livehand.model, rig_side(rig))
         rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
         rest[:, :3, 3] += (directions - directions[0]) @ betas
-        parent = bones[0].parent
-        carried = None
-        if parent is not None:
-            carried = np.array(parent.matrix, dtype=np.float64) @ np.linalg.inv(np.array(parent.bone.matrix_local))
+        unposed = np.array(_through_parent(bones[0], Matrix.Identity(4)), dtype=np.float64)
+        _, wrist_scale, _ = split_similarity(unposed, f"What the bone {bones[0].name!r} of {rig.name!r} hangs from")
         world = np.array(rig.matrix_world, dtype=np.float64)
-        return cls(rig, tuple(bones), rest, world, joints[0] + directions[0] @ betas, carried)
+        return cls(rig, tuple(bones), rest, world, joints[0] + directions[0] @ betas, wrist_scale)
 
     def matrices(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
         """(16, 4, 4) posed matrices in the armature's space, and (16, 4, 4) what the bones' own channels must hold.
@@ -101,11 +100,29 @@ class PoseWriter:
             raise PoseError(
                 f"A {pose.side} hand's pose does not fit {self.rig.name!r}.", "Choose a rig of the same side."
             )
-        posed = matrices_from_pose(pose, self.world, self.rest, self.wrist, self.rig.name)
-        return posed, basis_matrices(posed, self.rest, self.carried)
+        posed = matrices_from_pose(pose, self.world, self.rest, self.wrist, self.rig.name, self.wrist_scale)
+        basis = basis_matrices(posed, self.rest)
+        basis[0] = np.array(_through_parent(self.bones[0], Matrix(posed[0].tolist()), invert=True))
+        return posed, basis
 
 
-def apply_pose(rig: Any, pose: HandPose, keyframe: float | None = None, wrist: bool = True) -> None:
+def _through_parent(bone: Any, matrix: Any, invert: bool = False) -> Any:
+    """A pose bone's posed matrix in the armature's space for what its channels hold, or the reverse.
+
+    Blender's own arithmetic: *Inherit Rotation*, *Inherit Scale* and *Local Location* count.
+    """
+    parent = bone.parent
+    places = {} if parent is None else {"parent_matrix": parent.matrix, "parent_matrix_local": parent.bone.matrix_local}
+    return bone.bone.convert_local_to_pose(matrix, bone.bone.matrix_local, invert=invert, **places)
+
+
+def apply_pose(
+    rig: Any,
+    pose: HandPose,
+    keyframe: float | None = None,
+    wrist: bool = True,
+    fingers: Collection[str] = FINGERS,
+) -> None:
     """Pose an armature's bones, in whatever rotation mode they are, so that :func:`read_pose` gives ``pose`` back.
 
     The armature object itself does not move, and its betas stay. The pose goes into the finger bones' own channels:
@@ -118,6 +135,7 @@ def apply_pose(rig: Any, pose: HandPose, keyframe: float | None = None, wrist: b
         pose: the hand in world space, of the rig's side.
         keyframe: frame at which the channels are keyed, None for no keys.
         wrist: whether the wrist takes its place from the pose; it stays otherwise.
+        fingers: the fingers that take their part of the pose; channels, controls, targets and keys of others stay.
 
     Raises:
         PoseError: the pose is of the other side, bones are missing, or the object is scaled non-uniformly.
@@ -128,31 +146,52 @@ def apply_pose(rig: Any, pose: HandPose, keyframe: float | None = None, wrist: b
         # Tips are found in the armature's space, so the fingers go where the wrist is.
         stays = np.array(writer.bones[0].matrix, dtype=np.float64)
         posed = stays @ np.linalg.inv(posed[0]) @ posed
-    for index, (bone, matrix) in enumerate(zip(writer.bones, basis, strict=True)):
-        if index or wrist:
-            set_channels(bone, matrix, with_location=index == 0)
-    for bone in release_controls(rig):
+    chosen = [finger for finger in FINGERS if finger in fingers]
+    joints = [*([0] if wrist else []), *(joint for finger in chosen for joint in finger_joints(finger))]
+    for joint in joints:
+        set_channels(writer.bones[joint], basis[joint], with_location=joint == 0)
+    for bone in release_controls(rig, chosen):
         if keyframe is not None and _has_keys(rig, bone):
             key_bone(bone, keyframe, with_location=False)
-    for finger in FINGERS:
+    for finger in chosen:
         last = finger_joints(finger)[-1]
         target = place_target(rig, finger, posed[last], writer.bones[last].bone.length)
         if target is not None and keyframe is not None and _has_keys(rig, target):
             target.keyframe_insert("location", frame=keyframe)
     if keyframe is not None:
-        for index, bone in enumerate(writer.bones):
-            if index or wrist:
-                key_bone(bone, keyframe, with_location=index == 0)
+        for joint in joints:
+            key_bone(writer.bones[joint], keyframe, with_location=joint == 0)
 
 
-def release_controls(rig: Any) -> list[Any]:
-    """Turn all curl and spread controls of a rig back to zero; the bones that were turned back."""
-    side = rig_side(rig)
-    controls = [rig.pose.bones.get(control_name(finger, side)) for finger in (*FINGERS, "fingers")]
-    found = [bone for bone in controls if bone is not None]
+def release_controls(rig: Any, fingers: Collection[str] = FINGERS) -> list[Any]:
+    """Let curl and spread controls add nothing to some fingers; the bones that were turned.
+
+    They turn back to zero. The control of all four fingers does so only where all four are meant; otherwise each
+    finger's own control is turned against it, so that the others stay as they are.
+    """
+    bones, side = rig.pose.bones, rig_side(rig)
+    gather = bones.get(control_name("fingers", side))
+    together = gather is None or set(GATHER_WEIGHTS) <= set(fingers)
+    turns = np.zeros(3) if together else _gathered(gather)
+    wanted = {
+        control_name(finger, side): -turns * ((1.0, 0.0, GATHER_WEIGHTS[finger]) if finger in GATHER_WEIGHTS else 0.0)
+        for finger in fingers
+    }
+    if together:
+        wanted[control_name("fingers", side)] = np.zeros(3)
+    found = [bones[name] for name in wanted if name in bones]
     for bone in found:
-        set_channels(bone, np.eye(4), with_location=False)
+        turn = Euler(wanted[bone.name], LIMIT_ORDER).to_matrix().to_4x4()
+        set_channels(bone, np.array(turn), with_location=False)
     return found
+
+
+def _gathered(control: Any) -> np.ndarray:
+    """(3,) radians about X, Y and Z by which the control of all four fingers turns them, within its limits."""
+    turn = np.array(control.matrix_basis.to_euler(LIMIT_ORDER))
+    low, high = np.radians([CONTROL_RANGE["curl"], (0.0, 0.0), CONTROL_RANGE["spread"]]).T
+    limit = control.constraints.get(LIMIT_NAME)
+    return np.clip(turn, low, high) if limit is not None and limit.enabled else turn
 
 
 def place_target(rig: Any, finger: str, last: np.ndarray, length: float) -> Any:

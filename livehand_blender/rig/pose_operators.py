@@ -59,7 +59,7 @@ class LIVEHAND_OT_pose_preset(HandOperator):
     def apply(self, context: Any, rig: Any) -> None:
         fingers = {finger.lower() for finger in self.fingers}
         pose = gesture_pose(self.gesture, evaluated_pose(context, rig), self.blend, fingers)
-        apply_pose(rig, pose, key_frame(context, self.keyframe), wrist=False)
+        apply_pose(rig, pose, key_frame(context, self.keyframe), wrist=False, fingers=fingers)
 
 
 class LIVEHAND_OT_blend_pose(HandOperator):
@@ -177,14 +177,19 @@ class LIVEHAND_OT_set_ik(HandOperator):
 
     def apply(self, context: Any, rig: Any) -> None:
         pose, frame = evaluated_pose(context, rig), key_frame(context, self.keyframe)
-        if self.snap and self.influence == 0.0:
-            apply_pose(rig, pose, frame, wrist=False)
         names = bone_names(rig_side(rig))
-        for finger in (name for name in FINGERS if name.upper() in self.fingers):
-            last = rig.pose.bones[names[finger_joints(finger)[-1]]]
-            constraint = last.constraints.get(IK_NAME)
-            if constraint is None:
+        lasts = {
+            name: rig.pose.bones[names[finger_joints(name)[-1]]] for name in FINGERS if name.upper() in self.fingers
+        }
+        for last in lasts.values():
+            if IK_NAME not in last.constraints:
                 raise PoseError(f"{last.name!r} of {rig.name!r} has no IK.", "Add a new LiveHand hand.")
+        if self.snap and self.influence == 0.0:
+            # A finger whose IK is off already keeps its channels and controls as they are.
+            bent = [name for name, last in lasts.items() if last.constraints[IK_NAME].influence > 0.0]
+            apply_pose(rig, pose, frame, wrist=False, fingers=bent)
+        for finger, last in lasts.items():
+            constraint = last.constraints[IK_NAME]
             if self.snap and self.influence > 0.0 and constraint.influence == 0.0:
                 target = place_target(rig, finger, np.array(last.matrix), last.bone.length)
                 if frame is not None and target is not None:
