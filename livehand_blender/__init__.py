@@ -14,7 +14,7 @@ _ROOMS = (
     "rig.pose_operators",
     "rig.attach",
     "rig.pose_library",
-    "rig.orphans",
+    "rig.family",
     "motion.operators",
     "render.engine",
     "render.operators",

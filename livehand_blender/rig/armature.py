@@ -69,14 +69,25 @@ def create_hand(
     settings.model = model
     settings.side = side.upper()
     _make_bones(rig, data)
-    mesh = make_proxy(rig, data)
-    collection.objects.link(mesh)
+    add_proxy(rig)
     add_blend(rig)
     drive_bones(rig, data)
-    drive_shape_keys(mesh, rig)
     settings.betas = tuple(betas)
     settings.avatar = avatar
     return rig
+
+
+def add_proxy(rig: Any) -> Any:
+    """A new proxy mesh of a rig, in the rig's collections, following its shape.
+
+    Raises:
+        HandModelError: the rig's model is unknown.
+    """
+    mesh = make_proxy(rig, rig_data(rig))
+    for collection in rig.users_collection:
+        collection.objects.link(mesh)
+    drive_shape_keys(mesh, rig)
+    return mesh
 
 
 def is_hand(obj: Any) -> bool:

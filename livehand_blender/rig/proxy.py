@@ -13,6 +13,9 @@ from livehand_core.hand.data import HandData
 from .layout import deform_names
 from .shape import SHAPE_KEYS
 
+MATERIAL = "LiveHand Proxy"
+"""Name of the material that a new proxy has."""
+
 BETA_RANGE = 5.0
 """Betas run from minus to plus this many standard deviations."""
 
@@ -20,8 +23,7 @@ BETA_RANGE = 5.0
 def make_proxy(rig: Any, data: HandData) -> Any:
     """The skinned proxy mesh as a child of the rig: faces, UV, vertex groups, shape keys, armature modifier."""
     name = f"{rig.name} Proxy"
-    wrist = data.rest_joints()[0]
-    vertices = data.v_template.astype(np.float64) - wrist
+    vertices = proxy_points(data)
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(vertices.tolist(), [], data.faces.tolist())
     layer = mesh.uv_layers.new(name="UVMap")
@@ -42,6 +44,12 @@ def make_proxy(rig: Any, data: HandData) -> Any:
     return obj
 
 
+def proxy_points(data: HandData) -> np.ndarray:
+    """(V, 3) vertices of a new proxy in the armature's space, whose origin is the wrist joint."""
+    points: np.ndarray = data.v_template.astype(np.float64) - data.rest_joints()[0]
+    return points
+
+
 def _make_shape_keys(obj: Any, data: HandData, vertices: np.ndarray) -> None:
     """One relative key a beta; offsets are taken against the wrist joint, which stays the origin."""
     obj.shape_key_add(name="Basis", from_mix=False)
@@ -56,10 +64,9 @@ def _make_shape_keys(obj: Any, data: HandData, vertices: np.ndarray) -> None:
 
 def _material() -> Any:
     """A plain skin tone for the proxy in Solid view and in other engines."""
-    name = "LiveHand Proxy"
-    material = bpy.data.materials.get(name)
+    material = bpy.data.materials.get(MATERIAL)
     if material is None:
-        material = bpy.data.materials.new(name)
+        material = bpy.data.materials.new(MATERIAL)
         material.diffuse_color = (0.60, 0.36, 0.27, 1.0)
         material.roughness = 0.6
     return material

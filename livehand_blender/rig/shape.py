@@ -36,8 +36,9 @@ def drive_bones(rig: Any, data: HandData) -> None:
 
 
 def drive_shape_keys(mesh: Any, rig: Any) -> None:
-    """Make the proxy mesh's shape keys follow the rig's betas."""
+    """Make the proxy mesh's shape keys follow the rig's betas, in place of whatever they followed."""
     for index, name in enumerate(SHAPE_KEYS):
+        mesh.data.shape_keys.key_blocks[name].driver_remove("value")
         _drive(mesh.data.shape_keys.key_blocks[name].driver_add("value"), rig, np.eye(BETA_COUNT)[index])
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import bpy
 import numpy as np
 
+NAME = "LiveHand Widget"
 _SEGMENTS = 24
 
 
@@ -15,7 +16,7 @@ def widget(kind: Literal["ARC", "BALL"]) -> Any:
 
     ``ARC`` is a bow about the bone's X axis with a bar, to be turned; ``BALL`` three rings, to be moved.
     """
-    name = f"LiveHand Widget {kind.title()}"
+    name = f"{NAME} {kind.title()}"
     for shape in bpy.data.objects:
         # A linked character may bring its own of the same name.
         if shape.name.startswith(name) and shape.library is None and shape.type == "MESH":
@@ -24,6 +25,15 @@ def widget(kind: Literal["ARC", "BALL"]) -> Any:
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(points.tolist(), edges, [])
     return bpy.data.objects.new(name, mesh)
+
+
+def put_away() -> None:
+    """Take the shapes of hands' bones out of the scenes, into which Blender links them when a hand is appended."""
+    for shape in bpy.data.objects:
+        if shape.name.startswith(NAME) and shape.type == "MESH" and not shape.children:
+            for collection in shape.users_collection:
+                if collection.library is None:
+                    collection.objects.unlink(shape)
 
 
 def _arc() -> tuple[np.ndarray, list[tuple[int, int]]]:
