@@ -12,6 +12,7 @@ _ROOMS = (
     "render.settings",
     "rig.operators",
     "rig.pose_operators",
+    "rig.shape_operators",
     "rig.attach",
     "rig.pose_library",
     "rig.family",

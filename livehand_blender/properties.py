@@ -20,6 +20,7 @@ from . import compat
 from .rig.model import BUILTIN_MODEL
 from .rig.proxy import BETA_RANGE
 from .rig.shape import BLEND, add_blend, blends_betas
+from .rig.shape_names import shape_description
 
 _OVERRIDABLE = {"LIBRARY_OVERRIDABLE"}
 
@@ -124,7 +125,7 @@ class LiveHandRig(bpy.types.PropertyGroup):
     )
     betas: FloatVectorProperty(
         name="Shape",
-        description="Shape coefficients of the hand, in standard deviations",
+        description=f"In standard deviations; those of the built-in hand:\n{shape_description()}",
         size=BETA_COUNT,
         default=(0.0,) * BETA_COUNT,
         min=-BETA_RANGE,

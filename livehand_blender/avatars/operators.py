@@ -13,10 +13,11 @@ from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
 from livehand_core.errors import AvatarError, LiveHandError
 
 from ..background import Task, TaskOperator, redraw
+from ..polls import allowed
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preferences
-from ..rig.armature import active_hand, is_hand
+from ..rig.armature import active_hand, is_hand, why_not_editable
 from . import pictures
-from .library import CHECKPOINT_SUFFIX, SUFFIX, Entry, add_checkpoint, add_file, remove, scan
+from .library import CHECKPOINT_SUFFIX, SUFFIX, Entry, add_checkpoint, add_file, describe, remove, scan
 
 IMPORT_KEY = "avatar import"
 
@@ -58,7 +59,7 @@ class LIVEHAND_OT_avatar_import(TaskOperator, bpy.types.Operator):
         source, folder, name = Path(bpy.path.abspath(self.filepath)), avatar_folder(), self.name
         places = (interpreter_preference(), made_environment())
         factor = "" if self.factor == "AUTO" else self.factor
-        hands = [obj.name for obj in _chosen_hands(context)] if self.assign else []
+        hands = [obj.name for obj in _chosen_hands(context) if obj.is_editable] if self.assign else []
 
         def work(task: Task[Path]) -> Path:
             task.tell(0.1, f"Importing {source.name}")
@@ -140,18 +141,29 @@ class LIVEHAND_OT_avatar_use(_OnChosen, bpy.types.Operator):
 
     path: StringProperty(name="Avatar", description="File; by default the one chosen in the list", subtype="FILE_PATH")
 
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        hands = _chosen_hands(context)
+        editable = any(hand.is_editable for hand in hands)
+        return allowed(cls, "" if editable else why_not_editable(hands[0] if hands else None))
+
     def execute(self, context: Any) -> set[str]:
         try:
             path = self.target(context)
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        hands = _chosen_hands(context)
-        if not hands:
-            self.report({"ERROR"}, "No hand is selected. Select a LiveHand hand, or add one.")
+        problem = "" if self.path else describe(path)[1]
+        if problem:
+            self.report({"ERROR"}, problem)
             return {"CANCELLED"}
+        hands = _chosen_hands(context)
         for hand in hands:
-            hand.livehand.avatar = "" if path == DEFAULT_AVATAR_PATH else str(path)
+            if hand.is_editable:
+                hand.livehand.avatar = "" if path == DEFAULT_AVATAR_PATH else str(path)
+        linked = [hand.name for hand in hands if not hand.is_editable]
+        if linked:
+            self.report({"WARNING"}, f"{', '.join(linked)}: linked, so left as it is. Make a library override first.")
         return {"FINISHED"}
 
 
@@ -187,6 +199,10 @@ class LIVEHAND_OT_avatar_remove(_OnChosen, bpy.types.Operator):
     path: StringProperty(name="Avatar", description="File; by default the one chosen in the list", subtype="FILE_PATH")
 
     def invoke(self, context: Any, event: Any) -> set[str]:
+        item = chosen(context)
+        if not self.path and item is not None and item.ships:
+            self.report({"ERROR"}, "The avatar that ships with the add-on cannot be deleted.")
+            return {"CANCELLED"}
         return set(context.window_manager.invoke_confirm(self, event))
 
     def execute(self, context: Any) -> set[str]:

@@ -83,7 +83,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         name="Every", description="Every so many frames of the scene's range", default=4, min=1, max=1000
     )
     cameras_per_pose: IntProperty(
-        name="Cameras a Pose", description="Cameras that see each training pose", default=8, min=1, max=500
+        name="Cameras per Pose", description="Cameras that see each training pose", default=8, min=1, max=500
     )
     held_out_cameras: IntProperty(
         name="Test Cameras",

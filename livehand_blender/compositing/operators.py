@@ -6,6 +6,7 @@ import bpy
 
 from livehand_core.errors import LiveHandError
 
+from ..polls import allowed
 from ..render.settings import scene_proxies
 from .hand_scene import follow
 from .setup import hide_from_camera, is_set_up, remove, set_up
@@ -39,7 +40,7 @@ class LIVEHAND_OT_remove_compositing(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return is_set_up(context.scene)
+        return allowed(cls, "" if is_set_up(context.scene) else "Compositing is not set up in this scene")
 
     def execute(self, context: Any) -> set[str]:
         remove(context.scene)

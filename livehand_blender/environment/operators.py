@@ -19,6 +19,7 @@ from livehand_core.engine.interpreters import Interpreter, environment_python, f
 from livehand_core.errors import EngineError
 
 from ..background import Task, TaskCancelled, TaskOperator, begin, is_running, task
+from ..polls import allowed
 from ..preferences import data_folder, interpreter_preference, log_path, made_environment, preferences
 from ..render import session
 from ..render.session import torch_words
@@ -157,6 +158,10 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
         default=False,
     )
 
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _engine_rests(cls)
+
     def make_task(self, _context: Any) -> Task[Stamp]:
         wish = self._wish()
 
@@ -212,7 +217,7 @@ class LIVEHAND_OT_environment_remove(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: Any) -> bool:
-        return made_environment().is_dir()
+        return _engine_rests(cls) and allowed(cls, "" if made_environment().is_dir() else "None was made here")
 
     def make_task(self, _context: Any) -> Task[None]:
         client, folder = session.engine_client(), made_environment()
@@ -234,6 +239,10 @@ class LIVEHAND_OT_environment_remove_ask(bpy.types.Operator):
     bl_idname = "livehand.environment_remove_ask"
     bl_label = "Remove the Engine's Environment"
     bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        return _engine_rests(cls)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         return set(context.window_manager.invoke_confirm(self, event))
@@ -339,6 +348,11 @@ def log_tail(count: int = 12) -> list[str]:
                 lines = stream.read().decode(errors="replace").splitlines()[-count:]
     _tail = (time.monotonic(), stamp, lines if stamp != (0.0, 0) else [])
     return _tail[2]
+
+
+def _engine_rests(operator: Any) -> bool:
+    """Poll of what replaces or removes the Python that an engine may just be starting on."""
+    return allowed(operator, "The engine is being started or checked: wait for it" if is_running(ENGINE_KEY) else "")
 
 
 def _allowed(access: bool) -> str:

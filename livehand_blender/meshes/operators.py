@@ -15,9 +15,10 @@ from livehand_core.meshes import Mesh
 
 from ..avatars.choice import chosen_identity
 from ..background import Task, TaskOperator
+from ..polls import allowed
 from ..preferences import interpreter_preference, made_environment
 from ..render.scene import avatar_path
-from ..rig.armature import active_hand
+from ..rig.armature import NO_HAND, active_hand
 from ..rig.pose import read_pose
 from .extraction import Wish, extract
 
@@ -65,7 +66,9 @@ class LIVEHAND_OT_mesh_from_avatar(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return active_hand(context) is not None and context.mode == "OBJECT"
+        if active_hand(context) is None:
+            return allowed(cls, NO_HAND)
+        return allowed(cls, "A mesh is made in Object Mode" if context.mode != "OBJECT" else "")
 
     def make_task(self, context: Any) -> Task[Mesh]:
         rig, settings = active_hand(context), context.scene.livehand_mesh

@@ -15,7 +15,8 @@ from livehand_core.avatars.identities import reenacted
 from livehand_core.motion import ReadOptions, WriteOptions, read_motion, write_motion
 from livehand_core.poses import BETA_COUNT, PoseSequence
 
-from ..rig.armature import is_hand, rig_data, rig_side
+from ..polls import allowed
+from ..rig.armature import NO_HAND, active_hand, is_hand, rig_data, rig_side
 from ..rig.hand_operator import HandOperator
 from ..rig.pose import set_limits
 from ..rig.shape import blends_betas
@@ -171,6 +172,13 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
     check_extension = False
     filter_glob: StringProperty(description="Files to choose from", default="*.npz;*.json", options={"HIDDEN"})
 
+    filepath: StringProperty(
+        name="File",
+        description="Motion file (.npz, .json); by default named after the hand's action",
+        subtype="FILE_PATH",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+
     up: EnumProperty(name="Up", description="Which axis of the file's world points up", items=_UP_ITEMS, default="Z")
     components: IntProperty(
         name="Components",
@@ -202,9 +210,16 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
     @classmethod
     def poll(cls, context: Any) -> bool:
         """A linked hand may be exported, too."""
-        from ..rig.armature import active_hand
+        return allowed(cls, NO_HAND if active_hand(context) is None else "")
 
-        return active_hand(context) is not None
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """The file is named after the hand's action, or the hand, unless a name is known already."""
+        if not self.filepath:
+            rig = active_hand(context)
+            action = rig.animation_data.action if rig.animation_data is not None else None
+            name = bpy.path.clean_name((action or rig).name)
+            self.filepath = str(Path(bpy.data.filepath).parent / f"{name}.npz") if bpy.data.filepath else f"{name}.npz"
+        return set(super().invoke(context, event))
 
     def apply(self, context: Any, rig: Any) -> None:
         path = Path(bpy.path.abspath(self.filepath))

@@ -1,10 +1,18 @@
-"""Operators around the engine: use it in this scene."""
+"""Operators around the engine: use it in this scene, and a camera that sees the hand."""
+
+# Blender reads the annotations of these classes as values, so they are not postponed.
 
 from typing import Any
 
 import bpy
+from bpy.props import BoolProperty, EnumProperty
 
+from livehand_core.errors import CameraError, LiveHandError
+
+from ..polls import allowed
+from ..rig.armature import active_hand, is_hand
 from .engine import ENGINE_ID
+from .hand_camera import NAME, aim, hands_to_show, keeps_its_place, make_camera, sees
 
 
 class LIVEHAND_OT_use_engine(bpy.types.Operator):
@@ -14,13 +22,86 @@ class LIVEHAND_OT_use_engine(bpy.types.Operator):
     bl_label = "Render with LiveHand"
     bl_options = {"REGISTER", "UNDO"}
 
+    camera: BoolProperty(
+        name="Camera on the Hand",
+        description="Make a camera that sees the hand when this scene's does not; the other one stays where it is",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """From a button the picture shall show the hand; scripts choose for themselves."""
+        hands = hands_to_show(context.scene, active_hand(context))
+        if not self.properties.is_property_set("camera"):
+            self.camera = bool(hands) and not sees(context.scene, hands)
+        return self.execute(context)
+
     def execute(self, context: Any) -> set[str]:
-        context.scene.render.engine = ENGINE_ID
-        context.scene.view_settings.view_transform = "Standard"
+        scene = context.scene
+        scene.render.engine = ENGINE_ID
+        scene.view_settings.view_transform = "Standard"
+        hands = hands_to_show(scene, active_hand(context))
+        if self.camera and hands and not sees(scene, hands):
+            try:
+                self.report({"INFO"}, f"{_camera_on(context, hands).name!r} sees the hand. F12 renders it.")
+            except LiveHandError as error:
+                self.report({"WARNING"}, f"The camera does not show the hand. {error}")
         return {"FINISHED"}
 
 
-CLASSES = (LIVEHAND_OT_use_engine,)
+class LIVEHAND_OT_camera_on_hand(bpy.types.Operator):
+    """Show the hand in the picture: make a camera for it, or move this scene's"""
+
+    bl_idname = "livehand.camera_on_hand"
+    bl_label = "Camera on the Hand"
+    bl_options = {"REGISTER", "UNDO"}
+
+    which: EnumProperty(
+        name="Camera",
+        description="Which camera is aimed at the hand, from where the 3D view looks at it",
+        items=(
+            ("NEW", "New", "A new one, which becomes the scene's; one that was made so before is moved again", 0),
+            ("MOVE", "This Scene's", "Move the scene's camera; one that is animated or hangs on something stays", 1),
+        ),
+        default="NEW",
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        found = any(is_hand(obj) for obj in context.scene.objects)
+        return allowed(cls, "" if found else "There is no LiveHand hand in this scene")
+
+    def execute(self, context: Any) -> set[str]:
+        try:
+            hands = hands_to_show(context.scene, active_hand(context))
+            if self.which == "MOVE":
+                aim(context, _movable(context.scene.camera), hands)
+            else:
+                _camera_on(context, hands)
+        except LiveHandError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+def _camera_on(context: Any, hands: list[Any]) -> Any:
+    """A camera made for hands and aimed at them; the one that was made so before serves again."""
+    camera = context.scene.camera
+    if camera is None or not camera.name.startswith(NAME) or keeps_its_place(camera):
+        camera = make_camera(context)
+    aim(context, camera, hands)
+    return camera
+
+
+def _movable(camera: Any) -> Any:
+    if camera is None:
+        raise CameraError("This scene has no camera.", "Make a new one.")
+    if why := keeps_its_place(camera):
+        raise CameraError(f"The camera {camera.name!r} is not moved: {why}.", "Make a new one, or move it yourself.")
+    return camera
+
+
+CLASSES = (LIVEHAND_OT_use_engine, LIVEHAND_OT_camera_on_hand)
 
 
 def register() -> None:

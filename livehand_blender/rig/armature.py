@@ -103,9 +103,15 @@ def active_hand(context: Any) -> Any:
     return obj if is_hand(obj) else None
 
 
-def can_edit_hand(context: Any) -> bool:
-    """Whether there is an active hand that operators may change; the reason is shown where a button is greyed out."""
-    return active_hand(context) is not None and active_hand(context).is_editable
+NO_HAND = "Select a LiveHand hand, or add one (Shift A, Armature)"
+"""Why an operator on the active hand cannot run without one."""
+
+
+def why_not_editable(rig: Any) -> str:
+    """Why operators may not change a hand, or what is None; empty when they may."""
+    if rig is None:
+        return NO_HAND
+    return "" if rig.is_editable else "The hand is linked: make a library override first (Object, Library Override)"
 
 
 def rig_data(rig: Any) -> HandData:

@@ -12,6 +12,7 @@ from mathutils import Matrix
 from livehand_core.errors import PoseError
 from livehand_core.poses import JOINT_NAMES
 
+from ..polls import allowed
 from .armature import active_hand, is_hand, rig_side
 from .hand_operator import HandOperator
 from .placement import find_knuckles, guess_wrist, placement, side_of_name
@@ -123,7 +124,9 @@ class LIVEHAND_OT_detach(HandOperator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return super().poll(context) and active_hand(context).parent is not None
+        if not super().poll(context):
+            return False
+        return allowed(cls, "The hand hangs on nothing" if active_hand(context).parent is None else "")
 
     def apply(self, context: Any, rig: Any) -> None:
         context.view_layer.update()

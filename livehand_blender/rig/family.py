@@ -49,8 +49,8 @@ def settle(rig: Any) -> None:
 def orphans() -> list[Any]:
     """Proxy meshes whose hand was deleted with them on it, and that bear nobody's work.
 
-    One whose parent was cleared before, whose modifier was applied or aims elsewhere, or that has a shape, a material or
-    modifiers of its own, a fake user or an asset mark, is the artist's.
+    One whose parent was cleared before, whose modifier was applied or aims elsewhere, or that has a shape, a material
+    or modifiers of its own, a fake user or an asset mark, is the artist's.
     """
     found = [obj for obj in bpy.data.objects if obj.type == "MESH" and obj.is_editable and _key(obj) in _proxies]
     return [obj for obj in found if obj.parent is None and _aims_nowhere(obj) and _as_made(obj)]

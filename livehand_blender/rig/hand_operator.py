@@ -10,7 +10,8 @@ from bpy.props import BoolProperty
 from livehand_core.errors import LiveHandError
 from livehand_core.poses import HandPose
 
-from .armature import active_hand, can_edit_hand
+from ..polls import allowed
+from .armature import active_hand, why_not_editable
 from .pose import read_pose
 
 
@@ -31,9 +32,7 @@ class HandOperator(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if active_hand(context) is not None and not can_edit_hand(context):
-            cls.poll_message_set("The hand is linked: make a library override first (Object, Library Override)")
-        return can_edit_hand(context)
+        return allowed(cls, why_not_editable(active_hand(context)))
 
     def execute(self, context: Any) -> set[str]:
         try:

@@ -11,6 +11,7 @@ from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT, Side
 
 from .. import compat
+from ..polls import allowed
 from ..preferences import preference
 from .armature import active_hand, create_hand, proxy_meshes
 from .family import needs_proxy, settle
@@ -53,10 +54,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if context.mode != "OBJECT":
-            cls.poll_message_set("A hand is added in Object Mode")
-            return False
-        return True
+        return allowed(cls, "A hand is added in Object Mode" if context.mode != "OBJECT" else "")
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Add it and look at it: it is small in a scene of metres."""
@@ -95,10 +93,7 @@ class LIVEHAND_OT_make_proxy(HandOperator):
     def poll(cls, context: Any) -> bool:
         if not super().poll(context):
             return False
-        if not needs_proxy(active_hand(context)):
-            cls.poll_message_set("The hand has a proxy mesh of its own")
-            return False
-        return True
+        return allowed(cls, "" if needs_proxy(active_hand(context)) else "The hand has a proxy mesh of its own")
 
     def apply(self, context: Any, rig: Any) -> None:
         settle(rig)

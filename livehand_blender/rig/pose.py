@@ -15,8 +15,8 @@ from livehand_core.poses import HandPose
 
 from ..compat import action_curves
 from .armature import rig_side
-from .controls import LIMIT_NAME
 from .bones import LIMIT_ORDER
+from .controls import LIMIT_NAME
 from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices, split_similarity
 from .layout import CONTROL_RANGE, GATHER_WEIGHTS, control_name, finger_joints, ik_name, limit_names
 from .model import joint_places

@@ -29,8 +29,9 @@ from ..avatars.library import add_file
 from ..avatars.operators import refresh as refresh_avatars
 from ..avatars.operators import select as select_avatar
 from ..background import Task, TaskOperator, redraw
+from ..polls import allowed
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preference, run_folder
-from ..rig.armature import active_hand
+from ..rig.armature import active_hand, why_not_editable
 from .captures import CLASSES as CAPTURE_CLASSES
 from .captures import LiveHandCaptureFolder, chosen_captures
 from .runs import Run, Watcher, check_capture_folders, new_folder, start, stop_own
@@ -233,7 +234,7 @@ class LIVEHAND_OT_train_follow(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return active_hand(context) is not None
+        return allowed(cls, why_not_editable(active_hand(context)))
 
     def execute(self, context: Any) -> set[str]:
         avatar = Path(bpy.path.abspath(self.path)) / AVATAR_FILE

@@ -7,6 +7,7 @@ import bpy
 
 from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
 from livehand_core.errors import LiveHandError
+from livehand_core.frames import DEFAULT_AVATAR
 
 from ..avatars.library import describe
 from ..avatars.operators import IMPORT_KEY, chosen
@@ -18,6 +19,7 @@ from ..render import session
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand
 from ..rig.pose import read_pose
+from .disclosure import draw_picture
 
 
 class LIVEHAND_UL_avatars(bpy.types.UIList):
@@ -42,6 +44,8 @@ class LIVEHAND_UL_avatars(bpy.types.UIList):
             row.label(text=item.name, icon_value=picture)
         else:
             row.label(text=item.name, icon="VIEW_PAN" if item.usable else "ERROR")
+        if Path(item.path) == _in_use(bpy.context):
+            row.label(text="", icon="CHECKMARK")
         if (preference("default_avatar") or str(DEFAULT_AVATAR_PATH)) == item.path:
             row.label(text="", icon="SOLO_ON")
 
@@ -68,9 +72,7 @@ class LIVEHAND_PT_avatars(bpy.types.Panel):
         column = row.column(align=True)
         column.operator("livehand.avatar_browse", text="", icon="ADD")
         item = chosen(context)
-        part = column.row()
-        part.enabled = item is not None and not item.ships
-        part.operator("livehand.avatar_remove", text="", icon="REMOVE").path = ""
+        column.operator("livehand.avatar_remove", text="", icon="REMOVE").path = ""
         column.separator()
         column.operator("livehand.avatar_default", text="", icon="SOLO_ON").path = ""
         column.operator("livehand.avatar_refresh", text="", icon="FILE_REFRESH")
@@ -79,10 +81,19 @@ class LIVEHAND_PT_avatars(bpy.types.Panel):
             return
         row = layout.row()
         row.scale_y = 1.3
-        row.enabled = hand is not None and item.usable
         name = f"Use on {hand.name}" if hand is not None else "Use on Hand"
         row.operator("livehand.avatar_use", text=name, icon="CHECKMARK").path = ""
         _draw_papers(layout, Path(item.path))
+
+
+def _in_use(context: Any) -> Path | None:
+    """The file of the active hand's avatar, None without one."""
+    hand = active_hand(context)
+    try:
+        path = avatar_path(hand) if hand is not None else ""
+    except LiveHandError:
+        return None
+    return DEFAULT_AVATAR_PATH if path == DEFAULT_AVATAR else Path(path) if path else None
 
 
 def _draw_hand(layout: Any, context: Any, hand: Any) -> None:
@@ -117,31 +128,29 @@ def _draw_papers(layout: Any, path: Path) -> None:
     if metadata is None:
         draw_text(layout, problem, alert=True)
         return
-    picture = icon_of_avatar(path, metadata)
-    if picture:
-        layout.template_icon(icon_value=picture, scale=8.0)
-    elif reason := why_none(metadata):
+    reason = why_none(metadata)
+    if reason:
         draw_text(layout, f"No picture: {reason}")
     else:
         runs = session.engine_client().info is not None
-        draw_text(layout, "Its picture is being made." if runs else "Its picture appears once the engine runs.")
+        waiting = "Being made" if runs else "Comes with the engine"
+        draw_picture(layout, icon_of_avatar(path, metadata), 8.0, waiting)
     column = layout.column(align=True)
     both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
-    column.label(text=f"{metadata.name}: {both}, {metadata.hand_model}")
+    draw_text(column, f"{metadata.name}: {both}, {metadata.hand_model}", icon="NONE")
     if len(metadata.identities) > 1:
         draw_text(column, f"Identities: {', '.join(identity.name for identity in metadata.identities)}")
-    column.label(text=f"Licence: {metadata.licence or 'not said'}")
+    draw_text(column, f"Licence: {metadata.licence or 'not said'}", icon="NONE")
     story = metadata.provenance
     if "training_images" in story:
-        column.label(
-            text=f"{story['training_images']} images, {story.get('training_cameras', '?')} cameras, "
-            f"{story.get('training_poses', '?')} poses"
-        )
+        counts = f"{story.get('training_cameras', '?')} cameras, {story.get('training_poses', '?')} poses"
+        draw_text(column, f"{story['training_images']} images, {counts}", icon="NONE")
     if "minutes" in story:
-        column.label(text=f"Trained {story['minutes']} min, {story.get('steps', '?')} steps")
+        draw_text(column, f"Trained {story['minutes']} min, {story.get('steps', '?')} steps", icon="NONE")
     if metadata.pixels_per_metre:
         # A hand is about 0.19 m long.
-        column.label(text=f"Sharp up to a hand of {0.19 * metadata.pixels_per_metre:.0f} pixels")
+        sharp = f"Sharp up to a hand of {0.19 * metadata.pixels_per_metre:.0f} pixels"
+        draw_text(column, sharp, icon="NONE")
 
 
 CLASSES = (LIVEHAND_UL_avatars, LIVEHAND_PT_avatars)

@@ -9,7 +9,7 @@ import bpy
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import CaptureError
 
-from ..background import draw_task, is_running
+from ..background import draw_task, draw_text, is_running
 from ..capture.operators import CAPTURE_KEY, capture_folder
 from ..capture.planning import chosen_hand, image_count
 from ..rig.armature import active_hand
@@ -37,7 +37,7 @@ class LIVEHAND_PT_capture(bpy.types.Panel):
         try:
             hand = chosen_hand(scene, active_hand(context))
         except CaptureError as error:
-            layout.label(text=error.message, icon="INFO")
+            draw_text(layout, error.message)
             hand = None
         chosen = layout.column()
         # The other Blender has its own copy of what is chosen here.

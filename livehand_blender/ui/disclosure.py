@@ -1,4 +1,4 @@
-"""A row that opens and closes what stands below it, as Blender draws its own."""
+"""Parts that several panels draw: a row that opens and closes what stands below it, a picture and its place."""
 
 from typing import Any
 
@@ -21,3 +21,21 @@ def draw_disclosure(layout: Any, data: Any, name: str, text: str | None = None) 
     words = {} if text is None else {"text": text}
     row.prop(data, name, icon=icon, emboss=False, **words)
     return row, opened
+
+
+def draw_picture(layout: Any, icon: int, scale: float, waiting: str) -> None:
+    """A picture, or its place while it is not there yet, so that nothing below moves when it comes.
+
+    Args:
+        icon: icon id, 0 while there is none.
+        scale: height in rows.
+        waiting: what stands in its place; a few words.
+    """
+    if icon:
+        layout.template_icon(icon_value=icon, scale=scale)
+        return
+    place = layout.row()
+    place.scale_y = scale
+    place.alignment = "CENTER"
+    place.active = False
+    place.label(text=waiting)

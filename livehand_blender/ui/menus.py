@@ -1,4 +1,4 @@
-"""The entry in Add > Armature."""
+"""The entries in Blender's own menus: Add > Armature, File > Import and File > Export."""
 
 from typing import Any
 
@@ -6,12 +6,31 @@ import bpy
 
 
 def _draw_add_hand(self: Any, _context: Any) -> None:
+    self.layout.operator_context = "INVOKE_DEFAULT"
     self.layout.operator("livehand.add_hand", text="LiveHand Hand", icon="VIEW_PAN")
 
 
+def _draw_import(self: Any, _context: Any) -> None:
+    self.layout.operator("livehand.import_motion", text="LiveHand Motion (.npz, .json)")
+    self.layout.operator("livehand.avatar_browse", text="LiveHand Avatar (.safetensors, .tar)")
+
+
+def _draw_export(self: Any, _context: Any) -> None:
+    self.layout.operator("livehand.export_motion", text="LiveHand Motion (.npz, .json)")
+
+
+_ENTRIES = (
+    ("VIEW3D_MT_armature_add", _draw_add_hand),
+    ("TOPBAR_MT_file_import", _draw_import),
+    ("TOPBAR_MT_file_export", _draw_export),
+)
+
+
 def register() -> None:
-    bpy.types.VIEW3D_MT_armature_add.append(_draw_add_hand)
+    for menu, draw in _ENTRIES:
+        getattr(bpy.types, menu).append(draw)
 
 
 def unregister() -> None:
-    bpy.types.VIEW3D_MT_armature_add.remove(_draw_add_hand)
+    for menu, draw in _ENTRIES:
+        getattr(bpy.types, menu).remove(draw)

@@ -52,9 +52,9 @@ class LIVEHAND_PT_compositing(bpy.types.Panel):
             return
         hands = context.scene.livehand.hand_scene
         if hands is None:
-            layout.label(text="The hand scene is gone: remove, and set up again.", icon="ERROR")
+            draw_text(layout, "The hand scene is gone: remove, and set up again.", alert=True)
         else:
-            layout.label(text=f"The scene {hands.name} renders the hands.", icon="SCENE_DATA")
+            draw_text(layout, f"The scene {hands.name} renders the hands.", icon="SCENE_DATA")
         layout.operator("livehand.remove_compositing", icon="X")
 
 
@@ -73,7 +73,6 @@ class LIVEHAND_PT_engine(bpy.types.Panel):
         layout = self.layout
         if context.scene.render.engine != ENGINE_ID:
             draw_text(layout, f"This scene renders with {engine_name(context.scene)}.")
-            layout.operator("livehand.use_engine", icon="RESTRICT_RENDER_OFF")
         draw_text(layout, "\n".join(session.status_lines()), icon="PLAY" if session.engine_client().info else "PAUSE")
         layout.operator("livehand.engine_check", icon="CHECKMARK")
 
@@ -116,7 +115,7 @@ class LIVEHAND_PT_film(bpy.types.Panel):
         self.layout.use_property_split = True
         self.layout.prop(context.scene.render, "film_transparent", text="Transparent")
         if context.scene.view_settings.view_transform != "Standard":
-            self.layout.label(text="View transform Standard shows the avatar's exact colours.", icon="INFO")
+            draw_text(self.layout, "View transform Standard shows the avatar's exact colours.")
 
 
 class LIVEHAND_PT_motion_blur(bpy.types.Panel):

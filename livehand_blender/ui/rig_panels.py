@@ -9,12 +9,14 @@ from livehand_core.hand.limits import FINGERS
 
 from ..avatars.choice import identity_names, metadata_of
 from ..avatars.shape import knows_shape
+from ..background import draw_text
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand, rig_side
 from ..rig.controls import IK_NAME
 from ..rig.conversion import bone_names
 from ..rig.layout import control_name, finger_joints
 from ..rig.shape import BLEND, BLEND_PATH
+from ..rig.shape_names import shape_label
 
 _ROWS = ("thumb", "index", "middle", "ring", "pinky")
 """Fingers in the order in which a hand shows them."""
@@ -42,7 +44,7 @@ class LIVEHAND_PT_pose(_HandPanel, bpy.types.Panel):
         layout = self.layout
         rig = active_hand(context)
         if not rig.is_editable:
-            layout.label(text="Linked: make a library override to pose it.", icon="LINKED")
+            draw_text(layout, "Linked: make a library override to pose it.", icon="LINKED")
         layout.operator_menu_enum("livehand.pose_preset", "gesture", text="Apply Gesture", icon="POSE_HLT")
         row = layout.row()
         row.operator_context = "INVOKE_DEFAULT"
@@ -108,9 +110,7 @@ class LIVEHAND_PT_identity(_HandPanel, bpy.types.Panel):
             row.enabled = bool(settings.second_identity)
             row.prop(hand, BLEND_PATH, text="Blend", slider=True)
         for name in {settings.identity.strip(), settings.second_identity.strip()} - {"", *names}:
-            box = layout.box()
-            box.alert = True
-            box.label(text=f"The avatar has no identity {name!r}", icon="ERROR")
+            draw_text(layout.box(), f"The avatar has no identity {name!r}", alert=True)
         if knows_shape(hand):
             layout.prop(settings, "identity_shape")
 
@@ -135,7 +135,10 @@ class LIVEHAND_PT_shape(_HandPanel, bpy.types.Panel):
             self.layout.prop(settings, "identity_shape")
         column = self.layout.column(align=True)
         for index in range(len(settings.betas)):
-            column.prop(settings, "betas", index=index, text=f"Beta {index + 1}", slider=True)
+            column.prop(settings, "betas", index=index, text=shape_label(settings.model, index), slider=True)
+        row = self.layout.row(align=True)
+        row.operator("livehand.reset_shape", text="Reset", icon="LOOP_BACK")
+        row.operator("livehand.random_shape", text="Random", icon="FILE_REFRESH")
 
 
 class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
@@ -152,7 +155,7 @@ class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
         layout.operator("livehand.make_pose_library", icon="ASSET_MANAGER")
         rig = active_hand(context)
         if rig.parent_type == "BONE" and rig.parent is not None:
-            layout.label(text=f"On {rig.parent.name}, {rig.parent_bone}", icon="BONE_DATA")
+            draw_text(layout, f"On {rig.parent.name}, {rig.parent_bone}", icon="BONE_DATA")
             layout.operator("livehand.detach", icon="UNLINKED")
         else:
             layout.operator("livehand.attach", icon="LINKED")

@@ -4,7 +4,7 @@ from typing import Any
 
 import bpy
 
-from ..background import draw_task, draw_text, is_running, task
+from ..background import draw_task, draw_text, task
 from ..environment.operators import (
     DOCTOR_KEY,
     ENGINE_KEY,
@@ -110,7 +110,6 @@ def _draw_environment(layout: Any, stored: Any) -> None:
         layout.prop(stored, "base_python", placeholder="Blender's own")
         layout.prop(stored, "torch_index", placeholder="The known one")
     row = layout.row(align=True)
-    row.enabled = not is_running(ENGINE_KEY)
     row.operator("livehand.environment_make", text="Make Again" if folder.exists() else "Make", icon="IMPORT")
     if folder.exists():
         row.operator("livehand.environment_remove_ask", text="Remove", icon="TRASH")

@@ -13,7 +13,7 @@ from ..background import draw_task, draw_text
 from ..rig.armature import active_hand
 from ..training.operators import START_KEY, interested, watcher
 from ..training.runs import Run
-from .disclosure import draw_disclosure
+from .disclosure import draw_disclosure, draw_picture
 
 _ICONS = {
     "starting": "SORTTIME",
@@ -137,11 +137,11 @@ def _draw_run(layout: Any, context: Any, run: Run) -> None:
     elif status.message:
         draw_text(layout, status.message)
     curves = icon_of_file(run.folder / CURVES_FILE, folder_stamp=True)
-    if curves:
-        layout.template_icon(icon_value=curves, scale=12.0)
+    if curves or status.alive:
+        draw_picture(layout, curves, 12.0, "Curves come with the training")
     preview = icon_of_file(run.folder / PREVIEW_FILE, folder_stamp=True)
-    if preview:
-        layout.template_icon(icon_value=preview, scale=12.0)
+    if preview or status.alive:
+        draw_picture(layout, preview, 12.0, "Pictures come with the training")
         caption = layout.column(align=True)
         caption.scale_y = 0.8
         caption.label(text="Left as captured, right the avatar.")

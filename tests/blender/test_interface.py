@@ -36,7 +36,7 @@ def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
         f"{rig.name} (right)" in drawn
         and "Apply Gesture" in drawn
         and "Pinky" in drawn
-        and "Beta 10" in drawn
+        and "Thumb Thickness" in drawn
         and "Transparent" in drawn
     )
     # The proxy mesh is the hand, too.
@@ -77,7 +77,7 @@ def test_the_panels_around_an_avatar_draw(folder, tiny_avatar) -> None:
         return [text for panel in panels for text in draw(panel, bpy.context)]
 
     drawn = texts()
-    assert "No hand to capture is chosen." in drawn and "No runs yet." in drawn and "Use on Hand" in drawn
+    assert "No hand to capture is chosen." in " ".join(drawn) and "No runs yet." in drawn and "Use on Hand" in drawn
 
     scene, rig = make_scene(tiny_avatar)
     bpy.ops.livehand.avatar_refresh()
