@@ -296,7 +296,7 @@ def draw_text(layout: Any, text: str, alert: bool = False, icon: str = "INFO") -
     column.alert = alert
     first = "ERROR" if alert else icon
     for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):
-        column.label(text=line, icon="BLANK1" if number else first)
+        column.label(text=line, icon="BLANK1" if number and first != "NONE" else first)
 
 
 CLASSES = (LIVEHAND_OT_task_cancel,)

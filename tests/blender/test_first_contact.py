@@ -1,101 +1,258 @@
-"""From the shipped zip and an empty folder to a picture, as a new user goes: nothing of the checkout takes part."""
+"""From an empty scene to a picture: a camera that sees the hand, menus, and why a button is greyed out."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from build_extension import build
 
-from livehand_core.compilation import EXPECTED
-from livehand_core.progress import MACHINE_LINE
-from tests.blender.helpers import run_python
+from tests.blender.hands import create, evaluated
+from tests.blender.layout import draw
+from tests.blender.test_hand_files import save_hand
 
-pytestmark = [pytest.mark.bpy, pytest.mark.slow]
-
-FIRST_CONTACT = """
-import json, os, sys, time
-import bpy
-
-zip_path, base, out = sys.argv[1:]
-bpy.context.preferences.system.use_online_access = True
-bpy.ops.extensions.package_install_files(filepath=zip_path, repo="user_default", enable_on_install=True)
-bpy.ops.preferences.addon_enable(module="bl_ext.user_default.livehand")
-bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-began = time.monotonic()
-print("MADE", bpy.ops.livehand.environment_make(build="CPU", training=False, base=base))
-made = time.monotonic() - began
-bpy.ops.livehand.add_hand(location=(0, 0, 0))
-scene = bpy.context.scene
-camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-scene.collection.objects.link(camera)
-camera.location, camera.rotation_euler = (-0.09, -0.5, 0.0), (1.5707963, 0.0, 0.0)
-scene.camera = camera
-bpy.ops.livehand.use_engine()
-scene.render.film_transparent = True
-scene.render.resolution_x, scene.render.resolution_y = 128, 96
-scene.render.filepath = out
-began = time.monotonic()
-rendered = bpy.ops.render.render(write_still=True)
-first = time.monotonic() - began
-from bl_ext.user_default.livehand.preferences import made_environment
-from bl_ext.user_default.livehand.render import session
-from bl_ext.user_default.livehand.environment.recipe import read_stamp
-info, stamp = session.engine_client().info, read_stamp(made_environment())
-print("SEEN " + json.dumps({
-    "rendered": sorted(rendered), "made": made, "first": first, "interpreter": str(info.interpreter),
-    "environment": str(made_environment()), "torch": info.torch_version, "megabytes": stamp.megabytes,
-    "log": made_environment().with_name("environment.log").read_text(),
-}))
-print("DOCTOR", bpy.ops.livehand.doctor())
-bpy.ops.preferences.addon_disable(module="bl_ext.user_default.livehand")
-sys.stdout.flush()
-os._exit(0)
-"""
+pytestmark = pytest.mark.bpy
 
 
-@pytest.fixture(scope="module")
-def index() -> None:
-    """Leaves the test out, and says so, where pip finds no packages."""
-    asked = ["install", "--dry-run", "--ignore-installed", "--no-deps", "--retries", "1", "--timeout", "20", "llvmlite"]
-    done = subprocess.run([sys.executable, "-m", "pip", *asked], capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        pytest.skip(f"pip has no package index to install the engine's libraries from: {reason}")
+def add_camera(location: tuple[float, float, float], rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Any:
+    import bpy
+
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    bpy.context.scene.collection.objects.link(camera)
+    camera.location, camera.rotation_euler = location, rotation
+    bpy.context.scene.camera = camera
+    bpy.context.view_layer.update()
+    return camera
 
 
-@pytest.mark.timeout(1500)
-def test_a_new_user_comes_from_the_zip_to_a_picture(index: None, tmp_path: Path) -> None:
-    archive = build(tmp_path / "dist", tmp_path / "tree")
-    script = tmp_path / "first_contact.py"
-    script.write_text(FIRST_CONTACT)
-    user = tmp_path / "user"
-    user.mkdir()
-    variables = {"BLENDER_USER_RESOURCES": str(user), "PYTHONPATH": "", "PYTHONSAFEPATH": "1", "LIVEHAND_PYTHON": ""}
-    # No caches of this machine's either: they would have the kernels already.
-    variables |= {"LIVEHAND_CACHE": str(tmp_path / "cache"), "NUMBA_CACHE_DIR": ""}
-    base = Path(sys.base_prefix) / ("python.exe" if sys.platform == "win32" else "bin/python3")
-    arguments = [script, archive, base, tmp_path / "out.png"]
-    answer = run_python(*arguments, environment=variables, limit=1400.0, folder=tmp_path)
-    assert answer.returncode == 0 and "MADE {'FINISHED'}" in answer.stdout, answer.stdout + answer.stderr
-    seen = json.loads(next(line for line in answer.stdout.splitlines() if line.startswith("SEEN "))[5:])
-    log = seen.pop("log")
-    print(seen)
-    assert seen["rendered"] == ["FINISHED"], answer.stdout + answer.stderr
-    assert seen["interpreter"].startswith(seen["environment"]) and seen["environment"].startswith(str(user))
-    assert seen["torch"] == "" and seen["megabytes"] < 600, seen
-    compiled = [
-        json.loads(line.removeprefix(MACHINE_LINE)) for line in log.splitlines() if line.startswith(MACHINE_LINE)
+def blenders_first_camera() -> Any:
+    """As the file that Blender starts with has it."""
+    return add_camera((7.3589, -6.9258, 4.9583), (1.1093, 0.0, 0.8149))
+
+
+def pixels(rig: Any) -> np.ndarray:
+    """(V, 2) where the scene's camera sees the skin."""
+    import bpy
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    from tests.blender.hands import mesh_points
+
+    scene = bpy.context.scene
+    places = [world_to_camera_view(scene, scene.camera, Vector(point)) for point in mesh_points(rig)]
+    return np.array(places)[:, :2]
+
+
+@pytest.mark.parametrize("size", [1.0, 0.01, 3.0])
+@pytest.mark.parametrize("shape", [(1920, 1080), (400, 900)])
+def test_the_button_brings_a_camera_that_sees_the_whole_hand(addon, size: float, shape: tuple[int, int]) -> None:
+    import bpy
+
+    scene, first = bpy.context.scene, blenders_first_camera()
+    place = np.array(first.matrix_world)
+    scene.render.resolution_x, scene.render.resolution_y = shape
+    bpy.ops.livehand.add_hand(location=(1.0, 2.0, 0.5), rotation=(0.3, 1.0, 2.0), scale=size)
+    rig = bpy.context.object
+    bpy.ops.livehand.pose_preset(gesture="POINT")
+    assert bpy.ops.livehand.use_engine(camera=True) == {"FINISHED"}
+    assert scene.render.engine == "LIVEHAND" and scene.camera != first
+    np.testing.assert_allclose(np.array(first.matrix_world), place)
+    seen = pixels(rig)
+    assert seen.min() > 0.0 and seen.max() < 1.0
+    assert np.ptp(seen, axis=0).max() > 0.6
+    made = scene.camera
+    rig.location.x += 10.0 * size
+    evaluated(rig)
+    assert bpy.ops.livehand.camera_on_hand() == {"FINISHED"}
+    assert scene.camera == made, "a second camera, where the first could be moved"
+    seen = pixels(rig)
+    assert seen.min() > 0.0 and seen.max() < 1.0
+
+
+def test_scripts_and_cameras_that_see_the_hand_are_left_alone(addon) -> None:
+    import bpy
+
+    scene, first = bpy.context.scene, blenders_first_camera()
+    rig = create()
+    assert bpy.ops.livehand.use_engine() == {"FINISHED"} and scene.camera == first
+    near = add_camera((-0.09, -0.5, 0.0), (np.pi / 2, 0.0, 0.0))
+    bpy.ops.livehand.use_engine(camera=True)
+    assert scene.camera == near
+    near.location.y = 0.5
+    evaluated(rig)
+    bpy.ops.livehand.use_engine(camera=True)
+    assert scene.camera != near, "the hand is behind that camera"
+
+
+@pytest.mark.parametrize("held", ["keyed", "parent", "constraint"])
+def test_a_camera_that_is_held_is_never_moved(addon, held: str) -> None:
+    import bpy
+
+    camera = blenders_first_camera()
+    rig = create()
+    if held == "keyed":
+        camera.keyframe_insert("location", frame=1)
+    elif held == "parent":
+        camera.parent = bpy.data.objects.new("Dolly", None)
+    else:
+        camera.constraints.new("TRACK_TO")
+    evaluated(rig)
+    place = np.array(camera.matrix_world)
+    with pytest.raises(RuntimeError, match="not moved: it"):
+        bpy.ops.livehand.camera_on_hand(which="MOVE")
+    np.testing.assert_array_equal(np.array(camera.matrix_world), place)
+    camera.animation_data_clear()
+    camera.parent = None
+    camera.constraints.clear()
+    assert bpy.ops.livehand.camera_on_hand(which="MOVE") == {"FINISHED"}
+    assert bpy.context.scene.camera == camera and pixels(rig).min() > 0.0 and pixels(rig).max() < 1.0
+
+
+def test_markers_that_choose_cameras_are_heeded(addon) -> None:
+    import bpy
+
+    scene = bpy.context.scene
+    scene.timeline_markers.new("cut", frame=1).camera = blenders_first_camera()
+    create()
+    with pytest.raises(RuntimeError, match="Markers"):
+        bpy.ops.livehand.camera_on_hand()
+    assert bpy.ops.livehand.use_engine(camera=True) == {"FINISHED"}
+    assert scene.camera.name == "Camera" and len(bpy.data.cameras) == 1
+
+
+def test_a_hand_is_life_size_in_the_scenes_units(addon) -> None:
+    import bpy
+
+    units = bpy.context.scene.unit_settings
+    units.system, units.scale_length = "METRIC", 0.01
+    bpy.ops.livehand.add_hand()
+    assert bpy.context.object.scale[0] == pytest.approx(100.0)
+    units.system = "NONE"
+    bpy.ops.livehand.add_hand(scale=2.0)
+    assert bpy.context.object.scale[0] == pytest.approx(2.0)
+
+
+def operators() -> list[str]:
+    """All operators of the add-on by name."""
+    import bpy
+
+    return [name for name in dir(bpy.ops.livehand) if not name.startswith("__")]
+
+
+def refusals() -> dict[str, str]:
+    """What each operator that cannot run now says of it."""
+    import bpy
+
+    said = {}
+    for name in operators():
+        call = getattr(bpy.ops.livehand, name)
+        if not call.poll():
+            with pytest.raises(RuntimeError) as caught:
+                call()
+            said[name] = str(caught.value)
+    return said
+
+
+def test_every_greyed_button_says_why(addon, tmp_path: Path) -> None:
+    import bpy
+
+    found = [refusals()]
+    name = save_hand(tmp_path / "hand.blend")
+    bpy.ops.object.mode_set(mode="POSE")
+    found.append(refusals())
+    bpy.ops.object.mode_set(mode="OBJECT")
+    found.append(refusals())
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(tmp_path / "hand.blend"), link=True) as (_, target):
+        target.collections = ["Hands"]
+    bpy.context.scene.collection.children.link(target.collections[0])
+    bpy.context.view_layer.objects.active = bpy.data.objects[name]
+    found.append(refusals())
+    for said in found:
+        assert said, "no operator was refused"
+        for operator, text in said.items():
+            assert "context is incorrect" not in text, f"{operator} is greyed out without a reason"
+    assert {"pose_preset", "avatar_use", "train_follow", "mesh_from_avatar", "camera_on_hand"} <= set(found[0])
+    assert "linked" in found[3]["avatar_use"] and "linked" in found[3]["train_follow"]
+
+
+def test_panels_grey_nothing_out_by_themselves() -> None:
+    """A layout that is switched off cannot say why; a poll can. Settings may be: their reason stands beside them."""
+    folder = Path(__file__).resolve().parents[2] / "livehand_blender" / "ui"
+    for path in folder.glob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if ".enabled = " in line:
+                after = " ".join(lines[number : number + 3])
+                assert "operator(" not in after, f"{path.name}:{number + 1}"
+
+
+def test_a_linked_hands_avatar_is_not_said_to_be_set(addon, tmp_path: Path) -> None:
+    import bpy
+
+    name = save_hand(tmp_path / "hand.blend")
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    own = create("left")
+    with bpy.data.libraries.load(str(tmp_path / "hand.blend"), link=True) as (_, target):
+        target.collections = ["Hands"]
+    bpy.context.scene.collection.children.link(target.collections[0])
+    linked = bpy.data.objects[name]
+    own.select_set(False)
+    bpy.context.view_layer.objects.active = linked
+    with pytest.raises(RuntimeError, match="linked"):
+        bpy.ops.livehand.avatar_use(path="/some.safetensors")
+    own.select_set(True)
+    linked.select_set(True)
+    assert bpy.ops.livehand.avatar_use(path="/some.safetensors") == {"FINISHED"}
+    assert own.livehand.avatar == "/some.safetensors" and linked.livehand.avatar == ""
+
+
+def test_blenders_menus_offer_files(addon) -> None:
+    from types import SimpleNamespace
+
+    from livehand_blender.ui import menus
+
+    texts = [draw(SimpleNamespace(draw=entry), None) for _, entry in menus._ENTRIES[1:]]
+    assert texts == [
+        ["LiveHand Motion (.npz, .json)", "LiveHand Avatar (.safetensors, .tar)"],
+        ["LiveHand Motion (.npz, .json)"],
     ]
-    assert abs(compiled[-1]["done"] - EXPECTED) < 8, "the bar goes about as far as the work does"
-    assert seen["first"] < 20.0, "nothing was left to be compiled"
-    assert "problem" not in answer.stdout.partition("DOCTOR")[0], answer.stdout
-    from PIL import Image
 
-    with Image.open(tmp_path / "out.png") as picture:
-        alpha = np.asarray(picture.convert("RGBA"))[..., 3]
-    assert 0.02 < (alpha > 128).mean() < 0.9
+
+def test_the_tab_leads_to_a_picture(addon) -> None:
+    import bpy
+
+    from livehand_blender.ui.panels import LIVEHAND_PT_hand
+
+    scene = bpy.context.scene
+    blenders_first_camera()
+    create()
+    assert draw(LIVEHAND_PT_hand, bpy.context)[1] == ""
+    scene.render.engine = "LIVEHAND"
+    assert {"New Camera", "Move It"} <= set(draw(LIVEHAND_PT_hand, bpy.context))
+    bpy.ops.livehand.camera_on_hand()
+    assert "New Camera" not in draw(LIVEHAND_PT_hand, bpy.context)
+    scene.camera = None
+    texts = draw(LIVEHAND_PT_hand, bpy.context)
+    assert "New Camera" in texts and "Move It" not in texts
+
+
+def test_a_picture_takes_its_place_without_moving_anything() -> None:
+    from tests.blender.layout import Layout
+
+    pytest.importorskip("bpy")
+    from livehand_blender.ui.disclosure import draw_picture
+
+    layout = Layout({"NONE"}, [])
+    draw_picture(layout, 7, 8.0, "Being made")
+    assert layout.texts == ["picture 8"]
+    place = []
+
+    class Place(Layout):
+        def row(self, **options: Any) -> Layout:
+            place.append(Layout({"NONE"}, self.texts))
+            return place[0]
+
+    draw_picture(Place({"NONE"}, layout.texts), 0, 8.0, "Being made")
+    assert layout.texts[-1] == "Being made" and place[0].scale_y == 8.0

@@ -10,7 +10,7 @@ import pytest
 from livehand_core.hand.gestures import gesture, mirror_hand_pose, sample_pose
 from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import HandPose
-from tests.blender.hands import SIDES, angles, bone, create, excess, ik, mesh_points, shown, tips
+from tests.blender.hands import SIDES, angles, bone, create, evaluated, excess, ik, mesh_points, shown, tips
 
 pytestmark = pytest.mark.bpy
 
@@ -310,3 +310,76 @@ def test_animation_is_taken_off_without_the_shapes_drivers(addon) -> None:
     before = mesh_points(rig)
     rig.livehand.betas = (2.0,) * 10
     assert np.abs(mesh_points(rig) - before).max() > 1e-3
+
+
+def channels(rig, finger: str) -> list[float]:
+    """All that poses one finger: its bones' channels, its control, its target."""
+    bones = [bone(rig, f"{finger}{part}") for part in (1, 2, 3)]
+    values = [value for one in bones for value in one.rotation_quaternion]
+    return [*values, *bone(rig, f"{finger}_control").rotation_euler, *bone(rig, f"{finger}_ik").location]
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("chosen", [{"index"}, {"thumb", "ring"}, {"index", "middle", "ring", "pinky"}])
+@pytest.mark.parametrize("how", ["preset", "ik off"])
+def test_only_the_fingers_meant_are_written_and_keyed(addon, how: str, chosen: set[str], keyed: bool) -> None:
+    import bpy
+
+    from livehand_blender.compat import action_curves
+
+    rig = create()
+    bpy.ops.livehand.pose_preset(gesture="RELAXED")
+    bpy.ops.livehand.set_ik()
+    bone(rig, "fingers_control").rotation_euler = (0.3, 0.0, 0.15)
+    for finger in FINGERS:
+        bone(rig, f"{finger}_control").rotation_euler[0] = 0.1
+        bone(rig, f"{finger}_ik").location.z += 0.004
+    if how == "preset":
+        for finger in FINGERS:
+            ik(rig, finger).influence = 0.0
+    before, others = angles(shown(rig)), [finger for finger in FINGERS if finger not in chosen]
+    kept = {finger: channels(rig, finger) for finger in others}
+    fingers = {finger.upper() for finger in chosen}
+    if how == "preset":
+        bpy.ops.livehand.pose_preset(gesture="FIST", fingers=fingers, keyframe=keyed)
+        wanted = angles(replace(HandPose.rest(), hand_pose=gesture("fist")))
+    else:
+        bpy.ops.livehand.set_ik(fingers=fingers, influence=0.0, keyframe=keyed)
+        wanted = before
+    found = angles(shown(rig))
+    for number, finger in enumerate(FINGERS):
+        rows = slice(3 * number, 3 * number + 3)
+        if finger in chosen:
+            np.testing.assert_allclose(found[rows], wanted[rows], atol=0.2)
+        else:
+            assert channels(rig, finger) == kept[finger]
+            np.testing.assert_allclose(found[rows], before[rows], atol=0.2 if len(chosen) < 4 else 90.0)
+    paths = " ".join(curve.data_path for curve in action_curves(rig))
+    for finger in FINGERS:
+        assert (f'"{finger}1.R"' in paths) == (keyed and finger in chosen)
+        assert finger in chosen or f"{finger}3" not in paths
+
+
+def test_a_finger_whose_ik_is_off_already_keeps_its_channels(addon) -> None:
+    import bpy
+
+    rig = create()
+    bone(rig, "index_control").rotation_euler[0] = 0.4
+    kept = channels(rig, "index")
+    bpy.ops.livehand.set_ik(influence=0.0)
+    assert channels(rig, "index") == kept
+
+
+def test_targets_are_drawn_only_while_their_ik_is_on(addon) -> None:
+    import bpy
+
+    rig = create()
+
+    def sizes() -> list[float]:
+        return [evaluated(rig).pose.bones[f"{finger}_ik.R"].custom_shape_scale_xyz[0] for finger in FINGERS]
+
+    assert sizes() == [0.0] * 5
+    bpy.ops.livehand.set_ik(fingers={"INDEX", "PINKY"}, influence=0.3)
+    assert sizes() == [float(finger in ("index", "pinky")) for finger in FINGERS]
+    bpy.ops.livehand.set_ik(influence=0.0)
+    assert sizes() == [0.0] * 5
