@@ -65,6 +65,13 @@ def _extension_tool() -> Path:
     return next(scripts.glob("addons*/bl_pkg/cli/blender_ext.py"))
 
 
+def test_the_core_inside_has_what_its_gpu_renderer_reads(archive: Path) -> None:
+    (wheel,) = (archive.parent.parent / "tree" / "wheels").glob("*.whl")
+    folder = "livehand_core/rendering/gpu/shaders/"
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(folder)}
+    assert inside == {f"{folder}{path.name}" for path in (ROOT / folder).iterdir()} and len(inside) > 10
+
+
 def test_blenders_tool_accepts_zip_and_tree(archive: Path, tmp_path: Path) -> None:
     tool = _extension_tool()
     answer = run_python(tool, "validate", archive)

@@ -60,6 +60,23 @@ def test_menu_and_preferences_draw(addon) -> None:
     assert "Make" in draw(page, None) and "Examine" in draw(page, None)
 
 
+def test_the_device_of_the_preferences_is_the_engines(addon, monkeypatch) -> None:
+    from livehand_blender import preferences
+    from livehand_blender.render import session
+
+    stored = Stored(preferences.LiveHandPreferences)
+    monkeypatch.setattr(preferences, "preferences", lambda: stored)
+    monkeypatch.setattr(session, "shared_client", lambda *_, device, **__: device)
+    monkeypatch.setattr(session, "_held", None)
+    asked = []
+    for choice in ("AUTO", "GPU", "CPU"):
+        stored.render_device = choice
+        asked.append(session.engine_client())
+    assert asked == ["auto", "gpu", "cpu"]
+    monkeypatch.setattr(preferences, "preferences", lambda: None)
+    assert session.engine_client() == "auto", "registered without being enabled"
+
+
 def test_the_panels_around_an_avatar_draw(folder, tiny_avatar) -> None:
     """Avatars, capture and training, with nothing there and with something to show."""
     import bpy

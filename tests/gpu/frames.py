@@ -39,7 +39,7 @@ def planned(hand: GpuHand, camera: Camera, scale: float | None = None) -> Plan:
 
 def run(gpu: Gpu, record: Recorder, wanted: list[tuple[Buffer, int]]) -> list[np.ndarray]:
     """Submit; the float32 content of some buffers' first so many numbers."""
-    data = gpu.submit(bytes(record.parameters), record.dispatches, [(buffer, 4 * count) for buffer, count in wanted])
+    data = gpu.submit(record, [(buffer, 4 * count) for buffer, count in wanted])
     flat = np.frombuffer(data, np.float32)
     ends = np.cumsum([count for _, count in wanted])
     return [part.copy() for part in np.split(flat, ends[:-1])]

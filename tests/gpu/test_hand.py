@@ -12,12 +12,14 @@ from livehand_core.avatars import Architecture, new_avatar
 from livehand_core.avatars.arrays import read_arrays
 from livehand_core.avatars.file import Avatar
 from livehand_core.cameras import Camera, look_at
+from livehand_core.errors import RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.library import find_hand
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.clock import Clock
+from livehand_core.rendering.gpu import frame, super_resolution
 from livehand_core.rendering.gpu.device import Gpu
 from livehand_core.rendering.gpu.field import tile_rays
 from livehand_core.rendering.gpu.hand import TRANSMITTANCE_FLOORS, GpuHand, refusal
@@ -93,6 +95,35 @@ def renderers(device: str) -> tuple[Renderer, Renderer]:
     hands = {("tube", "right"): tube_hand()}
     avatars = {"a": avatar_of("twice"), "b": avatar_of("textures")}
     return Renderer(device, hands, avatars, "exact"), Renderer("cpu", hands, avatars, "exact", kernels="torch")
+
+
+def test_a_large_frame_is_the_same_in_parts_and_can_be_cancelled(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    avatar, (camera, _) = avatar_of("textures"), VIEWS["perspective"]
+    whole = gpu_hand(gpu, avatar).render(HandInstance(pose()), camera, EVERY, Clock())
+    monkeypatch.setattr(frame, "RAYS_AT_ONCE", 100)
+    monkeypatch.setattr(super_resolution, "SCRATCH_BYTES", 100_000)
+    hand = gpu_hand(gpu, avatar)
+    questions = 0
+
+    def asked() -> bool:
+        nonlocal questions
+        questions += 1
+        return questions > limit
+
+    limit = 1000
+    parts = hand.render(HandInstance(pose()), camera, EVERY, Clock(asked))
+    assert whole is not None and parts is not None and 5 < questions < 100
+    # Which rays share a tile differs.
+    np.testing.assert_allclose(parts.rgba, whole.rgba, atol=1e-6)
+    np.testing.assert_array_equal(parts.depth, whole.depth)
+    for limit in (0, 1, 4):
+        questions = 0
+        with pytest.raises(RenderCancelled):
+            hand.render(HandInstance(pose()), camera, EVERY, Clock(asked))
+        assert questions == limit + 1
+    again = hand.render(HandInstance(pose()), camera, EVERY, Clock())
+    assert again is not None
+    np.testing.assert_allclose(again.rgba, whole.rgba, atol=1e-6)
 
 
 def test_two_hands_and_an_empty_frame(device: str) -> None:

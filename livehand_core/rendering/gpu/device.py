@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -183,13 +183,19 @@ class Gpu:
             self._groups[key] = self._device.create_bind_group(layout=kernel.layout, entries=entries)
         return self._groups[key]
 
-    def submit(self, parameters: bytes, dispatches: Sequence[Dispatch], wanted: Sequence[tuple[Buffer, int]]) -> bytes:
+    def submit(
+        self,
+        record: Recorder,
+        wanted: Sequence[tuple[Buffer, int]],
+        check: Callable[[], object] = lambda: None,
+    ) -> bytes:
         """Run a frame's dispatches and wait for the first bytes of some buffers.
 
         Args:
-            parameters: of all dispatches.
-            dispatches: in order; each sees what those before it wrote.
+            record: of the frame. Where it was cut, what came before is waited for: a driver resets a GPU that works on
+                one submission for seconds, and a frame that is not wanted any more ends there.
             wanted: buffers and how many of their bytes.
+            check: called at each cut; what it raises ends the frame.
 
         Returns:
             The bytes, one buffer's after the other's.
@@ -197,19 +203,19 @@ class Gpu:
         Raises:
             GpuLost: the device has gone or has no memory.
         """
+        with told(self.adapter):
+            self._device.queue.write_buffer(self._parameters.handle, 0, bytes(record.parameters))
+        *parts, last = record.parts
+        for part in parts:
+            self._run(part, [(self._parameters, 16)])
+            check()
+        return self._run(last, wanted)
+
+    def _run(self, dispatches: Sequence[Dispatch], wanted: Sequence[tuple[Buffer, int]]) -> bytes:
+        """Submit, and wait for some buffers' first bytes."""
         total = sum(size for _, size in wanted)
         with told(self.adapter):
-            self._device.queue.write_buffer(self._parameters.handle, 0, parameters)
-            encoder = self._device.create_command_encoder()
-            run = encoder.begin_compute_pass()
-            for dispatch in dispatches:
-                run.set_pipeline(dispatch.kernel.pipeline)
-                run.set_bind_group(0, self.bound(dispatch.kernel, dispatch.offset, dispatch.size, dispatch.buffers))
-                if dispatch.work is None:
-                    run.dispatch_workgroups(*dispatch.groups)
-                else:
-                    run.dispatch_workgroups_indirect(dispatch.work[0].handle, dispatch.work[1])
-            run.end()
+            encoder = self._encoded(dispatches)
             staging, start = self._staged(total), 0
             for buffer, size in wanted:
                 encoder.copy_buffer_to_buffer(buffer.handle, 0, staging, start, size)
@@ -220,6 +226,19 @@ class Gpu:
                 return bytes(staging.read_mapped(0, total, copy=False))
             finally:
                 staging.unmap()
+
+    def _encoded(self, dispatches: Sequence[Dispatch]) -> Any:
+        encoder = self._device.create_command_encoder()
+        run = encoder.begin_compute_pass()
+        for dispatch in dispatches:
+            run.set_pipeline(dispatch.kernel.pipeline)
+            run.set_bind_group(0, self.bound(dispatch.kernel, dispatch.offset, dispatch.size, dispatch.buffers))
+            if dispatch.work is None:
+                run.dispatch_workgroups(*dispatch.groups)
+            else:
+                run.dispatch_workgroups_indirect(dispatch.work[0].handle, dispatch.work[1])
+        run.end()
+        return encoder
 
     def _staged(self, size: int) -> Any:
         if self._staging is None or self._staging.size < size:
@@ -250,13 +269,17 @@ class Dispatch:
 
 
 class Recorder:
-    """Collects a frame's dispatches and their parameters."""
+    """Collects a frame's dispatches and their parameters; large frames are cut into parts."""
 
     ALIGNMENT = 256
 
     def __init__(self) -> None:
         self.parameters = bytearray()
-        self.dispatches: list[Dispatch] = []
+        self.parts: list[list[Dispatch]] = [[]]
+
+    def cut(self) -> None:
+        """Begin another part of the frame."""
+        self.parts.append([])
 
     def run(
         self,
@@ -273,7 +296,7 @@ class Recorder:
         self.parameters += data + b"\0" * (-len(data) % self.ALIGNMENT)
         if len(self.parameters) > PARAMETERS:
             raise GpuFull("The frame has too many parts for the GPU.", "Render smaller.")
-        self.dispatches.append(Dispatch(kernel, start, len(data), tuple(buffers), groups, work))
+        self.parts[-1].append(Dispatch(kernel, start, len(data), tuple(buffers), groups, work))
 
 
 def row_groups(groups: int) -> tuple[int, int, int]:

@@ -88,6 +88,8 @@ def record_features(
     find_views = gpu.kernel(["waves", "view_terms"], "find", "rrrw", constants)
     march = gpu.kernel(["waves", "dense:hidden", "dense:view", "dense:colour", "field"], "march", "rrrrrw", constants)
     for number in range(chunks):
+        if number:
+            record.cut()
         start = number * RAYS_AT_ONCE
         place = camera_bytes(seen) + packed(start=start)
         at = number * WORK_BYTES

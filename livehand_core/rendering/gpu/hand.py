@@ -123,14 +123,16 @@ class GpuHand:
         inputs = conditioning(self.metadata, self.latent, view, instance.identity)
         with clock.stage("field"):
             self._networks.field.show(identity_shares(self.metadata, self.latent, instance.identity))
-            data = self._drawn(plan, inputs, passes)
+            data = self._drawn(plan, inputs, passes, clock)
         with clock.stage("compose"):
             layer = _layer(plan, data, passes)
         if layer is None:
             return None
         return layer.flipped(view.camera.width) if view.mirrored else layer
 
-    def _drawn(self, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], passes: frozenset[str]) -> np.ndarray:
+    def _drawn(
+        self, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], passes: frozenset[str], clock: Clock
+    ) -> np.ndarray:
         """(N,) float32: number of rays and three more, the box's planes, then the feature image's if it is wanted."""
         networks, gpu, record = self._networks, self._gpu, Recorder()
         correctives, transforms = self.model.joints(plan.view.pose)
@@ -145,7 +147,7 @@ class GpuHand:
         wanted = [(features.count, 16), record_passes(networks, record, plan, picture, passes)]
         if "rgba_low" in passes:
             wanted.append(record_low(networks, record, plan, features))
-        data = gpu.submit(bytes(record.parameters), record.dispatches, wanted)
+        data = gpu.submit(record, wanted, clock.check)
         return np.frombuffer(data, dtype=np.float32)
 
 

@@ -16,6 +16,9 @@ from .shaders import Constant
 SCRATCH_BYTES = 1 << 26
 """What the largest activation of a tile may take."""
 
+REACHES = {"conv00": 3, "conv01": 2, "conv10": 1, "conv11": 1}
+"""How far beside the rays, in pixels of the feature image, the picture depends on each convolution's answers."""
+
 GROUP4, PART4 = 16, 4
 """Groups of four outputs of a workgroup, and of four inputs that it holds at once; at most."""
 
@@ -42,6 +45,14 @@ class _Region:
     height: int
     at: int
     pitch: int
+
+
+@dataclass(frozen=True)
+class _Feature:
+    """The feature image, and the region of it that a tile reads."""
+
+    image: Buffer
+    region: _Region
 
 
 class SuperResolution:
@@ -81,7 +92,9 @@ class SuperResolution:
         """
         factor = self.config.factor
         answer = self.gpu.scratch("enlarged", width * height * factor**2 * 16)
-        for tile in self._tiles(width, height):
+        for number, tile in enumerate(self._tiles(width, height)):
+            if number:
+                record.cut()
             wide = tile.grown(self.config.receptive_radius, width, height)
             self._tile(record, image, width, wide, tile, answer)
         return answer
@@ -98,26 +111,26 @@ class SuperResolution:
 
     def _tile(self, record: Recorder, image: Buffer, width: int, wide: Box, tile: Box, answer: Buffer) -> None:
         source = _Region(wide.width, wide.height, wide.top * width + wide.left, width)
-        x, region = self._convolve(record, "conv00", image, source, "block0a")
-        x, region = self._convolve(record, "conv01", x, region, "block0b")
+        feature = _Feature(image, source)
+        x, region = self._convolve(record, "conv00", feature, image, source)
+        x, region = self._convolve(record, "conv01", feature, x, region)
         whole = Box(0, 0, region.width, region.height)
-        pixels = region.width * region.height
-        colours = self.gpu.scratch("colours", pixels * 16)
+        colours = self.gpu.scratch("colours", region.width * region.height * 16)
         self._head(record, "colour0", (image, source), (x, region), whole, colours, (0, region.width))
         base = (colours, _Region(region.width, region.height, 0, region.width))
-        x, region = self._convolve(record, "conv10", x, region, "block1a")
-        x, region = self._convolve(record, "conv11", x, region, "block1b")
+        x, region = self._convolve(record, "conv10", feature, x, region)
+        x, region = self._convolve(record, "conv11", feature, x, region)
         factor = self.config.factor
         kept = Box(*(factor * edge for edge in _within(tile, wide)))
         place = (tile.top * factor * width * factor + tile.left * factor, width * factor)
         self._head(record, "colour1", base, (x, region), kept, answer, place)
 
     def _convolve(
-        self, record: Recorder, name: str, source: Buffer, region: _Region, target: str
+        self, record: Recorder, name: str, feature: _Feature, source: Buffer, region: _Region
     ) -> tuple[Buffer, _Region]:
-        """One convolution with its activation; the answer and where it lies in it."""
+        """One convolution with its activation, where the picture depends on it; the answer and where it lies in it."""
         layer = self._layers[name]
-        times = 2 if layer.phases == 4 else 1
+        times, grid = (2 if layer.phases == 4 else 1), region.width // feature.region.width
         columns = layer.outputs * layer.phases
         first = name == "conv00"
         constants: dict[str, Constant] = {
@@ -130,13 +143,23 @@ class SuperResolution:
             "PHASES": layer.phases,
             "GROUP4": min(GROUP4, columns),
             "PART4": min(PART4, layer.inputs),
+            "C4": fours(self.config.in_channels),
+            "GRID": grid,
+            "REACH": REACHES[name],
         }
-        kernel = self.gpu.kernel(["convolution"], "convolve", "rrw", constants)
+        kernel = self.gpu.kernel(["convolution"], "convolve", "rrrw", constants)
         width, height = region.width * times, region.height * times
-        answer = self.gpu.scratch(target, width * height * layer.outputs * 4 * self._size)
-        parameters = packed(size=(region.width, region.height), at=region.at, pitch=region.pitch)
+        answer = self.gpu.scratch(name, width * height * layer.outputs * 4 * self._size)
+        own = feature.region
+        parameters = packed(
+            size=(region.width, region.height),
+            at=region.at,
+            pitch=region.pitch,
+            feature_at=own.at,
+            feature_pitch=own.pitch,
+        )
         groups = tiles(region.width, region.height, -(-columns // GROUP4))
-        record.run(kernel, parameters, (source, layer.weights, answer), groups)
+        record.run(kernel, parameters, (source, layer.weights, feature.image, answer), groups)
         return answer, _Region(width, height, 0, width)
 
     def _head(

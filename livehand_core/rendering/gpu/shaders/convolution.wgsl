@@ -7,18 +7,48 @@ struct Params {
     // Where the region begins in the source, and the source's pixels in a row.
     at: u32,
     pitch: u32,
+    // The same of the feature image, GRID times smaller.
+    feature_at: u32,
+    feature_pitch: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(1) var<storage, read> source: array<vec4<SOURCE>>;
 // Taps, inputs, then COLUMNS groups of four outputs of all phases; the last row is the bias.
 @group(0) @binding(2) var<storage, read> weights: array<vec4<real>>;
-@group(0) @binding(3) var<storage, read_write> target_image: array<vec4<real>>;
+// The feature image, which says where rays are.
+@group(0) @binding(3) var<storage, read> features: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> target_image: array<vec4<real>>;
 
 const LIMIT = 256.0;
 const COLUMNS = PHASES * OUT4;
 
 var<workgroup> cells: array<vec4<real>, 100 * PART4>;
+
+var<workgroup> found: atomic<u32>;
+var<workgroup> wanted: u32;
+
+// Whether the picture depends on the tile: whether there is a ray within REACH of it. The same for all threads.
+fn is_wanted(thread: u32, corner: vec2<u32>) -> bool {
+    let low = max(corner / GRID, vec2<u32>(REACH)) - REACH;
+    let high = min((corner + 7u) / GRID + REACH + 1u, vec2<u32>(params.width, params.height) / GRID);
+    let across = high.x - low.x;
+    if (thread == 0u) {
+        atomicStore(&found, 0u);
+    }
+    workgroupBarrier();
+    for (var k = thread; k < across * (high.y - low.y); k += 8u * GROUP4) {
+        let pixel = params.feature_at + (low.y + k / across) * params.feature_pitch + low.x + k % across;
+        if (features[pixel * (C4 + 1u) + C4].z != 0.0) {
+            atomicStore(&found, 1u);
+        }
+    }
+    workgroupBarrier();
+    if (thread == 0u) {
+        wanted = atomicLoad(&found);
+    }
+    return workgroupUniformLoad(&wanted) != 0u;
+}
 
 // The groups of four inputs from `part` on, of the tile's pixels and those around them.
 fn load(thread: u32, corner: vec2<u32>, part: u32) {
@@ -38,6 +68,9 @@ fn load(thread: u32, corner: vec2<u32>, part: u32) {
 @compute @workgroup_size(8 * GROUP4)
 fn convolve(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let corner = 8u * group.xy;
+    if (!is_wanted(thread, corner)) {
+        return;
+    }
     let column = min(group.z * GROUP4 + thread % GROUP4, COLUMNS - 1u);
     let row = thread / GROUP4;
     var sums: array<vec4<f32>, 8>;
