@@ -119,3 +119,18 @@ def test_the_panels_around_an_avatar_draw(folder, tiny_avatar) -> None:
     rig.livehand.avatar = "/gone.safetensors"
     assert any("does not exist" in text.replace("\n", " ") for text in [" ".join(texts())])
     watcher.runs = []
+
+
+def test_the_list_marks_the_avatar_in_use(folder, tiny_avatar) -> None:
+    import bpy
+
+    from livehand_blender.ui import avatar_panels
+    from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
+
+    assert avatar_panels._in_use(bpy.context) is None
+    _, rig = make_scene("")
+    assert avatar_panels._in_use(bpy.context) == DEFAULT_AVATAR_PATH
+    rig.livehand.avatar = str(tiny_avatar)
+    assert avatar_panels._in_use(bpy.context) == tiny_avatar
+    rig.livehand.avatar = "//unsaved.safetensors"
+    assert avatar_panels._in_use(bpy.context) is None
