@@ -100,10 +100,7 @@ class Task(Generic[T]):
             return False
         if not self.settled:
             if self._failure is None:
-                try:
-                    self._settle(self.answer)  # type: ignore[arg-type]
-                except LiveHandError as error:
-                    self._failure = error
+                self._failure = self._failure_of(lambda: self._settle(self.answer))  # type: ignore[arg-type]
             self.error = "" if self._failure is None else str(self._failure)
             self.settled = True
         return True
@@ -124,16 +121,25 @@ class Task(Generic[T]):
 
     def _run(self) -> None:
         try:
-            self.answer = self._work(self)
-        except LiveHandError as error:
-            self._failure = error
-        except Exception as error:
-            traceback.print_exc()
-            self._failure = LiveHandError(
-                f"{self.label} failed unexpectedly ({type(error).__name__}: {error}).", "The console has the details."
-            )
+            self._failure = self._failure_of(self._do)
         finally:
             self._ended.set()
+
+    def _do(self) -> None:
+        self.answer = self._work(self)
+
+    def _failure_of(self, step: Callable[[], None]) -> Exception | None:
+        """What a step raised, in a user's terms: whatever it is, the task ends, and another of its kind may begin."""
+        try:
+            step()
+        except LiveHandError as error:
+            return error
+        except Exception as error:
+            traceback.print_exc()
+            return LiveHandError(
+                f"{self.label} failed unexpectedly ({type(error).__name__}: {error}).", "The console has the details."
+            )
+        return None
 
 
 _tasks: dict[str, Task[Any]] = {}

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import CameraError
+from .records import build
 
 Projection = Literal["perspective", "orthographic"]
 
@@ -166,9 +167,11 @@ class Camera:
             CameraError: a key is missing, unknown or does not fit.
         """
         try:
-            return cls(**document)
-        except TypeError as error:
-            raise CameraError(f"The camera is incomplete ({error}).", "Write cameras with Camera.to_json.") from error
+            return build(cls, document)
+        except ValueError as error:
+            raise CameraError(
+                f"The camera is incomplete or does not fit: {error}.", "Write cameras with Camera.to_json."
+            ) from error
 
 
 def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:

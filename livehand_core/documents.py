@@ -1,7 +1,7 @@
 """Files from outside, read with limits: text, JSON, TOML, and archives of arrays. One ``Reader`` a kind of document.
 
 Whatever lies on the disk, a reader gives its content or raises one LiveHandError that names the file, the reason and
-the remedy. A file that may not be read is never called damaged. Standard library and NumPy only.
+the remedy. A file that may not be read is never called damaged. Standard library only, and NumPy for arrays.
 
     MOTION = Reader("The motion", PoseError, "Export it again.")
     document = MOTION.json("walk.json")
@@ -21,12 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import LiveHandError
 from .files import ARCHIVE_ERRORS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MEBIBYTE = 1 << 20
 NESTING = 64
@@ -229,6 +230,8 @@ def _open_regular(path: Path) -> BinaryIO:
 
 def _read_array(stream: Any, size: int) -> np.ndarray:
     """The array of an ``.npy`` stream of ``size`` bytes, which never takes more memory than that."""
+    import numpy as np
+
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:

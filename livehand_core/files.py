@@ -43,13 +43,38 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise _explain(error, target) from error
+        raise unwritable(error, target) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
-def _explain(error: OSError, target: Path) -> LiveHandError:
+def check_writable(*targets: str | os.PathLike[str] | None) -> None:
+    """Notice before long work that its files could not be written: make and remove a small one beside each.
+
+    Args:
+        targets: files that will be written, in folders that may have to be made; a folder that exists stands for a
+            file in it, and None for nothing.
+
+    Raises:
+        LiveHandError: a folder cannot be made or written, or the disk is full.
+    """
+    for target in [Path(target) for target in targets if target is not None]:
+        folder = target if target.is_dir() else target.absolute().parent
+        while not os.path.lexists(folder) and folder != folder.parent:
+            folder = folder.parent
+        probe = folder / f".{secrets.token_hex(8)}.check"
+        try:
+            probe.write_bytes(bytes(4096))
+        except OSError as error:
+            raise unwritable(error, target) from error
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+
+
+def unwritable(error: OSError, target: Path) -> LiveHandError:
+    """What to raise when the system does not let a file be written."""
     if error.errno == errno.ENOSPC:
         return LiveHandError(
             f"The disk is full while writing {target}.", "Free some space; nothing that was there has been changed."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .cameras import Camera
@@ -11,6 +11,7 @@ from .errors import LiveHandError
 from .identities import IdentityChoice, checked_choice
 from .passes import PASSES
 from .poses import HandPose
+from .records import AS_IS, build
 
 DEFAULT_AVATAR = "default"
 """Avatar id of the avatar that ships inside; any other id is a path to a ``.safetensors`` file."""
@@ -34,7 +35,7 @@ class HandInstance:
     pose: HandPose
     avatar: str = DEFAULT_AVATAR
     scale: float = 1.0
-    identity: IdentityChoice = 0
+    identity: IdentityChoice = field(default=0, metadata={AS_IS: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", checked_choice(self.identity))
@@ -53,11 +54,14 @@ class HandInstance:
         """Inverse of :meth:`to_json`.
 
         Raises:
-            KeyError, TypeError: a part is missing or of another kind.
-            LiveHandError: a value does not fit.
+            LiveHandError: a part is missing, unknown or of another kind, or a value does not fit.
         """
-        pose = HandPose.from_json(document["pose"])
-        return cls(pose, document["avatar"], document["scale"], document["identity"])
+        try:
+            return build(cls, document)
+        except ValueError as error:
+            raise LiveHandError(
+                f"The hand is incomplete or does not fit: {error}.", "Write it with HandInstance.to_json."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,8 @@ class FrameRequest:
             LiveHandError: a part is missing or does not fit.
         """
         try:
-            hands = tuple(HandInstance.from_json(hand) for hand in document["hands"])
-            camera = Camera.from_json(document["camera"])
-            sizes = (document.get("internal_scale"), document.get("internal_limit"))
-            return cls(camera, hands, tuple(document["passes"]), bool(document["linear"]), *sizes)
-        except (KeyError, TypeError) as error:
-            raise LiveHandError(f"The frame request is incomplete ({error!r}).", "Use FrameRequest.to_json.") from error
+            return build(cls, document)
+        except ValueError as error:
+            raise LiveHandError(
+                f"The frame request is incomplete or does not fit: {error}.", "Use FrameRequest.to_json."
+            ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import PoseError
 from .files import ARCHIVE_ERRORS, atomic_path
+from .records import AS_IS, build
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
 
 Side = Literal["right", "left"]
@@ -76,7 +77,7 @@ class HandPose:
     hand_pose: np.ndarray
     betas: np.ndarray
     transl: np.ndarray
-    side: Side = "right"
+    side: Side = field(default="right", metadata={AS_IS: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "global_orient", _vector("global_orient", self.global_orient, (3,)))
@@ -133,10 +134,11 @@ class HandPose:
             PoseError: a key is missing or a value does not fit.
         """
         try:
-            values = [document[key] for key in ("global_orient", "hand_pose", "betas", "transl", "side")]
-        except KeyError as error:
-            raise PoseError(f"The pose lacks {error}.", "Write poses with HandPose.to_json.") from error
-        return cls(*values)
+            return build(cls, document)
+        except ValueError as error:
+            raise PoseError(
+                f"The pose is incomplete or does not fit: {error}.", "Write poses with HandPose.to_json."
+            ) from error
 
 
 def interpolate(start: HandPose, end: HandPose, fraction: float) -> HandPose:

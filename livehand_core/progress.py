@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from typing import TextIO
 
 from .training.control import duration
@@ -72,3 +73,31 @@ class Progress:
         each = (now - self._counted[0]) / (done - self._counted[1])
         pace = f"{each:.2f} s each, " if each >= 0.01 else ""
         return f", {pace}{duration(each * (of - done))} left"
+
+
+@dataclass
+class Pace:
+    """How long the rest will take.
+
+    Attributes:
+        of: frames to render; ``done``: of them.
+        first_done: when the first was, which also starts the engine and so tells nothing of the others.
+    """
+
+    of: int
+    done: int = 0
+    first_done: float = 0.0
+
+    def count(self, seconds: float) -> str:
+        """Another frame is done, in that time; what is left."""
+        self.done += 1
+        self.first_done = self.first_done or time.monotonic()
+        pace = seconds if self.done == 1 else (time.monotonic() - self.first_done) / (self.done - 1)
+        return clock(pace * (self.of - self.done))
+
+
+def clock(seconds: float) -> str:
+    """``75`` -> ``1:15``."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -9,16 +9,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
 
 T = TypeVar("T")
 
 WRITTEN = "written"
 """Key of a field's metadata: documents always hold it, though code may leave it out."""
+AS_IS = "as is"
+"""Key of a field's metadata: its value is handed to the class as it is, which looks at it itself."""
 
 _NUMBERS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 LARGEST = 1 << 53
@@ -34,7 +35,8 @@ def build(kind: type[T], value: Any, where: str = "", *, unknown: Literal["refus
 
     Args:
         kind: a dataclass, or a type as its fields may have: bool, int, float, str, ``Literal``, ``X | None``,
-            ``tuple``, ``dict[str, X]``, ``Any``, ``ndarray`` (float64, of nested lists), another such dataclass.
+            ``tuple``, ``dict[str, X]``, ``Any``, ``ndarray`` (float64, of nested lists, finite or not), another such
+            dataclass.
         where: name of the value in messages.
         unknown: what happens to keys that the dataclass does not have.
 
@@ -52,7 +54,7 @@ def _build(kind: Any, value: Any, where: str, unknown: str) -> Any:
     origin = get_origin(kind)
     if kind is Any:
         return value
-    if kind is np.ndarray:
+    if "numpy" in sys.modules and kind is sys.modules["numpy"].ndarray:
         return _array(value, where)
     if kind in _NUMBERS:
         return _plain(kind, value, where)
@@ -80,7 +82,11 @@ def _record(kind: Any, value: Any, where: str, unknown: str) -> Any:
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if name not in value and (not optional or WRITTEN in field.metadata):
             raise Unfit(f"{_named(where, name)} is missing")
-    parts = {name: _build(hints[name], value[name], _named(where, name), unknown) for name in known if name in value}
+    parts = {
+        name: value[name] if AS_IS in field.metadata else _build(hints[name], value[name], _named(where, name), unknown)
+        for name, field in known.items()
+        if name in value
+    }
     try:
         return kind(**parts)
     except Unfit:
@@ -106,13 +112,15 @@ def _plain(kind: type, value: Any, where: str) -> Any:
     return value
 
 
-def _array(value: Any, where: str) -> np.ndarray:
+def _array(value: Any, where: str) -> Any:
+    import numpy as np
+
     try:
         found = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise _unfit(where, value, "a list of numbers") from error
-    if found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise _unfit(where, value, "a list of finite numbers")
+    if found.dtype.kind not in "iuf":
+        raise _unfit(where, value, "a list of numbers")
     return found.astype(np.float64)
 
 

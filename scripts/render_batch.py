@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -29,9 +30,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# The core comes with the installed extension; only where there is none, from this checkout.
+sys.path.append(str(ROOT))
+
+from livehand_core.claims import claimed  # noqa: E402
+from livehand_core.errors import LiveHandError  # noqa: E402
+from livehand_core.files import atomic_path, check_writable  # noqa: E402
+from livehand_core.frame_lists import chunk_of, parse_chunk, parse_frames  # noqa: E402
+from livehand_core.interrupts import INTERRUPTED, interruptible  # noqa: E402
+from livehand_core.progress import Pace  # noqa: E402
+
+WAIT_SECONDS = 1.0
 FORMATS = {".png": "PNG", ".exr": "OPEN_EXR_MULTILAYER", ".mp4": "FFMPEG"}
 SUFFIXES = {"png": ".png", "exr": ".exr", "mp4": ".mp4"}
-_PART = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?")
 
 
 class BatchError(Exception):
@@ -57,10 +68,19 @@ class Output:
         name = re.sub("#+", lambda group: f"{frame:0{len(group[0])}d}", self.pattern.name, count=1)
         return self.pattern.with_name(name)
 
-    def finished(self, frame: int) -> bool:
-        """Whether the picture is there. It is renamed into place when complete, so it is not looked into."""
-        path = self.path(frame)
-        return path.is_file() and path.stat().st_size > 0
+    def finished(self, frame: int, since: float = 0.0) -> bool:
+        """Whether the picture is there, no older than ``since``. It is renamed into place when complete, so it is not
+        looked into."""
+        try:
+            status = self.path(frame).stat()
+        except OSError:
+            return False
+        return status.st_size > 0 and status.st_mtime >= since
+
+    def now(self) -> float:
+        """The time by the clock of the disk that the pictures go to."""
+        with tempfile.TemporaryFile(dir=self.pattern.parent) as probe:
+            return os.fstat(probe.fileno()).st_mtime
 
 
 @dataclass(frozen=True)
@@ -76,45 +96,6 @@ class Addon:
     session: Any
     compat: Any
     pictures: Any
-
-
-def parse_frames(text: str) -> list[int]:
-    """``"1-10,15,20-40x2"`` -> frame numbers in the order given, each once.
-
-    Raises:
-        argparse.ArgumentTypeError: a part that is no number or range, a range that runs backwards, a step of 0.
-    """
-    frames: dict[int, None] = {}
-    for part in text.split(","):
-        match = _PART.fullmatch(part.strip())
-        if match is None:
-            raise argparse.ArgumentTypeError(f"{part.strip()!r} is no frame or range; write 7, 1-10 or 20-40x2")
-        first = int(match[1])
-        last = int(match[2]) if match[2] is not None else first
-        step = int(match[3]) if match[3] is not None else 1
-        if last < first or step < 1:
-            raise argparse.ArgumentTypeError(
-                f"{part.strip()!r} holds no frames; write the lower one first, a step of 1 up"
-            )
-        frames.update(dict.fromkeys(range(first, last + 1, step)))
-    return list(frames)
-
-
-def parse_chunk(text: str) -> tuple[int, int]:
-    """``"2/8"`` -> (2, 8).
-
-    Raises:
-        argparse.ArgumentTypeError: not of the form i/n with 1 <= i <= n.
-    """
-    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no chunk; write 1/8 for the first of eight")
-    return int(match[1]), int(match[2])
-
-
-def chunk_of(frames: list[int], index: int, count: int) -> list[int]:
-    """The ``index``-th (from 1) of ``count`` runs of neighbouring frames whose lengths differ by one at most."""
-    return frames[(index - 1) * len(frames) // count : index * len(frames) // count]
 
 
 def parse_output(pattern: Path, chosen: str | None) -> Output:
@@ -170,15 +151,17 @@ def main(arguments: list[str]) -> int:
         scene = open_scene(options)
         everything = options.frames or list(range(scene.frame_start, scene.frame_end + 1, scene.frame_step))
         frames = chunk_of(everything, *options.chunk) if options.chunk else everything
-        failed = render_frames(scene, frames, output, options, addon)
-        if output.movie is not None and not failed:
-            finish_movie(scene, everything, output, addon)
-    except BatchError as error:
+        with interruptible("stopping; a second time ends at once") as stop:
+            addon.session.stop_when(stop)
+            failed = render_frames(scene, frames, output, options, addon, stop)
+            if output.movie is not None and not failed:
+                finish_movie(scene, everything, output, addon)
+    except (BatchError, LiveHandError) as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr, flush=True)
-        return 130
+        print("Interrupted. The frames before are finished; go on with --resume.", file=sys.stderr, flush=True)
+        return INTERRUPTED
     return 1 if failed else 0
 
 
@@ -247,44 +230,66 @@ def open_scene(options: argparse.Namespace) -> Any:
 
 
 def render_frames(
-    scene: Any, frames: list[int], output: Output, options: argparse.Namespace, addon: Addon
+    scene: Any, frames: list[int], output: Output, options: argparse.Namespace, addon: Addon, stop: Callable[[], bool]
 ) -> list[int]:
-    """Render, log and write each frame; gives those that failed."""
-    wanted = [frame for frame in frames if not (options.resume and output.finished(frame))]
+    """Render, log and write each frame that no other batch renders or has rendered meanwhile; gives those that failed.
+
+    Frames of other batches are waited for at the end, and rendered here when those batches die or fail at them.
+
+    Raises:
+        KeyboardInterrupt: ``stop`` said so; no file is left of the frame in progress.
+        LiveHandError: the folder cannot be written.
+    """
+    check_writable(output.path(frames[0] if frames else 0))
+    # By the disk's clock, which is the pictures'.
+    since = 0.0 if options.resume else output.now()
+    wanted = [frame for frame in frames if not output.finished(frame, since)]
     print(f"{len(wanted)} of {len(frames)} frames to render with {scene.render.engine}.", flush=True)
     failed: list[int] = []
-    first_done = 0.0
-    for done, frame in enumerate(wanted, 1):
-        began, before = time.monotonic(), addon.session.last_frame()
-        path = output.path(frame)
-        try:
-            write_picture(path, addon, partial(_render_still, scene, frame, output.file_format, addon))
-            error = ""
-        except BatchError as caught:
-            error = str(caught)
-        record = addon.session.last_frame()
-        fresh = record if record is not before else None
-        error = error or (fresh.error if fresh is not None else "")
-        seconds = time.monotonic() - began
-        # The first frame also starts the engine, so it tells nothing of the others once there is a second.
-        first_done = first_done or time.monotonic()
-        pace = seconds if done == 1 else (time.monotonic() - first_done) / (done - 1)
-        left = pace * (len(wanted) - done)
-        engine = f" (engine {fresh.engine_seconds:.2f} s)" if fresh is not None else ""
-        outcome = f"FAILED: {error}" if error else str(path)
-        print(
-            f"frame {frame} ({done} of {len(wanted)}): {seconds:.2f} s{engine}, {clock(left)} left, {outcome}",
-            flush=True,
-        )
-        for line in fresh.warnings if fresh is not None else ():
-            print(f"  warning: {line}", flush=True)
-        if error:
-            failed.append(frame)
-            if not options.keep_going:
+    pace = Pace(len(wanted))
+    while wanted:
+        others: dict[int, str] = {}
+        for frame in wanted:
+            if output.finished(frame, since):
+                continue
+            with claimed(output.path(frame)) as holder:
+                if holder is not None:
+                    others[frame] = str(holder)
+                elif not output.finished(frame, since) and not _render_one(scene, frame, output, addon, pace):
+                    failed.append(frame)
+            if stop():
+                raise KeyboardInterrupt
+            if failed and not options.keep_going:
                 break
+        if others.keys() != set(wanted):
+            for frame, holder_name in others.items():
+                print(f"frame {frame} is being rendered by {holder_name}; waiting for it.", flush=True)
+        wanted = list(others) if not failed or options.keep_going else []
+        if wanted:
+            time.sleep(WAIT_SECONDS)
     if failed:
         print(f"Failed: {', '.join(map(str, failed))}. The others are finished; go on with --resume.", file=sys.stderr)
     return failed
+
+
+def _render_one(scene: Any, frame: int, output: Output, addon: Addon, pace: Pace) -> bool:
+    """Render and log one frame; whether its picture is there."""
+    began, before = time.monotonic(), addon.session.last_frame()
+    error = ""
+    try:
+        write_picture(output.path(frame), addon, partial(_render_still, scene, frame, output.file_format, addon))
+    except BatchError as caught:
+        error = str(caught)
+    record = addon.session.last_frame()
+    fresh = record if record is not before else None
+    seconds = time.monotonic() - began
+    left = pace.count(seconds)
+    engine = f" (engine {fresh.engine_seconds:.2f} s)" if fresh is not None else ""
+    outcome = f"FAILED: {error}" if error else str(output.path(frame))
+    print(f"frame {frame} ({pace.done} of {pace.of}): {seconds:.2f} s{engine}, {left} left, {outcome}", flush=True)
+    for line in fresh.warnings if fresh is not None else ():
+        print(f"  warning: {line}", flush=True)
+    return not error
 
 
 def write_picture(path: Path, addon: Addon, render: Callable[[Path], None]) -> None:
@@ -293,9 +298,6 @@ def write_picture(path: Path, addon: Addon, render: Callable[[Path], None]) -> N
     Raises:
         BatchError: the render failed, or the disk is full or not writable.
     """
-    from livehand_core.errors import LiveHandError
-    from livehand_core.files import atomic_path
-
     try:
         with atomic_path(path) as temporary:
             render(temporary)
@@ -320,7 +322,11 @@ def finish_movie(scene: Any, frames: list[int], output: Output, addon: Addon) ->
     if missing:
         print(f"{len(missing)} frames of other chunks are missing; the last one to finish makes {output.movie.name}.")
         return
-    write_picture(output.movie, addon, partial(_encode, scene, [output.path(frame) for frame in frames], addon))
+    with claimed(output.movie) as holder:
+        if holder is not None:
+            print(f"{output.movie.name} is being made by {holder}.")
+            return
+        write_picture(output.movie, addon, partial(_encode, scene, [output.path(frame) for frame in frames], addon))
     print(f"{output.movie}: {len(frames)} frames.", flush=True)
 
 
@@ -331,7 +337,12 @@ def _render_still(scene: Any, frame: int, file_format: str, addon: Addon, path: 
     scene.render.filepath = str(path)
     scene.render.use_overwrite, scene.render.use_placeholder = True, False
     scene.frame_set(frame)
+    before = addon.session.last_frame()
     bpy.ops.render.render(write_still=True, scene=scene.name)
+    record = addon.session.last_frame()
+    if record is not before and record.error:
+        # Blender writes the empty picture of a frame that failed or was cancelled, too.
+        raise BatchError(record.error)
 
 
 def _encode(scene: Any, pictures: list[Path], addon: Addon, path: Path) -> None:
@@ -359,13 +370,6 @@ def _encode(scene: Any, pictures: list[Path], addon: Addon, path: Path) -> None:
         bpy.ops.render.render(animation=True, scene=editing.name)
     finally:
         bpy.data.scenes.remove(editing)
-
-
-def clock(seconds: float) -> str:
-    """``75`` -> ``1:15``."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def _own_arguments() -> list[str]:

@@ -61,6 +61,10 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
             except LiveHandError as error:
                 frame.error = str(error)
                 self.report({"ERROR"}, str(error))
+            except KeyboardInterrupt:
+                # No Exception: left alone it would leave here, and Blender would write an empty picture and go on.
+                frame.error = "The render was interrupted."
+                self.report({"ERROR"}, frame.error)
             except Exception as error:
                 traceback.print_exc()
                 frame.error = f"LiveHand failed unexpectedly ({type(error).__name__}: {error})."

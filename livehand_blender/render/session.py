@@ -40,6 +40,7 @@ class FrameRecord:
 
 _last: FrameRecord | None = None
 _held: EngineClient | None = None
+_stop: Callable[[], bool] = bool
 
 
 def record(frame: FrameRecord) -> None:
@@ -89,12 +90,18 @@ def render(
 
     Raises:
         EngineError: the process cannot be started or died.
-        RenderCancelled: ``cancelled`` said so.
+        RenderCancelled: ``cancelled`` said so, or what :func:`stop_when` was given.
         LiveHandError: what the engine found wrong with the request.
     """
     started = time.perf_counter()
     passes = engine_client().render(request, cancelled, compiling)
     return passes, time.perf_counter() - started
+
+
+def stop_when(asked: Callable[[], bool]) -> None:
+    """Cancel frames also when ``asked`` says so: a program that renders many and was told to end."""
+    global _stop
+    _stop = asked
 
 
 def hold(held: bool) -> None:

@@ -181,10 +181,11 @@ def _draw_buttons(layout: Any, run: Run, path: str) -> None:
 def _progress_text(status: RunStatus) -> str:
     if status.state == "paused":
         return f"Paused at {100.0 * status.progress:.0f} %"
-    if status.state in ("starting", "rays"):
-        return "Starting" if status.state == "starting" else "First stage"
+    if status.state == "starting":
+        return "Starting"
     left = f", {duration(status.seconds_left)} left" if status.seconds_left >= 0.0 else ""
-    return f"{100.0 * status.progress:.0f} %{left}"
+    stage = f"First stage, step {status.step} of {status.steps}: " if status.state == "rays" else ""
+    return f"{stage}{100.0 * status.progress:.0f} %{left}"
 
 
 CLASSES = (LIVEHAND_UL_runs, LIVEHAND_PT_training, LIVEHAND_PT_runs)

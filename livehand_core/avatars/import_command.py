@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..files import check_writable
 from ..libraries import require
 
 
@@ -26,6 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Import; a LiveHandError is reported by the caller."""
     require("import")
+    check_writable(args.output)
     from ..hand.mano_reader import read_mano
     from .file import save_avatar
     from .official import import_checkpoint

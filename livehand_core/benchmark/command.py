@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..devices import pick_device
 from ..errors import LiveHandError
-from ..files import atomic_path
+from ..files import atomic_path, check_writable
 from ..frames import DEFAULT_AVATAR
 from ..libraries import require
 from .animation import FRAMES, REFERENCE_SIZE, AnimationSettings, animation
@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure; 0 when it is done."""
+    check_writable(None if args.json == "-" else args.json)
     width, height = args.size or (REFERENCE_SIZE[0] * args.hands, REFERENCE_SIZE[1])
     settings = AnimationSettings(args.avatar, width, height, args.hands, args.frames, args.keep_pixels)
     if args.avatar == UNTRAINED:

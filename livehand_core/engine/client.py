@@ -55,6 +55,8 @@ class EngineClient:
         log_path: file that the engine's log is appended to; None keeps it only for error messages.
         device: ``"auto"``, ``"gpu"``, ``"gpu:1"``, ``"cpu"``, as Renderer takes it.
         start_timeout: seconds that the engine may take to import torch and answer.
+        silence: seconds without a sign of life after which a running engine is taken for hung, and ended. It gives
+            one every five seconds, also while it compiles or draws a long frame.
         arguments: further command line of the engine; for tests.
     """
 
@@ -66,13 +68,14 @@ class EngineClient:
         *,
         device: str = "auto",
         start_timeout: float = 120.0,
+        silence: float = 60.0,
         arguments: Sequence[str] = (),
     ) -> None:
         self._interpreter = interpreter if callable(interpreter) else _constant(Path(interpreter))
         self._environment = environment
         self._log_path = None if log_path is None else Path(log_path)
         self._device = device
-        self._start_timeout = start_timeout
+        self._start_timeout, self._silence = start_timeout, silence
         self._arguments = tuple(arguments)
         self._ids = itertools.count(1)
         self._condition = threading.Condition()
@@ -126,7 +129,7 @@ class EngineClient:
 
         Raises:
             RenderCancelled: ``cancelled`` said so.
-            EngineError: the engine cannot start, or died at this frame; the next call starts a new one.
+            EngineError: the engine cannot start, or died or hung at this frame; the next call starts a new one.
             LiveHandError: what the renderer raised, for instance an AvatarError.
         """
         with self._condition:
@@ -243,6 +246,7 @@ class EngineClient:
                 self._log_path,
                 self._device,
                 self._start_timeout,
+                self._silence,
                 self._arguments,
                 self._on_answer,
                 self._on_compiling,

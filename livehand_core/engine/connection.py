@@ -1,7 +1,7 @@
 """One engine process as the client sees it, from its start to its end. Used by ``client`` only.
 
-Two threads: one starts the process, shakes hands, reads answers and, when the process has ended, says why; the other
-writes, so that nobody who sends a message ever waits for a full pipe.
+Three threads: one starts the process, shakes hands, reads answers and, when the process has ended, says why; one
+writes, so that nobody who sends a message ever waits for a full pipe; one ends a process that gives no sign of life.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class Connection:
         log_path: Path | None,
         device: str,
         start_timeout: float,
+        silence: float,
         arguments: Sequence[str],
         on_answer: Callable[[int, Answer], None],
         on_compiling: Callable[[int, int], None],
@@ -90,7 +91,7 @@ class Connection:
         self._environment = environment
         self._log_path = log_path
         self._device = device
-        self._start_timeout = start_timeout
+        self._start_timeout, self._silence = start_timeout, silence
         self._arguments = arguments
         self._on_answer = on_answer
         self._on_compiling = on_compiling
@@ -100,7 +101,10 @@ class Connection:
         self._outgoing: list[tuple[Message, bytes]] = []
         self._wake = threading.Condition()
         self._closing = False
-        self._timed_out = False
+        self._timed_out = self._hung = False
+        self._quiet = 0.0
+        self._over = threading.Event()
+        self._log_begin = 0
         self.info: EngineInfo | None = None
         self._thread = threading.Thread(target=self._live, name="livehand-engine", daemon=True)
         self._writer = threading.Thread(target=self._write, name="livehand-engine-writer", daemon=True)
@@ -151,6 +155,7 @@ class Connection:
             _take_broken_pipes_as_errors()
             self.info = self._shake_hands(path)
             self._writer.start()
+            threading.Thread(target=self._listen_for_life, name="livehand-engine-life", daemon=True).start()
             self._read(reader)
         except _Vanished as error:
             assert path is not None and log is not None
@@ -160,9 +165,15 @@ class Connection:
         except Exception as error:
             # Whatever it is, those who wait for an answer must hear of it.
             reason = EngineError(f"The engine's client failed ({error!r}).", "Render again; report it if it recurs.")
+        self._over.set()
         self._kill()
         self._finish()
         reader.close()
+        if self._hung:
+            reason = EngineError(
+                f"The engine on {path} gave no sign of life for {self._silence:g} s and was ended.",
+                "Render again to start it anew." + self._where(),
+            )
         if self._timed_out:
             reason = EngineError(
                 f"The engine on {path} gave no answer within {self._start_timeout:g} s.",
@@ -178,7 +189,10 @@ class Connection:
         try:
             self._log_path.parent.mkdir(parents=True, exist_ok=True)
             too_long = self._log_path.exists() and self._log_path.stat().st_size > MAX_LOG_BYTES
-            return open(self._log_path, "w+b" if too_long else "a+b")
+            log = open(self._log_path, "w+b" if too_long else "a+b")  # noqa: SIM115
+            # What earlier engines said stands before it.
+            self._log_begin = log.seek(0, os.SEEK_END)
+            return log
         except OSError:
             # A log that cannot be written is no reason not to render.
             return tempfile.TemporaryFile()
@@ -261,7 +275,10 @@ class Connection:
         assert self._process is not None and self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         while (message := read_message(descriptor)) is not None:
+            self._quiet = 0.0
             kind = message["type"]
+            if kind == "beat":
+                continue
             if kind == "result":
                 passes = RenderPasses(
                     reader.images(message),
@@ -305,6 +322,17 @@ class Connection:
             self._outgoing = [(message, encode(message))]
             self._wake.notify_all()
 
+    def _listen_for_life(self) -> None:
+        """End a process that is stopped or hangs. What counts is this thread's own waiting, so that a client that was
+        itself stopped for a while, or a machine that slept, does not take its engine for dead."""
+        pause = min(1.0, self._silence / 4.0)
+        while not self._over.wait(pause):
+            self._quiet += pause
+            if self._quiet >= self._silence:
+                self._hung = True
+                self._kill()
+                return
+
     def _time_out(self) -> None:
         self._timed_out = True
         self._kill()
@@ -338,7 +366,7 @@ class Connection:
             how = f"was killed by signal {-code}" + (", often for want of memory," if code == -9 else "")
         else:
             how = f"ended with code {code}"
-        said = _last_line(log)
+        said = _last_line(log, self._log_begin)
         when = "while starting" if self.info is None else "in the middle of its work"
         return EngineError(
             f"The engine on {path} {how} {when}" + (f"; it said: {said}" if said else "") + ".",
@@ -358,9 +386,9 @@ def _concern_same(queued: Message, message: Message) -> bool:
     return message["type"] == "cancel" and bool(queued["id"] == message["id"])
 
 
-def _last_line(log: IO[bytes]) -> str:
+def _last_line(log: IO[bytes], begin: int) -> str:
     size = log.seek(0, os.SEEK_END)
-    log.seek(max(0, size - 4096))
+    log.seek(max(0, size - 4096, min(begin, size)))
     lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip()[:300] if lines else ""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import mmap
 import os
 import re
@@ -252,5 +253,5 @@ class BlockReader:
 
 
 def _view(buffer: mmap.mmap, shape: Sequence[int], offset: int) -> np.ndarray:
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     return np.frombuffer(buffer, dtype=np.float32, count=count, offset=offset).reshape(shape)

@@ -8,8 +8,8 @@ Client to server: ``hello`` {protocol, core_version, memory, device}; ``render``
 ``cancel`` {id} or {channel}; ``release`` {block}; ``close``.
 Server to client: ``hello`` {protocol, core_version, python_version, torch_version, devices, pid}; ``result`` {id,
 block, size, serial, images, dropped, stage_seconds, warnings, seconds}; ``error`` {id, error}; ``dismissed`` {id}:
-superseded or cancelled; ``compiling`` {done, of}: kernels, while frames wait for them; ``failure`` {error}: the last
-word before an end.
+superseded or cancelled; ``compiling`` {done, of}: kernels, while frames wait for them; ``beat``: every few seconds, a
+sign of life, whatever the engine is at; ``failure`` {error}: the last word before an end.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import struct
 from typing import Any, TypeVar
 
 from .. import errors
+from ..documents import parse_json
 from ..errors import EngineError, LiveHandError
 
 PROTOCOL_VERSION = 3
@@ -54,8 +55,8 @@ def read_message(descriptor: int) -> Message | None:
     if len(body) < length:
         raise ProtocolError(f"A message ended after {len(body)} of {length} bytes.")
     try:
-        message = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        message = parse_json(body)
+    except ValueError as error:
         raise ProtocolError(f"A message is not JSON ({error}).") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError("A message is not an object with a type.")
@@ -115,7 +116,7 @@ def error_to_json(error: LiveHandError) -> Message:
 
 def error_from_json(document: Message) -> LiveHandError:
     """Inverse of :func:`error_to_json`; a class that this side does not know becomes an EngineError."""
-    kind = getattr(errors, str(document.get("class")), None)
+    kind = vars(errors).get(str(document.get("class")))
     if not (isinstance(kind, type) and issubclass(kind, LiveHandError)):
         kind = EngineError
     return kind(str(document.get("message", "")), str(document.get("remedy", "")))
@@ -130,7 +131,3 @@ def _read_exactly(descriptor: int, count: int) -> bytes:
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is not allowed")

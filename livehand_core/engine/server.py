@@ -27,6 +27,9 @@ from .protocol import PROTOCOL_VERSION, Message, ProtocolError
 GRACE_SECONDS = 1.0
 """How long a frame in progress may take to notice that the parent is gone."""
 
+BEAT_SECONDS = 5.0
+"""How often the client is given a sign of life."""
+
 log = logging.getLogger("livehand.engine")
 
 
@@ -66,6 +69,7 @@ class Server:
         threading.Thread(target=self._watch_parent, name="parent", daemon=True).start()
         try:
             if self._shake_hands():
+                threading.Thread(target=self._beat, name="beat", daemon=True).start()
                 with watching(self._tell_compiling):
                     while (job := self._next_job()) is not None:
                         self._serve(job)
@@ -217,6 +221,13 @@ class Server:
                 self._current.cancelled.set()
         for job in dismissed:
             self._send({"type": "dismissed", "id": job.id})
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT_SECONDS):
+            try:
+                self._send({"type": "beat"})
+            except OSError:
+                return
 
     def _watch_parent(self) -> None:
         # End of file tells of the parent's end, unless some other child of it holds the pipe's other end open.

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import atomic_path
+from ..files import atomic_path, check_writable
 from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
 
@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     from .session import Session, Settings
     from .summary import text_table
 
+    folder = None if args.no_report else args.out or default_folder(args.avatar)
+    check_writable(folder and folder / REPORT_FILE, args.html, None if args.json == "-" else args.json)
     settings = Settings(
         avatar=args.avatar,
         captures=tuple(args.captures),

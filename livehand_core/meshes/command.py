@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
+from ..documents import Reader
 from ..errors import LiveHandError, PoseError
+from ..files import check_writable
 from ..frames import DEFAULT_AVATAR, HandInstance
 from ..libraries import require
 from ..views.hand_arguments import add_hand_arguments
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from .extract import MeshSettings, extract_mesh
 
     check_suffix(args.out)
+    check_writable(args.out)
     if args.out.exists() and not args.overwrite:
         raise LiveHandError(f"{args.out} is there already.", "Give another name, or --overwrite.")
     settings = MeshSettings(args.resolution * 1e-3, args.threshold, args.device, args.threads)
@@ -87,8 +89,5 @@ def _instance(args: argparse.Namespace) -> HandInstance:
 
 def _read_hand(path: Path, avatar: str) -> HandInstance:
     """What ``HandInstance.to_json`` writes; the avatar is the command line's."""
-    try:
-        hand = HandInstance.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PoseError(f"{path} holds no hand ({error!r}).", "Write it with HandInstance.to_json.") from error
-    return replace(hand, avatar=avatar)
+    hand = Reader("The hand", PoseError, "Write it with HandInstance.to_json.", limit=1 << 20).json(path)
+    return replace(HandInstance.from_json(hand), avatar=avatar)

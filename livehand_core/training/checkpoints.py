@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from ..documents import Reader
 from ..errors import TrainingError
-from ..files import atomic_path
+from ..files import ARCHIVE_ERRORS, atomic_path
+from ..records import build
 
 FORMAT_VERSION = 1
+CHECKPOINT = Reader("The checkpoint", TrainingError, "Start the run anew.", limit=16 << 30)
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,41 @@ def load_checkpoint(run: Path, device: torch.device) -> Checkpoint:
         TrainingError: there is none, or it is damaged or of another version.
     """
     path = checkpoint_path(run)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise TrainingError(f"{run} holds no checkpoint to resume from.", "Start the run without --resume.")
+    with CHECKPOINT.open(path) as stream:
+        try:
+            document = torch.load(stream, map_location=device, weights_only=True)
+        except ARCHIVE_ERRORS as error:
+            raise CHECKPOINT.damaged(path, str(error).strip().partition("\n")[0][:200]) from error
+    return _checked(document, path)
+
+
+def _checked(document: object, path: Path) -> Checkpoint:
+    """The checkpoint of a document, whose tensors still have to fit a model. Raises TrainingError otherwise."""
+    version = document.pop("format_version", None) if isinstance(document, dict) else None
+    if isinstance(version, int) and version != FORMAT_VERSION:
+        raise TrainingError(f"{path} has version {version}; {FORMAT_VERSION} is needed.", "Start the run anew.")
     try:
-        document = torch.load(path, map_location=device, weights_only=True)
-        version = document.pop("format_version")
-        if version != FORMAT_VERSION:
-            raise TrainingError(f"{path} has version {version}; {FORMAT_VERSION} is needed.", "Start the run anew.")
-        return Checkpoint(**document)
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
-        raise TrainingError(f"{path} is damaged ({error}).", "Start the run anew.") from error
+        plain = build(_Plain, document, "a checkpoint")
+    except ValueError as error:
+        raise CHECKPOINT.damaged(path, error) from error
+    for name, value in (*plain.model.items(), *plain.average.items()):
+        if not isinstance(value, torch.Tensor):
+            raise CHECKPOINT.damaged(path, f"{name} is no tensor")
+    return Checkpoint(plain.step, plain.seconds, plain.model, plain.average, plain.optimiser)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What a checkpoint's file holds, but for its version."""
+
+    step: int
+    seconds: float
+    model: dict[str, Any]
+    average: dict[str, Any]
+    optimiser: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if min(self.step, self.seconds) < 0:
+            raise ValueError(f"step {self.step} after {self.seconds} s")

@@ -141,6 +141,8 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     config = _settings(args, "cpu" if device.type == "cpu" else "published")
     monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
     folders = [Path(folder) for folder in (status.capture, *status.more_captures)]
+    # Before the capture is gone through: what the run writes may turn out to be unwritable.
+    journal = Journal(args.out)
     inspection = inspect_captures(folders, status.identities, status.skip_bad)
     capture = inspection.capture
     frames = [
@@ -149,7 +151,6 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
-    journal = Journal(args.out)
     lpips, perceptual = load_lpips(device)
     for problem in inspection.problems:
         journal.say(f"left out: {problem}")
@@ -169,6 +170,7 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
             journal.say(f"resumed at step {trainer.step}")
         else:
             monitor.tell(state="rays", message="First stage: single rays from all images.")
+            monitor.watch(trainer)
             trainer.begin(monitor.point)
             session.checkpoint()
         monitor.watch(trainer)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
+from ..documents import Reader
 from ..errors import TrainingError
 from ..files import atomic_path
+from ..networks.config import FieldConfig, SuperResolutionConfig
+from ..records import build
+
+CONFIG = Reader("The settings", TrainingError, "Start the run anew.", limit=1 << 20)
 
 REACH = 0.06
 """Metres from the skin up to which space is taught to be empty: rays between two fingers pass points at 0.04."""
@@ -133,8 +137,6 @@ class TrainingConfig:
     licence: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        object.__setattr__(self, "texture_sizes", tuple(self.texture_sizes))
         if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):
             raise TrainingError("The run's length is not clear.", "Give either --steps or --minutes, above zero.")
         if self.latent_size < 1:
@@ -160,6 +162,25 @@ class TrainingConfig:
             )
         if self.tile < 0 or self.tiles_per_step < 1:
             raise TrainingError("The tiles are not positive.", "Give tile 0 or more and tiles_per_step 1 or more.")
+        if min(self.ray_steps, self.seed) < 0 or self.ray_batch < 1 or max(self.samples, self.coarse_samples) > 1024:
+            raise TrainingError(
+                "A number of steps, rays or samples, or the seed, is out of range.",
+                "Give seed and ray_steps 0 or more, ray_batch 1 or more, and samples up to 1024.",
+            )
+        # What networks cannot have is refused now and not when they are made.
+        FieldConfig(
+            depth=self.depth,
+            width=self.width,
+            view_width=self.view_width,
+            latent_size=self.latent_size,
+            position_frequencies=self.position_frequencies,
+            normal_frequencies=self.normal_frequencies if self.coordinates == "uvd" else 0,
+            density_scale=self.density_scale,
+            distance_scale=self.distance_scale,
+            texture_sizes=self.texture_sizes,
+            texture_channels=self.texture_channels,
+        )
+        SuperResolutionConfig(hidden=self.hidden)
 
     @property
     def empty_from(self) -> float:
@@ -202,7 +223,7 @@ def preset(name: str, /, **changes: Any) -> TrainingConfig:
     """
     if name not in PRESETS:
         raise TrainingError(f"The preset {name!r} is unknown.", f"Choose from {', '.join(PRESETS)}.")
-    return TrainingConfig(**{**PRESETS[name], **changes})
+    return _checked({**PRESETS[name], **changes}, "Settings do not fit")
 
 
 def save_config(config: TrainingConfig, path: str | PathLike[str]) -> None:
@@ -219,12 +240,13 @@ def load_config(path: str | PathLike[str], **changes: Any) -> TrainingConfig:
     Raises:
         TrainingError: the file is missing, damaged, or has settings this version does not know.
     """
+    values = CONFIG.toml(path)
+    return _checked(values | changes, f"The settings {path} do not fit")
+
+
+def _checked(values: Mapping[str, Any], label: str) -> TrainingConfig:
+    """The settings, each of the type that it must have. Raises TrainingError otherwise."""
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}).", "Start the run anew.") from error
-    known = {field.name for field in fields(TrainingConfig)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise TrainingError(f"{path} has unknown settings: {', '.join(unknown)}.", "Remove them.")
-    return replace(TrainingConfig(**values), **changes)
+        return build(TrainingConfig, values)
+    except ValueError as error:
+        raise TrainingError(f"{label}: {error}.", "livehand_core/training/config.py lists them.") from error

@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
+from ..documents import Reader
 from ..errors import LiveHandError, TrainingError
 from ..files import atomic_path
+from ..records import build
 
 FORMAT_VERSION = 1
 STATUS_FILE = "status.json"
@@ -27,6 +29,12 @@ AVATAR_FILE = "avatar.safetensors"
 CHECKPOINT_FILE = "checkpoint.pt"
 CURVES_FILE = "curves.png"
 PREVIEW_FILE = "preview.png"
+
+STATUS = Reader(
+    "The status", TrainingError, "Delete it: the run's checkpoint is another file, and can be resumed.", limit=1 << 20
+)
+
+ORDER = Reader("The order", TrainingError, limit=1 << 10)
 
 START_SECONDS = 120.0
 """How long a run may be "starting" before its process has taken the lock: importing torch is slow on a busy machine."""
@@ -46,7 +54,8 @@ class RunStatus:
         capture: folder that it is trained on; ``more_captures``: those beside it.
         identities: names given to the captures' identities, one a folder; none where they name themselves.
         preset, device: as chosen.
-        step: optimiser steps done.
+        step: optimiser steps done; of the first stage, on single rays, while it goes on.
+        steps: how many there will be, 0 where time decides.
         progress: part of the run that is done, 0 to 1.
         seconds: training time so far; ``seconds_left``: what the rest will take, negative when unknown.
         loss, psnr: the newest training loss, and PSNR in dB on training views; None before the first.
@@ -65,6 +74,7 @@ class RunStatus:
     preset: str = ""
     device: str = ""
     step: int = 0
+    steps: int = 0
     progress: float = 0.0
     seconds: float = 0.0
     seconds_left: float = -1.0
@@ -77,9 +87,8 @@ class RunStatus:
     updated: float = 0.0
 
     def __post_init__(self) -> None:
-        # They come as lists from JSON.
-        object.__setattr__(self, "more_captures", tuple(self.more_captures))
-        object.__setattr__(self, "identities", tuple(self.identities))
+        if not 0.0 <= self.progress <= 1.0:
+            raise ValueError(f"a progress of {self.progress}")
 
     @property
     def alive(self) -> bool:
@@ -101,22 +110,21 @@ def read_status(run: Path) -> RunStatus:
         TrainingError: the folder holds no run, or one of a newer version.
     """
     path = run / STATUS_FILE
+    if not os.path.lexists(path) and (run / CHECKPOINT_FILE).is_file():
+        # Of a version that wrote no status, and took no lock.
+        return RunStatus("stopped", run.name)
+    if not os.path.lexists(path) and os.access(run, os.X_OK):
+        raise TrainingError(f"{run} holds no training run.", "Give the folder of a run.")
+    document = STATUS.json(path)
+    version = document.pop("format_version", None) if isinstance(document, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise TrainingError(
+            f"The run {run} was written by a newer LiveHand (format version {version}).", "Update LiveHand."
+        )
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        version = int(document.pop("format_version"))
-        if version > FORMAT_VERSION:
-            raise TrainingError(
-                f"The run {run} was written by a newer LiveHand (format version {version}).", "Update LiveHand."
-            )
-        known = {field.name for field in fields(RunStatus)}
-        status = RunStatus(**{key: value for key, value in document.items() if key in known})
-    except FileNotFoundError as error:
-        if (run / CHECKPOINT_FILE).is_file():
-            # Of a version that wrote no status, and took no lock.
-            return RunStatus("stopped", run.name)
-        raise TrainingError(f"{run} holds no training run.", "Give the folder of a run.") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}).", "Start the run anew.") from error
+        status = build(RunStatus, document, unknown="pass")
+    except ValueError as error:
+        raise STATUS.damaged(path, error) from error
     fresh = status.state == "starting" and time.time() - status.updated < START_SECONDS
     if status.alive and not fresh and not is_running(run):
         return replace(status, state="interrupted", seconds_left=-1.0, message="Its process has ended unexpectedly.")
@@ -159,8 +167,8 @@ def give_order(run: Path, order: Order) -> None:
 def read_order(run: Path) -> Order:
     """What the run's process is asked to do; ``"go"`` when nothing was said."""
     try:
-        text = (run / ORDER_FILE).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        text = ORDER.text(run / ORDER_FILE).strip()
+    except LiveHandError:
         return "go"
     return text if text in ("pause", "stop") else "go"  # type: ignore[return-value]
 
@@ -247,7 +255,8 @@ def _try_lock(stream: IO[bytes], shared: bool) -> bool:
 
 def describe(status: RunStatus) -> str:
     """The status as one line."""
-    parts = [status.state, f"step {status.step}", f"{100.0 * status.progress:.0f} %"]
+    of = f" of {status.steps}" if status.steps else ""
+    parts = [status.state, f"step {status.step}{of}", f"{100.0 * status.progress:.0f} %"]
     if status.seconds_left >= 0.0:
         parts.append(f"{duration(status.seconds_left)} left")
     parts += [f"loss {status.loss:.5f}"] if status.loss is not None else []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..documents import Reader, parse_json
+from ..errors import LiveHandError
 from ..files import atomic_path
 from .control import CURVES_FILE
 from .journal import METRICS_FILE
 
+METRICS = Reader("The metrics")
 SIDE = 512
 SHOWN_SIDE = 256
 """Side of the picture that is written, in pixels: what Blender's panels show at most, and reduce without smoothing."""
@@ -40,14 +42,14 @@ def read_curves(run: Path) -> Curves:
     """The curves of a run so far. Steps that a resumed run repeated count once, and a line cut short is passed over."""
     curves = Curves()
     try:
-        lines = (run / METRICS_FILE).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        lines = METRICS.text(run / METRICS_FILE).splitlines()
+    except LiveHandError:
         return curves
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = parse_json(line, allow_nan=True)
             step = float(entry["step"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             continue
         if entry.get("kind") == "train":
             _add(curves.loss, step, entry.get("total"))
@@ -60,7 +62,7 @@ def read_curves(run: Path) -> Curves:
 def training_psnr(values: dict[str, Any]) -> float | None:
     """PSNR in dB of the squared error ``high`` of a log entry, None without it."""
     error = values.get("high")
-    return None if error is None else -10.0 * math.log10(max(float(error), 1e-12))
+    return None if not isinstance(error, int | float) else -10.0 * math.log10(max(float(error), 1e-12))
 
 
 def draw_curves(run: Path) -> None:
@@ -83,7 +85,7 @@ def draw_curves(run: Path) -> None:
 def _add(curve: list[Point], step: float, value: Any) -> None:
     while curve and curve[-1][0] >= step:
         curve.pop()
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and abs(value) < 1e300 and math.isfinite(step):
         curve.append((step, float(value)))
 
 

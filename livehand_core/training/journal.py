@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..files import unwritable
+
 METRICS_FILE = "metrics.jsonl"
+BOARD_ERRORS = (OSError, RuntimeError, ValueError)
+"""What TensorBoard's writer raises, on the thread that writes and on others, when its folder is gone or full."""
 
 
 class Journal:
@@ -20,14 +25,21 @@ class Journal:
 
     def __init__(self, run: Path) -> None:
         self.on_numbers: Callable[[str, int, dict[str, float]], None] = lambda kind, step, values: None
-        self._lines = (run / METRICS_FILE).open("a", encoding="utf-8")
+        self._path = run / METRICS_FILE
+        try:
+            self._lines = self._path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise unwritable(error, self._path) from error
         self._board: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             self.say("tensorboard is not installed: numbers go to metrics.jsonl alone")
         else:
-            self._board = SummaryWriter(str(run / "tensorboard"))
+            try:
+                self._board = SummaryWriter(str(run / "tensorboard"))
+            except OSError as error:
+                raise unwritable(error, run / "tensorboard") from error
 
     def say(self, line: str) -> None:
         """Print a line with the time."""
@@ -36,15 +48,29 @@ class Journal:
     def numbers(self, kind: str, step: int, values: dict[str, float]) -> None:
         """Store named numbers of a step."""
         document = {"kind": kind, "step": step, **{key: round(value, 8) for key, value in values.items()}}
-        self._lines.write(json.dumps(document) + "\n")
-        self._lines.flush()
-        if self._board is not None:
-            for key, value in values.items():
-                self._board.add_scalar(f"{kind}/{key}", value, step)
+        try:
+            self._lines.write(json.dumps(document) + "\n")
+            self._lines.flush()
+        except OSError as error:
+            raise unwritable(error, self._path) from error
+        self._to_board(kind, step, values)
         self.on_numbers(kind, step, values)
 
     def close(self) -> None:
         """Flush and close the files."""
-        self._lines.close()
+        with suppress(OSError):
+            self._lines.close()
         if self._board is not None:
-            self._board.close()
+            with suppress(*BOARD_ERRORS):
+                self._board.close()
+
+    def _to_board(self, kind: str, step: int, values: dict[str, float]) -> None:
+        """The numbers for TensorBoard, which is not worth the run: what it cannot write is told once."""
+        if self._board is None:
+            return
+        try:
+            for key, value in values.items():
+                self._board.add_scalar(f"{kind}/{key}", value, step)
+        except BOARD_ERRORS as error:
+            self.say(f"TensorBoard gets no more numbers ({error})")
+            self._board = None

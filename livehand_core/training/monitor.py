@@ -20,6 +20,17 @@ WRITE_SECONDS = 1.0
 PAUSE_POLL_SECONDS = 0.2
 
 
+class Stage(Protocol):
+    """How far the first stage of a run is."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
 class Progressing(Protocol):
     """What a Trainer tells of itself."""
 
@@ -28,6 +39,8 @@ class Progressing(Protocol):
 
     @property
     def progress(self) -> float: ...
+    @property
+    def first_stage(self) -> Stage | None: ...
 
 
 class Monitor:
@@ -104,9 +117,25 @@ class Monitor:
             status, trainer = self._status, self._trainer
         if trainer is None:
             return status
+        if (first := trainer.first_stage) is not None:
+            return _in_first_stage(status, trainer, first)
         progress, seconds = trainer.progress, trainer.seconds
         left = seconds / progress * (1.0 - progress) if progress > 0.0 and status.alive else -1.0
         return replace(status, step=trainer.step, progress=progress, seconds=seconds, seconds_left=left)
+
+
+def _in_first_stage(status: RunStatus, trainer: Progressing, first: Stage) -> RunStatus:
+    """The status while single rays are trained on. Where steps are counted, the stage is all that can be told of."""
+    if not status.alive:
+        # It ended before there was a checkpoint: nothing is kept.
+        return status
+    progress, seconds = trainer.progress, trainer.seconds
+    if progress == 0.0:
+        progress, seconds = first.step / max(first.steps, 1), first.seconds
+    left = seconds / progress * (1.0 - progress) if progress > 0.0 else -1.0
+    return replace(
+        status, step=first.step, steps=first.steps, progress=progress, seconds=first.seconds, seconds_left=left
+    )
 
 
 def _interrupt() -> None:

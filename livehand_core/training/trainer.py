@@ -16,6 +16,7 @@ import torch
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
 from ..errors import TrainingError
+from ..files import ARCHIVE_ERRORS
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .empty_space import EVERY, EmptySpace
@@ -43,6 +44,14 @@ class Drawn(NamedTuple):
 
     gradients: tuple[torch.Tensor | None, ...]
     loss: TileLoss
+
+
+class FirstStage(NamedTuple):
+    """How far the first stage is, on single rays: steps done, of how many, and the seconds that they took."""
+
+    step: int
+    steps: int
+    seconds: float
 
 
 class Trainer:
@@ -116,6 +125,7 @@ class Trainer:
         self._threads = threads
         self._pool, self._preparers = _pool(threads), _pool(threads)
         self._prepared: dict[int, Future[TileTask]] = {}
+        self._first: FirstStage | None = None
 
     def rehearse(self) -> None:
         """Compute a tile and forget it: the loops are compiled at their first use, which is no training time."""
@@ -128,20 +138,29 @@ class Trainer:
         Args:
             every_step: called after each step of the first stage; what it takes, a pause say, is no training time.
         """
-        start, idle = self._clock(), 0.0
+        first = self._first = FirstStage(0, self.config.ray_steps, 0.0)
+        since = self._clock()
+
+        def count(step: int = 0) -> None:
+            nonlocal since, first
+            now = self._clock()
+            first = self._first = FirstStage(first.step + step, first.steps, first.seconds + now - since)
+            if not self.config.steps:
+                self.seconds += now - since
+            since = now
 
         def between() -> None:
-            nonlocal idle
-            since = self._clock()
+            nonlocal since
+            count(1)
             every_step()
-            idle += self._clock() - since
+            since = self._clock()
 
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         if self.config.ray_steps:
             helpers = self._pool, self._threads, self._journal.say, between
             train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space)
-        if not self.config.steps:
-            self.seconds += self._clock() - start - idle
+        count()
+        self._first = None
         self._average = [value.detach().clone() for value in self._parameters]
 
     def resume(self) -> None:
@@ -150,13 +169,29 @@ class Trainer:
         try:
             self.model.load_state_dict(checkpoint.model)
             self._optimiser.load_state_dict(checkpoint.optimiser)
-            self._average = [checkpoint.average[name].clone() for name, _ in self.model.named_parameters()]
-        except (RuntimeError, ValueError, KeyError) as error:
+            self._average = [
+                checkpoint.average[name].to(value).reshape(value.shape).clone()
+                for name, value in self.model.named_parameters()
+            ]
+            self._check_moments()
+        except ARCHIVE_ERRORS as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"The checkpoint in {self.run} does not fit this capture and these settings ({error}).",
+                f"The checkpoint in {self.run} does not fit this capture and these settings ({reason}).",
                 "Resume with the capture and the settings of the run.",
             ) from error
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
+
+    def _check_moments(self) -> None:
+        """Raises ValueError where Adam's moments do not have their parameters' shapes; it would step over the end."""
+        for parameter, state in self._optimiser.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                if state[name].shape != parameter.shape:
+                    raise ValueError(f"{name} of the shape {tuple(state[name].shape)}, not {tuple(parameter.shape)}")
+        if not all({"rate", "lr", "betas", "eps"} <= group.keys() for group in self._optimiser.param_groups):
+            raise ValueError("an optimiser without its rates")
+        if not all(bool(torch.isfinite(value).all()) for value in (*self._parameters, *self._average)):
+            raise ValueError("weights that are not finite")
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -179,6 +214,11 @@ class Trainer:
         for parameter, value in zip(copy.parameters(), self._average, strict=True):
             parameter.data.copy_(value)
         return copy.eval()
+
+    @property
+    def first_stage(self) -> FirstStage | None:
+        """How far the first stage is; None before and after it."""
+        return self._first
 
     @property
     def progress(self) -> float:

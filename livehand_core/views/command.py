@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LiveHandError
+from ..files import check_writable
 from ..frames import DEFAULT_AVATAR
 from ..libraries import require
 from .cameras import PATHS, CameraKind
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from .target import Target
 
     target = Target.of(args.out, args.passes, args.arrays)
+    check_writable(args.out, target.frames / "frame")
     look = Look(_background(args, target.is_video), args.difference, args.fps or 24.0, args.columns, args.keep_frames)
     avatar, arrays, names = open_avatar(args.avatar)
     shots, fps = (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,6 +200,103 @@ def test_failures_are_told_and_end_with_1(animation: Path, tmp_path: Path) -> No
         assert answer.returncode == 2 and told in answer.stderr, answer.stderr
 
 
+def _begin(animation: Path, pattern: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(animation), "--output", str(pattern), *more]
+    environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def _solid(path: Path) -> bool:
+    """Whether a picture shows a hand; an empty one is what Blender writes of a frame that was broken off."""
+    return is_complete(path) and np.asarray(Image.open(path))[..., 3].max() > 0
+
+
+@pytest.fixture
+def slow_animation(animation: Path) -> Path:
+    """The same, of frames that take long enough to be interrupted."""
+    import bpy
+
+    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 1800, 1800
+    bpy.ops.wm.save_mainfile()
+    return animation
+
+
+@pytest.mark.bpy
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_batch_and_leaves_whole_frames_only(slow_animation, tmp_path, number) -> None:
+    pattern = tmp_path / "out" / "#.png"
+    process = _begin(slow_animation, pattern)
+    for line in process.stdout:
+        if line.startswith("frame 1 "):
+            break
+    # In the middle of the second frame.
+    time.sleep(0.3)
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "--resume" in rest and "frame 3" not in rest, rest
+    left = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert left in (["1.png"], ["1.png", "2.png"]), left
+    assert all(_solid(tmp_path / "out" / name) for name in left)
+    resumed = _begin(slow_animation, pattern, "--resume", "--frames", "1-3")
+    said, _ = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0 and _rendered(said) == [frame for frame in (1, 2, 3) if f"{frame}.png" not in left]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.png", "2.png", "3.png"]
+
+
+@pytest.mark.bpy
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_an_interrupt_in_a_script_of_ones_own_is_a_failure_and_no_empty_frame(slow_animation, tmp_path) -> None:
+    code = (
+        "import bpy, os, signal, threading, sys\n"
+        "import livehand_blender; livehand_blender.register()\n"
+        "from livehand_blender.render import session\n"
+        f"bpy.ops.wm.open_mainfile(filepath={str(slow_animation)!r})\n"
+        "session.engine_client().start()\n"
+        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "try: bpy.ops.render.render()\n"
+        "except BaseException as error: print('RAISED', type(error).__name__, error, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    answer = run_python("-c", code, environment=ENVIRONMENT)
+    assert "RAISED" in answer.stdout and "interrupted" in answer.stdout, answer
+
+
+@pytest.mark.bpy
+def test_two_batches_on_one_output_share_the_frames(slow_animation: Path, tmp_path: Path) -> None:
+    pattern = tmp_path / "out" / "#.png"
+    batches = [_begin(slow_animation, pattern, *more) for more in ((), ("--resume",))]
+    said = [process.communicate(timeout=200)[0] for process in batches]
+    assert [process.returncode for process in batches] == [0, 0], said
+    rendered = [_rendered(text) for text in said]
+    assert sorted(rendered[0] + rendered[1]) == [1, 2, 3, 4, 5], said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{frame}.png" for frame in range(1, 6)]
+
+
+@pytest.mark.bpy
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_the_frames_of_a_batch_that_was_killed_are_taken_over(slow_animation: Path, tmp_path: Path) -> None:
+    pattern = tmp_path / "out" / "#.png"
+    first = _begin(slow_animation, pattern, "--frames", "1-2")
+    deadline = time.monotonic() + 100.0
+    while not list((tmp_path / "out").glob(".1.png.claim*")):
+        assert time.monotonic() < deadline and first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    second = _begin(slow_animation, pattern, "--frames", "1-2", "--resume")
+    said, _ = second.communicate(timeout=100)
+    assert second.returncode == 0 and _rendered(said) == [1, 2], said
+    assert [path.name for path in sorted((tmp_path / "out").glob("*")) if "tmp" not in path.name] == ["1.png", "2.png"]
+
+
+@pytest.mark.bpy
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_rendered(animation: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = run_python(SCRIPT, animation, "--output", tmp_path / "file" / "#.png", environment=ENVIRONMENT)
+    assert answer.returncode == 2 and "cannot be written" in answer.stderr and not _rendered(answer.stdout), answer
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 16 kB."""
@@ -219,8 +319,10 @@ def test_full_disk(animation: Path, small_disk: Path, name: str) -> None:
     if name == "#.png":
         (small_disk / "more").write_bytes(bytes(4096))
     answer = run_python(SCRIPT, animation, *arguments, environment=ENVIRONMENT)
-    assert answer.returncode == 1, answer.stdout
-    assert "The disk is full while writing" in answer.stdout and str(kept) in answer.stdout
+    # Where nothing at all can be written it is told before the work begins.
+    code, said = (2, answer.stderr) if name == "#.png" else (1, answer.stdout)
+    assert answer.returncode == code and bool(_rendered(answer.stdout)) == (code == 1), answer.stdout
+    assert "The disk is full while writing" in said and str(kept) in said
     assert kept.read_bytes() == b"former" and not list(small_disk.glob(".*"))
 
 

@@ -254,7 +254,7 @@ def test_weights_that_are_not_finite_are_never_drawn(saved: Path, tmp_path: Path
     picture = str(tmp_path / "a.png")
     command = [sys.executable, "-m", "livehand_core", "render", str(saved), "--out", picture]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=GOLDEN.parents[1])
-    assert answer.returncode == 1 and "are not finite" in answer.stderr and "Traceback" not in answer.stderr, answer
+    assert answer.returncode == 2 and "are not finite" in answer.stderr and "Traceback" not in answer.stderr, answer
     assert not (tmp_path / "a.png").exists()
 
 

@@ -171,3 +171,32 @@ def test_a_host_that_heeds_broken_pipes_survives_its_engine() -> None:
     code = BROKEN_PIPE.format(root=str(FOLDER.parents[1]))
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0 and "alive" in answer.stdout, (answer.returncode, answer.stderr)
+
+
+def test_a_stopped_engine_ends_a_render_that_nobody_cancels(client_of: MakeClient, tmp_path: Path) -> None:
+    client = client_of(silence=8.0, log_path=tmp_path / "engine.log")
+    pid = client.start().pid
+    threading.Timer(0.3, os.kill, (pid, signal.SIGSTOP)).start()
+    begun = time.monotonic()
+    with pytest.raises(EngineError, match="no sign of life for 8 s") as caught:
+        client.render(make_request("sleep:60"))
+    assert time.monotonic() - begun < 30.0 and "start it anew" in caught.value.remedy
+    assert not alive(pid)
+    assert client.render(make_request(focal=4.0))["rgba"].max() == 4.0
+
+
+def test_a_long_frame_is_no_silence(client_of: MakeClient) -> None:
+    client = client_of(silence=8.0)
+    assert client.render(make_request("sleep:12")).images
+
+
+def test_an_engine_is_quoted_by_its_own_words_only(client_of: MakeClient, tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    log.write_text("RuntimeError: what an earlier engine said\n")
+    client = client_of(log_path=log, environment={"PYTHONPATH": str(FOLDER)})
+    pid = client.start().pid
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    with pytest.raises(EngineError, match="signal 9") as caught:
+        client.render(make_request("sleep:30"))
+    assert "earlier engine" not in str(caught.value)
+    assert "earlier engine" in log.read_text()

@@ -65,7 +65,6 @@ def test_a_document_becomes_the_dataclass():
         ({"choice": {"a": "b"}}, "choice.a is 'b'"),
         ({"notes": None}, "notes is None"),
         ({"matrix": [[1, 2], [3]]}, "matrix is"),
-        ({"matrix": [float("inf")]}, "matrix is"),
         ({"matrix": ["a"]}, "matrix is"),
         ({"other": 1}, "other is unknown"),
     ],

@@ -1,0 +1,148 @@
+"""Files as damage and malice leave them: of one sound file, by a seed, another one that is mostly not."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import struct
+import zipfile
+from typing import Any
+
+ODD_VALUES: tuple[Any, ...] = (
+    *(None, True, -1, 0, 1e9, 1 << 62, 10**400, -(10**9), 1e308, "", "32", "../../etc/passwd", "\x00", "\ud800"),
+    *([], {}, [[]], [None], {"a": 1}, [1e9] * 50, "x" * 10000, float("nan"), float("inf"), [[[1]]], 0.5),
+)
+HEADERS = (
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999,), }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+    "{'descr': [('a', '<f8')], 'fortran_order': True, 'shape': (2, -1), }",
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (1",
+    "'''",
+    "(" * 3000,
+    "{'descr': '<U1000000', 'fortran_order': False, 'shape': (), }",
+)
+
+
+def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Cut, flipped, repeated, emptied, or with other lengths in it."""
+    kind, content = rng.randrange(6), bytearray(data)
+    if kind == 0:
+        return bytes(content[: rng.randrange(len(content) + 1)])
+    if kind == 1:
+        return rng.randbytes(rng.randrange(200))
+    if kind == 2:
+        at = rng.randrange(len(content) or 1)
+        return bytes(content[:at] + content[max(at - 50, 0) : at] * rng.randrange(1, 20) + content[at:])
+    if kind == 3 and len(content) > 8:
+        at = rng.choice([0, rng.randrange(len(content) - 8)])
+        content[at : at + 8] = struct.pack("<Q", rng.choice([0, 1, (1 << 64) - 1, 1 << 40, len(content), 1 << 31]))
+        return bytes(content)
+    for _ in range(rng.choice([1, 3, 40])):
+        if content:
+            content[rng.randrange(len(content))] = rng.randrange(256)
+    return bytes(content)
+
+
+def damaged_value(value: Any, rng: random.Random) -> Any:
+    """A JSON value with another one at a random place: changed, left out, renamed, or added."""
+    places = list(_places(value))
+    if not places or rng.random() < 0.03:
+        return rng.choice(ODD_VALUES)
+    holder, key = rng.choice(places)
+    kind = rng.randrange(8)
+    if kind == 0:
+        del holder[key]
+    elif kind == 1 and isinstance(holder, dict):
+        holder[f"{key}s"] = holder.pop(key)
+    elif kind == 2 and isinstance(holder[key], list) and holder[key]:
+        holder[key] = holder[key] * rng.choice([2, 3]) if rng.random() < 0.5 else holder[key][:-1]
+    else:
+        holder[key] = rng.choice(ODD_VALUES)
+    return value
+
+
+def damaged_text(value: Any, rng: random.Random) -> bytes:
+    """JSON text of a damaged value, or damaged text."""
+    kind = rng.randrange(12)
+    if kind == 0:
+        return rng.choice([b"[", b'{"a":']) * rng.choice([70, 1000, 100000])
+    if kind == 1:
+        return damaged_bytes(json.dumps(value).encode(), rng)
+    if kind == 2:
+        return json.dumps(value).encode(rng.choice(["utf-16", "utf-8-sig", "utf-32"]))
+    if kind == 3:
+        return json.dumps(value).encode() + rng.choice([b"\xff", b"}", b"\x00" * 99, b" " * 5_000_000])
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        value = damaged_value(value, rng)
+    return json.dumps(value).encode(errors="replace")
+
+
+def damaged_archive(data: bytes, rng: random.Random) -> bytes:
+    """An ``.npz`` with another header or other bytes in one of its arrays."""
+    if rng.random() < 0.4:
+        return damaged_bytes(data, rng)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as new:
+        names = old.namelist()
+        chosen = rng.choice(names)
+        for name in names:
+            content = old.read(name)
+            if name == chosen:
+                content = _damaged_array(content, rng)
+            if name != chosen or rng.random() < 0.9:
+                new.writestr(name, content)
+    return stream.getvalue()
+
+
+def damaged_avatar(data: bytes, rng: random.Random) -> bytes:
+    """An avatar file with a damaged description, header or weights, its hash made to fit where it can."""
+    if rng.random() < 0.3:
+        return damaged_bytes(data, rng)
+    size = struct.unpack("<Q", data[:8])[0]
+    header, weights = json.loads(data[8 : 8 + size]), bytearray(data[8 + size :])
+    entries = header["__metadata__"]
+    kind = rng.randrange(4)
+    if kind == 0:
+        entries["livehand_avatar"] = damaged_text(json.loads(entries["livehand_avatar"]), rng).decode(errors="replace")
+    elif kind == 1:
+        header = damaged_value(header, rng)
+    else:
+        document = damaged_value(json.loads(entries["livehand_avatar"]), rng) if kind == 2 else None
+        document = document if isinstance(document, dict) else json.loads(entries["livehand_avatar"])
+        for _ in range(rng.choice([0, 1, 30])):
+            at = 4 * rng.randrange(len(weights) // 4)
+            weights[at : at + 4] = struct.pack("<f", rng.choice([float("nan"), float("inf"), 1e38, -1e38, 0.0]))
+        entries["livehand_avatar"] = json.dumps(_with_hash(document, header, bytes(weights)))
+    text = json.dumps(header).encode(errors="replace")
+    return struct.pack("<Q", len(text)) + text + bytes(weights)
+
+
+def _with_hash(document: dict[str, Any], header: dict[str, Any], weights: bytes) -> dict[str, Any]:
+    from livehand_core.avatars.metadata import content_hash
+
+    blobs = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            blobs[name] = (entry["dtype"], tuple(entry["shape"]), weights[begin:end])
+    return document | {"content_hash": content_hash(document, blobs)}
+
+
+def _damaged_array(content: bytes, rng: random.Random) -> bytes:
+    if rng.random() < 0.5:
+        return damaged_bytes(content, rng)
+    header = rng.choice(HEADERS).encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content[64:]
+
+
+def _places(value: Any) -> Any:
+    if isinstance(value, dict):
+        for key in list(value):
+            yield value, key
+            yield from _places(value[key])
+    elif isinstance(value, list):
+        # The numbers of long lists are alike.
+        for index in range(min(len(value), 4)):
+            yield value, index
+            yield from _places(value[index])
