@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+LONGEST_LINE = 800
+"""Letters; a message quotes what it found in a file, and that may be a book."""
+
+
+def _readable(message: str) -> str:
+    """The message with the middle of overlong lines left out."""
+    half = LONGEST_LINE // 2
+    lines = message.split("\n")
+    return "\n".join(line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}" for line in lines)
+
 
 class LiveHandError(Exception):
     """Base of every error that is shown to a user.
@@ -12,6 +22,7 @@ class LiveHandError(Exception):
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
+        message = _readable(message)
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy

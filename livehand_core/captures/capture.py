@@ -6,6 +6,7 @@ The hand's wrist frame is fixed to the world in captures made here, but any pose
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
+from ..documents import Reader
 from ..errors import CameraError, CaptureError, PoseError
 from ..files import atomic_path
 from ..poses import HandPose, PoseRows, PoseSequence, Side
@@ -27,6 +29,8 @@ POSES = "poses.npz"
 
 Split = Literal["train", "camera", "pose", "both"]
 """What is new about a frame: nothing, its camera, its pose, or both. Only ``"train"`` is ever trained on."""
+
+CAPTURE = Reader("The capture's document", CaptureError, "Write the capture again.")
 
 
 @dataclass(frozen=True)
@@ -262,12 +266,9 @@ def _mixed_poses(frames: Sequence[CaptureFrame]) -> dict[int, str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CaptureError(f"{path} is not there.", "Give the folder of a capture.") from error
-    except (OSError, ValueError) as error:
-        raise CaptureError(f"{path} cannot be read ({error}).", "Write the capture again.") from error
+    if not os.path.lexists(path):
+        raise CaptureError(f"{path} is not there.", "Give the folder of a capture.")
+    document = CAPTURE.json(path)
     if not isinstance(document, dict) or not isinstance(document.get("frames"), list):
         raise CaptureError(f"{path} has no list of frames.", "Give the folder of a capture.")
     return document

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..documents import Reader
 from ..errors import PoseError
 from ..files import ARCHIVE_ERRORS, atomic_path
 from ..poses import PoseSequence
@@ -19,6 +20,7 @@ from .parameters import read_parameters, write_parameters
 
 SIZE_LIMIT = 2 << 30
 """Largest file that is read, in bytes."""
+MOTION = Reader("The motion", PoseError, "Give a file of hand poses.", limit=SIZE_LIMIT, allow_nan=True)
 
 
 def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions()) -> Motion:  # noqa: B008
@@ -36,12 +38,11 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
         PoseError: the file is not there, is damaged, holds no hand, or needs a hand model that is not there.
     """
     path = Path(path)
-    if path.suffix.lower() == ".npz":
-        return read_parameters(_read_arrays(path), options, path.name)
-    if path.suffix.lower() == ".json":
-        document = _read_json(path)
-        reader = read_interhand if is_interhand(document) else read_parameters
-        return reader(document, options, path.name)
+    if path.suffix.lower() in (".npz", ".json"):
+        try:
+            return _read(path, options)
+        except ARCHIVE_ERRORS as error:
+            raise MOTION.damaged(path, f"a value in it does not fit: {str(error)[:200]}") from error
     raise PoseError(f"{path.name} is no motion file LiveHand knows.", "Give a .npz or a .json file.")
 
 
@@ -74,6 +75,14 @@ def write_motion(
     raise PoseError(f"{path.name} has an unknown suffix.", "Name it .npz or .json.")
 
 
+def _read(path: Path, options: ReadOptions) -> Motion:
+    if path.suffix.lower() == ".npz":
+        return read_parameters(_read_arrays(path), options, path.name)
+    document = _read_json(path)
+    reader = read_interhand if is_interhand(document) else read_parameters
+    return reader(document, options, path.name)
+
+
 def _read_arrays(path: Path) -> dict[str, Any]:
     try:
         _check_size(path)
@@ -94,11 +103,7 @@ def _array(archive: Any, key: str) -> Any:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        _check_size(path)
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise PoseError(f"{path.name} is not a motion file ({error}).", "Give a JSON file of hand poses.") from error
+    document = MOTION.json(path)
     if not isinstance(document, dict) or not document:
         raise PoseError(f"{path.name} holds no hand poses.", "Give InterHand2.6M's MANO annotation, or a table.")
     return document

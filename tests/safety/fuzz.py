@@ -83,9 +83,11 @@ def read_metrics(path: Path) -> None:
 
 
 def read_finding(path: Path) -> None:
+    from livehand_core.networks.config import FieldConfig
     from livehand_core.rendering.cpu import findings
 
-    findings.load("0" * 64) if hasattr(findings, "load") else None
+    findings._path = lambda key: path
+    findings.load_findings("key", FieldConfig(depth=2, width=16), False)
 
 
 def read_engine_message(path: Path) -> None:
@@ -136,6 +138,7 @@ KINDS: dict[str, tuple[str, Damage, Callable[[Path], None]]] = {
     "status": ("run/status.json", _text, read_run),
     "settings": ("run/config.toml", damaged_bytes, read_settings),
     "metrics": ("run/metrics.jsonl", damaged_bytes, read_metrics),
+    "cache": ("cache.npz", damaged_archive, read_finding),
     "message": ("message.bin", _message, read_engine_message),
     "hand": ("hand.json", _text, read_hand),
     "claim": (".a.png.claim1", _text, read_claim),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -48,7 +49,7 @@ def damaged_value(value: Any, rng: random.Random) -> Any:
     """A JSON value with another one at a random place: changed, left out, renamed, or added."""
     places = list(_places(value))
     if not places or rng.random() < 0.03:
-        return rng.choice(ODD_VALUES)
+        return copy.deepcopy(rng.choice(ODD_VALUES))
     holder, key = rng.choice(places)
     kind = rng.randrange(8)
     if kind == 0:
@@ -58,7 +59,7 @@ def damaged_value(value: Any, rng: random.Random) -> Any:
     elif kind == 2 and isinstance(holder[key], list) and holder[key]:
         holder[key] = holder[key] * rng.choice([2, 3]) if rng.random() < 0.5 else holder[key][:-1]
     else:
-        holder[key] = rng.choice(ODD_VALUES)
+        holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))
     return value
 
 

@@ -67,6 +67,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_config(preset("cpu", steps=3), folder / "run" / "config.toml")
     numbers = {"kind": "train", "step": 50, "total": 0.1, "high": 0.01}
     (folder / "run" / "metrics.jsonl").write_text("\n".join([json.dumps(numbers)] * 3))
+    steps = {f"steps{index}": np.ones(1, np.float32) for index in range(4)}
+    shell, empty = np.ones((4, 4), np.float32), np.zeros((0, 16), np.int64)
+    kept = {**steps, "orders": empty, "shell": shell, "looked": np.float32(0.1), "ranges": np.zeros((0, 3), np.float32)}
+    np.savez(folder / "cache.npz", **kept)
     request = FrameRequest(camera, (HandInstance(HandPose.rest(), "default", identity={"a": 1.0}),))
     (folder / "message.bin").write_bytes(
         encode({"type": "render", "id": 1, "channel": None, "request": request.to_json()})

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...avatars.arrays import AvatarArrays
 from ...cache import cache_folder
+from ...documents import MEBIBYTE, Reader
 from ...errors import LiveHandError
 from ...files import ARCHIVE_ERRORS, atomic_path
 from ...hand import gestures
@@ -28,6 +29,7 @@ from .empty_space import EmptySpace
 
 KEPT = 64
 """Files that are kept, those that were used last."""
+FINDINGS = Reader("The findings", limit=16 * MEBIBYTE)
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     count = config.depth + 2
     path = _path(key)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            steps = [file[f"steps{index}"] for index in range(count)]
-            empty = EmptySpace(file["shell"], np.float32(file["looked"].item()))
-            found = Findings(steps, file["orders"], empty, file["ranges"])
-    except ARCHIVE_ERRORS:
+        file = FINDINGS.arrays(path)
+        steps = [file[f"steps{index}"] for index in range(count)]
+        empty = EmptySpace(file["shell"], np.float32(file["looked"].item()))
+        found = Findings(steps, file["orders"], empty, file["ranges"])
+    except (LiveHandError, *ARCHIVE_ERRORS):
         return None
     sizes = [1, *[config.width] * config.depth, config.view_width] if integer else [1] * count
     fits = [steps.shape for steps in found.steps] == [(size,) for size in sizes]
