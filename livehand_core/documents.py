@@ -15,6 +15,7 @@ import json
 import math
 import os
 import stat
+import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -245,6 +246,12 @@ def _read_array(stream: Any, size: int) -> np.ndarray:
     content = stream.read(count * dtype.itemsize)
     # A copy: bytes cannot be written to.
     values = np.frombuffer(content, dtype=dtype, count=count).copy() if count * dtype.itemsize else np.empty(0, dtype)
+    if (
+        dtype.kind == "U"
+        and values.size
+        and int(values.reshape(-1).view(dtype.byteorder + "u4").max()) > sys.maxunicode
+    ):
+        raise ValueError("a text has numbers that are no letters")
     return values.reshape(shape[::-1]).transpose() if fortran else values.reshape(shape)
 
 

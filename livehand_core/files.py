@@ -20,6 +20,8 @@ ARCHIVE_ERRORS = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, ArithmeticError, MemoryError),
     # RecursionError and NotImplementedError are of the first kind; headers are parsed as Python source.
     *(RuntimeError, SyntaxError, tokenize.TokenError),
+    # Of text whose numbers are no letters.
+    SystemError,
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, pickle.UnpicklingError),
 )
 """All that reading an archive raises which is missing, truncated, damaged or foreign, or lacks a key: ``.npz`` and

@@ -30,7 +30,7 @@ POSES = "poses.npz"
 Split = Literal["train", "camera", "pose", "both"]
 """What is new about a frame: nothing, its camera, its pose, or both. Only ``"train"`` is ever trained on."""
 
-CAPTURE = Reader("The capture's document", CaptureError, "Write the capture again.")
+CAPTURE = Reader("The capture's document", CaptureError, "Write the capture again.", allow_nan=True)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_poses_that_are_not_finite(capture: Capture) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "not there"), ("{", "cannot be read"), ("[]", "no list of frames"), ('{"frames": []}', "no hand poses")],
+    [(None, "not there"), ("{", "is damaged"), ("[]", "no list of frames"), ('{"frames": []}', "no hand poses")],
 )
 def test_bad_documents(capture: Capture, content: str | None, reason: str) -> None:
     path = capture.folder / "transforms.json"

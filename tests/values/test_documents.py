@@ -166,6 +166,14 @@ def test_every_truncation_and_flip_of_an_archive_is_one_error_or_the_arrays(tmp_
             assert "a.npz" in str(error)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_numbers_that_are_no_letters_is_refused(tmp_path, order):
+    header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': (), }}\n".encode()
+    refused(NOTES.arrays, npz(tmp_path / "a.npz", header, b"\xf0\xff\xff\x7f"), "no letters")
+    letter = "\u6f22".encode("utf-32-le" if order == "<" else "utf-32-be")
+    assert str(NOTES.arrays(npz(tmp_path / "b.npz", header, letter))["a"]) == "\u6f22"
+
+
 def test_pickled_arrays_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.array([{"a": 1}], dtype=object))
     refused(NOTES.arrays, tmp_path / "a.npz", "objects")
