@@ -107,6 +107,11 @@ class Camera:
         camera._check_image()
         return camera
 
+    def centred(self, pixel_offset: float) -> Camera:
+        """The same rays through the same pixels, told with another ``pixel_offset``."""
+        moved = pixel_offset - self.pixel_offset
+        return self.with_pixels(pixel_offset=pixel_offset, cx=self.cx + moved, cy=self.cy + moved)
+
     @property
     def intrinsics(self) -> np.ndarray:
         """(3, 3) float64 matrix K."""

@@ -10,13 +10,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cameras import Camera
+from .cameras import MAX_IMAGE_SIDE, Camera
 
 MIN_DEPTH = 1e-3
 """Nearest depth that is drawn, in metres (perspective)."""
 
+MAX_DEPTH = 4e4
+"""Farthest depth that is drawn, in metres: beyond, 32 bits no longer tell a finger's skin from its middle."""
+
 FOOTPRINT_RANGE = (0.5, 2.0)
 """Screen footprint over trained footprint within which a hand is rendered at the image's own size."""
+
+FADE = 0.25
+"""Octaves of footprint over which one size of the networks' image fades into the next, so that nothing jumps in a zoom.
+"""
+
+MOST_ENLARGED = 4.0
+"""Largest factor on the image's size at which networks run: of a hand of few pixels they need not see hundreds."""
+
+SNAP = 16
+"""Pixels to whose multiples the box of a resized picture keeps: its grid stays where it is while a hand moves."""
+
+SPECK = 1.0 / 16.0
+"""Pixels under which a hand is nothing: no 8-bit alpha shows it."""
 
 
 MAX_LATERAL_PIXELS = 8
@@ -57,6 +73,10 @@ class Box:
             min(self.bottom + pixels, height),
         )
 
+    def moved(self, right: int, down: int) -> Box:
+        """Shifted by some pixels."""
+        return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
+
     def of(self, camera: Camera) -> Camera:
         """The camera's view through this box."""
         return camera.crop(self.left, self.top, self.width, self.height)
@@ -65,7 +85,8 @@ class Box:
 def hand_box(vertices: np.ndarray, camera: Camera, margin: int) -> Box:
     """Pixels that the mesh may touch, widened by ``margin`` and cut to the image; empty when it is out of view.
 
-    A mesh that crosses the camera's plane may touch any pixel.
+    A mesh that crosses the camera's plane may touch any pixel; one that is smaller than SPECK, or beyond MAX_DEPTH,
+    touches none.
 
     Args:
         vertices: (V, 3) world space, metres.
@@ -75,16 +96,22 @@ def hand_box(vertices: np.ndarray, camera: Camera, margin: int) -> Box:
     matrix = camera.world_to_camera
     # A row an axis: that is how extremes are found fast.
     plane = matrix[:3, :3] @ np.asarray(vertices, dtype=np.float64).T + matrix[:3, 3:]
+    depth = plane[2]
+    if depth.min() > MAX_DEPTH:
+        return Box(0, 0, 0, 0)
     if camera.projection == "perspective":
-        depth = plane[2]
         if depth.max() <= MIN_DEPTH:
             return Box(0, 0, 0, 0)
         if depth.min() <= MIN_DEPTH:
             return Box(0, 0, camera.width, camera.height)
         plane = plane[:2] / depth
     scale, centre = (camera.fx, camera.fy), (camera.cx - camera.pixel_offset, camera.cy - camera.pixel_offset)
-    low = [math.floor(_near(plane[k].min() * scale[k] + centre[k])) for k in (0, 1)]
-    high = [math.ceil(_near(plane[k].max() * scale[k] + centre[k])) for k in (0, 1)]
+    least = [float(plane[k].min()) * scale[k] + centre[k] for k in (0, 1)]
+    most = [float(plane[k].max()) * scale[k] + centre[k] for k in (0, 1)]
+    # So far away that its place is no number any more, it is as small.
+    if not max(most[0] - least[0], most[1] - least[1]) >= SPECK:
+        return Box(0, 0, 0, 0)
+    low, high = [math.floor(_near(edge)) for edge in least], [math.ceil(_near(edge)) for edge in most]
     return Box(low[0], low[1], high[0] + 1, high[1] + 1).grown(margin, camera.width, camera.height)
 
 
@@ -115,26 +142,55 @@ def resampling(
     trained_footprint: float,
     forced: float | None = None,
     limit: float | None = None,
-) -> float:
-    """Factor on the image's size at which the networks run.
+) -> dict[float, float]:
+    """Factors on the image's size at which the networks run, with the share of each in the picture.
+
+    Within FOOTPRINT_RANGE of the trained footprint that is 1; beyond it is doubled, or halved, once an octave. One
+    fades into the next over FADE octaves, so the picture is continuous in the footprint.
 
     Args:
         camera: of the image.
         vertices: (V, 3) posed mesh.
         trained_footprint: pixels a metre of the avatar's training images, 0 when unknown.
         forced: the answer, when the caller knows better.
-        limit: otherwise the largest answer.
+        limit: otherwise the largest factor, MOST_ENLARGED at most.
 
     Returns:
-        1 within FOOTPRINT_RANGE of the trained footprint, else what brings the hand to it.
+        factor -> share, one or two, the shares adding up to 1.
     """
-    if forced is not None:
-        return forced
-    if trained_footprint <= 0.0:
-        return 1.0
-    ratio = screen_footprint(camera, vertices) / trained_footprint
-    factor = 1.0 if FOOTPRINT_RANGE[0] <= ratio <= FOOTPRINT_RANGE[1] else 1.0 / ratio
-    return factor if limit is None else min(factor, limit)
+    if forced is not None or trained_footprint <= 0.0:
+        return {forced or 1.0: 1.0}
+    ratio = max(screen_footprint(camera, vertices) / trained_footprint, 1e-9)
+    sign = -1.0 if ratio > FOOTPRINT_RANGE[1] else 1.0
+    octaves = max(math.log2(FOOTPRINT_RANGE[0] / ratio), math.log2(ratio / FOOTPRINT_RANGE[1]), 0.0)
+    whole, part = divmod(octaves, 1.0)
+    share = min(part / FADE, 1.0)
+    most = MOST_ENLARGED if limit is None else min(limit, MOST_ENLARGED)
+    answer: dict[float, float] = {}
+    for level, weight in ((whole, 1.0 - share), (whole + 1.0, share)):
+        if weight > 0.0:
+            factor = min(2.0 ** (sign * level), most)
+            answer[factor] = answer.get(factor, 0.0) + weight
+    return answer
+
+
+def networks_view(camera: Camera, box: Box, factor: float) -> tuple[Camera, Box]:
+    """The image that the networks make, and the pixels of the camera's image that it is resized to.
+
+    At a factor of 1 that is all of the image; else the hand's box, a little larger, by ``factor`` times its pixels.
+    Sides stay within what an image may have.
+    """
+    if factor == 1.0:
+        return camera, Box(0, 0, camera.width, camera.height)
+    left, top = box.left - box.left % SNAP, box.top - box.top % SNAP
+    right, bottom = (
+        min(box.right + -box.right % SNAP, camera.width),
+        min(box.bottom + -box.bottom % SNAP, camera.height),
+    )
+    box = Box(left, top, right, bottom)
+    factor = min(factor, MAX_IMAGE_SIDE / max(box.width, box.height))
+    sides = max(1, round(box.width * factor)), max(1, round(box.height * factor))
+    return box.of(camera).resized(*sides), box
 
 
 def published_kernel(height: int) -> int:

@@ -199,7 +199,7 @@ class PlainRenderer:
     def _picture(self, image: torch.Tensor, opacity: torch.Tensor, valid: torch.Tensor, camera: Camera) -> torch.Tensor:
         """Super-resolution's (3 or 4, H, W) -> (height, width, 4): nothing outside the rays, no colour above alpha."""
         factor = self.metadata.architecture.super_resolution.factor
-        enlarged = functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
+        enlarged = enlarged_opacity(opacity, factor, self.metadata.pixel_offset)
         alpha = (image[3] if len(image) == 4 else enlarged).clamp(0.0, 1.0)
         support = functional.interpolate(valid[None, None].float(), scale_factor=factor, mode="nearest")[0, 0] > 0.0
         begin, end = ALPHA_RAMP
@@ -210,6 +210,16 @@ class PlainRenderer:
         if self.metadata.pixel_offset == 0.0 and picture.shape[1:] != size:
             picture = functional.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
         return picture[:, : camera.height, : camera.width].movedim(0, -1)
+
+
+def enlarged_opacity(opacity: torch.Tensor, factor: int, offset: float) -> torch.Tensor:
+    """(h, w) -> (factor h, factor w), bilinear, samples ``offset`` inside the pixels of both images (0 or 0.5)."""
+    if offset == 0.5:
+        return functional.interpolate(opacity[None, None], scale_factor=factor, mode="bilinear")[0, 0]
+    # Each low pixel is the first of its factor x factor ones; beyond the last there is nothing but itself.
+    wide = functional.pad(opacity[None, None], (0, 1, 0, 1), mode="replicate")
+    size = (factor * opacity.shape[0] + 1, factor * opacity.shape[1] + 1)
+    return functional.interpolate(wide, size, mode="bilinear", align_corners=True)[0, 0, :-1, :-1]
 
 
 def plain_field(

@@ -21,11 +21,11 @@ FRONT_ALPHA = np.float32(0.5)
 _BEHIND = np.float32(1e6)
 _FADE_BEGIN = np.float32(ALPHA_RAMP[0])
 _FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
-_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @compiled
-def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgba, planes):
+def finish(large, drawn, opacity, depth, valid, factor, offset, first_row, last_row, rgba, planes):
     """The super-resolution's picture as premultiplied RGBA, and the field's depth enlarged.
 
     Args:
@@ -34,6 +34,7 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
         drawn: bool, of the same size: where the hand may be drawn.
         opacity, depth, valid: (h + 2 MARGIN, w + 2 MARGIN) of the feature image, with margins.
         factor: of the super-resolution.
+        offset: float32, where in a pixel the avatar's rays start.
         first_row, last_row: rows of the answer to write.
         rgba: (H, W, 4), H at most factor h; alpha in [0, 1] and no colour above alpha.
         planes: (H, W, 2): depth times weight, and weight, bilinearly enlarged.
@@ -42,7 +43,7 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
     step = _ONE / np.float32(factor)
     own_alpha = large.shape[2] == 4
     for y in range(first_row, last_row):
-        place_y = min(max((np.float32(y) + _HALF) * step - _HALF, _ZERO), np.float32(height - 1))
+        place_y = min(max((np.float32(y) + offset) * step - offset, _ZERO), np.float32(height - 1))
         top = int(place_y)
         below = min(top + 1, height - 1) + MARGIN
         down = place_y - np.float32(top)
@@ -52,7 +53,7 @@ def finish(large, drawn, opacity, depth, valid, factor, first_row, last_row, rgb
             planes[y, x, :] = _ZERO
             if not drawn[y + MARGIN, x + MARGIN]:
                 continue
-            place_x = min(max((np.float32(x) + _HALF) * step - _HALF, _ZERO), np.float32(width - 1))
+            place_x = min(max((np.float32(x) + offset) * step - offset, _ZERO), np.float32(width - 1))
             left = int(place_x)
             right = min(left + 1, width - 1) + MARGIN
             across = place_x - np.float32(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +68,37 @@ def _flip(box: Box, width: int) -> Box:
 
 def _mirrored(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image[:, ::-1])
+
+
+def blended(layers: Sequence[Layer | None], shares: Iterable[float]) -> Layer | None:
+    """One hand drawn at several sizes of the networks' image, mixed by shares that add up to 1.
+
+    What cannot be mixed (normals, canonical coordinates, the low image) is of the last that draws a pixel.
+    """
+    seen = [(layer, share) for layer, share in zip(layers, shares, strict=True) if layer is not None]
+    if not seen or len(layers) == 1:
+        return layers[0]
+    boxes = [layer.box for layer, _ in seen]
+    box = Box(
+        min(one.left for one in boxes), min(one.top for one in boxes),
+        max(one.right for one in boxes), max(one.bottom for one in boxes),
+    )  # fmt: skip
+    rgba, depth = np.zeros((box.height, box.width, 4), np.float32), np.zeros((box.height, box.width), np.float32)
+    weight = np.zeros_like(depth)
+    images: dict[str, np.ndarray] = {}
+    for layer, share in seen:
+        window = layer.box.moved(-box.left, -box.top).window
+        drawn = layer.rgba[..., 3] > 0.0
+        rgba[window] += np.float32(share) * layer.rgba
+        depth[window] += np.where(drawn, np.float32(share) * layer.depth, np.float32(0.0))
+        weight[window] += np.float32(share) * drawn
+        for name in ("normal", "uvd"):
+            values = getattr(layer, name)
+            if values is not None:
+                image = images.setdefault(name, np.zeros((box.height, box.width, 3), np.float32))
+                image[window][drawn] = values[drawn]
+    depth = np.where(weight > 0.0, depth / np.maximum(weight, np.float32(1e-12)), np.float32(np.inf))
+    return Layer(box, rgba, depth, images.get("normal"), images.get("uvd"), seen[-1][0].low)
 
 
 def on_canvas(image: np.ndarray, left: int, top: int, width: int, height: int, background: float = 0.0) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
-from ..framing import Box, hand_box, resampling
+from ..framing import Box, hand_box, networks_view
 from .setup import feature_camera, filter_size, reach
 from .view import View
 
@@ -40,26 +40,19 @@ class Plan:
     stretched: bool
 
 
-def plan_hand(
-    metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float | None, limit: float | None
-) -> Plan | None:
+def plan_hand(metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float) -> Plan | None:
     """Plan; None when the hand is out of view.
 
     Args:
         metadata: of the avatar.
         view: see ``setup.avatar_view``.
         vertices: (V, 3) posed in the view's frame.
-        scale: size at which the networks run over the image's; None for the avatar's own.
-        limit: the largest that this may be.
+        scale: size at which the networks run over the image's.
     """
     box = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
     if box.empty:
         return None
-    factor = resampling(view.camera, vertices, metadata.pixels_per_metre, scale, limit)
-    working = view.camera
-    if factor != 1.0:
-        sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
-        working = box.of(view.camera).resized(*sides)
+    working, placed = networks_view(view.camera, box, scale)
     low = feature_camera(metadata, working)
     kernel = filter_size(metadata, low, vertices)
     # The outer half of the receptive field only feeds pixels that are not drawn.
@@ -68,13 +61,10 @@ def plan_hand(
         return None
     times = metadata.architecture.super_resolution.factor
     stretched = metadata.pixel_offset == 0.0 and (low.width * times, low.height * times) != _size(working)
-    whole = Box(0, 0, view.camera.width, view.camera.height)
-    if factor == 1.0 and stretched:
-        box = whole
-    elif factor == 1.0:
+    if scale == 1.0 and not stretched:
         edges = (low_box.left, low_box.top, low_box.right, low_box.bottom)
-        box = Box(*(edge * times for edge in edges)).grown(0, whole.width, whole.height)
-    return Plan(view, vertices, box, working, factor, low, low_box, kernel, stretched)
+        placed = Box(*(edge * times for edge in edges)).grown(0, placed.width, placed.height)
+    return Plan(view, vertices, placed, working, scale, low, low_box, kernel, stretched)
 
 
 def _size(camera: Camera) -> tuple[int, int]:

@@ -33,7 +33,8 @@ def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance
         )
     wrist = metadata.conditioning == "wrist"
     world = metadata.architecture.field.coordinates == "xyz" and not wrist
-    return view_of(instance, camera, hand, to_wrist=wrist, to_origin=not world)
+    # Cut out and resized, an image keeps its rays only where they pass through the middles of pixels.
+    return view_of(instance, camera.centred(0.5), hand, to_wrist=wrist, to_origin=not world)
 
 
 def conditioning(
@@ -62,18 +63,18 @@ def identity_shares(metadata: AvatarMetadata, latent: np.ndarray | None, identit
     return weights_of(metadata, identity, 1 if latent is None else len(latent))
 
 
-def centred(metadata: AvatarMetadata, camera: Camera) -> Camera:
-    """The camera with rays where the avatar's are in a pixel."""
-    return camera.with_pixels(pixel_offset=metadata.pixel_offset)
-
-
 def feature_camera(metadata: AvatarMetadata, camera: Camera) -> Camera:
-    """The feature image's camera. The published form rounds odd sizes down and is stretched afterwards."""
+    """The feature image's camera. The published form rounds odd sizes down and is stretched afterwards.
+
+    Its pixel i lies where the image's pixels at ``factor (i + o) - o`` do, o being the avatar's ``pixel_offset``: in
+    the middle of its ``factor`` x ``factor`` pixels, or, in the published form, on the first of them.
+    """
     factor = metadata.architecture.super_resolution.factor
+    camera = camera.centred(metadata.pixel_offset)
     if metadata.pixel_offset == 0.0:
         width, height = max(camera.width // factor, 1), max(camera.height // factor, 1)
-        return centred(metadata, camera).resized(width, height)
-    return centred(metadata, low_resolution(camera, factor))
+        return camera.resized(width, height)
+    return low_resolution(camera, factor)
 
 
 def filter_size(metadata: AvatarMetadata, low: Camera, vertices: np.ndarray) -> int:

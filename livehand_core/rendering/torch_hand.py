@@ -12,7 +12,7 @@ from ..avatars.file import Avatar
 from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
 from ..frames import HandInstance
-from ..framing import Box, hand_box, resampling
+from ..framing import Box, hand_box, networks_view, resampling
 from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..kernels.compose import ALPHA_RAMP
@@ -20,7 +20,7 @@ from ..surface import face_neighbours, rasterise_depth, ray_bounds
 from .clock import Clock
 from .geometry import geometry_passes
 from .identity_textures import IdentityTextures
-from .layer import Layer, LowImage
+from .layer import Layer, LowImage, blended
 from .rays import camera_rays
 from .setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from .view import View
@@ -108,24 +108,25 @@ class TorchHand:
         box = hand_box(corners, view.camera, reach(self.metadata, view.camera, corners))
         if box.empty:
             return None
+        factors = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale, limit)
+        if len(factors) > 1:
+            layers = [self.render(instance, camera, passes, clock, factor, crop=crop) for factor in factors]
+            return blended(layers, factors.values())
+        (factor,) = factors
         proxy = Proxy.of(vertices, self.model.faces, self.model.face_uv, self._neighbours)
         pose, code = conditioning(self.metadata, self._codes, view, instance.identity)
         for textures in self._textures:
             textures.show(identity_shares(self.metadata, self._codes, instance.identity))
         conditions = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
-        factor = resampling(view.camera, corners, self.metadata.pixels_per_metre, scale, limit)
-        working = view.camera
-        if factor != 1.0:
-            sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
-            working = box.of(view.camera).resized(*sides)
+        working, placed = networks_view(view.camera, box, factor)
         low = self._volume(working, proxy, corners, conditions, clock, crop)
         if low is None:
             return None
         image, inner = self._super_resolve(low, working, clock)
-        small = _low_image(low, view, box if factor != 1.0 else None) if "rgba_low" in passes else None
+        small = _low_image(low, view, placed if factor != 1.0 else None) if "rgba_low" in passes else None
         if factor != 1.0:
             canvas = on_canvas(image, inner.left, inner.top, working.width, working.height)
-            image, inner = resize(canvas, box.width, box.height), box
+            image, inner = resize(canvas, placed.width, placed.height), placed
         with clock.stage("compose"):
             geometry = geometry_passes(view, inner, image, proxy, self.metadata.sign, passes)
             depth, normal, uvd = (None if item is None else item.cpu().numpy() for item in geometry)
@@ -179,10 +180,11 @@ class TorchHand:
         """(h, w, 6) of the box: premultiplied RGBA, weighted depth, weight; and the box in the camera's image."""
         factor = self.metadata.architecture.super_resolution.factor
         with clock.stage("super_resolution"):
-            rgba = to_rgba(self._tiled(low, clock), low.opacity, support_mask(low.valid, factor))
+            offset = self.metadata.pixel_offset
+            rgba = to_rgba(self._tiled(low, clock), low.opacity, support_mask(low.valid, factor), offset)
             weight = (low.opacity + OPACITY_FLOOR) * low.valid
             weighted = weight * torch.where(low.valid, low.depth, 0.0)
-            image = torch.cat([rgba, enlarge(torch.stack([weighted, weight]), factor).movedim(0, -1)], dim=-1)
+            image = torch.cat([rgba, enlarge(torch.stack([weighted, weight]), factor, offset).movedim(0, -1)], dim=-1)
         whole = (low.camera.width * factor, low.camera.height * factor)
         if self.metadata.pixel_offset == 0.0 and whole != (camera.width, camera.height):
             canvas = on_canvas(image, low.box.left * factor, low.box.top * factor, *whole)
@@ -243,9 +245,17 @@ def resize(image: torch.Tensor, width: int, height: int) -> torch.Tensor:
     return functional.interpolate(planes, (height, width), mode="bilinear", antialias=True)[0].movedim(0, -1)
 
 
-def enlarge(planes: torch.Tensor, factor: int) -> torch.Tensor:
-    """(C, h, w) -> (C, factor h, factor w), bilinear, half-pixel centres."""
-    return functional.interpolate(planes[None], scale_factor=factor, mode="bilinear", align_corners=False)[0]
+def enlarge(planes: torch.Tensor, factor: int, offset: float) -> torch.Tensor:
+    """(C, h, w) -> (C, factor h, factor w), bilinear; samples lie ``offset`` inside the pixels of both images."""
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        place = torch.arange(size * factor, device=planes.device, dtype=planes.dtype)
+        place = ((place + offset) / factor - offset).clamp(0.0, size - 1.0)
+        first = place.long()
+        share = (place - first).view((-1, 1) if axis == 1 else (-1,))
+        second = (first + 1).clamp(max=size - 1)
+        planes = torch.lerp(planes.index_select(axis, first), planes.index_select(axis, second), share)
+    return planes
 
 
 def on_canvas(image: torch.Tensor, left: int, top: int, width: int, height: int) -> torch.Tensor:
@@ -261,19 +271,20 @@ def support_mask(valid: torch.Tensor, factor: int) -> torch.Tensor:
     return valid.repeat_interleave(factor, dim=0).repeat_interleave(factor, dim=1)
 
 
-def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
+def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor, offset: float) -> torch.Tensor:
     """Super-resolution's answer -> premultiplied RGBA.
 
     Args:
         output: (3 or 4, H, W); with three channels alpha is the enlarged opacity.
         opacity: (h, w) of the feature image.
         support: (H, W) bool; nothing is drawn outside it, where the networks only ever saw zeros.
+        offset: where in a pixel the avatar's rays start.
 
     Returns:
         (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP, and no colour above alpha.
     """
     factor = output.shape[-1] // opacity.shape[-1]
-    alpha = output[3] if len(output) == 4 else enlarge(opacity[None], factor)[0]
+    alpha = output[3] if len(output) == 4 else enlarge(opacity[None], factor, offset)[0]
     begin, end = ALPHA_RAMP
     alpha = torch.where(support, (alpha * ((alpha - begin) / (end - begin)).clamp(0.0, 1.0)).clamp(max=1.0), 0.0)
     colour = output[:3].clamp(min=0.0).minimum(alpha)

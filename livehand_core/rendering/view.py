@@ -12,6 +12,10 @@ from ..hand.data import HandData
 from ..poses import HandPose
 from ..rotations import axis_angle_to_matrix
 
+SCALES = (1e-9, 1e9)
+"""Between these a hand's scale is heeded: beyond, it is far smaller than a pixel, or larger than all that is seen, and
+numbers would overflow."""
+
 _REFLECTION = np.diag([-1.0, 1.0, 1.0])
 
 
@@ -75,7 +79,8 @@ def view_of(instance: HandInstance, camera: Camera, hand: HandData, to_wrist: bo
         to_origin: undo transl (all but world-coordinate avatars); also keeps float32 exact far from the origin.
     """
     pose, mirrored = instance.pose, instance.pose.side != hand.side
-    camera = scaled_camera(camera, instance.scale)
+    scale = min(max(instance.scale, SCALES[0]), SCALES[1])
+    camera = scaled_camera(camera, scale)
     if mirrored:
         pose, camera = mirror_pose(pose), mirror_camera(camera)
     rotation = axis_angle_to_matrix(pose.global_orient) if to_wrist else np.eye(3)
@@ -85,4 +90,4 @@ def view_of(instance: HandInstance, camera: Camera, hand: HandData, to_wrist: bo
         orient = np.zeros(3) if to_wrist else pose.global_orient
         pose = replace(pose, global_orient=orient, transl=np.zeros(3))
     normal_to_world = _REFLECTION @ rotation if mirrored else rotation
-    return View(camera, pose, mirrored, normal_to_world, instance.scale)
+    return View(camera, pose, mirrored, normal_to_world, scale)

@@ -228,3 +228,20 @@ def frame(case: dict[str, Any], checkpoint: dict[str, Any], coordinates: str) ->
     stages.update(feature_map=features, opacity=opacity, depth=expected, rgb_low=features[..., :3])
     stages["rgb_high"] = high.transpose(1, 2, 0)
     return stages
+
+
+def enlarged_opacity(opacity: np.ndarray, factor: int, offset: float) -> np.ndarray:
+    """(h, w) -> (factor h, factor w): what the low rays, ``offset`` inside their pixels, say at each high pixel's ray.
+
+    High pixel I and low pixel i look the same way where factor (i + offset) = I + offset.
+    """
+    height, width = opacity.shape
+    answer = np.zeros((height * factor, width * factor))
+    for row in range(height * factor):
+        for column in range(width * factor):
+            y = min(max((row + offset) / factor - offset, 0.0), height - 1.0)
+            x = min(max((column + offset) / factor - offset, 0.0), width - 1.0)
+            for i in {int(y), min(int(y) + 1, height - 1)}:
+                for j in {int(x), min(int(x) + 1, width - 1)}:
+                    answer[row, column] += (1.0 - abs(y - i)) * (1.0 - abs(x - j)) * opacity[i, j]
+    return answer

@@ -32,7 +32,7 @@ def pose() -> HandPose:
 
 def planned(hand: GpuHand, camera: Camera, scale: float | None = None) -> Plan:
     view = avatar_view(hand.metadata, tube_hand(), HandInstance(pose()), camera)
-    plan = plan_hand(hand.metadata, view, hand.model.vertices(view.pose), scale, None)
+    plan = plan_hand(hand.metadata, view, hand.model.vertices(view.pose), scale or 1.0)
     assert plan is not None
     return plan
 

@@ -25,6 +25,9 @@ PIXELS = 64
 HAND_SIZE = 0.2
 """Metres that a calibration image shows."""
 
+TURNS = 7
+"""Orientations beside the hand's own that are tried of an avatar whose networks depend on it."""
+
 POINTS = 1024
 """Points that are looked at in each typical pose."""
 
@@ -40,11 +43,23 @@ def typical_poses(metadata: AvatarMetadata) -> np.ndarray:
     )
 
 
+def typical_turns(metadata: AvatarMetadata) -> np.ndarray:
+    """(N, 3) axis-angle orientations of the hand in the world, all around where the field takes them as input."""
+    still = np.zeros((1, 3))
+    if metadata.conditioning == "wrist":
+        return still
+    axes = np.random.default_rng(0).standard_normal((TURNS, 3))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    return np.concatenate([still, axes * np.linspace(np.pi / TURNS, np.pi, TURNS)[:, None]])
+
+
 def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np.ndarray:
-    """(N, latent_size + pose_size) what the first layer takes beside the position: every pose with every identity."""
+    """(N, latent_size + pose_size) what the first layer takes beside the position: every pose, turned every way,
+    with every identity."""
     poses = typical_poses(metadata).reshape(-1, 45)
-    if metadata.architecture.field.pose_size == 48:
-        poses = np.concatenate([np.zeros((len(poses), 3)), poses], axis=1)
+    if metadata.conditioning == "published":
+        turns = typical_turns(metadata)
+        poses = np.concatenate([np.tile(turns, (len(poses), 1)), np.repeat(poses, len(turns), axis=0)], axis=1)
     if latent is None:
         return poses
     return np.concatenate([np.tile(latent, (len(poses), 1)), np.repeat(poses, len(latent), axis=0)], axis=1)
@@ -67,12 +82,13 @@ def typical_points(metadata: AvatarMetadata, model: PosedHandModel, reach: float
 
 
 def feature_images(hand: CpuHand) -> list[FeatureImage]:
-    """Small feature images of each identity in each typical pose, from the palm's and the back's side in turn."""
+    """Small feature images of each identity in each typical pose and orientation, from both sides in turn."""
     metadata = hand.metadata
     identities = range(1 if hand.latent is None else len(hand.latent))
     images = []
-    for (number, angles), identity in product(enumerate(typical_poses(metadata)), identities):
-        pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
+    stances = product(typical_poses(metadata), typical_turns(metadata))
+    for (number, (angles, turn)), identity in product(enumerate(stances), identities):
+        pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
         centre = hand.model.vertices(pose).mean(axis=0).astype(np.float64)
         height = 0.45 if number % 2 else -0.45
         matrix = look_at(centre + np.array([0.02, height, 0.02]), centre, np.array([0.0, 0.0, 1.0]))

@@ -72,6 +72,9 @@ def empty_space(
     Others may have stray density anywhere between the fingers, where it cost one up to 75 / 255 of a pixel's opacity:
     for these it holds up to BEYOND depth margins only.
 
+    The field of an avatar with published conditioning depends on the hand's orientation in the world, too. What is
+    empty in the orientations tried is not in others: there rays look everywhere.
+
     Args:
         field: the avatar's.
         model: of the hand.
@@ -79,6 +82,8 @@ def empty_space(
         latent: identity codes, all of which are tried, or None.
         workers: where the field is evaluated.
     """
+    if metadata.conditioning == "published":
+        return EmptySpace.unknown()
     near = np.arange(0.0, BEYOND * metadata.depth_margin + STEP, STEP)
     levels = np.concatenate([near, np.arange(near[-1] + STEP, FAR, FAR_STEP)]).astype(np.float32)
     uv = model.topology.face_uv.mean(axis=1)
@@ -106,21 +111,17 @@ def _looks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each pose tried, of each identity: (F, levels) bool, whether there is density straight above the middle of a
     face, and whether a point there has this face's distance: inside the next finger no such point exists."""
-    rng = np.random.default_rng(0)
     gestures = [gesture(name, metadata.side) for name in TRIED]
     shares = np.eye(1 if latent is None else len(latent))
     people = [(field.of_identity(own), None if latent is None else own @ latent) for own in shares]
     for angles in (*typical_poses(metadata), *gestures):
-        # Published avatars take the hand's orientation as input, too.
-        turn = rng.standard_normal(3) if metadata.conditioning == "published" else np.zeros(3)
-        pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
-        values = pose.full_pose if metadata.conditioning == "published" else pose.hand_pose.reshape(-1)
+        pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
         proxy = PosedProxy.of(model.vertices(pose), model.topology)
         points = _canonical_points(field, proxy, uv, levels)
         real = _is_real(proxy, levels, workers)
         for weights, code in people:
             sigma = np.empty(len(points), dtype=np.float32)
-            bias = field.first_bias(values, code)
+            bias = field.first_bias(angles.reshape(-1), code)
             workers.spread(
                 len(points),
                 lambda start, stop, weights=weights, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]

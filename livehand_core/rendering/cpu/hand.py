@@ -11,7 +11,7 @@ import numpy as np
 from ...avatars.arrays import AvatarArrays
 from ...cameras import Camera
 from ...frames import HandInstance
-from ...framing import Box, hand_box, resampling
+from ...framing import Box, hand_box, networks_view, resampling
 from ...hand.data import HandData
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
@@ -30,7 +30,7 @@ from ...kernels.target import instructions
 from ...workers import Workers
 from ..blocks import in_blocks
 from ..clock import Clock
-from ..layer import Layer, LowImage, on_canvas
+from ..layer import Layer, LowImage, blended, on_canvas
 from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
 from ..view import View
 from .calibration import feature_images, typical_constants, typical_points
@@ -170,13 +170,12 @@ class CpuHand:
         box = hand_box(vertices, view.camera, reach(self.metadata, view.camera, vertices))
         if box.empty:
             return None
-        factor = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
-        whole = Box(0, 0, view.camera.width, view.camera.height)
-        working, placed = view.camera, whole
-        if factor != 1.0:
-            placed = box
-            sides = (max(1, round(box.width * factor)), max(1, round(box.height * factor)))
-            working = box.of(view.camera).resized(*sides)
+        factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
+        if len(factors) > 1:
+            layers = [self.render(instance, camera, passes, clock, factor) for factor in factors]
+            return blended(layers, factors.values())
+        (factor,) = factors
+        working, placed = networks_view(view.camera, box, factor)
         # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
         proxy = self.workers.aside(lambda: PosedProxy.of(vertices, self.model.topology))
         surface = self.workers.aside(lambda: seen_surface(view, box, vertices, self.model, passes))
@@ -293,7 +292,8 @@ class CpuHand:
     ) -> tuple[np.ndarray, np.ndarray, Box]:
         """Premultiplied (h, w, 4), weighted depths (h, w, 2), and where they lie in the camera's image."""
         factor = self.metadata.architecture.super_resolution.factor
-        published = self.metadata.pixel_offset == 0.0
+        offset = np.float32(self.metadata.pixel_offset)
+        published = offset == 0.0
         box = Box(low.box.left * factor, low.box.top * factor, low.box.right * factor, low.box.bottom * factor)
         if not published:
             box = box.grown(0, camera.width, camera.height)
@@ -302,7 +302,7 @@ class CpuHand:
         self.workers.spread(
             box.height,
             lambda first, last: kernels.finish(
-                large, drawn, low.opacity, low.depth, low.valid, factor, first, last, rgba, planes
+                large, drawn, low.opacity, low.depth, low.valid, factor, offset, first, last, rgba, planes
             ),
         )
         whole = (low.camera.width * factor, low.camera.height * factor)

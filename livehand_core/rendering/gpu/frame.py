@@ -111,6 +111,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
         "real": "f32",
         "C4": networks.field.colours,
         "FACTOR": factor,
+        "OFFSET": networks.metadata.pixel_offset,
         "OWN_ALPHA": architecture.super_resolution.out_channels == 4,
         "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
         "RAMP_BEGIN": ALPHA_RAMP[0],

@@ -7,14 +7,16 @@ import numpy as np
 from ...avatars.arrays import AvatarArrays
 from ...cameras import Camera
 from ...frames import HandInstance
+from ...framing import resampling
 from ...hand.data import HandData
 from ...kernels.resample import resize
 from ...kernels.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
 from ..clock import Clock
-from ..layer import Layer, LowImage, on_canvas
+from ..layer import Layer, LowImage, blended, on_canvas
 from ..plan import Plan, plan_hand
 from ..setup import avatar_view, conditioning, identity_shares
+from ..view import View
 from .device import Gpu, Recorder
 from .field import Field, tile_rays
 from .frame import Networks, record_features, record_low, record_passes, record_picture, record_resized
@@ -116,7 +118,23 @@ class GpuHand:
         """
         with clock.stage("skinning"):
             view = avatar_view(self.metadata, self.model.data, instance, camera)
-            plan = plan_hand(self.metadata, view, self.model.vertices(view.pose), scale, limit)
+            vertices = self.model.vertices(view.pose)
+        factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
+        layers = [self._at_size(one, view, vertices, instance, passes, clock) for one in factors]
+        layer = blended(layers, factors.values())
+        return layer.flipped(view.camera.width) if layer is not None and view.mirrored else layer
+
+    def _at_size(
+        self,
+        scale: float,
+        view: View,
+        vertices: np.ndarray,
+        instance: HandInstance,
+        passes: frozenset[str],
+        clock: Clock,
+    ) -> Layer | None:
+        """The layer, not mirrored, by networks that run at ``scale`` times the image's size."""
+        plan = plan_hand(self.metadata, view, vertices, scale)
         if plan is None:
             return None
         clock.check()
@@ -125,10 +143,7 @@ class GpuHand:
             self._networks.field.show(identity_shares(self.metadata, self.latent, instance.identity))
             data = self._drawn(plan, inputs, passes, clock)
         with clock.stage("compose"):
-            layer = _layer(plan, data, passes)
-        if layer is None:
-            return None
-        return layer.flipped(view.camera.width) if view.mirrored else layer
+            return _layer(plan, data, passes)
 
     def _drawn(
         self, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], passes: frozenset[str], clock: Clock

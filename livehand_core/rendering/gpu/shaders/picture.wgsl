@@ -31,7 +31,7 @@ fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
     picture[2u * pixel] = vec4<f32>(0.0);
     picture[2u * pixel + 1u] = vec4<f32>(0.0);
     let own = image[(id.y / FACTOR * params.width + id.x / FACTOR) * (C4 + 1u) + C4];
-    let place = max((vec2<f32>(id.xy) + 0.5) / f32(FACTOR) - 0.5, vec2<f32>(0.0));
+    let place = max((vec2<f32>(id.xy) + OFFSET) / f32(FACTOR) - OFFSET, vec2<f32>(0.0));
     let low = vec2<u32>(place);
     let share = place - vec2<f32>(low);
     let top = mix(seen(low.x, low.y), seen(low.x + 1u, low.y), share.x);
