@@ -145,14 +145,28 @@ def _read(path: Path) -> Holder | None:
         return None
 
 
-def _age(path: Path) -> float:
-    """Seconds since a claim was touched, by the clock of the disk that it lies on, which may not be this machine's."""
-    probe = path.with_name(f".{secrets.token_hex(8)}.now")
+def disk_time(folder: Path) -> float:
+    """Now, by the clock of the disk that a folder lies on, which may not be this machine's; the folder is made.
+
+    Raises:
+        LiveHandError: the folder cannot be written.
+    """
+    probe = folder / f".{secrets.token_hex(8)}.now"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with probe.open("x"):
-            now = probe.stat().st_mtime
-        probe.unlink()
-        return now - path.stat().st_mtime
+            return probe.stat().st_mtime
+    except OSError as error:
+        raise unwritable(error, folder) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _age(path: Path) -> float:
+    """Seconds since a claim was touched."""
+    try:
+        return disk_time(path.parent) - path.stat().st_mtime
     except OSError:
         return 0.0
 

@@ -20,7 +20,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -33,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core comes with the installed extension; only where there is none, from this checkout.
 sys.path.append(str(ROOT))
 
-from livehand_core.claims import claimed  # noqa: E402
+from livehand_core.claims import claimed, disk_time  # noqa: E402
 from livehand_core.errors import LiveHandError  # noqa: E402
 from livehand_core.files import atomic_path, check_writable  # noqa: E402
 from livehand_core.frame_lists import chunk_of, parse_chunk, parse_frames  # noqa: E402
@@ -76,11 +75,6 @@ class Output:
         except OSError:
             return False
         return status.st_size > 0 and status.st_mtime >= since
-
-    def now(self) -> float:
-        """The time by the clock of the disk that the pictures go to."""
-        with tempfile.TemporaryFile(dir=self.pattern.parent) as probe:
-            return os.fstat(probe.fileno()).st_mtime
 
 
 @dataclass(frozen=True)
@@ -242,7 +236,7 @@ def render_frames(
     """
     check_writable(output.path(frames[0] if frames else 0))
     # By the disk's clock, which is the pictures'.
-    since = 0.0 if options.resume else output.now()
+    since = 0.0 if options.resume else disk_time(output.pattern.parent)
     wanted = [frame for frame in frames if not output.finished(frame, since)]
     print(f"{len(wanted)} of {len(frames)} frames to render with {scene.render.engine}.", flush=True)
     failed: list[int] = []

@@ -10,18 +10,18 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from .. import __version__
 from ..cache import CACHE_VARIABLE
 from ..errors import EngineError, LiveHandError, RenderCancelled
 from ..passes import RenderPasses
 from .interpreters import child_environment, engine_command, kill, start_options
+from .log import EngineLog
 from .memory import BlockReader, random_prefix
 from .protocol import (
     PROTOCOL_VERSION,
@@ -34,7 +34,6 @@ from .protocol import (
     write_bytes,
 )
 
-MAX_LOG_BYTES = 1 << 20
 Answer = RenderPasses | LiveHandError
 
 
@@ -104,7 +103,6 @@ class Connection:
         self._timed_out = self._hung = False
         self._quiet = 0.0
         self._over = threading.Event()
-        self._log_begin = 0
         self.info: EngineInfo | None = None
         self._thread = threading.Thread(target=self._live, name="livehand-engine", daemon=True)
         self._writer = threading.Thread(target=self._write, name="livehand-engine-writer", daemon=True)
@@ -146,11 +144,11 @@ class Connection:
     def _live(self) -> None:
         reader = BlockReader(self._prefix)
         reason: LiveHandError
-        log: IO[bytes] | None = None
+        log: EngineLog | None = None
         path: Path | None = None
         try:
             path = self._interpreter()
-            log = self._open_log()
+            log = EngineLog(self._log_path)
             self._spawn(path, log)
             _take_broken_pipes_as_errors()
             self.info = self._shake_hands(path)
@@ -183,28 +181,14 @@ class Connection:
             log.close()
         self._on_end(self, reason)
 
-    def _open_log(self) -> IO[bytes]:
-        if self._log_path is None:
-            return tempfile.TemporaryFile()
-        try:
-            self._log_path.parent.mkdir(parents=True, exist_ok=True)
-            too_long = self._log_path.exists() and self._log_path.stat().st_size > MAX_LOG_BYTES
-            log = open(self._log_path, "w+b" if too_long else "a+b")  # noqa: SIM115
-            # What earlier engines said stands before it.
-            self._log_begin = log.seek(0, os.SEEK_END)
-            return log
-        except OSError:
-            # A log that cannot be written is no reason not to render.
-            return tempfile.TemporaryFile()
-
-    def _spawn(self, path: Path, log: IO[bytes]) -> None:
+    def _spawn(self, path: Path, log: EngineLog) -> None:
         try:
             process = subprocess.Popen(
                 engine_command(path, self._arguments),
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=log,
+                stderr=log.stream,
                 env=child_environment(path, self._environment_of_engine()),
                 **start_options(),
             )
@@ -361,12 +345,12 @@ class Connection:
                 pipe.close()
         return code
 
-    def _explain_end(self, path: Path, code: int, log: IO[bytes]) -> LiveHandError:
+    def _explain_end(self, path: Path, code: int, log: EngineLog) -> LiveHandError:
         if code < 0:
             how = f"was killed by signal {-code}" + (", often for want of memory," if code == -9 else "")
         else:
             how = f"ended with code {code}"
-        said = _last_line(log, self._log_begin)
+        said = log.last_line()
         when = "while starting" if self.info is None else "in the middle of its work"
         return EngineError(
             f"The engine on {path} {how} {when}" + (f"; it said: {said}" if said else "") + ".",
@@ -384,13 +368,6 @@ def _concern_same(queued: Message, message: Message) -> bool:
     if message.get("channel") is not None:
         return bool(queued["channel"] == message["channel"])
     return message["type"] == "cancel" and bool(queued["id"] == message["id"])
-
-
-def _last_line(log: IO[bytes], begin: int) -> str:
-    size = log.seek(0, os.SEEK_END)
-    log.seek(max(0, size - 4096, min(begin, size)))
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:300] if lines else ""
 
 
 def _take_broken_pipes_as_errors() -> None:
