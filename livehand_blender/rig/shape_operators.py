@@ -64,7 +64,8 @@ class LIVEHAND_OT_random_shape(HandOperator):
     def apply(self, context: Any, rig: Any) -> None:
         drawn = np.random.default_rng(self.seed).normal(size=BETA_COUNT)
         betas = self.spread * np.clip(drawn, -_WIDEST, _WIDEST)
-        set_shape(rig, np.clip(betas, -BETA_RANGE, BETA_RANGE), key_frame(context, self.keyframe))
+        # As many digits as the panel shows.
+        set_shape(rig, np.clip(betas.round(2), -BETA_RANGE, BETA_RANGE), key_frame(context, self.keyframe))
 
 
 def set_shape(rig: Any, betas: np.ndarray, keyframe: float | None) -> None:

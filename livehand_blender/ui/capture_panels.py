@@ -71,7 +71,7 @@ def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
         column.prop(settings, "pose_count")
     else:
         column.prop(settings, "frame_step")
-    column.prop(settings, "cameras_per_pose")
+    column.prop(settings, "cameras_per_pose", text="Cameras Each")
     column = layout.column(align=True)
     column.prop(settings, "width")
     column.prop(settings, "height")

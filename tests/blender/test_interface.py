@@ -134,3 +134,32 @@ def test_the_list_marks_the_avatar_in_use(folder, tiny_avatar) -> None:
     assert avatar_panels._in_use(bpy.context) == tiny_avatar
     rig.livehand.avatar = "//unsaved.safetensors"
     assert avatar_panels._in_use(bpy.context) is None
+
+
+def test_no_label_is_cut_beside_its_field(folder) -> None:
+    """In the sidebar as it opens a label has two fifths of the width, which is 13 letters."""
+    from types import SimpleNamespace
+
+    import bpy
+
+    from livehand_blender.ui import capture_panels, training_panels
+    from tests.blender.layout import Layout
+
+    labels = []
+
+    class Labels(Layout):
+        def _part(self, **options) -> Layout:
+            return self
+
+        def prop(self, owner, name: str, index: int = -1, **options) -> None:
+            kind = owner.bl_rna.properties[name]
+            if kind.type != "BOOLEAN":
+                labels.append(options.get("text", kind.name))
+
+    make_scene("")
+    scene = bpy.context.scene
+    scene.livehand_capture.show_more = scene.livehand_training.show_advanced = True
+    for panel in (capture_panels.LIVEHAND_PT_capture, training_panels.LIVEHAND_PT_training):
+        panel.draw(SimpleNamespace(layout=Labels(set(), [])), bpy.context)
+    assert len(labels) > 15
+    assert [label for label in labels if len(label) > 13] == []
