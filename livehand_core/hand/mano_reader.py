@@ -1,113 +1,36 @@
 """MANO files brought by the user, read without chumpy and without executing anything that they contain.
 
-The official files are pickles. A restricted unpickler admits NumPy arrays, SciPy's CSC matrix and inert stand-ins for
-chumpy's classes; any other name in the file is refused before it is looked up.
+The official files are pickles, which ``pickles.py`` reads as data; smplx's ``.npz`` holds the same arrays.
 """
 
 from __future__ import annotations
 
-import io
-import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..documents import MEBIBYTE, Reader
 from ..errors import HandModelError
+from ..pickles import PickleError, read_pickle, to_array
 from ..poses import BETA_COUNT, PARENTS, Side
 from .data import HandData
 
-SIZE_LIMIT = 256 << 20
-"""Largest file that is read, in bytes; MANO's are 4 MB."""
+MODEL = Reader("The hand model", HandModelError, "Copy or download it again.", limit=256 * MEBIBYTE)
 
 _MANO_LICENCE = "MANO licence (non-commercial, not redistributable)"
 
 
-class _Inert:
-    """Stand-in for an object of a foreign class: keeps its pickled state and computes nothing."""
-
-    state: dict[str, Any]
-
-    def __new__(cls, *arguments: Any) -> _Inert:
-        inert = super().__new__(cls)
-        inert.state = {}
-        return inert
-
-    def __init__(self, *arguments: Any) -> None:
-        """Arguments are of no use: what these pickles hold is in their state."""
-
-    def __setstate__(self, state: Any) -> None:
-        parts = state if isinstance(state, tuple) else (state,)
-        for part in parts:
-            if isinstance(part, dict):
-                self.state.update(part)
-
-
-class _Chumpy(_Inert):
-    """Any of chumpy's classes."""
-
-
-class _Csc(_Inert):
-    """scipy.sparse.csc_matrix."""
-
-
-def _numpy_reconstruct(subtype: type, shape: tuple[int, ...], kind: Any) -> np.ndarray:
-    """What numpy's own _reconstruct does, for plain arrays only."""
-    if subtype is not np.ndarray:
-        raise pickle.UnpicklingError("an array of an unknown class")
-    return np.ndarray.__new__(np.ndarray, shape, kind)
-
-
-def _numpy_scalar(kind: Any, data: Any) -> Any:
-    if not isinstance(kind, np.dtype) or kind.hasobject:
-        raise pickle.UnpicklingError("a scalar of an unknown type")
-    return np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, dtype=kind, count=1)[0]
-
-
-def _latin1_bytes(text: str, encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
-
-
-_ADMITTED: dict[tuple[str, str], Any] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _numpy_reconstruct for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _numpy_scalar for core in ("core", "_core")},
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1_bytes,
-    **{(module, "csc_matrix"): _Csc for module in ("scipy.sparse.csc", "scipy.sparse._csc", "scipy.sparse")},
-    ("copy_reg", "_reconstructor"): lambda kind, base, state: kind(),
-    ("copyreg", "_reconstructor"): lambda kind, base, state: kind(),
-    ("__builtin__", "object"): object,
-    ("builtins", "object"): object,
-    **{
-        (module, name): value
-        for module in ("__builtin__", "builtins")
-        for name, value in (("set", set), ("frozenset", frozenset), ("complex", complex), ("bytearray", bytearray))
-    },
-    ("collections", "OrderedDict"): dict,
-}
-
-
-class _RestrictedUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
-        if (module == "chumpy" or module.startswith("chumpy.")) and name.isidentifier():
-            return _Chumpy
-        raise pickle.UnpicklingError(f"it refers to {module}.{name}")
-
-    def persistent_load(self, identity: Any) -> Any:
-        raise pickle.UnpicklingError("it refers to objects outside the file")
-
-
 def read_mano(path: str | Path, uv: str | Path | None = None, side: Side | None = None) -> HandData:
-    """Read ``MANO_RIGHT.pkl`` or ``MANO_LEFT.pkl``.
+    """Read ``MANO_RIGHT.pkl`` or ``MANO_LEFT.pkl``, or the ``.npz`` of one.
 
-    The left file's known fault (x of its shape directions not mirrored) is left as it is: see :func:`fix_left_shape`.
+    The left file's known fault (x of its shape directions not mirrored) is left as it is: see :func:`fix_left_shape`,
+    which ``library.find_hand`` applies.
 
     Args:
-        path: the pickle.
+        path: the file.
         uv: ``MANO_UV_right.obj`` or ``MANO_UV_left.obj``; without it all texture coordinates are 0 and the hand can be
             posed, but carries no avatar.
         side: None takes it from the file's name, right when that does not say left.
@@ -120,7 +43,7 @@ def read_mano(path: str | Path, uv: str | Path | None = None, side: Side | None 
             or is not a MANO model.
     """
     path = Path(path)
-    content = _unpickle(path)
+    content = _tables(path)
     if side is None:
         side = "left" if "left" in path.name.lower() else "right"
     arrays = {key: _array(content, key, path) for key in _SHAPES}
@@ -185,78 +108,34 @@ def _not_mano(path: Path, reason: str) -> HandModelError:
     return HandModelError(f"{path} is not a MANO hand model: {reason}.", "Give MANO_RIGHT.pkl or MANO_LEFT.pkl.")
 
 
-def _unpickle(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise HandModelError(f"The hand model {path} does not exist.", "Give MANO_RIGHT.pkl or MANO_LEFT.pkl.")
+def _tables(path: Path) -> dict[str, Any]:
+    if path.is_file() and zipfile.is_zipfile(path):
+        return dict(MODEL.arrays(path))
+    content = MODEL.read(path)
+    if not content:
+        raise HandModelError(f"{path} is truncated: it is empty.", "Copy or download it again.")
     try:
-        if path.stat().st_size > SIZE_LIMIT:
-            raise _not_mano(path, "it is too large")
-        content = _RestrictedUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except HandModelError:
-        raise
-    except pickle.UnpicklingError as error:
+        tables = read_pickle(content)
+    except PickleError as error:
         if "refers to" in str(error):
             raise HandModelError(
                 f"{path} was refused: {error}, which no hand model needs.",
                 "Nothing in it was executed; get MANO from mano.is.tue.mpg.de.",
             ) from error
         raise HandModelError(f"{path} is damaged or no pickle ({error}).", "Copy or download it again.") from error
-    except EOFError as error:
-        raise HandModelError(f"{path} is truncated.", "Copy or download it again.") from error
-    except OSError as error:
-        raise HandModelError(f"{path} cannot be read ({error}).", "Check the file's permissions.") from error
-    except Exception as error:  # a damaged pickle can raise anything, by its opcodes
-        raise HandModelError(
-            f"{path} is damaged or no pickle ({type(error).__name__}: {error}).", "Copy or download it again."
-        ) from error
-    if not isinstance(content, dict):
+    if not isinstance(tables, dict):
         raise _not_mano(path, "it holds no table of arrays")
-    return content
+    return tables
 
 
 def _array(content: dict[str, Any], key: str, path: Path) -> np.ndarray:
     if key not in content:
         raise _not_mano(path, f"it lacks {key}")
+    value = content[key]
     try:
-        return _plain(content[key])
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        return value if isinstance(value, np.ndarray) else to_array(value)
+    except PickleError as error:
         raise _not_mano(path, f"{key} is of an unknown form ({error})") from error
-
-
-def _plain(value: Any) -> np.ndarray:
-    """An array out of an array, a CSC matrix or chumpy's wrappers of one."""
-    if isinstance(value, _Csc):
-        return _dense(value.state)
-    if not isinstance(value, _Inert):
-        array = np.asarray(value)
-        if array.dtype.hasobject:
-            raise ValueError("objects in place of numbers")
-        return array
-    state = value.state
-    if "x" in state and "idxs" not in state:
-        return _plain(state["x"])
-    if "idxs" in state:
-        # chumpy's Select: flat indices into the wrapped array, answered in a preferred shape.
-        source = _plain(state["a"])
-        picked = source.reshape(-1)[np.asarray(state["idxs"]).reshape(-1)]
-        shape = state.get("preferred_shape")
-        return picked.reshape(tuple(int(size) for size in shape)) if shape is not None else picked
-    if "a" in state:
-        return _plain(state["a"])
-    raise ValueError(f"a chumpy object with {', '.join(sorted(state))}")
-
-
-def _dense(state: dict[str, Any]) -> np.ndarray:
-    """(rows, columns) array of a CSC matrix's pickled state."""
-    shape = state["_shape"] if "_shape" in state else state["shape"]
-    rows, columns = (int(size) for size in shape)
-    if rows * columns > SIZE_LIMIT // 8:
-        raise ValueError("a sparse matrix that is too large")
-    answer = np.zeros((rows, columns))
-    starts = np.asarray(state["indptr"]).astype(np.int64)
-    column = np.repeat(np.arange(columns), np.diff(starts))
-    np.add.at(answer, (np.asarray(state["indices"]).astype(np.int64), column), np.asarray(state["data"]))
-    return answer
 
 
 def _texture(uv: str | Path, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ import pytest
 import scipy.sparse
 
 from livehand_core.errors import HandModelError
+from livehand_core.hand import library
 from livehand_core.hand.data import HandData
 from livehand_core.hand.mano_reader import fix_left_shape, read_mano
 
@@ -220,3 +221,64 @@ def test_left_file_takes_the_right_layout_and_its_shape_is_fixed(tmp_path: Path,
     fixed = fix_left_shape(read, hand)
     np.testing.assert_allclose(fixed.shapedirs, left.shapedirs, atol=1e-7)
     assert fix_left_shape(fixed, hand) is fixed
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", ["csc_matrix", "csr_array", "coo_matrix"])
+def test_every_protocol_and_sparse_kind_is_read(tmp_path: Path, hand: HandData, protocol: int, kind: str) -> None:
+    tables = mano_tables(hand)
+    tables["J_regressor"] = getattr(scipy.sparse, kind)(hand.joint_regressor.astype(np.float64))
+    path = tmp_path / "MANO_RIGHT.pkl"
+    path.write_bytes(pickle.dumps(tables, protocol=protocol))
+    np.testing.assert_allclose(read_mano(path).joint_regressor, hand.joint_regressor, atol=1e-6)
+
+
+def test_an_archive_of_the_same_arrays_is_read(tmp_path: Path, hand: HandData) -> None:
+    tables = {name: value for name, value in mano_tables(hand).items() if isinstance(value, np.ndarray)}
+    np.savez(tmp_path / "MANO_RIGHT.npz", J_regressor=hand.joint_regressor, **tables)
+    np.testing.assert_allclose(read_mano(tmp_path / "MANO_RIGHT.npz").v_template, hand.v_template, atol=1e-6)
+
+
+def test_a_pointer_of_git_lfs_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "MANO_RIGHT.pkl"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3821356\n")
+    with pytest.raises(HandModelError, match=r"Git LFS pointer.*git lfs pull"):
+        read_mano(path)
+
+
+@pytest.fixture
+def mano(tmp_path: Path, hand: HandData) -> Iterator[Path]:
+    """The folder of both hands, the left one at fault as published."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "MANO_RIGHT.pkl").write_bytes(pickle.dumps(mano_tables(hand)))
+    left = mano_tables(tube_hand("left"))
+    left["shapedirs"] = hand.shapedirs.astype(np.float64)
+    (folder / "MANO_LEFT.pkl").write_bytes(pickle.dumps(left))
+    write_uv(hand, folder / "MANO_UV_right.obj")
+    library._mano.cache_clear()
+    yield folder
+    library._mano.cache_clear()
+
+
+@pytest.mark.parametrize("named", ["", "..", "MANO_RIGHT.pkl", "MANO_LEFT.pkl"])
+def test_the_variable_may_name_the_folder_one_above_or_a_file(
+    mano: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv(library.MANO_FOLDER_VARIABLE, str(mano / named))
+    assert library.find_hand("mano", "right").side == "right"
+    assert library.find_hand("mano", "left").uv.any()
+
+
+def test_the_left_hand_is_mended_wherever_it_is_used_unless_asked_otherwise(
+    mano: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(library.MANO_FOLDER_VARIABLE, str(mano))
+    mirrored = tube_hand("left").shapedirs
+    np.testing.assert_allclose(library.find_hand("mano", "left").shapedirs, mirrored, atol=1e-6)
+    unfixed = library.find_hand("mano-unfixed", "left")
+    assert unfixed.name == "mano-unfixed" and not np.allclose(unfixed.shapedirs, mirrored, atol=1e-6)
+    (mano / "MANO_RIGHT.pkl").unlink()
+    library._mano.cache_clear()
+    with pytest.raises(HandModelError, match=r"left hand is known to be at fault.*Put MANO_RIGHT.pkl beside"):
+        library.find_hand("mano", "left")
