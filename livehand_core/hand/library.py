@@ -62,11 +62,9 @@ def _mano(side: Side, named: str, fixed: bool = True) -> HandData:
         )
     file = _mano_file(Path(named), side)
     uv = next((p for p in (file.parent / f"MANO_UV_{s}.obj" for s in (side, "right")) if p.is_file()), None)
-    hand = read_mano(file, uv, side)
-    if side == "right":
+    hand = replace(read_mano(file, uv, side), name=MANO if fixed else MANO_UNFIXED)
+    if side == "right" or not fixed:
         return hand
-    if not fixed:
-        return replace(hand, name=MANO_UNFIXED)
     try:
         return fix_left_shape(hand, read_mano(_mano_file(Path(named), "right"), side="right"))
     except HandModelError as error:

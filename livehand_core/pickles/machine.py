@@ -1,9 +1,9 @@
 """The stack machine that runs pickles as data: nothing in them is looked up, called or given to Python's unpickler.
 
-A pickle is a program for a small stack machine. It runs here on a machine of our own, which knows only what data needs:
-numbers, text, bytes, lists, tables, and the way in which NumPy, SciPy and chumpy write arrays. Each array is built by our
-own code from its type, its shape and its bytes, whose number must agree. Every other name is refused, and so is whatever
-would take much more memory than the file has bytes.
+A pickle is a program for a small stack machine. It runs here on a machine of our own, which knows only what data
+needs: numbers, text, bytes, lists, tables, and the way in which NumPy, SciPy and chumpy write arrays. Each array is
+built by our own code from its type, its shape and its bytes, whose number must agree. Every other name is refused, and
+so is whatever would take much more memory than the file has bytes.
 
 The opcodes are those of ``pickletools``, protocols 0 to 5.
 """
