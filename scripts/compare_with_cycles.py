@@ -33,7 +33,7 @@ FIRST, LAST = 4, 70
 
 
 def main() -> int:
-    """Compare; 0 when it is done."""
+    """Compare; 0 when it is done, 1 when nothing can be told that belongs into a document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--avatar", type=Path, help="avatar file in place of the one that ships inside")
     parser.add_argument("--out", type=Path, default=environment.ROOT / "out" / "cycles", help="folder of the results")
@@ -63,9 +63,12 @@ def main() -> int:
     (options.out / "comparison.md").write_text(text + "\n", encoding="utf-8")
     document = asdict(comparison) | {"ratio": comparison.ratio}
     (options.out / "comparison.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{text}")
+    if options.docs and not comparison.clear:
+        print(f"\n{options.docs} is left as it is.", file=sys.stderr)
+        return 1
     if options.docs:
         put_into(options.docs, text)
-    print(f"\n{text}")
     return 0
 
 

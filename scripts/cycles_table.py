@@ -64,8 +64,18 @@ class Comparison:
     facts: dict[str, Any]
 
     @property
+    def clear(self) -> bool:
+        """Whether the reference is good enough to tell the avatar's error from its own noise."""
+        return self.noise >= self.ours.hand_box + CLEAR
+
+    @property
     def equal(self) -> Found | None:
-        """The cheapest of Cycles' settings that comes at least as near to the reference as the avatar, if any does."""
+        """The cheapest of Cycles' settings that comes at least as near to the reference as the avatar, if any does.
+
+        None as well where the reference is too noisy to tell.
+        """
+        if not self.clear:
+            return None
         reached = [found for found in self.cycles if found.hand_box >= self.ours.hand_box]
         return min(reached, key=lambda found: found.median, default=None)
 
@@ -113,13 +123,13 @@ def markdown(comparison: Comparison) -> str:
         f"the avatar's time {statistics.median(comparison.engine_seconds):.3f} s are the engine's.",
         verdict(comparison),
     ]
-    if comparison.noise < comparison.ours.hand_box + CLEAR:
-        lines.append("The reference is too noisy to tell: more --reference-samples are needed.")
     return "\n".join(lines)
 
 
 def verdict(comparison: Comparison) -> str:
     """What came out, one sentence."""
+    if not comparison.clear:
+        return "The reference is too noisy to tell which setting is as good: more --reference-samples are needed."
     equal, ratio = comparison.equal, comparison.ratio
     if equal is None or ratio is None:
         most = max(found.samples for found in comparison.cycles)

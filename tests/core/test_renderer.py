@@ -229,6 +229,40 @@ def test_scaled_rig(renderer: Renderer, bent_pose: HandPose) -> None:
     np.testing.assert_allclose(large["depth"][finite], 10.0 * usual["depth"][finite], rtol=1e-4)
 
 
+def test_scaled_rig_before_an_orthographic_camera(renderer: Renderer, bent_pose: HandPose) -> None:
+    camera = camera_at((-0.05, 0.12, 0.35), focal=400.0, projection="orthographic")
+    usual = draw(renderer, camera, one(bent_pose)).images
+    matrix = camera.camera_to_world.copy()
+    matrix[:3, 3] *= 4.0
+    far = replace(camera, camera_to_world=matrix, fx=camera.fx / 4.0, fy=camera.fy / 4.0)
+    large = draw(renderer, far, one(bent_pose, scale=4.0)).images
+    assert usual["rgba"][..., 3].max() > 0.5
+    np.testing.assert_allclose(large["rgba"], usual["rgba"], atol=1e-4)
+    finite = np.isfinite(usual["depth"])
+    np.testing.assert_allclose(large["depth"][finite], 4.0 * usual["depth"][finite], rtol=1e-4)
+
+
+def coloured(bias: float) -> Avatar:
+    """A small avatar whose features are all light, or all dark."""
+    made = small_avatar()
+    state = dict(made.field_state)
+    return replace(made, field_state=state | {"colour.bias": torch.full_like(state["colour.bias"], bias)})
+
+
+@pytest.mark.parametrize("kernels", ["auto", "torch"])
+def test_the_low_images_of_two_hands_are_ordered_by_depth(kernels: str) -> None:
+    avatars = {"light": coloured(3.0), "dark": coloured(-3.0)}
+    renderer = Renderer("cpu", {("tube", "right"): tube_hand()}, avatars, kernels=kernels)  # type: ignore[arg-type]
+    camera, low = camera_at((-0.08, 0.0, 0.5)), ("rgba_low",)
+    near = one(replace(HandPose.rest(), transl=[0.0, 0.0, 0.1]), "light")
+    far = one(replace(HandPose.rest(), transl=[0.0, 0.0, -0.1]), "dark")
+    front, back = (draw(renderer, camera, hand, passes=low)["rgba_low"] for hand in (near, far))
+    expected = front + (1.0 - front[..., 3:]) * back
+    assert np.abs(expected - (back + (1.0 - back[..., 3:]) * front)).max() > 0.3, "the order shows"
+    for hands in ((near, far), (far, near)):
+        np.testing.assert_allclose(draw(renderer, camera, *hands, passes=low)["rgba_low"], expected, atol=2e-3)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 40), (33, 2)])
 @pytest.mark.parametrize("avatar", ["a", "b"])
 def test_any_image_size(renderer: Renderer, size: tuple[int, int], avatar: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_cheapest_that_is_good_enough_counts() -> None:
 
 
 def test_no_setting_is_good_enough() -> None:
-    comparison = compared(99.0, most=2)
+    comparison = replace(compared(99.0, most=2), noise=120.0)
     assert comparison.equal is None and comparison.ratio is None
     assert "No setting of Cycles up to 2 samples" in markdown(comparison)
 
@@ -51,7 +52,10 @@ def test_markdown_marks_what_is_compared() -> None:
 
 
 def test_a_noisy_reference_is_told() -> None:
-    assert "too noisy" in markdown(compared(39.0)) and "too noisy" not in markdown(compared(32.0))
+    noisy = compared(39.0)
+    assert "too noisy" in markdown(noisy) and "times less" not in markdown(noisy)
+    assert not noisy.clear and noisy.equal is None and noisy.ratio is None
+    assert "too noisy" not in markdown(compared(32.0)) and compared(32.0).clear
 
 
 def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
