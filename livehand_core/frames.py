@@ -27,6 +27,7 @@ class HandInstance:
         scale: uniform scale of the rig about the world's origin: world = scale * (point of the posed model).
         identity: of an avatar of several: its number, its name, or a blend as weights by name. The pose's betas are
             not changed by it; ``avatars.identities.betas_of`` gives those that belong to it.
+        holdout: cut a hole in the shape of the hand into the picture in place of drawing it.
 
     Raises:
         LiveHandError: weights that are negative, not finite, or all 0.
@@ -36,6 +37,7 @@ class HandInstance:
     avatar: str = DEFAULT_AVATAR
     scale: float = 1.0
     identity: IdentityChoice = field(default=0, metadata={AS_IS: True})
+    holdout: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", checked_choice(self.identity))
@@ -47,6 +49,7 @@ class HandInstance:
             "avatar": self.avatar,
             "scale": self.scale,
             "identity": self.identity,
+            "holdout": self.holdout,
         }
 
     @classmethod
@@ -77,9 +80,10 @@ class FrameRequest:
             metre that it was trained at.
         internal_limit: largest size that the avatar may choose there; 1 has no more pixels computed than are wanted,
             however small the hand is, e.g. while a view moves. None leaves it free.
+        clip: nearest and farthest depth that is seen, metres along the optical axis; None sees all.
 
     Raises:
-        LiveHandError: an unknown pass, or a scale or limit that is not positive and finite.
+        LiveHandError: an unknown pass, a scale or limit that is not positive and finite, or an empty clip range.
     """
 
     camera: Camera
@@ -88,6 +92,7 @@ class FrameRequest:
     linear: bool = False
     internal_scale: float | None = None
     internal_limit: float | None = None
+    clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hands", tuple(self.hands))
@@ -98,6 +103,11 @@ class FrameRequest:
         for name, size in (("scale", self.internal_scale), ("limit", self.internal_limit)):
             if size is not None and not 0.01 <= size <= 100.0:
                 raise LiveHandError(f"The internal {name} is {size}.", "Choose one from 0.01 to 100, or none.")
+        if self.clip is not None and not self.clip[0] < self.clip[1]:
+            raise LiveHandError(
+                f"Nothing lies between the clip distances {self.clip[0]} and {self.clip[1]}.",
+                "Make the second one larger than the first.",
+            )
         for hand in self.hands:
             if not 0.0 < hand.scale < math.inf:
                 raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
@@ -111,6 +121,7 @@ class FrameRequest:
             "linear": self.linear,
             "internal_scale": self.internal_scale,
             "internal_limit": self.internal_limit,
+            "clip": None if self.clip is None else list(self.clip),
         }
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ PASSES: dict[str, PassSpec] = {
         PassSpec("normal", 3, "unit world-space surface normal, 0 in the background"),
         PassSpec("uvd", 3, "canonical texture coordinates u, v and signed distance d in metres, 0 in the background"),
         PassSpec("mask", 1, "number of the front-most hand counted from 1, 0 in the background"),
+        PassSpec("holdout", 1, "how much of a pixel hands that hold out have cut away, themselves and what is behind"),
         PassSpec("rgba_low", 4, "the volume-rendered image before super-resolution, at its own size, as rgba"),
     )
 }
@@ -53,6 +55,16 @@ class RenderPasses:
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.images[name]
+
+
+def empty_images(width: int, height: int, passes: Sequence[str]) -> dict[str, np.ndarray]:
+    """The images of a frame in which nothing is seen, by name."""
+    images = {}
+    for name in passes:
+        shape = (height, width, PASSES[name].channels)
+        # Zeros cost nothing where nobody writes: the system hands out such pages as they are touched.
+        images[name] = np.full(shape, np.inf, np.float32) if name == "depth" else np.zeros(shape, np.float32)
+    return images
 
 
 def srgb_to_linear(colour: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ class Layer:
         normal: (h, w, 3) world space, or None when not asked for.
         uvd: (h, w, 3) or None when not asked for.
         low: the volume-rendered image, or None when not asked for.
+        holdout: whether the hand cuts a hole into the frame in place of being drawn.
     """
 
     box: Box
@@ -46,6 +47,25 @@ class Layer:
     normal: np.ndarray | None = None
     uvd: np.ndarray | None = None
     low: LowImage | None = None
+    holdout: bool = False
+
+    def clipped(self, near: float, far: float) -> Layer:
+        """Without what lies nearer or farther than these depths in metres."""
+        seen = (self.depth >= near) & (self.depth <= far)
+        if seen[self.rgba[..., 3] > 0.0].all():
+            return self
+        low = self.low
+        if low is not None:
+            kept = (low.depth >= near) & (low.depth <= far)
+            low = replace(low, rgba=_cut(low.rgba, kept), depth=np.where(kept, low.depth, np.float32(np.inf)))
+        return replace(
+            self,
+            rgba=_cut(self.rgba, seen),
+            depth=np.where(seen, self.depth, np.float32(np.inf)),
+            normal=None if self.normal is None else _cut(self.normal, seen),
+            uvd=None if self.uvd is None else _cut(self.uvd, seen),
+            low=low,
+        )
 
     def flipped(self, width: int) -> Layer:
         """Mirrored left to right within an image of ``width`` pixels."""
@@ -64,6 +84,10 @@ class Layer:
 
 def _flip(box: Box, width: int) -> Box:
     return Box(width - box.right, box.top, width - box.left, box.bottom)
+
+
+def _cut(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return np.asarray(image * kept[..., None], dtype=np.float32)
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:

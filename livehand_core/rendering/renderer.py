@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..avatars.arrays import AvatarArrays, read_arrays
@@ -15,11 +16,11 @@ from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..libraries import require
-from ..passes import RenderPasses
+from ..passes import RenderPasses, empty_images
 from ..workers import Workers
 from .blocks import is_out_of_memory
 from .clock import Clock
-from .compose import compose, empty
+from .compose import compose
 from .cpu.hand import CpuHand, Precision, supports
 from .gpu.device import GpuLost
 from .gpu.session import GpuSession
@@ -133,7 +134,7 @@ class Renderer:
         clock = Clock(cancelled, self._wait())
         camera, layers, warnings = request.camera, [], []
         wanted = set(request.passes)
-        if len(request.hands) > 1 or "mask" in wanted:
+        if len(request.hands) > 1 or "mask" in wanted or request.clip is not None:
             wanted.add("depth")
         shown = {instance.avatar for instance in request.hands}
         try:
@@ -146,14 +147,15 @@ class Renderer:
                 with self._workers.checked(clock.check):
                     layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes)
                 if layer is not None:
-                    layers.append((number, layer))
+                    layer = replace(layer, holdout=instance.holdout)
+                    layers.append((number, layer if request.clip is None else layer.clipped(*request.clip)))
             clock.check()
             with clock.stage("compose"), self._workers.checked(clock.check):
                 size = (camera.width, camera.height)
                 if layers:
                     images = compose(layers, *size, request.passes, request.linear, self._workers)
                 else:
-                    images = empty(*size, request.passes)
+                    images = empty_images(*size, request.passes)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
