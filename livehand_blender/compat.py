@@ -23,6 +23,11 @@ def set_image_format(settings: Any, file_format: str) -> None:
         settings.color_depth, settings.exr_codec = "32", "ZIP"
 
 
+def engine_name(scene: Any) -> str:
+    """A scene's render engine as Blender's menu calls it."""
+    return str(bpy.types.UILayout.enum_item_name(scene.render, "engine", scene.render.engine))
+
+
 def strips(sequencer: Any) -> Any:
     """The strips of a sequencer (``sequences`` before 4.4)."""
     return sequencer.strips if hasattr(sequencer, "strips") else sequencer.sequences
@@ -36,14 +41,30 @@ def world_colour(world: Any) -> tuple[float, float, float]:
     """
     if world is None:
         return (0.0, 0.0, 0.0)
+    node = world_background(world)
+    if node is None:
+        return (world.color[0], world.color[1], world.color[2])
+    colour, strength = node.inputs["Color"].default_value, node.inputs["Strength"].default_value
+    return (colour[0] * strength, colour[1] * strength, colour[2] * strength)
+
+
+def world_background(world: Any) -> Any:
+    """The Background node that a world's output shows, else the first there is, None without any."""
     # From 5.0 on a world always has nodes and use_nodes only warns.
-    uses_nodes = bpy.app.version >= (5, 0, 0) or world.use_nodes
-    tree = world.node_tree if uses_nodes else None
-    for node in tree.nodes if tree else ():
-        if node.type == "BACKGROUND":
-            colour, strength = node.inputs["Color"].default_value, node.inputs["Strength"].default_value
-            return (colour[0] * strength, colour[1] * strength, colour[2] * strength)
-    return (world.color[0], world.color[1], world.color[2])
+    tree = world.node_tree if bpy.app.version >= (5, 0, 0) or world.use_nodes else None
+    if tree is None:
+        return None
+    nodes = [node for node in tree.nodes if node.type == "BACKGROUND"]
+    output = tree.get_output_node("ALL")
+    shown = [link.from_node for link in output.inputs["Surface"].links] if output is not None else []
+    return next((node for node in (*shown, *nodes) if node in nodes), None)
+
+
+def background_colour(scene: Any, view_layer: Any) -> tuple[float, float, float]:
+    """Scene-linear colour behind everything in a view layer: its own world (4.3 and later) or its scene's, if any."""
+    if not view_layer.use_sky:
+        return (0.0, 0.0, 0.0)
+    return world_colour(getattr(view_layer, "world_override", None) or scene.world)
 
 
 def action_curves(thing: Any) -> list[Any]:
@@ -161,6 +182,16 @@ def over_node(tree: Any) -> tuple[Any, Any, Any]:
     node = tree.nodes.new("CompositorNodeAlphaOver")
     background, foreground = [socket for socket in node.inputs if socket.type == "RGBA"]
     return background, foreground, node.outputs[0]
+
+
+def apply_alpha_node(tree: Any) -> tuple[Any, Any, Any]:
+    """A new node that multiplies a premultiplied picture by a number: its sockets picture, number and result."""
+    node = tree.nodes.new("CompositorNodeSetAlpha")
+    if hasattr(node, "mode"):
+        node.mode = "APPLY"
+    else:
+        node.inputs["Type"].default_value = "Apply Mask"
+    return node.inputs["Image"], node.inputs["Alpha"], node.outputs[0]
 
 
 def erode_node(tree: Any, pixels: int) -> tuple[Any, Any]:

@@ -160,6 +160,9 @@ class LiveHandPasses(bpy.types.PropertyGroup):
     use_low: BoolProperty(
         name="Low Resolution", description="The volume-rendered image before super-resolution", default=False
     )
+    use_holdout: BoolProperty(
+        name="Holdout", description="How much of a pixel hands that are held out cut away", default=False
+    )
 
 
 CLASSES = (LiveHandRig, LiveHandPasses)

@@ -1,6 +1,8 @@
 """The linked scene that renders another scene's hands for its compositor, and how it follows that scene.
 
-Called by compositing/setup and by the handlers in compositing/operators.
+It holds the very collections of its main scene, takes over all of that scene's and its view layers' properties
+(compositing/mirror), and has the main scene as its background set, which brings what a scene alone can own, such as
+its rigid bodies and their cache. Called by compositing/setup and by the handlers in compositing/operators.
 """
 
 from __future__ import annotations
@@ -10,29 +12,40 @@ from typing import Any
 import bpy
 
 from ..render.engine import ENGINE_ID
-from ..rig.armature import is_hand
+from . import mirror
 
-_SCENE_SETTINGS = ("camera", "frame_start", "frame_end", "frame_step")
-_RENDER_SETTINGS = (
-    "resolution_x",
-    "resolution_y",
-    "resolution_percentage",
-    "pixel_aspect_x",
-    "pixel_aspect_y",
-    "use_border",
-    "use_crop_to_border",
-    "border_min_x",
-    "border_max_x",
-    "border_min_y",
-    "border_max_y",
-    "fps",
-    "fps_base",
-    "use_motion_blur",
-    "motion_blur_position",
-    "motion_blur_shutter",
-    "use_multiview",
-    "views_format",
+_OWN = frozenset(prop.identifier for prop in bpy.types.ID.bl_rna.properties) | {
+    # What follows in its own way below, or not at all: the hand scene has no nodes, strips and files of its own.
+    "animation_data",
+    "background_set",
+    "use_nodes",
+    "compositing_node_group",
+    "tool_settings",
+    "view_layers",
+    "objects",
+    "display",
+    "render.engine",
+    "render.film_transparent",
+    "render.use_compositing",
+    "render.use_sequencer",
+    "render.filepath",
+    "render.image_settings",
+    "render.ffmpeg",
+    "render.bake",
+    "render.stereo_views",
+}
+"""What of a scene the hand scene does not take over; everything else it does."""
+
+_OWN_LAYER = frozenset({"layer.depsgraph", "layer.objects"})
+_OWN_SETTINGS = frozenset(
+    {"hand_scene", "main_scene", "before_compositing", "hidden_proxies", "overlay", "show_proxies"}
 )
+
+_linked: dict[int, set[int]] = {}
+"""Hand scene -> the objects of its main scene that were linked into it."""
+
+_built: dict[int, Any] = {}
+"""Hand scene -> the drivers and NLA tracks of its main scene that it has copies of."""
 
 
 def make_hand_scene(scene: Any) -> Any:
@@ -40,74 +53,138 @@ def make_hand_scene(scene: Any) -> Any:
     hands = bpy.data.scenes.new(f"{scene.name} Hands")
     hands.render.engine = ENGINE_ID
     hands.render.film_transparent = True
-    hands.render.use_sequencer = False
-    hands.view_layers[0].livehand.use_depth = True
+    hands.render.use_sequencer = hands.render.use_compositing = False
+    hands.livehand.main_scene = scene
     follow(scene, hands)
     return hands
 
 
 def follow(scene: Any, hands: Any) -> bool:
-    """Bring the hand scene's camera, size, times and hands in line with its main scene's; whether anything changed.
+    """Bring a hand scene in line with its main scene; whether anything changed."""
+    parts = [
+        _follow_contents(scene, hands),
+        _follow_layers(scene, hands),
+        mirror.match_items(
+            scene.timeline_markers,
+            hands.timeline_markers,
+            lambda marker: _copy_marker(marker, hands),
+            hands.timeline_markers.remove,
+            lambda marker: (marker.name, marker.frame, marker.camera),
+        ),
+        _follow_views(scene.render.views, hands.render.views),
+        mirror.mirror(scene, hands, _OWN),
+        mirror.mirror_stored(scene, hands),
+        _follow_settings(scene.livehand, hands.livehand),
+        _follow_animation(scene, hands),
+    ]
+    if hands.background_set != scene:
+        hands.background_set = scene
+        parts.append(True)
+    return any(parts)
 
-    What is equal already is not written, so that nothing is evaluated anew for it.
-    """
+
+def _follow_contents(scene: Any, hands: Any) -> bool:
+    """The collections are shared; what lies in the scene's own collection is linked into the other's."""
     changed = False
-    pairs = [(scene, hands, _SCENE_SETTINGS), (scene.render, hands.render, _RENDER_SETTINGS)]
-    pairs.append((scene.livehand, hands.livehand, ("motion_blur_steps",)))
-    for source, target, names in pairs:
-        for name in names:
-            value = getattr(source, name)
-            if getattr(target, name) != value:
-                setattr(target, name, value)
-                changed = True
-    return _follow_markers(scene, hands) | _follow_objects(scene, hands) | changed
+    for kind in ("children", "objects"):
+        ours, theirs = getattr(scene.collection, kind), getattr(hands.collection, kind)
+        wanted, there = set(ours), set(theirs)
+        for item in there - wanted:
+            changed |= _leave(item, theirs, hands)
+        for item in [item for item in ours if item not in there]:
+            theirs.link(item)
+            changed = True
+    _linked[hands.session_uid] = {obj.session_uid for obj in scene.collection.objects}
+    return changed
 
 
-def rendered_hands(scene: Any) -> list[Any]:
-    """Objects that bring hands into a scene's picture: armatures, and empties that instance a collection of them.
-
-    A collection that is excluded or switched off for rendering takes its hands with it; an object's own switch, which
-    may be animated, is heeded when the frame is rendered.
-    """
-    found: list[Any] = []
-    for layer in scene.view_layers:
-        if layer.use:
-            _collect(layer.layer_collection, found)
-    return found
-
-
-def _collect(layer_collection: Any, found: list[Any]) -> None:
-    if layer_collection.exclude or layer_collection.collection.hide_render:
-        return
-    for obj in layer_collection.collection.objects:
-        inside = obj.instance_collection if obj.type == "EMPTY" else None
-        if obj not in found and (is_hand(obj) or (inside is not None and any(map(is_hand, inside.all_objects)))):
-            found.append(obj)
-    for child in layer_collection.children:
-        _collect(child, found)
-
-
-def _follow_objects(scene: Any, hands: Any) -> bool:
-    wanted = rendered_hands(scene)
-    if scene.camera is not None:
-        wanted.append(scene.camera)
-    wanted.extend(marker.camera for marker in scene.timeline_markers if marker.camera is not None)
-    linked = hands.collection.objects
-    there = set(linked)
-    extra = there - set(wanted)
-    missing = [obj for obj in dict.fromkeys(wanted) if obj not in there]
-    for obj in extra:
-        linked.unlink(obj)
-    for obj in missing:
-        linked.link(obj)
-    return bool(extra or missing)
-
-
-def _follow_markers(scene: Any, hands: Any) -> bool:
-    wanted = [(marker.name, marker.frame, marker.camera) for marker in scene.timeline_markers if marker.camera]
-    if wanted == [(marker.name, marker.frame, marker.camera) for marker in hands.timeline_markers]:
+def _leave(item: Any, theirs: Any, hands: Any) -> bool:
+    """Unlink what the main scene has no more. What an artist put here alone stays; what was deleted there is gone."""
+    deleted = item.users == 1 and item.session_uid in _linked.get(hands.session_uid, ())
+    if item.users == 1 and not deleted:
         return False
-    hands.timeline_markers.clear()
-    for name, frame, camera in wanted:
-        hands.timeline_markers.new(name, frame=frame).camera = camera
+    theirs.unlink(item)
+    if deleted and isinstance(item, bpy.types.Object):
+        bpy.data.objects.remove(item)
     return True
+
+
+def _follow_layers(scene: Any, hands: Any) -> bool:
+    """As many view layers, of the same names, in the same order, so that nodes find them under the same number."""
+    ours, theirs = scene.view_layers, hands.view_layers
+    changed = len(ours) != len(theirs)
+    while len(theirs) < len(ours):
+        theirs.new("Layer")
+    while len(theirs) > len(ours):
+        theirs.remove(theirs[-1])
+    if [layer.name for layer in ours] != [layer.name for layer in theirs]:
+        changed = True
+        # A name that another layer still has would get a number.
+        for number, layer in enumerate(theirs):
+            layer.name = f"LiveHand {number}"
+    for layer, partner in zip(ours, theirs, strict=True):
+        changed |= mirror.mirror(layer, partner, _OWN_LAYER, "layer.")
+        if not (partner.livehand.use_depth and partner.livehand.use_holdout):
+            partner.livehand.use_depth = partner.livehand.use_holdout = True
+    return changed
+
+
+def _copy_marker(marker: Any, hands: Any) -> None:
+    hands.timeline_markers.new(marker.name, frame=marker.frame).camera = marker.camera
+
+
+def _follow_views(ours: Any, theirs: Any) -> bool:
+    """Stereo and camera views; the first two always exist."""
+    wanted, there = {view.name for view in ours}, {view.name for view in theirs}
+    for name in there - wanted:
+        theirs.remove(theirs[name])
+    for view in ours:
+        if view.name not in there:
+            theirs.new(view.name)
+    return wanted != there
+
+
+def _follow_settings(ours: Any, theirs: Any) -> bool:
+    """LiveHand's own settings of the scene, such as the steps of motion blur."""
+    changed = False
+    for prop in ours.bl_rna.properties:
+        name = prop.identifier
+        if name in _OWN_SETTINGS or prop.is_readonly or getattr(theirs, name) == getattr(ours, name):
+            continue
+        setattr(theirs, name, getattr(ours, name))
+        changed = True
+    return changed
+
+
+def _follow_animation(scene: Any, hands: Any) -> bool:
+    """The action is shared; drivers and NLA tracks are copied whenever they change."""
+    ours = scene.animation_data
+    if ours is None:
+        had = hands.animation_data is not None
+        hands.animation_data_clear()
+        _built.pop(hands.session_uid, None)
+        return had
+    theirs = hands.animation_data or hands.animation_data_create()
+    changed = mirror.mirror(
+        ours, theirs, {f"animation.{name}" for name in ("drivers", "nla_tracks", "use_tweak_mode")}, "animation."
+    )
+    present = mirror.snapshot(ours.drivers), mirror.snapshot(ours.nla_tracks)
+    if _built.get(hands.session_uid, ((), ())) == present:
+        return changed
+    for driver in list(theirs.drivers):
+        theirs.drivers.remove(driver)
+    for driver in ours.drivers:
+        theirs.drivers.from_existing(src_driver=driver)
+    for track in list(theirs.nla_tracks):
+        theirs.nla_tracks.remove(track)
+    for track in ours.nla_tracks:
+        _copy_track(track, theirs.nla_tracks.new())
+    _built[hands.session_uid] = present
+    return True
+
+
+def _copy_track(track: Any, copy: Any) -> None:
+    for strip in track.strips:
+        if strip.action is not None:
+            copy.strips.new(strip.name, int(strip.frame_start), strip.action)
+    mirror.mirror(track, copy, path="track.")

@@ -18,27 +18,31 @@ BACKGROUND_DEPTH = 1e9
 OUTLINE_PIXELS = 4
 """How far the hand's depth goes on around it; the smoothing reaches less far."""
 
-_INPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand", "Color"), ("Hand Depth", "Float"))
+VERSION = 2
+"""Value of the mark of this file's group; one that a file holds from before stays with the nodes that use it."""
+
+_INPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand", "Color"), ("Hand Depth", "Float"), ("Holdout", "Float"))
 _OUTPUTS = (("Image", "Color"), ("Depth", "Float"), ("Hand Mask", "Float"))
 
 
 def merge_group() -> Any:
     """The node group of this file, made when it is not there.
 
-    Inputs: the scene's picture (premultiplied) and depth, the hands' picture and depth. Outputs: the merged picture,
+    Inputs: the scene's picture (premultiplied) and depth, the hands' picture and depth, and how much of each pixel
+    hands that are held out cut away, of the scene only where they are in front of it. Outputs: the merged picture,
     the nearer depth, and how much of each pixel shows a hand. In front of the scene the hand is laid over it, behind
     it the other way round, so that what is partly transparent there lets the hand through by its own alpha. The
     border between in front and behind is smoothed.
     """
     for group in bpy.data.node_groups:
-        if group.get(MARK) and group.library is None and group.bl_idname == "CompositorNodeTree":
+        if group.get(MARK) == VERSION and group.library is None and group.bl_idname == "CompositorNodeTree":
             return group
     tree = bpy.data.node_groups.new(GROUP_NAME, "CompositorNodeTree")
-    tree[MARK] = True
+    tree[MARK] = VERSION
     for name, kind in _INPUTS:
         socket = tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}")
         if kind == "Float":
-            socket.default_value = 1e10
+            socket.default_value = 0.0 if name == "Holdout" else 1e10
         else:
             socket.default_value = (0.0, 0.0, 0.0, 0.0)
     for name, kind in _OUTPUTS:
@@ -72,10 +76,13 @@ def _fill(tree: Any) -> None:
     tree.links.new(behind, smooth.inputs[0])
     factor, first, second, mixed = compat.mix_node(tree)
     tree.links.new(smooth.outputs[0], factor)
-    for socket, below, above in ((first, "Image", "Hand"), (second, "Hand", "Image")):
+    picture, share, cut = compat.apply_alpha_node(tree)
+    tree.links.new(source["Image"], picture)
+    tree.links.new(number("SUBTRACT", 1.0, source["Holdout"]), share)
+    for socket, below, above in ((first, cut, source["Hand"]), (second, source["Hand"], source["Image"])):
         background, foreground, over = compat.over_node(tree)
-        tree.links.new(source[below], background)
-        tree.links.new(source[above], foreground)
+        tree.links.new(below, background)
+        tree.links.new(above, foreground)
         tree.links.new(over, socket)
     tree.links.new(mixed, result["Image"])
     tree.links.new(number("MINIMUM", source["Depth"], source["Hand Depth"]), result["Depth"])

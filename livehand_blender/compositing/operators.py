@@ -7,9 +7,8 @@ import bpy
 from livehand_core.errors import LiveHandError
 
 from ..polls import allowed
-from ..render.settings import scene_proxies
-from .hand_scene import follow
-from .setup import hide_from_camera, is_set_up, remove, set_up
+from . import mirror
+from .setup import claim, is_set_up, keep_up, obstacle, remove, set_up
 
 
 class LIVEHAND_OT_setup_compositing(bpy.types.Operator):
@@ -19,6 +18,10 @@ class LIVEHAND_OT_setup_compositing(bpy.types.Operator):
     bl_idname = "livehand.setup_compositing"
     bl_label = "Set Up Compositing"
     bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return allowed(cls, str(obstacle(context.scene) or ""))
 
     def execute(self, context: Any) -> set[str]:
         try:
@@ -52,11 +55,19 @@ def follow_all(*_: Any) -> None:
     """Bring every hand scene in line with its main scene. In a render job the scenes belong to its thread."""
     if not bpy.app.background and bpy.app.is_job_running("RENDER"):
         return
-    for scene in bpy.data.scenes:
+    for scene in list(bpy.data.scenes):
         hands = scene.livehand.hand_scene
-        if hands is not None and scene.is_editable and hands.is_editable and follow(scene, hands):
-            for mesh in scene_proxies(scene):
-                hide_from_camera(mesh)
+        if hands is None or not (scene.is_editable and hands.is_editable):
+            continue
+        claim(scene)
+        if scene.livehand.hand_scene is not None:
+            keep_up(scene)
+
+
+@bpy.app.handlers.persistent
+def _file_loaded(*_: Any) -> None:
+    mirror.forget_refused()
+    follow_all()
 
 
 @bpy.app.handlers.persistent
@@ -75,7 +86,7 @@ FOLLOW_SECONDS = 0.1
 
 _HANDLERS = (
     ("depsgraph_update_post", _follow_soon),
-    ("load_post", follow_all),
+    ("load_post", _file_loaded),
     ("save_pre", follow_all),
     ("render_init", follow_all),
 )

@@ -7,6 +7,7 @@ of the merge group. What is changed beside that is written down and put back.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import bpy
@@ -15,12 +16,13 @@ from livehand_core.errors import LiveHandError
 
 from .. import compat
 from ..render.engine import ENGINE_ID
-from ..render.settings import scene_proxies
-from .hand_scene import make_hand_scene, rendered_hands
+from ..render.scene import holds_hand, scene_objects
+from ..rig.armature import is_hand, proxy_meshes
+from .hand_scene import follow, make_hand_scene
 from .merge import MARK, merge_group
 
-_BEFORE = "livehand_before"
-"""Custom property of a proxy mesh: whether it was seen by cameras and hidden in renders."""
+_EARLIER = "livehand_before"
+"""Custom property by which earlier versions noted on a proxy mesh how it was."""
 
 
 class CompositingError(LiveHandError):
@@ -32,8 +34,25 @@ def is_set_up(scene: Any) -> bool:
     return bool(scene.livehand.before_compositing)
 
 
+def obstacle(scene: Any) -> CompositingError | None:
+    """Why compositing cannot be set up in a scene, as far as is seen at a glance; None when nothing is in the way."""
+    name = repr(scene.name)
+    if not scene.is_editable:
+        return CompositingError(f"The scene {name} is linked.", "Choose a scene of this file.")
+    if scene.render.engine == ENGINE_ID:
+        return CompositingError(
+            f"The scene {name} renders with LiveHand already.",
+            "Choose Cycles or EEVEE as its engine; the hands are laid into that engine's picture.",
+        )
+    if not holds_hand(scene):
+        return CompositingError(f"The scene {name} has no LiveHand hand.", "Add one (Shift A, Armature).")
+    return None
+
+
 def set_up(scene: Any) -> list[str]:
-    """Have a scene's compositor lay its hands into its pictures.
+    """Have a scene's compositor lay its hands into the pictures of its Render Layers nodes.
+
+    Where it is set up already, nodes that came later are taken in.
 
     Args:
         scene: a scene that renders with Cycles, EEVEE or Workbench.
@@ -44,29 +63,40 @@ def set_up(scene: Any) -> list[str]:
     Raises:
         CompositingError: nothing is changed then.
     """
+    claim(scene)
     _check(scene)
+    stored = scene.livehand.before_compositing
     before: dict[str, Any] = {"made_tree": False, "used_tree": True, "depth": {}}
+    if stored:
+        before = json.loads(stored)
     tree = compat.compositing_tree(scene)
     if tree is None:
         before["used_tree"] = False
         tree = compat.make_compositing_tree(scene)
         before["made_tree"] = not len(tree.nodes)
-    if before["made_tree"]:
-        _usual_nodes(scene, tree)
-    try:
-        picture = _picture_node(scene, tree)
-    except CompositingError:
+        if before["made_tree"]:
+            _usual_nodes(scene, tree)
+    pictures = list(unmerged(scene))
+    if not pictures:
         if not before["used_tree"]:
             compat.use_compositing_tree(scene, False)
-        raise
-    layer = scene.view_layers[picture.layer]
-    before["depth"][layer.name] = layer.use_pass_z
-    layer.use_pass_z = True
-    hands = make_hand_scene(scene)
+        raise CompositingError(
+            f"The compositor of {scene.name!r} does not use its Render Layers.",
+            "Connect the Image of a Render Layers node of this scene.",
+        )
+    for picture in pictures:
+        layer = scene.view_layers[picture.layer]
+        before["depth"].setdefault(layer.name, layer.use_pass_z)
+        layer.use_pass_z = True
+    hands = scene.livehand.hand_scene or make_hand_scene(scene)
     scene.livehand.hand_scene = hands
     scene.livehand.before_compositing = json.dumps(before)
-    _insert(tree, picture, hands)
-    return _shadows_only(scene)
+    for picture in pictures:
+        _insert(tree, picture, hands)
+    linked = hide_proxies(scene)
+    if not linked:
+        return []
+    return [f"Linked and left as they are, so cameras see them: {', '.join(linked)}. Make a library override."]
 
 
 def remove(scene: Any) -> None:
@@ -77,6 +107,9 @@ def remove(scene: Any) -> None:
     """
     if not is_set_up(scene):
         raise CompositingError(f"The scene {scene.name!r} has no LiveHand compositing.", "Nothing is to be done.")
+    claim(scene)
+    if not is_set_up(scene):
+        return
     before = json.loads(scene.livehand.before_compositing)
     tree = compat.compositing_tree(scene) or getattr(scene, "node_tree", None)
     if tree is not None:
@@ -88,43 +121,127 @@ def remove(scene: Any) -> None:
     for name, used in before["depth"].items():
         if name in scene.view_layers:
             scene.view_layers[name].use_pass_z = used
-    for mesh in bpy.data.objects:
-        if _BEFORE in mesh and mesh.is_editable and mesh.name in scene.objects:
-            mesh.visible_camera, mesh.hide_render = (bool(value) for value in mesh[_BEFORE])
-            del mesh[_BEFORE]
     if scene.livehand.hand_scene is not None:
         bpy.data.scenes.remove(scene.livehand.hand_scene)
-    scene.livehand.property_unset("hand_scene")
-    scene.livehand.property_unset("before_compositing")
+    _forget(scene)
     for group in list(bpy.data.node_groups):
         if group.get(MARK) and group.users == 0 and group.library is None:
             bpy.data.node_groups.remove(group)
 
 
-def hide_from_camera(mesh: Any) -> bool:
-    """Let a proxy mesh be seen by shadows and reflections only, and remember how it was; False for a linked one."""
-    if not mesh.is_editable:
-        return False
-    if _BEFORE not in mesh:
-        mesh[_BEFORE] = [mesh.visible_camera, mesh.hide_render]
+def claim(scene: Any) -> None:
+    """Give a scene that is a copy of another one a hand scene of its own; the one that it points to is the other's.
+
+    A copy that shares its nodes with the other (*Linked Copy* from Blender 5.0 on) has no compositing of its own.
+    """
+    hands = scene.livehand.hand_scene
+    if hands is None or hands.livehand.main_scene == scene:
+        return
+    if hands.livehand.main_scene is None:
+        # An earlier version has made it.
+        hands.livehand.main_scene = scene
+        return
+    tree = compat.compositing_tree(scene)
+    if tree is None or tree == compat.compositing_tree(hands.livehand.main_scene):
+        _forget(scene)
+        return
+    scene.livehand.hand_scene = make_hand_scene(scene)
+    keep_up(scene)
+
+
+def keep_up(scene: Any) -> None:
+    """Bring what compositing made in line with its scene: the hand scene, its nodes, hands that are new."""
+    hands = scene.livehand.hand_scene
+    follow(scene, hands)
+    hide_proxies(scene)
+    tree = compat.compositing_tree(scene)
+    for node in tree.nodes if tree is not None and tree.is_editable else ():
+        if node.get(MARK) != "hands" or node.bl_idname != "CompositorNodeGroup":
+            continue
+        picture, layers = (_source(node, name) for name in ("Image", "Hand"))
+        if layers is None or not layers.get(MARK):
+            continue
+        if layers.scene != hands:
+            layers.scene = hands
+        shows_scene = picture is not None and picture.bl_idname == "CompositorNodeRLayers" and picture.scene == scene
+        if shows_scene and layers.layer != picture.layer:
+            layers.layer = picture.layer
+
+
+def unmerged(scene: Any) -> Iterator[Any]:
+    """The Render Layers nodes of a scene whose picture the artist uses without the hands."""
+    tree = compat.compositing_tree(scene)
+    for node in tree.nodes if tree is not None else ():
+        if node.bl_idname != "CompositorNodeRLayers" or node.scene != scene:
+            continue
+        links = node.outputs["Image"].links
+        if links and not any(link.to_node.get(MARK) == "hands" for link in links):
+            yield node
+
+
+def hide_proxies(scene: Any) -> list[str]:
+    """Let a scene's proxy meshes be seen by shadows and reflections only, and note how they were.
+
+    Returns:
+        names of those that are linked, and stay as they are.
+    """
+    known = {entry.mesh for entry in scene.livehand.hidden_proxies}
+    linked = []
+    rigs = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
+    for mesh in [mesh for rig in rigs for mesh in proxy_meshes(rig)]:
+        if mesh in known:
+            continue
+        if not mesh.is_editable:
+            linked.append(mesh.name)
+            continue
+        before = _as_it_was(mesh)
+        entry = scene.livehand.hidden_proxies.add()
+        entry.mesh, (entry.visible_camera, entry.hide_render) = mesh, before
         mesh.visible_camera, mesh.hide_render = False, False
-    return True
+    return linked
+
+
+def _as_it_was(mesh: Any) -> tuple[bool, bool]:
+    """Whether a proxy was seen by cameras and hidden in renders before any compositing."""
+    if _EARLIER in mesh:
+        camera, hidden = mesh[_EARLIER]
+        del mesh[_EARLIER]
+        return bool(camera), bool(hidden)
+    for entry in _entries(mesh):
+        return entry.visible_camera, entry.hide_render
+    return mesh.visible_camera, mesh.hide_render
+
+
+def _entries(mesh: Any) -> list[Any]:
+    """What scenes have noted of a proxy mesh; one that several scenes share is noted by each."""
+    return [entry for scene in bpy.data.scenes for entry in scene.livehand.hidden_proxies if entry.mesh == mesh]
+
+
+def _forget(scene: Any) -> None:
+    """Give a scene's proxies back, but for those that another scene composites as well, and its settings."""
+    hide_proxies(scene)
+    for entry in scene.livehand.hidden_proxies:
+        mesh = entry.mesh
+        if mesh is not None and mesh.is_editable and len(_entries(mesh)) == 1:
+            mesh.visible_camera, mesh.hide_render = entry.visible_camera, entry.hide_render
+    scene.livehand.hidden_proxies.clear()
+    for name in ("hand_scene", "before_compositing", "hidden_proxies"):
+        scene.livehand.property_unset(name)
+
+
+def _source(node: Any, name: str) -> Any:
+    """The node that an input comes from, None for none."""
+    return next((link.from_node for link in node.inputs[name].links), None)
 
 
 def _check(scene: Any) -> None:
-    if is_set_up(scene):
+    if is_set_up(scene) and not list(unmerged(scene)):
         raise CompositingError(f"The scene {scene.name!r} has LiveHand compositing.", "Remove it first.")
-    if not scene.is_editable:
-        raise CompositingError(f"The scene {scene.name!r} is linked.", "Choose a scene of this file.")
-    if scene.render.engine == ENGINE_ID:
-        raise CompositingError(
-            f"The scene {scene.name!r} renders with LiveHand already.",
-            "Choose Cycles or EEVEE as its engine; the hands are laid into that engine's picture.",
-        )
-    if not rendered_hands(scene):
-        raise CompositingError(
-            f"The scene {scene.name!r} has no LiveHand hand in its renders.", "Add one (Shift A, Armature)."
-        )
+    if is_set_up(scene) and scene.livehand.hand_scene is None:
+        raise CompositingError(f"The hand scene of {scene.name!r} is gone.", "Remove Compositing, and set it up again.")
+    problem = obstacle(scene)
+    if problem is not None:
+        raise problem
     tree = compat.compositing_tree(scene)
     if tree is not None and not tree.is_editable:
         raise CompositingError(f"The compositing nodes {tree.name!r} are linked.", "Make them local first.")
@@ -141,20 +258,9 @@ def _usual_nodes(scene: Any, tree: Any) -> None:
         node[MARK] = "usual"
 
 
-def _picture_node(scene: Any, tree: Any) -> Any:
-    """The Render Layers node whose picture the artist uses."""
-    for node in tree.nodes:
-        if node.bl_idname == "CompositorNodeRLayers" and node.scene == scene and node.outputs["Image"].is_linked:
-            return node
-    raise CompositingError(
-        f"The compositor of {scene.name!r} does not use its Render Layers.",
-        "Connect the Image of a Render Layers node of this scene.",
-    )
-
-
 def _insert(tree: Any, picture: Any, hands: Any) -> None:
     layers = tree.nodes.new("CompositorNodeRLayers")
-    layers.scene, layers.label = hands, "Hands"
+    layers.scene, layers.label, layers.layer = hands, "Hands", picture.layer
     layers.location = (picture.location.x, picture.location.y - 420.0)
     merge = tree.nodes.new("CompositorNodeGroup")
     merge.node_tree = merge_group()
@@ -168,6 +274,7 @@ def _insert(tree: Any, picture: Any, hands: Any) -> None:
         (picture.outputs["Depth"], "Depth"),
         (layers.outputs["Image"], "Hand"),
         (layers.outputs["Depth"], "Hand Depth"),
+        (layers.outputs["Holdout"], "Holdout"),
     ):
         tree.links.new(source, merge.inputs[name])
 
@@ -190,10 +297,3 @@ def _take_out(tree: Any) -> None:
             del node[MARK]
         else:
             tree.nodes.remove(node)
-
-
-def _shadows_only(scene: Any) -> list[str]:
-    linked = [mesh.name for mesh in scene_proxies(scene) if not hide_from_camera(mesh)]
-    if not linked:
-        return []
-    return [f"Linked and left as they are, so cameras see them: {', '.join(linked)}. Make a library override."]

@@ -33,6 +33,7 @@ class FrameView:
         width, height: full frame in pixels, resolution percentage applied.
         pixel_aspect: (x, y).
         border: (left, right, bottom, top) in parts of the frame, None for the full frame.
+        clip: nearest and farthest depth that is seen, in metres.
     """
 
     matrix_world: np.ndarray
@@ -48,6 +49,7 @@ class FrameView:
     pixel_aspect: tuple[float, float]
     border: tuple[float, float, float, float] | None = None
     name: str = "Camera"
+    clip: tuple[float, float] = (0.0, float("inf"))
 
 
 def border_pixels(view: FrameView) -> tuple[int, int, int, int]:
@@ -220,4 +222,5 @@ def read_view(scene: Any, camera_object: Any) -> FrameView:
         (render.pixel_aspect_x, render.pixel_aspect_y),
         border,
         camera_object.name,
+        (lens.clip_start, lens.clip_end),
     )

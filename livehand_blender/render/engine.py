@@ -13,6 +13,8 @@ import numpy as np
 
 from livehand_core.compilation import describe
 from livehand_core.errors import CameraError, LiveHandError, RenderCancelled
+from livehand_core.frames import FrameRequest
+from livehand_core.passes import RenderPasses, empty_images
 
 from .. import compat
 from . import session
@@ -96,23 +98,25 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
 
     def _render_pixels(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> dict[str, Any]:
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
-        blurred = self._blurred(depsgraph, view, frame)
+        camera = self._camera(depsgraph, view)
+        blurred = self._blurred(depsgraph, camera, view, frame)
         self.update_stats("", "LiveHand: reading the scene")
-        request, labels = labelled_request(depsgraph, self._view(depsgraph, view))
-        self.update_stats("", f"LiveHand: rendering {len(request.hands)} hand{'s' if len(request.hands) > 1 else ''}")
+        request, labels = labelled_request(depsgraph, self._view(depsgraph, camera, view))
+        count = len(request.hands)
+        self.update_stats("", f"LiveHand: rendering {count} hand{'' if count == 1 else 's'}")
         self.update_progress(0.1 if blurred is None else 0.85)
-        answer, waited = session.render(request, self.test_break, self._tell_compiling)
-        frame.engine_seconds += waited
+        answer = self._draw(request, frame)
         frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
+        frame.note = "" if count else f"No hand is seen in the view layer {depsgraph.view_layer_eval.name!r}."
         for line in answer.warnings:
             self.report({"WARNING"}, line)
         self.update_progress(0.9)
-        scene = depsgraph.scene_eval
-        background = None if scene.render.film_transparent else compat.world_colour(scene.world)
+        scene, layer = depsgraph.scene_eval, depsgraph.view_layer_eval
+        background = None if scene.render.film_transparent else compat.background_colour(scene, layer)
         size = (request.camera.width, request.camera.height)
-        combined = answer["rgba"] if blurred is None else blurred
-        pixels = {"Combined": blender_pixels("rgba", combined, *size, background)}
-        for entry in wanted_passes(depsgraph.view_layer_eval):
+        combined, hole = blurred or _picture(answer)
+        pixels = {"Combined": blender_pixels("rgba", combined, *size, background, hole)}
+        for entry in wanted_passes(layer):
             pixels[entry.name] = blender_pixels(entry.core, pass_image(entry, answer, labels), *size)
         frame.labels = labels
         return pixels
@@ -122,50 +126,63 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         self.update_stats("", f"LiveHand: {describe(done, of)}")
         self.update_progress(0.1 + 0.75 * done / of)
 
-    def _blurred(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> np.ndarray | None:
-        """(H, W, 4) mean of the pictures while the shutter is open, None without motion blur.
+    def _draw(self, request: FrameRequest, frame: session.FrameRecord) -> RenderPasses:
+        """A request's images; the engine process is not asked for an empty one."""
+        if not request.hands:
+            return RenderPasses(empty_images(request.camera.width, request.camera.height, request.passes), {})
+        answer, waited = session.render(request, self.test_break, self._tell_compiling)
+        frame.engine_seconds += waited
+        return answer
 
-        The other passes stay those of the frame itself, as in Blender's own engines.
+    def _blurred(self, depsgraph: Any, camera: Any, view: str, frame: session.FrameRecord) -> tuple[Any, Any] | None:
+        """Mean of the picture and of the hole in it while the shutter is open, None without motion blur.
+
+        The other passes stay those of the frame itself, as in Blender's own engines; so does the camera's choice,
+        when a marker cuts to another one meanwhile.
         """
-        scene = depsgraph.scene
-        if not scene.render.use_motion_blur:
+        scene = depsgraph.scene_eval
+        if not (scene.render.use_motion_blur and getattr(depsgraph.view_layer_eval, "use_motion_blur", True)):
             return None
-        now, render = scene.frame_current_final, scene.render
-        steps = scene.livehand.motion_blur_steps
-        times = shutter_times(now, render.motion_blur_position, render.motion_blur_shutter, steps)
-        total: np.ndarray | None = None
-        last, picture = None, np.zeros(0, dtype=np.float32)
+        # Blender maps frames to stretched time itself when one is set.
+        now, steps = (scene.frame_current, scene.frame_subframe), scene.livehand.motion_blur_steps
+        render = scene.render
+        times = shutter_times(sum(now), render.motion_blur_position, render.motion_blur_shutter, steps)
+        picture, hole = 0.0, 0.0
+        last, answer = None, None
         try:
             for step, time_ in enumerate(times):
                 self.update_stats("", f"LiveHand: motion blur, step {step + 1} of {steps}")
                 self.update_progress(0.85 * step / steps)
                 self.frame_set(*split_frame(time_))
-                request = replace(frame_request(depsgraph, self._view(depsgraph, view)), passes=("rgba",))
-                if request.to_json() != last:
+                request = frame_request(depsgraph, self._view(depsgraph, camera, view))
+                request = replace(request, passes=tuple({"rgba", "holdout"} & set(request.passes)))
+                if answer is None or request.to_json() != last:
                     # What does not move is rendered once.
                     last = request.to_json()
-                    answer, waited = session.render(request, self.test_break, self._tell_compiling)
-                    picture = answer["rgba"]
-                    frame.engine_seconds += waited
-                total = picture / steps if total is None else total + picture / steps
+                    answer = self._draw(request, frame)
+                drawn, cut = _picture(answer)
+                picture, hole = picture + drawn / steps, hole + cut / steps
         finally:
-            self.frame_set(*split_frame(now))
-        return total
+            self.frame_set(*now)
+        return picture, hole
 
-    def _view(self, depsgraph: Any, view: str) -> FrameView:
-        """The scene's camera, or one eye of a stereo pair.
+    def _camera(self, depsgraph: Any, view: str) -> Any:
+        """The (original) camera object of a view, None without one; that view is active from now on."""
+        if view:
+            self.active_view_set(view)
+        camera = self.camera_override or depsgraph.scene_eval.camera
+        return camera and camera.original
+
+    def _view(self, depsgraph: Any, camera: Any, view: str) -> FrameView:
+        """What a camera sees at the moment that the depsgraph stands at, or one eye of a stereo pair.
 
         Raises:
             CameraError: there is no camera.
         """
-        scene = depsgraph.scene_eval
-        camera = self.camera_override or scene.camera
-        if camera is not None:
-            camera = camera.evaluated_get(depsgraph)
-        frame_view = read_view(scene, camera)
+        camera = camera and camera.evaluated_get(depsgraph)
+        frame_view = read_view(depsgraph.scene_eval, camera)
         if not view:
             return frame_view
-        self.active_view_set(view)
         shift = (self.camera_shift_x(camera), frame_view.shift[1])
         return replace(frame_view, matrix_world=np.array(self.camera_model_matrix(camera)), shift=shift)
 
@@ -194,6 +211,11 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         except CameraError:
             width, height = self.resolution_x, self.resolution_y
         return max(width, 1), max(height, 1)
+
+
+def _picture(answer: RenderPasses) -> tuple[Any, Any]:
+    """The hands' picture, and the hole in it, 0 where no hand is held out."""
+    return answer["rgba"], answer.images.get("holdout", np.float32(0.0))
 
 
 def _view_names(scene: Any) -> list[str]:

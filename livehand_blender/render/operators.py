@@ -9,6 +9,8 @@ from bpy.props import BoolProperty, EnumProperty
 
 from livehand_core.errors import CameraError, LiveHandError
 
+from ..compat import engine_name
+from ..compositing.setup import is_set_up, remove
 from ..polls import allowed
 from ..rig.armature import active_hand, is_hand
 from .engine import ENGINE_ID
@@ -29,14 +31,31 @@ class LIVEHAND_OT_use_engine(bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
 
-    def invoke(self, context: Any, _event: Any) -> set[str]:
-        """From a button the picture shall show the hand; scripts choose for themselves."""
-        hands = hands_to_show(context.scene, active_hand(context))
+    remove_compositing: BoolProperty(
+        name="Remove Compositing",
+        description="Take LiveHand's compositing out of this scene first; its hands would be drawn twice with it",
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        """From a button the picture shall show the hand, and compositing is asked for; scripts choose for themselves."""
+        scene = context.scene
+        hands = hands_to_show(scene, active_hand(context))
         if not self.properties.is_property_set("camera"):
-            self.camera = bool(hands) and not sees(context.scene, hands)
-        return self.execute(context)
+            self.camera = bool(hands) and not sees(scene, hands)
+        if not is_set_up(scene) or self.remove_compositing:
+            return self.execute(context)
+        self.remove_compositing = True
+        message = f"{_composite(scene)} LiveHand draws nothing but hands, so compositing is removed from the scene."
+        confirm = context.window_manager.invoke_confirm
+        return set(confirm(self, event, title=self.bl_label, message=message, confirm_text="Remove and Switch"))
 
     def execute(self, context: Any) -> set[str]:
+        if is_set_up(context.scene):
+            if not self.remove_compositing:
+                self.report({"ERROR"}, f"{_composite(context.scene)} Remove Compositing first.")
+                return {"CANCELLED"}
+            remove(context.scene)
         scene = context.scene
         scene.render.engine = ENGINE_ID
         scene.view_settings.view_transform = "Standard"
@@ -99,6 +118,10 @@ def _movable(camera: Any) -> Any:
     if why := keeps_its_place(camera):
         raise CameraError(f"The camera {camera.name!r} is not moved: {why}.", "Make a new one, or move it yourself.")
     return camera
+
+
+def _composite(scene: Any) -> str:
+    return f"The scene {scene.name!r} has its hands laid into the pictures of {engine_name(scene)}."
 
 
 CLASSES = (LIVEHAND_OT_use_engine, LIVEHAND_OT_camera_on_hand)

@@ -54,6 +54,7 @@ BLENDER_PASSES = (
     BlenderPass("normal", "Normal", "XYZ", "VECTOR", "use_normal"),
     BlenderPass("uvd", "UV", "UVA", "VECTOR", "use_uv"),
     BlenderPass("uvd", "Canonical", "UVD", "VECTOR", "use_uvd"),
+    BlenderPass("holdout", "Holdout", "X", "VALUE", "use_holdout"),
     BlenderPass("rgba_low", "LowRes", "RGBA", "COLOR", "use_low"),
 )
 
@@ -97,7 +98,12 @@ def object_indices(labels: Sequence[HandLabel]) -> np.ndarray:
 
 
 def blender_pixels(
-    core: str, image: np.ndarray, width: int, height: int, background: tuple[float, float, float] | None = None
+    core: str,
+    image: np.ndarray,
+    width: int,
+    height: int,
+    background: tuple[float, float, float] | None = None,
+    hole: np.ndarray | None = None,
 ) -> np.ndarray:
     """An image as Blender's flat pixel array.
 
@@ -106,6 +112,7 @@ def blender_pixels(
         image: (h, w, C) float32, rows from the top; enlarged by whole pixels when smaller than the frame.
         width, height: size of the frame in pixels.
         background: scene-linear colour laid under the picture, None to leave it transparent.
+        hole: (h, w, 1) how much of it hands that are held out have cut away; None for nothing.
 
     Returns:
         (width * height * C,) float32, rows from the bottom.
@@ -117,7 +124,6 @@ def blender_pixels(
     if core == "depth":
         image = np.where(np.isfinite(image), image, FAR)
     if background is not None:
-        alpha = image[..., 3:]
-        under = np.array([*background, 1.0], dtype=np.float32)
-        image = image + (1.0 - alpha) * under
+        left = 1.0 - image[..., 3:] - (0.0 if hole is None else hole)
+        image = image + left * np.array([*background, 1.0], dtype=np.float32)
     return np.ascontiguousarray(image[::-1], dtype=np.float32).ravel()

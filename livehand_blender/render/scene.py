@@ -5,12 +5,14 @@ Called by render/engine for each frame and by scripts; nothing here talks to the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
 import numpy as np
 
+from livehand_core.cameras import Camera
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 
@@ -23,7 +25,11 @@ from .passes import HandLabel, core_passes
 
 
 class NoHandError(LiveHandError):
-    """A scene without a hand that could be rendered."""
+    """A scene without a hand, hidden or not."""
+
+
+SMALLEST_SCALE = 1e-6
+"""A hand that is scaled below this is a point, and nothing of it is seen."""
 
 
 def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest:
@@ -38,22 +44,62 @@ def labelled_request(depsgraph: Any, view: FrameView | None = None) -> tuple[Fra
         depsgraph: an evaluated depsgraph; its mode (render or viewport) decides which objects are visible.
         view: what to look through in place of the scene's camera, e.g. one eye of a stereo pair.
 
+    A frame in which no hand is seen is a request without hands, for an empty picture.
+
     Raises:
-        NoHandError: no visible LiveHand armature.
+        NoHandError: the scene has no LiveHand armature at all.
         CameraError: no camera, a panoramic one, an empty region.
         PoseError: a hand with a transform that the avatar cannot follow.
     """
     scene = depsgraph.scene_eval
-    camera = core_camera(view or read_view(scene, scene.camera and scene.camera.evaluated_get(depsgraph)))
+    view = view or read_view(scene, scene.camera and scene.camera.evaluated_get(depsgraph))
+    camera = core_camera(view)
     hands = visible_hands(depsgraph)
-    if not hands:
+    if not hands and not holds_hand(depsgraph.scene) and not any(is_hand(thing) for thing in _objects(depsgraph.ids)):
         raise NoHandError(
-            f"The scene {scene.name!r} shows no LiveHand hand in the view layer {depsgraph.view_layer_eval.name!r}.",
-            "Add one (Shift A, Armature, LiveHand Hand), or switch on its and its collection's visibility in renders.",
+            f"The scene {scene.name!r} has no LiveHand hand.", "Add one (Shift A, Armature, LiveHand Hand)."
         )
+    hands, clip = _clipped(hands, camera, view.clip)
     instances = tuple(hand.instance for hand in hands)
-    request = FrameRequest(camera, instances, core_passes(depsgraph.view_layer_eval), linear=True)
+    passes = core_passes(depsgraph.view_layer_eval)
+    if any(instance.holdout for instance in instances):
+        passes = tuple(dict.fromkeys((*passes, "holdout")))
+    request = FrameRequest(camera, instances, passes, linear=True, clip=clip)
     return request, tuple(hand.label for hand in hands)
+
+
+def holds_hand(scene: Any) -> bool:
+    """Whether a scene has a hand, hidden or not."""
+    return any(map(is_hand, scene_objects(scene)))
+
+
+def scene_objects(scene: Any) -> Iterator[Any]:
+    """The objects of a scene, of collections that they instance, and of its background set."""
+    for obj in scene.objects:
+        yield obj
+        if obj.instance_collection is not None:
+            yield from obj.instance_collection.all_objects
+    if scene.background_set is not None:
+        yield from scene_objects(scene.background_set)
+
+
+def _objects(ids: Any) -> Iterator[Any]:
+    return (thing for thing in ids if isinstance(thing, bpy.types.Object))
+
+
+def _clipped(
+    hands: tuple[VisibleHand, ...], camera: Camera, clip: tuple[float, float]
+) -> tuple[tuple[VisibleHand, ...], tuple[float, float] | None]:
+    """The hands that reach between a camera's clip distances, and those distances where they cut one of them."""
+    kept, cut = [], False
+    for hand in hands:
+        _, depth = camera.project(hand.points)
+        near, far = float((depth - hand.radii).min()), float((depth + hand.radii).max())
+        if far < clip[0] or near > clip[1]:
+            continue
+        kept.append(hand)
+        cut |= near < clip[0] or far > clip[1]
+    return tuple(kept), clip if cut else None
 
 
 @dataclass(frozen=True)
@@ -75,7 +121,10 @@ class VisibleHand:
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
-    """Every visible hand, instances of collections included, in the depsgraph's order.
+    """Every hand that a camera sees, instances included, in the depsgraph's order.
+
+    Hidden hands, those that only lights and reflections see (*Indirect Only*, *Camera* off under Ray Visibility),
+    those of a view layer without surfaces, and those scaled to nothing are left out.
 
     Args:
         depsgraph: an evaluated depsgraph.
@@ -85,19 +134,45 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         PoseError: a hand with a transform that the avatar cannot follow.
         AvatarError: an avatar's path that cannot be resolved.
     """
-    hands = []
-    for instance in depsgraph.object_instances:
+    layer, hands = depsgraph.view_layer_eval, []
+    strangers = _strangers(depsgraph)
+    for instance in depsgraph.object_instances if layer.use_solid else ():
         rig = instance.object
         if not is_hand(rig) or not instance.show_self:
             continue
         shown = instance.parent if instance.is_instance else rig
         if space is not None and not shown.original.visible_in_viewport_get(space):
             continue
-        hands.append(_visible_hand(rig, instance.matrix_world))
+        if shown.original in strangers or not (rig.visible_camera and shown.visible_camera):
+            continue
+        if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
+            continue
+        holdout = shown.is_holdout or shown.holdout_get(view_layer=layer)
+        hands.append(_visible_hand(rig, instance.matrix_world, holdout))
     return tuple(hands)
 
 
-def _visible_hand(rig: Any, matrix_world: Any) -> VisibleHand:
+def _strangers(depsgraph: Any) -> set[Any]:
+    """What a hand scene's depsgraph holds only because the main scene is its background set.
+
+    The set is there for what a scene alone can own; which hands this view layer shows is for its own collections.
+    """
+    main = depsgraph.scene.livehand.main_scene
+    if main is None:
+        return set()
+    own = set(depsgraph.view_layer.objects)
+    behind = main.background_set
+    while behind is not None:
+        own.update(behind.objects)
+        behind = behind.background_set
+    return set(main.objects) - own
+
+
+def _is_point(matrix_world: Any) -> bool:
+    return bool(np.abs(np.array(matrix_world, dtype=np.float64)[:3, :3]).max() < SMALLEST_SCALE)
+
+
+def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
     pose, scale = read_pose(rig, matrix_world)
     avatar = avatar_path(rig)
     world = np.array(matrix_world, dtype=np.float64)
@@ -106,9 +181,9 @@ def _visible_hand(rig: Any, matrix_world: Any) -> VisibleHand:
     points, radii = hand_points(heads, tails)
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     identity = chosen_identity(rig.livehand, avatar)
-    state = numbers.tobytes() + f"{pose.side} {avatar} {identity}".encode()
+    state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout}".encode()
     label = HandLabel(rig.name, rig.pass_index)
-    return VisibleHand(HandInstance(pose, avatar, scale, identity), points, radii, state, label)
+    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout), points, radii, state, label)
 
 
 def avatar_path(rig: Any) -> str:

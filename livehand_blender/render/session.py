@@ -27,6 +27,7 @@ class FrameRecord:
         stage_seconds: the engine's own stages.
         warnings: lines for the user, e.g. a pose outside the avatar's training range.
         labels: the frame's hands in the order of their numbers.
+        note: what is worth knowing of a frame that is good, e.g. that no hand is seen in it.
         error: message of the failure, empty when the frame is good.
     """
 
@@ -35,6 +36,7 @@ class FrameRecord:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     labels: tuple[HandLabel, ...] = ()
+    note: str = ""
     error: str = ""
 
 
@@ -64,7 +66,7 @@ def status_lines() -> list[str]:
         lines.append("The last frame failed; see the report.")
     elif _last is not None:
         lines.append(f"Last frame: {_last.seconds:.2f} s, engine {_last.engine_seconds:.2f} s")
-        lines.extend(_last.warnings)
+        lines.extend(line for line in (*_last.warnings, _last.note) if line)
     return lines
 
 

@@ -5,7 +5,7 @@
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ..rig.armature import is_hand, proxy_meshes
 
@@ -35,6 +35,14 @@ def _redraw_views(_settings: Any, context: Any) -> None:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.tag_redraw()
+
+
+class HiddenProxy(bpy.types.PropertyGroup):
+    """A proxy mesh that compositing hides from the camera, and how it was before."""
+
+    mesh: PointerProperty(type=bpy.types.Object)
+    visible_camera: BoolProperty()
+    hide_render: BoolProperty()
 
 
 class LiveHandScene(bpy.types.PropertyGroup):
@@ -84,6 +92,13 @@ class LiveHandScene(bpy.types.PropertyGroup):
         type=bpy.types.Scene,
         options=set(),
     )
+    main_scene: PointerProperty(
+        name="Main Scene",
+        description="The scene whose hands this hand scene renders",
+        type=bpy.types.Scene,
+        options=set(),
+    )
+    hidden_proxies: CollectionProperty(type=HiddenProxy, options={"HIDDEN"})
     before_compositing: StringProperty(
         name="Before Compositing",
         description="What compositing found and puts back when it is removed",
@@ -91,7 +106,7 @@ class LiveHandScene(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (LiveHandScene,)
+CLASSES = (HiddenProxy, LiveHandScene)
 
 
 def register() -> None:

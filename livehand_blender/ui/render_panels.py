@@ -4,8 +4,9 @@ from typing import Any
 
 import bpy
 
+from .. import compat
 from ..background import draw_text
-from ..compositing.setup import is_set_up
+from ..compositing.setup import is_set_up, unmerged
 from ..render.engine import ENGINE_ID, PASS_SWITCHES
 
 _NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
@@ -41,20 +42,27 @@ class LIVEHAND_PT_compositing(bpy.types.Panel):
     bl_order = 16
     bl_options = {"DEFAULT_CLOSED"}
 
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        return context.scene.render.engine != ENGINE_ID or is_set_up(context.scene)
-
     def draw(self, context: Any) -> None:
-        layout = self.layout
-        if not is_set_up(context.scene):
+        layout, scene = self.layout, context.scene
+        main = scene.livehand.main_scene
+        if main is not None:
+            draw_text(layout, f"This scene renders the hands of {main.name}, which it follows.")
+            return
+        if scene.render.engine == ENGINE_ID:
+            told = "LiveHand renders this scene itself" + (", so its hands are drawn twice" if is_set_up(scene) else "")
+            draw_text(layout, f"{told}. Lay them into the pictures of another engine:", icon="INFO")
+            layout.prop(scene.render, "engine", text="")
+        if not is_set_up(scene):
             layout.operator("livehand.setup_compositing", icon="NODE_COMPOSITING")
             return
-        hands = context.scene.livehand.hand_scene
+        hands = scene.livehand.hand_scene
         if hands is None:
             draw_text(layout, "The hand scene is gone: remove, and set up again.", alert=True)
         else:
             draw_text(layout, f"The scene {hands.name} renders the hands.", icon="SCENE_DATA")
+        if any(unmerged(scene)):
+            draw_text(layout, "A Render Layers node has no hands yet.", icon="INFO")
+            layout.operator("livehand.setup_compositing", text="Add Hands to It", icon="NODE_COMPOSITING")
         layout.operator("livehand.remove_compositing", icon="X")
 
 
@@ -72,7 +80,7 @@ class LIVEHAND_PT_engine(bpy.types.Panel):
 
         layout = self.layout
         if context.scene.render.engine != ENGINE_ID:
-            draw_text(layout, f"This scene renders with {engine_name(context.scene)}.")
+            draw_text(layout, f"This scene renders with {compat.engine_name(context.scene)}.")
         draw_text(layout, "\n".join(session.status_lines()), icon="PLAY" if session.engine_client().info else "PAUSE")
         layout.operator("livehand.engine_check", icon="CHECKMARK")
 
@@ -96,6 +104,81 @@ class LIVEHAND_PT_passes(bpy.types.Panel):
         column = layout.column(heading="Include")
         for switch in PASS_SWITCHES:
             column.prop(context.view_layer.livehand, switch)
+
+
+class LIVEHAND_PT_filter(bpy.types.Panel):
+    """What of the scene the view layer shows."""
+
+    bl_label = "Filter"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "view_layer"
+    bl_options = {"DEFAULT_CLOSED"}
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: Any) -> None:
+        layout, layer = self.layout, context.view_layer
+        layout.use_property_split = True
+        column = layout.column(heading="Include")
+        column.prop(layer, "use_sky", text="World")
+        column.prop(layer, "use_solid", text="Hands")
+        if hasattr(layer, "use_motion_blur"):
+            column.prop(layer, "use_motion_blur", text="Motion Blur")
+        if hasattr(layer, "world_override"):
+            layout.prop(layer, "world_override", text="World Override")
+
+
+class LIVEHAND_PT_world(bpy.types.Panel):
+    """The flat colour behind the hands."""
+
+    bl_label = "Background"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "world"
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.world is not None and context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: Any) -> None:
+        layout, world = self.layout, context.world
+        layout.use_property_split = True
+        if context.scene.render.film_transparent:
+            layout.label(text="Film is transparent, so it is not drawn.", icon="INFO")
+        node = compat.world_background(world)
+        if node is None:
+            layout.prop(world, "color")
+            return
+        for name in ("Color", "Strength"):
+            layout.prop(node.inputs[name], "default_value", text=name)
+        if node.inputs["Color"].is_linked:
+            layout.label(text="Textures are not drawn; this colour is.", icon="INFO")
+
+
+class LIVEHAND_PT_visibility(bpy.types.Panel):
+    """How the camera sees a hand."""
+
+    bl_label = "LiveHand Visibility"
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "object"
+    bl_options = {"DEFAULT_CLOSED"}
+    COMPAT_ENGINES = {ENGINE_ID}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return context.object is not None and context.engine in cls.COMPAT_ENGINES
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(context.object, "visible_camera", text="Camera")
+        layout.prop(context.object, "is_holdout", text="Holdout")
 
 
 class LIVEHAND_PT_film(bpy.types.Panel):
@@ -149,14 +232,12 @@ CLASSES = (
     LIVEHAND_PT_compositing,
     LIVEHAND_PT_engine,
     LIVEHAND_PT_passes,
+    LIVEHAND_PT_filter,
+    LIVEHAND_PT_world,
+    LIVEHAND_PT_visibility,
     LIVEHAND_PT_film,
     LIVEHAND_PT_motion_blur,
 )
-
-
-def engine_name(scene: Any) -> str:
-    """A scene's render engine as Blender's menu calls it."""
-    return str(bpy.types.UILayout.enum_item_name(scene.render, "engine", scene.render.engine))
 
 
 def _native_panels() -> list[Any]:

@@ -236,9 +236,6 @@ def test_bad_scenes_fail_with_the_remedy_and_leave_blender_alive(engine, tiny_av
     rig.scale = (1.0, 1.0, 2.0)
     _render_fails("non-uniformly")
     rig.scale = (1.0, 1.0, 1.0)
-    rig.hide_render = True
-    _render_fails("no LiveHand hand")
-    rig.hide_render = False
     scene.camera.data.type = "PANO"
     _render_fails("panoramic")
     scene.camera.data.type = "PERSP"

@@ -90,6 +90,8 @@ def test_hidden_hands_are_left_out(addon, how: str) -> None:
         collection.hide_viewport = True
     else:
         bpy.context.view_layer.layer_collection.children["Hidden"].exclude = True
+    assert _request().hands == ()
+    bpy.data.objects.remove(rig)
     with pytest.raises(NoHandError, match="Shift A, Armature, LiveHand Hand"):
         _request()
 
