@@ -49,13 +49,12 @@ _built: dict[int, Any] = {}
 
 
 def make_hand_scene(scene: Any) -> Any:
-    """A new scene that renders the hands of ``scene`` with the LiveHand engine over a transparent film."""
+    """A new scene that renders the hands of ``scene`` over a transparent film, once it has followed."""
     hands = bpy.data.scenes.new(f"{scene.name} Hands")
     hands.render.engine = ENGINE_ID
     hands.render.film_transparent = True
     hands.render.use_sequencer = hands.render.use_compositing = False
     hands.livehand.main_scene = scene
-    follow(scene, hands)
     return hands
 
 

@@ -89,6 +89,7 @@ def set_up(scene: Any) -> list[str]:
         before["depth"].setdefault(layer.name, layer.use_pass_z)
         layer.use_pass_z = True
     hands = scene.livehand.hand_scene or make_hand_scene(scene)
+    follow(scene, hands)
     scene.livehand.hand_scene = hands
     scene.livehand.before_compositing = json.dumps(before)
     for picture in pictures:

@@ -40,9 +40,9 @@ def _redraw_views(_settings: Any, context: Any) -> None:
 class HiddenProxy(bpy.types.PropertyGroup):
     """A proxy mesh that compositing hides from the camera, and how it was before."""
 
-    mesh: PointerProperty(type=bpy.types.Object)
-    visible_camera: BoolProperty()
-    hide_render: BoolProperty()
+    mesh: PointerProperty(name="Mesh", description="The proxy mesh", type=bpy.types.Object)
+    visible_camera: BoolProperty(name="Camera", description="Whether cameras saw it before")
+    hide_render: BoolProperty(name="Hidden", description="Whether it was hidden in renders before")
 
 
 class LiveHandScene(bpy.types.PropertyGroup):
@@ -98,7 +98,12 @@ class LiveHandScene(bpy.types.PropertyGroup):
         type=bpy.types.Scene,
         options=set(),
     )
-    hidden_proxies: CollectionProperty(type=HiddenProxy, options={"HIDDEN"})
+    hidden_proxies: CollectionProperty(
+        name="Hidden Proxies",
+        description="Proxy meshes that compositing has hidden from the camera",
+        type=HiddenProxy,
+        options={"HIDDEN"},
+    )
     before_compositing: StringProperty(
         name="Before Compositing",
         description="What compositing found and puts back when it is removed",

@@ -143,10 +143,10 @@ class LIVEHAND_PT_world(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return context.world is not None and context.engine in cls.COMPAT_ENGINES
+        return context.engine in cls.COMPAT_ENGINES and context.scene.world is not None
 
     def draw(self, context: Any) -> None:
-        layout, world = self.layout, context.world
+        layout, world = self.layout, context.scene.world
         layout.use_property_split = True
         if context.scene.render.film_transparent:
             layout.label(text="Film is transparent, so it is not drawn.", icon="INFO")
@@ -172,7 +172,7 @@ class LIVEHAND_PT_visibility(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return context.object is not None and context.engine in cls.COMPAT_ENGINES
+        return context.engine in cls.COMPAT_ENGINES and context.object is not None
 
     def draw(self, context: Any) -> None:
         layout = self.layout
