@@ -38,7 +38,7 @@ class LIVEHAND_OT_use_engine(bpy.types.Operator):
     )
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        """From a button the picture shall show the hand, and compositing is asked for; scripts choose for themselves."""
+        """From a button the picture shall show the hand, and compositing is asked about; scripts choose themselves."""
         scene = context.scene
         hands = hands_to_show(scene, active_hand(context))
         if not self.properties.is_property_set("camera"):
