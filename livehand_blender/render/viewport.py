@@ -55,7 +55,8 @@ class Viewport:
             problem = str(error)
         self._live.take()
         if not scene.render.film_transparent:
-            gpu.state.active_framebuffer_get().clear(color=(*compat.background_colour(scene, depsgraph.view_layer), 1.0))
+            colour = compat.background_colour(scene, depsgraph.view_layer)
+            gpu.state.active_framebuffer_get().clear(color=(*colour, 1.0))
         if self._screen.show(self._live.picture):
             self._engine.tag_redraw()
         self._screen.draw(context.region_data, "WRITE")
