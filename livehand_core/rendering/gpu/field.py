@@ -56,19 +56,17 @@ class Field:
             "real": "f16" if half else "f32",
             "THREADS": THREADS,
             "TILE": self.tile,
-            "PITCH": _pitch(config),
+            "PITCH4": _pitch(config),
             "AXES": axes(config),
-            "FREQUENCIES": config.position_frequencies,
-            "NORMAL_FREQUENCIES": config.normal_frequencies,
             "VIEW_FREQUENCIES": config.view_frequencies,
             "PLACE_WAVES": encoded_size(3, config.position_frequencies),
             "WAVES": config.waves_size,
-            "INPUTS": inputs(config),
+            "WAVES4": fours(config.waves_size),
+            "INPUTS4": inputs(config),
             "LAYERS": config.depth,
             "HIDDEN4": hidden,
             "VIEW4": view,
             "C4": colour,
-            "TEXTURES": len(config.texture_sizes),
             "TEXEL4": fours(config.texture_channels),
             # An array needs an element.
             "TEXTURE_AT": tuple(int(at) for at in self._texture_at) or (0,),
@@ -129,7 +127,7 @@ def tile_rays(config: FieldConfig, storage: int, itemsize: int) -> int:
         itemsize: bytes of an activation.
     """
     for rays in (32, 16, 8, 4):
-        fits = rays * (_pitch(config) * itemsize + 8) + 16 <= storage
+        fits = rays * (4 * _pitch(config) * itemsize + 8) + 16 <= storage
         if fits and rays * 4 <= THREADS and max(fours(config.width), fours(config.view_width)) <= THREADS:
             return rays
     return 0
@@ -149,8 +147,8 @@ def axes(config: FieldConfig) -> int:
 
 
 def inputs(config: FieldConfig) -> int:
-    """Channels of the first layer as the shader makes them: each texture's are filled up to fours."""
-    return config.waves_size + len(config.texture_sizes) * 4 * fours(config.texture_channels)
+    """Groups of four inputs of the first layer: the encodings', then each texture's."""
+    return fours(config.waves_size) + len(config.texture_sizes) * fours(config.texture_channels)
 
 
 def fours(channels: int) -> int:
@@ -159,7 +157,8 @@ def fours(channels: int) -> int:
 
 
 def _pitch(config: FieldConfig) -> int:
-    return max(inputs(config), 4 * fours(config.width), 4 * fours(config.view_width))
+    """Groups of four channels that a row of activations has room for."""
+    return max(inputs(config), fours(config.width), fours(config.view_width))
 
 
 def _matrices(config: FieldConfig, state: State) -> dict[str, np.ndarray]:
@@ -169,7 +168,7 @@ def _matrices(config: FieldConfig, state: State) -> dict[str, np.ndarray]:
     first = state["layers.0.weight"][:, : config.position_size]
     waves, texels = first[:, : config.waves_size], first[:, config.waves_size :]
     spread = _spread(texels.T.reshape(len(config.texture_sizes), config.texture_channels, width))
-    layers = [_rows(np.concatenate([waves.T, spread]))]
+    layers = [_rows(np.concatenate([_tall(waves.T), spread]))]
     layers += [_rows(_tall(state[f"layers.{index}.weight"].T)) for index in range(1, config.depth)]
     bias = view[:, :width] @ state["feature.bias"] + state["view.bias"]
     return {

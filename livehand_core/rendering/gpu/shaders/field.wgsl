@@ -24,7 +24,7 @@ struct Params {
 // Opacity under which an expected depth says nothing.
 const OPACITY_FLOOR = 1e-4;
 
-var<workgroup> x: array<real, TILE * PITCH>;
+var<workgroup> x: array<vec4<real>, TILE * PITCH4>;
 var<workgroup> wanted: array<u32, TILE>;
 var<workgroup> weight: array<f32, TILE>;
 var<workgroup> vote: u32;
@@ -42,24 +42,23 @@ fn any_wanted(thread: u32) -> bool {
     return workgroupUniformLoad(&vote) != 0u;
 }
 
-// One axis of an encoding of `frequencies`, at `first` in a row of x; the waves stand behind the three axes.
-fn put_waves(row: u32, first: u32, axis: u32, value: f32, wave: u32) {
-    let both = sine_cosine(value * f32(1u << wave));
-    x[row * PITCH + first + 3u + 6u * wave + axis] = real(both.x);
-    x[row * PITCH + first + 6u + 6u * wave + axis] = real(both.y);
-}
-
-fn encode_axis(row: u32, sample: u32, axis: u32, first: u32, frequencies: u32, thread_wave: u32) {
+// A channel of the encodings: of u, v, d first, then of the normal; each begins with its three axes themselves.
+fn wave(sample: u32, channel: u32) -> f32 {
+    let of_normal = channel >= PLACE_WAVES;
+    let part = channel - select(0u, PLACE_WAVES, of_normal);
+    let axis = part % 3u + select(0u, 3u, of_normal);
+    if (channel >= WAVES) {
+        return 0.0;
+    }
     var value = positions[AXES * sample + axis];
     if (axis == 2u) {
         value *= params.distance_scale;
     }
-    if (thread_wave == 0u) {
-        x[row * PITCH + first + axis % 3u] = real(value);
+    if (part < 3u) {
+        return value;
     }
-    if (thread_wave < frequencies) {
-        put_waves(row, first, axis % 3u, value, thread_wave);
-    }
+    let both = sine_cosine(value * f32(1u << ((part - 3u) / 6u)));
+    return select(both.x, both.y, (part - 3u) % 6u >= 3u);
 }
 
 // Bilinear, clamped at the outermost texels' centres.
@@ -77,34 +76,25 @@ fn texel(at: u32, size: u32, group: u32, uv: vec2<f32>) -> vec4<f32> {
     return mix(top, bottom, share.y);
 }
 
-fn put_texels(row: u32, sample: u32, number: u32) {
+fn texels(sample: u32, number: u32) -> vec4<f32> {
     let uv = vec2<f32>(positions[AXES * sample], positions[AXES * sample + 1u]);
     let texture = number / TEXEL4;
-    let value = texel(TEXTURE_AT[texture], TEXTURE_SIZE[texture], number % TEXEL4, uv);
-    for (var k = 0u; k < 4u; k++) {
-        x[row * PITCH + WAVES + 4u * number + k] = real(value[k]);
-    }
+    return texel(TEXTURE_AT[texture], TEXTURE_SIZE[texture], number % TEXEL4, uv);
 }
 
 // Encodings and texels of one sample of each ray.
 fn encode(thread: u32, step: u32) {
-    const PER_AXIS = max(FREQUENCIES, 1u);
-    const NORMAL_PER_AXIS = max(NORMAL_FREQUENCIES, 1u);
-    const PLACES = 3u * PER_AXIS;
-    const NORMALS = select(0u, 3u * NORMAL_PER_AXIS, AXES == 6u);
-    const PER_ROW = PLACES + NORMALS + TEXTURES * TEXEL4;
-    for (var item = thread; item < TILE * PER_ROW; item += THREADS) {
-        let row = item / PER_ROW;
-        let part = item % PER_ROW;
-        let sample = row_sample(row, step);
-        if (part < PLACES) {
-            encode_axis(row, sample, part / PER_AXIS, 0u, FREQUENCIES, part % PER_AXIS);
-        } else if (part < PLACES + NORMALS) {
-            let rest = part - PLACES;
-            encode_axis(row, sample, 3u + rest / NORMAL_PER_AXIS, PLACE_WAVES, NORMAL_FREQUENCIES, rest % NORMAL_PER_AXIS);
+    for (var item = thread; item < TILE * INPUTS4; item += THREADS) {
+        let sample = row_sample(item / INPUTS4, step);
+        let part = item % INPUTS4;
+        var value = vec4<f32>(0.0);
+        if (part < WAVES4) {
+            let c = 4u * part;
+            value = vec4<f32>(wave(sample, c), wave(sample, c + 1u), wave(sample, c + 2u), wave(sample, c + 3u));
         } else {
-            put_texels(row, sample, part - PLACES - NORMALS);
+            value = texels(sample, part - WAVES4);
         }
+        x[item / INPUTS4 * PITCH4 + part] = vec4<real>(value);
     }
 }
 
@@ -116,35 +106,29 @@ fn row_sample(row: u32, step: u32) -> u32 {
     return (first_row + min(row, rows - 1u)) * SAMPLES + step;
 }
 
-fn hidden_layer(thread: u32, number: u32, inputs: u32, weights_at: u32) {
-    let sums = hidden_product(thread, inputs, weights_at);
+fn hidden_layer(thread: u32, number: u32, fours: u32, weights_at: u32) {
+    let sums = hidden_product(thread, fours, weights_at);
     workgroupBarrier();
     let row = hidden_row(thread);
     let column = thread % HIDDEN4;
     let bias = params.biases[number * HIDDEN4 + column];
     if (row < TILE) {
         for (var r = 0u; r < hidden_ROWS; r++) {
-            let value = max(sums[r] + bias, vec4<f32>(0.0));
-            for (var k = 0u; k < 4u; k++) {
-                x[(row + r) * PITCH + 4u * column + k] = real(value[k]);
-            }
+            x[(row + r) * PITCH4 + column] = vec4<real>(max(sums[r] + bias, vec4<f32>(0.0)));
         }
     }
     workgroupBarrier();
 }
 
 fn view_layer(thread: u32) {
-    let sums = view_product(thread, 4u * HIDDEN4, VIEW_LAYER_AT);
+    let sums = view_product(thread, HIDDEN4, VIEW_LAYER_AT);
     workgroupBarrier();
     let row = view_row(thread);
     let column = thread % VIEW4;
     if (row < TILE) {
         for (var r = 0u; r < view_ROWS; r++) {
             let term = view_terms[(first_row + min(row + r, rows - 1u)) * VIEW4 + column];
-            let value = max(sums[r] + term, vec4<f32>(0.0));
-            for (var k = 0u; k < 4u; k++) {
-                x[(row + r) * PITCH + 4u * column + k] = real(value[k]);
-            }
+            x[(row + r) * PITCH4 + column] = vec4<real>(max(sums[r] + term, vec4<f32>(0.0)));
         }
     }
     workgroupBarrier();
@@ -152,8 +136,8 @@ fn view_layer(thread: u32) {
 
 fn density(row: u32) -> f32 {
     var sum = 0.0;
-    for (var k = 0u; k < 4u * HIDDEN4; k++) {
-        sum += f32(x[row * PITCH + k]) * f32(weights[DENSITY_AT + k / 4u][k % 4u]);
+    for (var k = 0u; k < HIDDEN4; k++) {
+        sum += dot(vec4<f32>(x[row * PITCH4 + k]), vec4<f32>(weights[DENSITY_AT + k]));
     }
     return (sum + params.density_bias) * params.density_scale;
 }
@@ -190,9 +174,9 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         }
         encode(thread, step);
         workgroupBarrier();
-        hidden_layer(thread, 0u, INPUTS, 0u);
+        hidden_layer(thread, 0u, INPUTS4, 0u);
         for (var layer = 1u; layer < LAYERS; layer++) {
-            hidden_layer(thread, layer, 4u * HIDDEN4, (INPUTS + (layer - 1u) * 4u * HIDDEN4) * HIDDEN4);
+            hidden_layer(thread, layer, HIDDEN4, 4u * (INPUTS4 + (layer - 1u) * HIDDEN4) * HIDDEN4);
         }
         if (thread < TILE) {
             var share = 0.0;
@@ -213,7 +197,7 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         }
         if (any_wanted(thread)) {
             view_layer(thread);
-            let sums = colour_product(thread, 4u * VIEW4, COLOUR_AT);
+            let sums = colour_product(thread, VIEW4, COLOUR_AT);
             let row = colour_row(thread);
             if (row < TILE) {
                 let bias = params.biases[LAYERS * HIDDEN4 + thread % C4];
