@@ -76,10 +76,12 @@ def _fill(tree: Any) -> None:
     tree.links.new(behind, smooth.inputs[0])
     factor, first, second, mixed = compat.mix_node(tree)
     tree.links.new(smooth.outputs[0], factor)
+    # Mixing takes the first picture's alpha, so both have the same: the scene is cut before it is laid over or under.
+    shown = number("SUBTRACT", 1.0, smooth.outputs[0])
     picture, share, cut = compat.apply_alpha_node(tree)
     tree.links.new(source["Image"], picture)
-    tree.links.new(number("SUBTRACT", 1.0, source["Holdout"]), share)
-    for socket, below, above in ((first, cut, source["Hand"]), (second, source["Hand"], source["Image"])):
+    tree.links.new(number("SUBTRACT", 1.0, number("MULTIPLY", source["Holdout"], shown)), share)
+    for socket, below, above in ((first, cut, source["Hand"]), (second, source["Hand"], cut)):
         background, foreground, over = compat.over_node(tree)
         tree.links.new(below, background)
         tree.links.new(above, foreground)
@@ -88,7 +90,6 @@ def _fill(tree: Any) -> None:
     tree.links.new(number("MINIMUM", source["Depth"], source["Hand Depth"]), result["Depth"])
     alpha = tree.nodes.new("CompositorNodeSeparateColor")
     tree.links.new(source["Hand"], alpha.inputs[0])
-    shown = number("SUBTRACT", 1.0, smooth.outputs[0])
     tree.links.new(number("MULTIPLY", alpha.outputs[3], shown), result["Hand Mask"])
     for index, node in enumerate(tree.nodes):
         node.location = (220.0 * (index % 6), -220.0 * (index // 6))
