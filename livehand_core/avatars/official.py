@@ -23,6 +23,7 @@ STYLE_SIZE = 45
 """Length of the constant vector of ones that modulates the published super-resolution."""
 
 PUBLISHED_POSE_SIZE = 48
+PUBLISHED_LATENT_SIZE = 8
 
 _FIELD_NAMES = {
     "alpha_linear": "density",
@@ -67,6 +68,11 @@ def import_checkpoint(
     """
     path = Path(checkpoint)
     content = _load(path)
+    if content.get("deform_net_state_dict"):
+        raise AvatarError(
+            f"{path} holds a deformation network, which this renderer does not draw.",
+            "Give the checkpoint of a run without one: its pictures would be others.",
+        )
     network = content.get("network_fn_state_dict")
     enlarge = content.get("sr_module_state_dict")
     if not isinstance(network, Mapping) or not isinstance(enlarge, Mapping):
@@ -141,12 +147,15 @@ def _brief(error: Exception) -> str:
 
 
 def _options(path: Path) -> dict[str, str]:
-    """``key = value`` lines beside the checkpoint, keys in lower case; nothing is evaluated."""
+    """``key = value`` lines beside the checkpoint, keys in lower case, without remarks; nothing is evaluated.
+
+    ``args.txt`` holds what the trainer used in the end, ``config.txt`` what it was asked for: the former wins.
+    """
     options: dict[str, str] = {}
-    for file in (path.with_name("args.txt"), path.with_name("config.txt")):
+    for file in (path.with_name("config.txt"), path.with_name("args.txt")):
         if file.is_file():
-            for line in file.read_text(errors="replace").splitlines():
-                key, equals, value = line.partition("=")
+            for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+                key, equals, value = line.partition("#")[0].partition("=")
                 if equals:
                     options[key.strip().lower()] = value.strip().strip("'\"")
     return options
@@ -161,7 +170,7 @@ def _factor(options: Mapping[str, str]) -> int:
 
 def _coordinates(network: Mapping[str, torch.Tensor], options: Mapping[str, str]) -> Literal["uvd", "xyz"]:
     for key, value in options.items():
-        if re.search(r"coord|canonical|input", key) and value in ("uvd", "xyz"):
+        if re.search(r"coord|canonical|input|points_encoding", key) and value in ("uvd", "xyz"):
             return "uvd" if value == "uvd" else "xyz"
     return "xyz" if _depth(network) == 8 else "uvd"
 
@@ -178,7 +187,7 @@ def _field(network: Mapping[str, torch.Tensor], coordinates: Literal["uvd", "xyz
         coordinates=coordinates,
         depth=_depth(network),
         width=width,
-        latent_size=int(first.shape[1]) - encoded_size(3, 10) - PUBLISHED_POSE_SIZE,
+        latent_size=_latent_size(int(first.shape[1]) - encoded_size(3, 10) - PUBLISHED_POSE_SIZE),
         pose_size=PUBLISHED_POSE_SIZE,
         feature_channels=int(network["rgb_linear.weight"].shape[0]),
         view_frequencies=((int(network["views_linears.0.weight"].shape[1]) - width) // 3 - 1) // 2,
@@ -190,6 +199,15 @@ def _field(network: Mapping[str, torch.Tensor], coordinates: Literal["uvd", "xyz
         target = _FIELD_NAMES.get(stem) or stem.replace("pts_linears.", "layers.")
         state[f"{target}.{kind}"] = value.detach().float().clone()
     return config, state
+
+
+def _latent_size(size: int) -> int:
+    """The published field takes a code of 8 numbers or none; other widths mean another input."""
+    if size not in (0, PUBLISHED_LATENT_SIZE):
+        raise ValueError(
+            f"its first layer leaves {size} inputs for a latent code; 0 or {PUBLISHED_LATENT_SIZE} are known"
+        )
+    return size
 
 
 def _super_resolution(weights: Mapping[str, torch.Tensor], factor: int) -> tuple[SuperResolutionConfig, State]:

@@ -371,6 +371,35 @@ def test_factor_comes_from_the_configuration_beside(tmp_path: Path) -> None:
     assert (architecture.super_resolution.factor, architecture.n_samples) == (2, 24)
 
 
+def test_remarks_in_the_configuration_are_no_values_and_args_win(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "300000.tar"
+    checkpoint.write_bytes((GOLDEN / "uvd_sr2_seed0.tar").read_bytes())
+    (tmp_path / "config.txt").write_text(
+        "sr_factor = 2   # of images\npoints_encoding = 'xyz' # or uvd\nN_samples = 9 # few\n"
+    )
+    architecture = import_checkpoint(checkpoint).metadata.architecture
+    assert (architecture.super_resolution.factor, architecture.field.coordinates, architecture.n_samples) == (
+        2,
+        "xyz",
+        9,
+    )
+    (tmp_path / "args.txt").write_text("sr_factor = 2\npoints_encoding = uvd\nN_samples = 16\n")
+    architecture = import_checkpoint(checkpoint).metadata.architecture
+    assert (architecture.field.coordinates, architecture.n_samples) == ("uvd", 16)
+
+
+def test_other_networks_are_not_imported_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    torch.save(official(deform_net_state_dict={"layer.weight": torch.zeros(2, 2)}), path)
+    with pytest.raises(AvatarError, match="deformation network"):
+        import_checkpoint(path, factor=2)
+    network = dict(official()["network_fn_state_dict"])  # type: ignore[call-overload]
+    network["pts_linears.0.weight"] = torch.randn(128, 114)
+    torch.save(official(network_fn_state_dict=network), path)
+    with pytest.raises(AvatarError, match="leaves 3 inputs"):
+        import_checkpoint(path, factor=2)
+
+
 def official(**changes: object) -> dict[str, object]:
     content = torch.load(GOLDEN / "uvd_sr2_seed0.tar", weights_only=True)
     return {**content, **changes}
