@@ -73,8 +73,8 @@ def import_checkpoint(
             f"{path} holds a deformation network, which this renderer does not draw.",
             "Give the checkpoint of a run without one: its pictures would be others.",
         )
-    network = content.get("network_fn_state_dict")
-    enlarge = content.get("sr_module_state_dict")
+    network = _unwrapped(content.get("network_fn_state_dict"))
+    enlarge = _unwrapped(content.get("sr_module_state_dict"))
     if not isinstance(network, Mapping) or not isinstance(enlarge, Mapping):
         raise AvatarError(
             f"{path} is not an official LiveHand checkpoint: it has no field or no super-resolution.",
@@ -88,7 +88,7 @@ def import_checkpoint(
         )
     try:
         field, field_state = _field(network, coordinates or _coordinates(network, options))
-        fine = content.get("network_fine_state_dict")
+        fine = _unwrapped(content.get("network_fine_state_dict"))
         fine_state = _field(fine, field.coordinates)[1] if isinstance(fine, Mapping) else None
         super_resolution, sr_state = _super_resolution(enlarge, factor)
         n_importance = int(options.get("n_importance", 0)) or 64 if fine_state else 0
@@ -139,6 +139,13 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise AvatarError(f"{path} is not an official LiveHand checkpoint.", "Give the NNNNNN.tar of a training run.")
     return content
+
+
+def _unwrapped(weights: Any) -> Any:
+    """Weights without the ``module.`` that a run on several GPUs puts before each name."""
+    if not isinstance(weights, Mapping):
+        return weights
+    return {str(name).removeprefix("module."): value for name, value in weights.items()}
 
 
 def _brief(error: Exception) -> str:

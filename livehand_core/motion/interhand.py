@@ -63,7 +63,8 @@ def read_interhand(document: Mapping[str, Any], options: ReadOptions, name: str)
     betas = shape.mean(axis=0)
     poses = [HandPose(p, a, betas, t, side) for p, a, t in zip(pose[:, :3], angles, trans, strict=True)]
     poses = into_world(poses, options.up or "z", *rest_wrists(model, side, betas))
-    step = int(np.diff(numbers).min()) if len(numbers) > 1 else 1
+    # Numbers need not be evenly spaced (0 3 6 8 11 14): their common step keeps every pose at its time.
+    step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) > 1 else 1
     fps = options.fps or NUMBERED_AT / step
     filled, bridged, closed = _bridge(poses, [(number - numbers[0]) // step for number in numbers], fps)
     notes = [f"{bridged} frames without annotation were interpolated."] if bridged else []

@@ -18,6 +18,7 @@ import scipy.sparse
 from livehand_core.errors import HandModelError
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
+from livehand_core.hand.library import _mano
 from livehand_core.hand.mano_reader import fix_left_shape, read_mano
 
 from .conftest import tube_hand
@@ -282,3 +283,14 @@ def test_the_left_hand_is_mended_wherever_it_is_used_unless_asked_otherwise(
     library._mano.cache_clear()
     with pytest.raises(HandModelError, match=r"left hand is known to be at fault.*Put MANO_RIGHT.pkl beside"):
         library.find_hand("mano", "left")
+
+
+@pytest.mark.parametrize("layout", ["", "models", "mano"])
+def test_the_left_hand_in_use_is_mended_wherever_the_files_lie(tmp_path: Path, hand: HandData, layout: str) -> None:
+    left, folder = tube_hand("left"), tmp_path / layout
+    folder.mkdir(exist_ok=True)
+    (folder / "MANO_RIGHT.pkl").write_bytes(pickle.dumps(mano_tables(hand)))
+    tables = {**mano_tables(left), "shapedirs": hand.shapedirs.astype(np.float64)}
+    (folder / "MANO_LEFT.pkl").write_bytes(pickle.dumps(tables))
+    for given in (tmp_path, folder / "MANO_LEFT.pkl"):
+        np.testing.assert_allclose(_mano("left", str(given)).shapedirs, left.shapedirs, atol=1e-7)

@@ -237,3 +237,12 @@ def test_rubbish_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PoseError, match=r"gone\.npz"):
         read_motion(tmp_path / "gone.npz")
+
+
+def test_interhand_frames_keep_their_times(tmp_path: Path) -> None:
+    path = tmp_path / "InterHand2.6M_test_MANO_NeuralAnnot.json"
+    path.write_text(json.dumps(interhand_document(dict.fromkeys((0, 3, 6, 8, 11, 14), "right"))))
+    motion = read_motion(path, ReadOptions(model=MODEL_ID, flat_mean=True))
+    assert (motion.sequence.fps, len(motion.sequence.poses)) == (30.0, 15)
+    for number, pose in enumerate(motion.sequence.poses):
+        assert pose.hand_pose[0, 0] == pytest.approx(0.01 * number)
