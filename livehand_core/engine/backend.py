@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from threading import Thread
 from typing import Any, Protocol
 
 from ..errors import DeviceError, EngineError, LiveHandError
@@ -48,6 +49,9 @@ class RendererBackend:
         self._renderer: Any = None
 
     def open(self, device: str) -> tuple[str, list[str]]:
+        # Drivers take their time, as the renderer's libraries do.
+        looking = Thread(target=survey, name="livehand-gpus", daemon=True)
+        looking.start()
         try:
             from ..rendering.renderer import Renderer
         except ImportError as error:
@@ -57,6 +61,7 @@ class RendererBackend:
             raise EngineError(
                 f"The renderer cannot be loaded ({error}).", "Install LiveHand again in the engine's environment."
             ) from error
+        looking.join()
         self._renderer = Renderer(device)
         return _torch_version(), describe_devices(self._renderer.device)
 

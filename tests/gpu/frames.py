@@ -70,6 +70,8 @@ def check_alike(ours: Layer | None, theirs: Layer | None, least: float = 60.0) -
         first, second = getattr(ours, name), getattr(theirs, name)
         assert (first is None) == (second is None)
         if first is not None:
+            # Writeable, too: of others the processor's kernels would be compiled anew.
+            assert first.flags["WRITEABLE"]
             assert first.dtype == np.float32 and first.flags["C_CONTIGUOUS"]
             assert np.quantile(differences(first, second), 0.998) <= 2e-4, name
     assert (ours.low is None) == (theirs.low is None)

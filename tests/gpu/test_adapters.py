@@ -114,7 +114,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]:
     errors: list[Exception] = []
     submit = Gpu.submit
 
-    def fails(self: Gpu, *arguments: object) -> bytes:
+    def fails(self: Gpu, *arguments: object) -> bytearray:
         if errors:
             with told(self.adapter):
                 raise errors.pop()

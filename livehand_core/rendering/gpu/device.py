@@ -188,7 +188,7 @@ class Gpu:
         record: Recorder,
         wanted: Sequence[tuple[Buffer, int]],
         check: Callable[[], object] = lambda: None,
-    ) -> bytes:
+    ) -> bytearray:
         """Run a frame's dispatches and wait for the first bytes of some buffers.
 
         Args:
@@ -211,7 +211,7 @@ class Gpu:
             check()
         return self._run(last, wanted)
 
-    def _run(self, dispatches: Sequence[Dispatch], wanted: Sequence[tuple[Buffer, int]]) -> bytes:
+    def _run(self, dispatches: Sequence[Dispatch], wanted: Sequence[tuple[Buffer, int]]) -> bytearray:
         """Submit, and wait for some buffers' first bytes."""
         total = sum(size for _, size in wanted)
         with told(self.adapter):
@@ -223,7 +223,7 @@ class Gpu:
             self._device.queue.submit([encoder.finish()])
             staging.map_sync("READ", 0, total)
             try:
-                return bytes(staging.read_mapped(0, total, copy=False))
+                return bytearray(staging.read_mapped(0, total, copy=False))
             finally:
                 staging.unmap()
 
