@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from .errors import LiveHandError
 
@@ -84,3 +85,28 @@ def unwritable(error: OSError, target: Path) -> LiveHandError:
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return LiveHandError(f"{target} cannot be written ({error.strerror}).", "Choose a folder you may write to.")
     return LiveHandError(f"{target} cannot be written ({error}).", "Check the folder and the disk.")
+
+
+def try_lock(stream: IO[bytes], shared: bool) -> bool:
+    """Lock an open file until it is closed, or its process ends; False when another process holds it.
+
+    Args:
+        stream: open for writing.
+        shared: only look whether it could be held; several may at once.
+    """
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            stream.seek(0)
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            if shared:
+                stream.seek(0)
+                msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -170,7 +170,7 @@ class Renderer:
     def _session(self, required: bool) -> GpuSession | None:
         """The device's GPU; None when it cannot be opened and is not ``required``."""
         try:
-            return GpuSession(self.device, self._precision)
+            return GpuSession(self.device, self._precision, required)
         except DeviceError as error:
             if required:
                 raise

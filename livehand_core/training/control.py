@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from ..documents import Reader
 from ..errors import LiveHandError, TrainingError
-from ..files import atomic_path
+from ..files import atomic_path, try_lock
 from ..records import build
 
 FORMAT_VERSION = 1
@@ -201,7 +201,7 @@ def is_running(run: Path) -> bool:
         return False
     try:
         with path.open("rb+") as stream:
-            return not _try_lock(stream, shared=True)
+            return not try_lock(stream, shared=True)
     except OSError:
         return False
 
@@ -223,7 +223,7 @@ def locked(run: Path) -> Iterator[None]:
         ) from error
     with stream:
         for _ in range(10):
-            if _try_lock(stream, shared=False):
+            if try_lock(stream, shared=False):
                 break
             # Someone who only looks holds it for a moment.
             time.sleep(0.05)
@@ -232,25 +232,6 @@ def locked(run: Path) -> Iterator[None]:
                 f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
             )
         yield
-
-
-def _try_lock(stream: IO[bytes], shared: bool) -> bool:
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            stream.seek(0)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            if shared:
-                stream.seek(0)
-                msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def describe(status: RunStatus) -> str:

@@ -15,10 +15,11 @@ from livehand_core.engine.backend import describe_devices
 from livehand_core.errors import DeviceError
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.rendering import Renderer
-from livehand_core.rendering.gpu import adapters
+from livehand_core.rendering.gpu import adapters, trial
 from livehand_core.rendering.gpu import device as gpu_device
 from livehand_core.rendering.gpu.adapters import Adapter, Survey, choose, sorted_out, survey
 from livehand_core.rendering.gpu.device import Gpu, GpuFull, GpuLost, told
+from livehand_core.rendering.gpu.trial import Trial
 from tests.core.conftest import camera_at, tube_hand
 
 from .avatars import avatar_of
@@ -154,7 +155,7 @@ def test_a_frame_that_is_too_large_for_the_gpu(device: str, monkeypatch: pytest.
 
 
 def test_a_driver_that_gives_no_device(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    def fails(adapter: Adapter) -> Gpu:
+    def fails(*_: object) -> Gpu:
         raise GpuLost("Card gives no device (broken).", "Use the CPU.")
 
     monkeypatch.setattr("livehand_core.rendering.gpu.session.Gpu", fails)
@@ -166,6 +167,58 @@ def test_a_driver_that_gives_no_device(monkeypatch: pytest.MonkeyPatch, device: 
     assert renderer.device == "cpu"
     (line,) = renderer.render(request()).warnings
     assert line == "Card gives no device (broken). The processor draws instead."
+
+
+def test_a_driver_that_ends_processes_is_left_alone_for_a_day(
+    device: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path))
+    found = survey()
+    surveyed(monkeypatch, Survey(usable=found.usable or found.software))
+    adapter = (found.usable or found.software)[0]
+    dies = (
+        "import os\n"
+        "from livehand_core.rendering.gpu.adapters import choose\n"
+        "from livehand_core.rendering.gpu.device import Gpu\n"
+        "from livehand_core.rendering.gpu.trial import Trial\n"
+        f"adapter = choose({device!r})\n"
+        "gpu = Gpu(adapter, Trial(adapter))\n"
+        "gpu.kernel(['low'], 'take', 'rw', {'real': 'f32', 'C4': 4})\n"
+        "os._exit(9)\n"
+    )
+    for deaths in (1, 2):
+        assert not Trial(adapter).failed, f"before death {deaths}"
+        done = subprocess.run([sys.executable, "-c", dies], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 9, done.stderr
+    assert Trial(adapter).failed
+    renderer = made("auto")
+    (line,) = renderer.render(request()).warnings
+    assert renderer.device == "cpu" and "ended the processes that last drew on it. The processor draws instead." in line
+    (mark,) = (tmp_path / "gpu").iterdir()
+    monkeypatch.setattr(trial, "FORGOTTEN", -1.0)
+    assert not Trial(adapter).failed
+    monkeypatch.undo()
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path))
+    assert made(device).render(request()).warnings == (), "asked for by name it is tried"
+    assert not mark.exists() and not Trial(adapter).failed
+
+
+def test_a_trial_that_goes_on_elsewhere_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path))
+    first, second = Trial(CARD), Trial(CARD)
+    for _ in range(3):
+        first.begin()
+    second.begin()
+    assert not second.failed
+    second.end()
+    first.end()
+    assert not list((tmp_path / "gpu").iterdir())
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("in the way")
+    nowhere = Trial(CARD)
+    nowhere.begin()
+    assert not nowhere.failed
+    nowhere.end()
 
 
 def test_our_own_mistakes_are_not_taken_for_the_gpus() -> None:

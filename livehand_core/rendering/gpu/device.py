@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DeviceError
 from .adapters import Adapter
 from .shaders import Constants, source
+from .trial import Trial
 
 PARAMETERS = 1 << 20
 """Bytes for the parameters of all dispatches of a frame."""
@@ -64,6 +65,7 @@ class Gpu:
 
     Args:
         adapter: which; see ``adapters.choose``.
+        trial: begun before the first kernel is compiled, and ended when a frame has come.
 
     Attributes:
         limits: wgpu's names -> numbers.
@@ -73,10 +75,10 @@ class Gpu:
         GpuLost: the driver gives no device.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, trial: Trial | None = None) -> None:
         import wgpu
 
-        self.adapter = adapter
+        self.adapter, self._trial = adapter, trial
         self._usage, self._stage = wgpu.BufferUsage, wgpu.ShaderStage
         self.has_half = "shader-f16" in adapter.handle.features
         names = ("max-storage-buffer-binding-size", "max-buffer-size", "max-compute-workgroup-storage-size")
@@ -155,6 +157,8 @@ class Gpu:
         return self._kernels[key]
 
     def _compile(self, text: str, entry: str, bindings: str) -> Kernel:
+        if self._trial is not None:
+            self._trial.begin()
         kinds = {"r": "read-only-storage", "w": "storage"}
         entries = [
             {"binding": number, "visibility": self._stage.COMPUTE, "buffer": {"type": kinds[letter]}}
@@ -209,7 +213,11 @@ class Gpu:
         for part in parts:
             self._run(part, [(self._parameters, 16)])
             check()
-        return self._run(last, wanted)
+        answer = self._run(last, wanted)
+        if self._trial is not None:
+            self._trial.end()
+            self._trial = None
+        return answer
 
     def _run(self, dispatches: Sequence[Dispatch], wanted: Sequence[tuple[Buffer, int]]) -> bytearray:
         """Submit, and wait for some buffers' first bytes."""

@@ -11,6 +11,7 @@ from ...hand.data import HandData
 from .adapters import choose
 from .device import Gpu, GpuFull, GpuLost
 from .hand import TRANSMITTANCE_FLOORS, GpuHand, refusal
+from .trial import Trial
 
 
 class GpuSession:
@@ -19,13 +20,20 @@ class GpuSession:
     Args:
         device: its name, see ``adapters.choose``.
         precision: ``"fast"`` keeps activations in float16 where the GPU has it, and ends rays sooner.
+        required: whether somebody asked for it by name, even if its driver has ended processes lately.
 
     Raises:
         DeviceError: there is no such GPU, or its driver gives no device.
     """
 
-    def __init__(self, device: str, precision: Literal["fast", "exact"]) -> None:
-        self._gpu: Gpu | None = Gpu(choose(device))
+    def __init__(self, device: str, precision: Literal["fast", "exact"], required: bool) -> None:
+        adapter = choose(device)
+        trial = Trial(adapter)
+        if trial.failed and not required:
+            raise GpuLost(
+                f"{adapter.name} ended the processes that last drew on it.", "Choose it by name to try again."
+            )
+        self._gpu: Gpu | None = Gpu(adapter, trial)
         self._precision: Literal["fast", "exact"] = precision
         self._notes: list[str] = []
         self._away = False
