@@ -24,7 +24,13 @@ sys.path.insert(0, str(ROOT))
 from livehand_blender.capture.detail_hand import create_detail_hand, update_detail_hand  # noqa: E402
 from livehand_blender.capture.shoot import prepare_output, shoot  # noqa: E402
 from livehand_blender.capture.studio import add_studio, configure_cycles  # noqa: E402
-from livehand_core.captures.plan import capture_order, capture_poses, make_rig  # noqa: E402
+from livehand_core.captures.plan import (  # noqa: E402
+    capture_order,
+    capture_poses,
+    first_part,
+    held_out_count,
+    make_rig,
+)
 from livehand_core.captures.shooting import Shooting  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES, identity, shape  # noqa: E402
@@ -58,7 +64,7 @@ def make_plan(options: argparse.Namespace) -> Shooting:
     rig = make_rig(
         points,
         options.cameras,
-        options.held_out_cameras,
+        held_out_count(options.held_out_cameras, options.cameras),
         options.width,
         options.height,
         FOCAL_PIXELS,
@@ -66,13 +72,13 @@ def make_plan(options: argparse.Namespace) -> Shooting:
         options.seed,
     )
     # The last poses are drawn ones: no held-out pose is a named gesture or on the way between two.
-    held_out = frozenset(range(len(poses) - options.held_out_poses, len(poses)))
+    held_out = frozenset(range(len(poses) - held_out_count(options.held_out_poses, len(poses)), len(poses)))
     order = capture_order(rig, len(poses), held_out, options.cameras_per_pose, options.extra, options.seed)
     return Shooting(
         rig,
         tuple(poses),
         held_out,
-        tuple(order[: options.limit] if options.limit else order),
+        tuple(first_part(order, rig, held_out, options.limit)),
         data.name,
         licence="CC0-1.0",
         origin=f"Cycles, Blender {bpy.app.version_string}, {options.samples} samples, denoised; "
@@ -99,7 +105,14 @@ def capture(options: argparse.Namespace) -> None:
     plan = make_plan(options)
     scene = set_up_scene(options)
     began = time.monotonic()
-    print(f"{len(plan.rig.cameras)} cameras, {len(plan.poses)} poses, {len(plan.order)} images", flush=True)
+    kept = sum(
+        pose in plan.held_out_poses or plan.rig.names[camera] in plan.rig.held_out for pose, camera in plan.order
+    )
+    print(
+        f"{len(plan.rig.cameras)} cameras, {len(plan.poses)} poses, {len(plan.order)} images: "
+        f"{len(plan.order) - kept} to train on, {kept} to test with",
+        flush=True,
+    )
 
     def told(done: int, count: int) -> bool:
         spent = time.monotonic() - began

@@ -84,12 +84,12 @@ class Addon:
     Attributes:
         session: render/session, which tells of the last frame.
         compat: differences between Blender versions.
-        pictures: render/pictures, which tells whether a file is whole.
+        whole_files: of the core, which tells whether a file is whole.
     """
 
     session: Any
     compat: Any
-    pictures: Any
+    whole_files: Any
 
 
 def parse_output(pattern: Path, chosen: str | None) -> Output:
@@ -187,9 +187,8 @@ def enable_addon() -> Addon:
         except ImportError as error:
             raise BatchError(f"The LiveHand add-on cannot be loaded from {ROOT} ({error}).") from error
     print(f"LiveHand is {package}.", flush=True)
-    return Addon(
-        *(importlib.import_module(f"{package}.{room}") for room in ("render.session", "compat", "render.pictures"))
-    )
+    rooms = (f"{package}.render.session", f"{package}.compat", "livehand_core.whole_files")
+    return Addon(*(importlib.import_module(room) for room in rooms))
 
 
 def open_scene(options: argparse.Namespace) -> Any:
@@ -295,7 +294,7 @@ def write_picture(path: Path, addon: Addon, render: Callable[[Path], None]) -> N
     try:
         with atomic_path(path) as temporary:
             render(temporary)
-            if not addon.pictures.is_complete(temporary):
+            if not addon.whole_files.is_complete(temporary):
                 full = shutil.disk_usage(path.parent).free < 1e6
                 raise OSError(errno.ENOSPC if full else errno.EIO, "the file is incomplete")
     except LiveHandError as error:

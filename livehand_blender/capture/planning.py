@@ -14,6 +14,7 @@ from livehand_core.captures.plan import (
     Rig,
     capture_order,
     capture_poses,
+    held_out_count,
     make_rig,
     outermost,
     spread_names,
@@ -71,22 +72,18 @@ def own_cameras(settings: Any) -> list[Any]:
     return found
 
 
-def image_count(settings: Any, frames: int) -> int:
-    """About how many pictures a capture takes, for the panel; ``frames``: of the scene's range."""
+def image_counts(settings: Any, frames: int) -> tuple[int, int]:
+    """About how many pictures a capture takes to train on and to test with; ``frames``: of the scene's range."""
     poses = settings.pose_count if settings.poses_from == "SAMPLED" else -(-frames // settings.frame_step)
     if settings.cameras_from == "DOME":
         cameras = settings.camera_count
     else:
         collection = settings.camera_collection
         cameras = sum(obj.type == "CAMERA" for obj in collection.all_objects) if collection else 0
-    kept = min(settings.held_out_cameras, max(cameras - 1, 0)), min(settings.held_out_poses, max(poses - 1, 0))
+    kept = held_out_count(settings.held_out_cameras, cameras), held_out_count(settings.held_out_poses, poses)
     used, training = cameras - kept[0], poses - kept[1]
-    return (
-        kept[0] * kept[1]
-        + kept[1] * min(EXTRA, used)
-        + kept[0] * min(EXTRA, training)
-        + training * min(settings.cameras_per_pose, used)
-    )
+    tests = kept[0] * kept[1] + kept[1] * min(EXTRA, used) + kept[0] * min(EXTRA, training)
+    return training * min(settings.cameras_per_pose, used), tests
 
 
 def make_plan(scene: Any, rig: Any) -> ScenePlan:
@@ -144,7 +141,7 @@ def _of_person(poses: list[HandPose], name: str, data: HandData) -> list[HandPos
 
 def _last(count: int, poses: int, spread: bool) -> list[int]:
     """Which poses are held out: the last ones of drawn poses, evenly spread ones of an animation."""
-    count = min(count, poses - 1)
+    count = held_out_count(count, poses)
     if not spread:
         return list(range(poses - count, poses))
     return sorted({int((index + 0.5) * poses / count) for index in range(count)})
@@ -161,7 +158,7 @@ def _dome(settings: Any, poses: list[HandPose], data: HandData) -> Rig:
     rig = make_rig(
         local,
         settings.camera_count,
-        min(settings.held_out_cameras, settings.camera_count - 1),
+        held_out_count(settings.held_out_cameras, settings.camera_count),
         settings.width,
         settings.height,
         focal,
@@ -186,7 +183,7 @@ def _own(scene: Any, settings: Any, scale: float) -> Rig:
             )
         cameras.append(_unscaled(core_camera(view), scale))
     names = tuple(bpy.path.clean_name(obj.name) for obj in found)
-    return Rig(names, tuple(cameras), spread_names(names, min(settings.held_out_cameras, len(names) - 1)))
+    return Rig(names, tuple(cameras), spread_names(names, held_out_count(settings.held_out_cameras, len(names))))
 
 
 def _unscaled(camera: Camera, scale: float) -> Camera:

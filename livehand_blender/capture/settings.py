@@ -87,13 +87,17 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     held_out_cameras: IntProperty(
         name="Test Cameras",
-        description="Kept for measuring the avatar, never trained on",
+        description="Kept for measuring the avatar, never trained on; a third of the cameras at most",
         default=4,
         min=0,
         max=100,
     )
     held_out_poses: IntProperty(
-        name="Test Poses", description="Kept for measuring the avatar, never trained on", default=4, min=0, max=100
+        name="Test Poses",
+        description="Kept for measuring the avatar, never trained on; a third of the poses at most",
+        default=4,
+        min=0,
+        max=100,
     )
     width: IntProperty(name="Width", description="Pixels of a picture", default=334, min=16, max=8192, subtype="PIXEL")
     height: IntProperty(

@@ -6,7 +6,7 @@ scripts/capture.py. Registers nothing.
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,9 +18,11 @@ from mathutils import Matrix
 from livehand_core.cameras import OPENGL_TO_OPENCV, Camera
 from livehand_core.captures.shooting import Shooting
 from livehand_core.errors import CaptureError
+from livehand_core.files import atomic_path
 from livehand_core.hand.data import HandData
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
+from livehand_core.whole_files import is_complete
 
 SENSOR_MM = 36.0
 WRITE_EVERY = 20
@@ -146,14 +148,23 @@ def _set_border(scene: Any, camera: Camera, vertices: np.ndarray | None) -> None
 
 
 def _render_to(scene: Any, path: Path) -> None:
-    """Render into a temporary name and rename, so that every image with its proper name is whole."""
-    temporary = path.with_name(f".{path.name}")
-    try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+    """Render beside and rename, so that every image with its proper name is whole.
+
+    Raises:
+        CaptureError: Blender could not render, or could not write all of the picture: on a full disk it says nothing.
+        LiveHandError: the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
         scene.render.filepath = str(temporary)
-        bpy.ops.render.render(write_still=True, scene=scene.name)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise CaptureError(
-            f"{path} could not be rendered ({error}).", "Check the folder, the disk and the scene."
-        ) from error
+        try:
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+        except RuntimeError as error:
+            raise CaptureError(
+                f"{path} could not be rendered ({error}).", "Check the folder, the disk and the scene."
+            ) from error
+        if not is_complete(temporary):
+            free = shutil.disk_usage(path.parent).free
+            raise CaptureError(
+                f"{path} could not be written whole ({free >> 20} MiB are free on its disk).",
+                "Free some space and capture again: it goes on with this picture.",
+            )

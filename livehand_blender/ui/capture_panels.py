@@ -11,9 +11,12 @@ from livehand_core.errors import CaptureError
 
 from ..background import draw_task, draw_text, is_running
 from ..capture.operators import CAPTURE_KEY, capture_folder
-from ..capture.planning import chosen_hand, image_count
+from ..capture.planning import chosen_hand, image_counts
 from ..rig.armature import active_hand
 from .disclosure import draw_disclosure
+
+FEW_IMAGES = 80
+"""Pictures below which an avatar shows form and little else (docs/training.md)."""
 
 _counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
 
@@ -90,7 +93,8 @@ def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
         return
     folder = capture_folder(scene, hand)
     there = _count(folder)
-    planned = image_count(scene.livehand_capture, scene.frame_end - scene.frame_start + 1)
+    training, tests = image_counts(scene.livehand_capture, scene.frame_end - scene.frame_start + 1)
+    planned = training + tests
     text, icon, row = f"Capture {planned} Pictures", "RENDER_STILL", layout.row(align=True)
     row.scale_y = 1.3
     if there is not None and 0 < there[0] < there[1]:
@@ -98,6 +102,11 @@ def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
     if there is not None and there[0] == there[1] == planned:
         text, icon = f"All {planned} Pictures Are There", "CHECKMARK"
     row.operator("livehand.capture", text=text, icon=icon)
+    draw_text(layout, f"{training} to train on, {tests} to test with")
+    if training < FEW_IMAGES:
+        draw_text(
+            layout, f"An avatar wants {FEW_IMAGES} or more to train on: add poses, or cameras to each.", alert=True
+        )
     if there is not None:
         row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(folder)
 

@@ -208,6 +208,25 @@ def capture_poses(count: int, seed: int, side: Side = "right") -> list[HandPose]
     return [HandPose(np.zeros(3), pose, np.zeros(10), np.zeros(3), side) for pose in joints[:count]]
 
 
+def held_out_count(wanted: int, count: int) -> int:
+    """How many of ``count`` cameras or poses are kept for evaluation: what is wanted, but a third at most."""
+    return max(0, min(wanted, count // 3))
+
+
+def first_part(
+    order: Sequence[tuple[int, int]], rig: Rig, held_out_poses: frozenset[int], limit: int
+) -> list[tuple[int, int]]:
+    """The first ``limit`` images of an order, 0 for all, of which a quarter at most are kept for evaluation."""
+    if limit <= 0 or limit >= len(order):
+        return list(order)
+    kept = [(pose, camera) for pose, camera in order if pose in held_out_poses or rig.names[camera] in rig.held_out]
+    training = [entry for entry in order if entry not in set(kept)]
+    count = min(len(kept), max(limit // 4, limit - len(training)))
+    # Evenly out of the grid and of the views that are new in one respect only.
+    chosen = [kept[index * len(kept) // count] for index in range(count)]
+    return [*chosen, *training[: limit - count]]
+
+
 def capture_order(
     rig: Rig, pose_count: int, held_out_poses: frozenset[int], cameras_per_pose: int, extra: int, seed: int
 ) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import CaptureError
 from ..files import atomic_path
 from ..poses import HandPose, PoseSequence
+from ..whole_files import is_complete
 from .capture import TRANSFORMS, Capture, CaptureFrame, read_capture, write_capture
 from .plan import Rig
 
@@ -50,8 +51,8 @@ class Shooting:
         return f"images/pose{pose:03d}/{self.rig.names[camera]}.png"
 
     def missing(self, folder: Path) -> list[tuple[int, int]]:
-        """What is not there yet, in order."""
-        return [(pose, camera) for pose, camera in self.order if not (folder / self.image(pose, camera)).is_file()]
+        """What is not there yet, in order; a picture that breaks off is not there."""
+        return [(pose, camera) for pose, camera in self.order if not is_complete(folder / self.image(pose, camera))]
 
     def write_documents(self, folder: Path) -> int:
         """Write ``transforms.json`` and ``poses.npz`` for the images that are there; how many there are.
@@ -62,7 +63,7 @@ class Shooting:
         frames = []
         for pose, camera in sorted(self.order):
             image = self.image(pose, camera)
-            if (folder / image).is_file():
+            if is_complete(folder / image):
                 eye = self.rig.cameras[camera], self.rig.names[camera]
                 frames.append(CaptureFrame(image, *eye, pose, self.identity))
         held_out = self.rig.held_out, self.held_out_poses

@@ -99,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
         print(text_table(evaluation.rows))
     for line in (*evaluation.notes, *evaluation.warnings[:3]):
         _say(line)
+    for problem in evaluation.unmeasured:
+        _say(f"not measured: {problem}")
     for path in _write(args, session, evaluation):
         _say(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
     if evaluation.complete:

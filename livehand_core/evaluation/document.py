@@ -40,6 +40,7 @@ class Evaluation:
         planned: how many were to be measured.
         temporal: film -> figures of ``steadiness``; empty where that was not asked for.
         problems: what was left out of the capture.
+        unmeasured: frames that were to be measured and could not be.
         notes: what was not measured, and why.
         settings: device, precision, splits, limit, protocols, as given.
         command: that repeats it.
@@ -53,6 +54,7 @@ class Evaluation:
     planned: int
     temporal: dict[str, dict[str, float]]
     problems: tuple[Problem, ...]
+    unmeasured: tuple[Problem, ...]
     notes: tuple[str, ...]
     settings: dict[str, Any]
     command: str
@@ -60,8 +62,8 @@ class Evaluation:
 
     @property
     def complete(self) -> bool:
-        """Whether all frames were measured."""
-        return len(self.rows) == self.planned
+        """Whether all frames were gone through."""
+        return len(self.rows) + len(self.unmeasured) == self.planned
 
     @property
     def headline(self) -> tuple[Split, Group]:
@@ -96,6 +98,7 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "notes": list(evaluation.notes),
         "warnings": list(evaluation.warnings),
         "left_out": [problem._asdict() for problem in evaluation.problems],
+        "unmeasured": [problem._asdict() for problem in evaluation.unmeasured],
         "by_split": {name: members.to_json() for name, members in by_split(rows).items()},
         "by_pose": _tables(grouped(rows, pose_name)),
         "by_camera": _tables(grouped(rows, camera_name)),

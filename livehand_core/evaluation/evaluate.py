@@ -10,7 +10,8 @@ from typing import get_args
 import numpy as np
 
 from ..avatars.metadata import AvatarMetadata
-from ..captures.capture import Capture, CaptureFrame, Split
+from ..captures.capture import Capture, CaptureFrame, Problem, Split
+from ..errors import AvatarError, DeviceError, HandModelError, LibraryError, LiveHandError
 from ..frames import FrameRequest, HandInstance
 from ..identities import IdentityChoice
 from ..passes import RenderPasses
@@ -84,18 +85,26 @@ def measure_frames(
     frames: Sequence[CaptureFrame],
     suite: Suite,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Measured]:
+) -> Iterator[Measured | Problem]:
     """Render and measure frame after frame until all are done or ``stopped`` answers True.
 
+    A frame that cannot be measured, such as one whose mask shows next to nothing, is a Problem; the others go on.
+
     Raises:
-        LiveHandError: an image cannot be read, or an avatar or hand model does not fit.
+        AvatarError, HandModelError, DeviceError, LibraryError: what all frames need cannot be used.
     """
     for frame in frames:
         if stopped():
             return
         start = time.perf_counter()
-        passes = render_frame(renderer, avatar, capture, frame, identity_of(frame, metadata))
-        seconds = time.perf_counter() - start
-        image, truth = passes["rgba"], capture.image(frame)
-        values = suite.measure(image, truth)
+        try:
+            passes = render_frame(renderer, avatar, capture, frame, identity_of(frame, metadata))
+            seconds = time.perf_counter() - start
+            image, truth = passes["rgba"], capture.image(frame)
+            values = suite.measure(image, truth)
+        except (AvatarError, HandModelError, DeviceError, LibraryError):
+            raise
+        except LiveHandError as error:
+            yield Problem(frame.image, error.message.rstrip("."))
+            continue
         yield Measured(frame, capture.split(frame), values, seconds, passes.warnings, suite.features(image, truth))

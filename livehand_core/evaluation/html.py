@@ -81,6 +81,10 @@ def _head(evaluation: Evaluation) -> str:
         text = f"Partial: stopped after {len(evaluation.rows)} of {evaluation.planned} images."
         parts.append(f'<p class="banner">{text}</p>')
     remarks = [*evaluation.notes, *evaluation.warnings[:5]]
+    if evaluation.unmeasured:
+        remarks.append(
+            f"Not measured, since something is wrong with them: {len(evaluation.unmeasured)} of these images."
+        )
     if evaluation.problems:
         remarks.append(f"Left out of the capture, since they cannot be used: {len(evaluation.problems)}.")
     if remarks:
@@ -267,7 +271,7 @@ def _provenance(evaluation: Evaluation) -> str:
         "poses held out": ", ".join(str(pose) for pose in sorted(capture.held_out_poses)) or "none",
         "cameras held out": ", ".join(sorted(capture.held_out_cameras)) or "none",
     }
-    left_out = _items(str(problem) for problem in evaluation.problems)
+    left_out = _items(str(problem) for problem in (*evaluation.problems, *evaluation.unmeasured))
     problems = f"<details><summary>Left out</summary><ul>{left_out}</ul></details>" if left_out else ""
     document = escape(json.dumps(reproduction(evaluation), indent=1, default=str))
     return (

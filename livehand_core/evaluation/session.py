@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
-from ..captures.capture import Capture, Split, scan_capture
+from ..captures.capture import Capture, Problem, Split, scan_capture
 from ..captures.joined import identity_names, inspect_captures
 from ..devices import pick_device
 from ..errors import CaptureError, LiveHandError
@@ -86,7 +86,8 @@ class Session:
         """Render and measure until all is done or ``stopped`` answers True; progress goes to standard error.
 
         Raises:
-            LiveHandError: an image cannot be read, or the device fails.
+            CaptureError: no frame could be measured.
+        LiveHandError: the avatar or the device fails.
         """
         settings = self.settings
         data = find_hand(self._capture.hand_model, self._capture.poses.poses[0].side)
@@ -94,18 +95,27 @@ class Session:
         if TEMPORAL in settings.protocols:
             films = slow_films(self._capture, data, settings.avatar, self._metadata)
         rows: list[Measured] = []
+        unmeasured: list[Problem] = []
         of = sum(map(len, films.values()))
         with closing(Progress("frames")) as progress:
             for row in measure_frames(
                 self._renderer, settings.avatar, self._metadata, self._capture, self._frames, self._suite, stopped
             ):
-                rows.append(row)
-                progress(len(rows), len(self._frames), "measuring")
+                if isinstance(row, Problem):
+                    unmeasured.append(row)
+                else:
+                    rows.append(row)
+                progress(len(rows) + len(unmeasured), len(self._frames), "measuring")
 
             def told(done: int) -> None:
                 progress(done, of, "steadiness")
 
             temporal = measure_steadiness(self._renderer, films, data, told, stopped)
+        if unmeasured and not rows:
+            raise CaptureError(
+                f"None of the {len(unmeasured)} frames could be measured; the first: {unmeasured[0]}.",
+                "Mend the capture: livehand check lists all that is wrong with it.",
+            )
         # In the capture's order again: tables and files read better so.
         place = {frame.image: number for number, frame in enumerate(self._capture.frames)}
         rows.sort(key=lambda row: place[row.frame.image])
@@ -118,6 +128,7 @@ class Session:
             planned=len(self._frames),
             temporal=temporal,
             problems=self.problems,
+            unmeasured=tuple(unmeasured),
             notes=(*self._suite.notes, *([bias] if bias else [])),
             settings=asdict(settings)
             | {"device": self._renderer.device, "captures": [str(path) for path in settings.captures]},

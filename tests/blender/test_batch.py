@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from livehand_blender.render.pictures import is_complete
+from livehand_core.whole_files import is_complete
 from tests.blender.exr import read_exr
 from tests.blender.helpers import ROOT, index_pass, make_scene, run_python
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from livehand_core.captures.capture import read_capture
 from livehand_core.captures.checks import check_capture
 from livehand_core.captures.images import read_rgba8
 from livehand_core.captures.shooting import progress_of
+from livehand_core.errors import LiveHandError
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.skinning import pose_vertices
+from livehand_core.whole_files import is_complete
 from tests.blender.helpers import make_scene
 
 pytestmark = pytest.mark.bpy
@@ -81,7 +85,7 @@ def test_a_moved_scaled_left_hand_is_captured_where_it_stands_and_goes_on(addon,
 def test_plans_of_own_cameras_and_animations(addon) -> None:
     import bpy
 
-    from livehand_blender.capture.planning import image_count, make_plan
+    from livehand_blender.capture.planning import image_counts, make_plan
 
     scene, rig = make_scene("")
     chosen = settings(scene, poses_from="ANIMATION", frame_step=5, cameras_from="COLLECTION", held_out_poses=2)
@@ -104,7 +108,7 @@ def test_plans_of_own_cameras_and_animations(addon) -> None:
     plan = make_plan(scene, rig)
     assert plan.frames == (1, 6, 11, 16) and plan.scale == pytest.approx(2.0)
     assert len(plan.shooting.rig.cameras) == 3 and len(plan.shooting.rig.held_out) == 1
-    assert len(plan.shooting.held_out_poses) == 2 and len(plan.shooting.order) == image_count(chosen, 20)
+    assert len(plan.shooting.held_out_poses) == 1 and len(plan.shooting.order) == sum(image_counts(chosen, 20))
     camera = plan.shooting.rig.cameras[1]
     np.testing.assert_allclose(camera.camera_to_world[:3, 3], [0.1, -0.5, 0.0], atol=1e-6)
     assert camera.cx == pytest.approx(0.5 * 42 - 0.1 * 64)
@@ -143,10 +147,26 @@ def test_an_identity_brings_its_shape_and_betas_of_ones_own_stay(addon) -> None:
 
 def test_the_first_capture_takes_minutes(addon) -> None:
     """At 0.65 s a picture, as two cores take."""
-    from livehand_blender.capture.planning import image_count
+    from livehand_blender.capture.planning import image_counts
 
     scene, _ = make_scene("")
-    assert 300 <= image_count(scene.livehand_capture, 250) <= 450
+    assert 300 <= sum(image_counts(scene.livehand_capture, 250)) <= 450
+
+
+def test_a_small_capture_is_mostly_for_training(addon) -> None:
+    from livehand_blender.capture.planning import image_counts, make_plan
+
+    scene, rig = make_scene("")
+    for cameras, poses in ((2, 2), (3, 3), (5, 4), (6, 12), (12, 6)):
+        chosen = settings(
+            scene, camera_count=cameras, pose_count=poses, cameras_per_pose=8, held_out_cameras=4, held_out_poses=4
+        )
+        plan = make_plan(scene, rig).shooting
+        kept = [(p, c) for p, c in plan.order if p in plan.held_out_poses or plan.rig.names[c] in plan.rig.held_out]
+        training, tests = image_counts(chosen, 1)
+        assert (len(plan.order) - len(kept), len(kept)) == (training, tests)
+        assert len(plan.rig.held_out) <= cameras / 3 and len(plan.held_out_poses) <= poses / 3
+        assert training >= 4 and training >= (cameras * poses) // 3
 
 
 def test_what_cannot_be_captured_is_refused(addon, tmp_path: Path) -> None:
@@ -169,3 +189,58 @@ def test_what_cannot_be_captured_is_refused(addon, tmp_path: Path) -> None:
     bpy.data.objects.remove(rig)
     with pytest.raises(RuntimeError, match="No hand to capture"):
         bpy.ops.livehand.capture(folder=str(tmp_path))
+
+
+class Standing:
+    """Stands for the hand, as what the scene holds."""
+
+    fits_proxy = False
+
+    def pose(self, number: int, pose: Any) -> None:
+        """Nothing moves."""
+
+
+def test_a_full_disk_leaves_whole_pictures_only_and_the_capture_goes_on(addon, tmp_path: Path) -> None:
+    from livehand_blender.capture.planning import make_plan
+    from livehand_blender.capture.shoot import prepare_output, shoot
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        scene, rig = make_scene("")
+        scene.render.engine = "CYCLES"
+        scene.cycles.samples = 1
+        prepare_output(scene, (42, 64))
+        plan, folder, ballast = make_plan_of(make_plan, scene, rig), disk / "capture", disk / "ballast"
+
+        def fill_up(done: int, _count: int) -> bool:
+            if done == 2:
+                with suppress(OSError), ballast.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+            return True
+
+        with pytest.raises(LiveHandError, match=r"written whole|disk is full"):
+            shoot(scene, plan, folder, Standing(), builtin_hand("right"), told=fill_up)
+        there = sorted(folder.rglob("*.png"))
+        assert len(there) == 2 and all(is_complete(path) for path in there)
+        assert not list(folder.rglob(".*.png")), "nothing half-written is left"
+        times = [path.stat().st_mtime_ns for path in there]
+        ballast.unlink()
+        # What a former version left under its final name is no picture that is there.
+        broken = folder / plan.image(*plan.order[3])
+        broken.parent.mkdir(parents=True, exist_ok=True)
+        broken.write_bytes(there[0].read_bytes()[:100])
+        assert plan.order[3] in plan.missing(folder)
+        assert shoot(scene, plan, folder, Standing(), builtin_hand("right")) == len(plan.order)
+        assert all(is_complete(folder / plan.image(*entry)) for entry in plan.order)
+        assert [path.stat().st_mtime_ns for path in there] == times
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def make_plan_of(make_plan: Any, scene: Any, rig: Any) -> Any:
+    settings(scene)
+    return make_plan(scene, rig).shooting

@@ -11,6 +11,8 @@ from livehand_core.captures.plan import (
     camera_directions,
     capture_order,
     capture_poses,
+    first_part,
+    held_out_count,
     make_rig,
     way_between,
 )
@@ -93,3 +95,18 @@ def test_order(rig: Rig) -> None:
     assert all(views[camera] in (2, 3) for camera in range(34) if camera not in kept)
     first_round = training[:20]
     assert {pose for pose, _ in first_round} == set(range(10)), "the first round shows every pose"
+
+
+def test_hold_outs_scale_with_what_there_is() -> None:
+    assert [held_out_count(4, count) for count in (1, 2, 3, 6, 12, 40)] == [0, 0, 1, 2, 4, 4]
+    assert held_out_count(0, 40) == 0 and held_out_count(-1, 40) == 0
+
+
+@pytest.mark.parametrize("limit", [0, 8, 20, 60, 1000])
+def test_a_first_part_is_mostly_for_training(rig: Rig, limit: int) -> None:
+    order = capture_order(rig, 12, HELD_OUT_POSES, 8, 3, 0)
+    part = first_part(order, rig, HELD_OUT_POSES, limit)
+    assert len(part) == len(set(part)) == (min(limit, len(order)) or len(order)) and set(part) <= set(order)
+    kept = [(pose, camera) for pose, camera in part if pose in HELD_OUT_POSES or rig.names[camera] in rig.held_out]
+    if 0 < limit < len(order):
+        assert 0 < len(kept) <= limit / 4

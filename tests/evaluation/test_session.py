@@ -44,6 +44,29 @@ def test_an_avatar_against_itself(capture: Capture) -> None:
     assert table["published"]["psnr"] == table["full_image"]["psnr"]
 
 
+def test_a_hand_of_a_few_pixels_is_named_and_the_rest_measured(
+    capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(capture.folder, folder)
+    small = capture.frames_of("both")[0].image
+    image = np.array(Image.open(folder / small))
+    image[..., 3] = 0
+    image[80:86, 80:86] = 255
+    Image.fromarray(image).save(folder / small)
+    evaluation = Session(Settings("default", (folder,), protocols=PROTOCOLS)).measure()
+    assert evaluation.complete and len(evaluation.rows) == evaluation.planned - 1
+    assert [problem.place for problem in evaluation.unmeasured] == [small]
+    assert details(evaluation)["unmeasured"] == [evaluation.unmeasured[0]._asdict()]
+    out = str(tmp_path / "out")
+    assert cli.main(["evaluate", "default", str(folder), "--protocols", "hand_box", "--out", out]) == 0
+    assert f"not measured: {small}: An image shows no hand to measure" in capsys.readouterr().err
+
+    only = Session(Settings("default", (folder,), splits=("both",), protocols=("hand_box",)))
+    with pytest.raises(CaptureError, match=f"None of the 1 frames could be measured.*{small}"):
+        only.measure()
+
+
 def test_fast_mode_loses_little(capture: Capture) -> None:
     """Truth is fast mode's own picture: exact mode differs from it by what fast mode loses."""
     settings = Settings("default", (capture.folder,), precision="exact", protocols=("hand_box",))

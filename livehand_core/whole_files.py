@@ -1,6 +1,6 @@
-"""Whether a picture or movie file is whole, without bpy: Blender says "Saved" even when the disk filled up on the way.
+"""Whether a picture or movie file is whole: Blender says "Saved" even when the disk filled up on the way.
 
-Called by scripts/render_batch.py before a file is renamed to its final name.
+Asked by batches and captures before a file is renamed to its final name. Standard library only.
 """
 
 from __future__ import annotations
