@@ -154,6 +154,14 @@ def test_a_frame_that_is_too_large_for_the_gpu(device: str, monkeypatch: pytest.
     assert renderer.render(request()).warnings == ()
 
 
+def test_a_driver_that_does_not_compile(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_device, "source", lambda *_: "fn draw() { mistake }")
+    renderer = made(device)
+    (line,) = renderer.render(request()).warnings
+    assert "does not compile 'skin'" in line and line.endswith("The processor draws instead.")
+    assert renderer.device == "cpu"
+
+
 def test_a_driver_that_gives_no_device(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     def fails(*_: object) -> Gpu:
         raise GpuLost("Card gives no device (broken).", "Use the CPU.")

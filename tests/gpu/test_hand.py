@@ -173,6 +173,18 @@ def test_the_arithmetic_is_told(device: str, gpu: Gpu) -> None:
         assert renderer.arithmetic("a") == {"field": number, "super_resolution": number}
 
 
+def test_weights_that_float16_does_not_hold_stay_float32(gpu: Gpu) -> None:
+    avatar = avatar_of("twice")
+    state = avatar.field_state | {"density.weight": 40.0 * avatar.field_state["density.weight"]}
+    loud = replace(avatar, field_state=state)
+    assert max(value.abs().max() for value in state.values()) > 65504.0
+    hand = gpu_hand(gpu, loud, half=True)
+    assert hand.arithmetic["field"] == "float32"
+    camera = VIEWS["perspective"][0]
+    ours = hand.render(HandInstance(pose()), camera, EVERY, Clock())
+    check_alike(ours, TorchHand(loud, tube_hand(), CPU).render(HandInstance(pose()), camera, EVERY, Clock()))
+
+
 def test_tiles_fit_what_devices_offer() -> None:
     usual = FieldConfig()
     assert [tile_rays(usual, *offer) for offer in ((32768, 4), (16384, 4), (16384, 2))] == [32, 16, 32]

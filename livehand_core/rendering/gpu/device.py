@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,12 +165,18 @@ class Gpu:
             {"binding": number, "visibility": self._stage.COMPUTE, "buffer": {"type": kinds[letter]}}
             for number, letter in enumerate(bindings)
         ]
-        with told(self.adapter):
+        try:
             layout = self._device.create_bind_group_layout(entries=entries)
             pipeline = self._device.create_compute_pipeline(
                 layout=self._device.create_pipeline_layout(bind_group_layouts=[layout]),
                 compute={"module": self._device.create_shader_module(code=text), "entry_point": entry},
             )
+        except Exception as error:
+            # Drivers have compilers of their own, and each its own mistakes.
+            logging.exception("A kernel of the GPU was not compiled")
+            raise GpuLost(
+                f"{self.adapter.name} does not compile {entry!r} ({_first_line(error)}).", "Use the CPU."
+            ) from error
         return Kernel(pipeline, layout, bindings, next(_serial))
 
     def bound(self, kernel: Kernel, offset: int, size: int, buffers: Sequence[Buffer]) -> Any:

@@ -26,6 +26,9 @@ from .super_resolution import SuperResolution
 NOTHING = np.float32(1e29)
 """Depth from which on there is nothing, in what the kernels answer."""
 
+HALF_LIMIT = 6e4
+"""Weights from which on an avatar is kept in float32: float16 ends at 65504."""
+
 TRANSMITTANCE_FLOORS = {"fast": 1.0 / 512.0, "exact": 2e-5}
 """What a ray lets through when it ends, as on the processor."""
 
@@ -55,7 +58,8 @@ class GpuHand:
         avatar: one that :func:`refusal` has nothing against.
         hand: the model it was trained on.
         gpu: where.
-        half: keep weights and activations in float16, where the GPU has it; sums are float32 in any case.
+        half: keep weights and activations in float16, where the GPU has it and it holds them; sums are float32 in any
+            case.
         floor: transmittance at which rays end.
 
     Attributes:
@@ -79,7 +83,11 @@ class GpuHand:
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
         self._gpu, self._floor = gpu, floor
-        half = half and gpu.has_half
+        half = (
+            half
+            and gpu.has_half
+            and all(np.abs(value).max(initial=0.0) < HALF_LIMIT for value in avatar.values.values())
+        )
         architecture = avatar.metadata.architecture
         self._networks = Networks(
             gpu,
