@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -227,6 +229,19 @@ def test_a_trial_that_goes_on_elsewhere_says_nothing(monkeypatch: pytest.MonkeyP
     nowhere.begin()
     assert not nowhere.failed
     nowhere.end()
+
+
+def test_an_avatar_that_is_loaded_anew_leaves_no_memory_behind(device: str) -> None:
+    avatars = {"a": avatar_of("textures")}
+    renderer = Renderer(device, {("tube", "right"): tube_hand()}, avatars)
+    renderer.render(request())
+    (_, hand), *_ = renderer._loaded.values()
+    handle = weakref.ref(hand._networks.field.weights.handle)  # type: ignore[attr-defined]
+    del hand, _
+    renderer._avatars["a"] = avatar_of("textures")
+    renderer.render(request())
+    gc.collect()
+    assert handle() is None
 
 
 def test_our_own_mistakes_are_not_taken_for_the_gpus() -> None:

@@ -137,6 +137,10 @@ class Gpu:
             self._groups.clear()
         return known
 
+    def forget_bindings(self) -> None:
+        """Let go of buffers that only bindings still hold: those of avatars that are not drawn any more."""
+        self._groups.clear()
+
     def forget_scratch(self) -> None:
         """Give the memory of the frames so far back to other programs."""
         self._scratch.clear()

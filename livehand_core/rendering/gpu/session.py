@@ -51,6 +51,7 @@ class GpuSession:
         if why:
             self._notes.append(f"The avatar {arrays.metadata.name!r} is drawn on the processor: {why}.")
             return None
+        self._gpu.forget_bindings()
         return GpuHand(arrays, data, self._gpu, self._precision == "fast", TRANSMITTANCE_FLOORS[self._precision])
 
     @contextmanager
