@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
+import os
 import re
 import sys
 from functools import cache
@@ -11,7 +13,26 @@ from pathlib import Path
 
 from .errors import DeviceError
 
+INSTRUCTIONS_VARIABLE = "LIVEHAND_INSTRUCTIONS"
+"""Which set of vector instructions the processor's kernels use, of those that it has; the best one where unset."""
+
+INSTRUCTIONS = ("avx512-vnni", "avx-vnni", "avx512", "avx2", "plain")
+"""Their names; ``kernels/target.py`` says what they are."""
+
 _GPU_NAME = re.compile(r"gpu(:(software|\d{1,3}))?")
+
+
+def add_instructions(parser: argparse._ActionsContainer) -> None:
+    """Add ``--instructions`` to a command's options; :func:`choose_instructions` heeds it."""
+    parser.add_argument(
+        "--instructions", choices=INSTRUCTIONS, help="of the processor's kernels; the best that it has by default"
+    )
+
+
+def choose_instructions(name: str | None) -> None:
+    """Let the kernels of this process, and of those that it starts, use a set of instructions; before any is loaded."""
+    if name:
+        os.environ[INSTRUCTIONS_VARIABLE] = name
 
 
 def pick_renderer(name: str) -> str:

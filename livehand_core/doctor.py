@@ -25,7 +25,7 @@ from .cache import CACHE_VARIABLE, cache_folder
 from .engine.client import EngineClient, EngineInfo
 from .engine.interpreters import Interpreter, child_environment, find_interpreter, start_options
 from .engine.kept_core import core_folder
-from .errors import LiveHandError
+from .errors import DeviceError, LiveHandError
 from .libraries import JOBS, MODULES, lacking, packages, remedy
 
 State = Literal["ok", "note", "problem"]
@@ -180,11 +180,23 @@ def _kernels() -> Finding:
     folders += [beside, cache]
     kept = next(filter(_writable, folders), None)
     if kept is not None:
-        return Finding("compiled kernels", "ok", f"kept in {kept}")
+        return Finding("compiled kernels", "ok", f"with {_instructions()}, kept in {kept}")
     what = f"not kept, since neither {beside} nor {cache} can be written: each start compiles for about a minute"
     return Finding(
         "compiled kernels", "note", what, f"Make one of them writable, or name a folder in {CACHE_VARIABLE}."
     )
+
+
+def _instructions() -> str:
+    """What the kernels of this Python are written with, in words."""
+    try:
+        from .kernels.target import instructions
+
+        return f"{instructions().name} instructions"
+    except ImportError:
+        return "instructions that numba tells"
+    except DeviceError as error:
+        return f"no instructions: {error}"
 
 
 def _writable(folder: Path) -> bool:

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 
+from .devices import add_instructions, choose_instructions
 from .libraries import require
 
 SIZE = 96
@@ -19,12 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "where it takes up to a minute; afterwards, and after this command, the first frame takes seconds."
     )
     parser.add_argument("--exact", action="store_true", help="also what --precision exact needs")
+    add_instructions(parser)
     parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw one small frame with every pass."""
     require("rendering")
+    choose_instructions(args.instructions)
     start = time.perf_counter()
     prepare(("fast", "exact") if args.exact else ("fast",))
     print(f"The renderer is ready ({time.perf_counter() - start:.1f} s).")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..devices import pick_device
+from ..devices import add_instructions, choose_instructions, pick_device
 from ..errors import LiveHandError
 from ..files import atomic_path, check_writable
 from ..frames import DEFAULT_AVATAR
@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-pixels", action="store_true", help="hands as large in pixels as at 512x334")
     parser.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     parser.add_argument("--precision", choices=("fast", "exact"), help="of the renderer; its own default otherwise")
+    add_instructions(parser)
     parser.add_argument(
         "--plain-frames", type=int, default=PLAIN_FRAMES, help="frames for the plain formulation; 0 leaves it out"
     )
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
     require("rendering")
+    choose_instructions(args.instructions)
     if args.plain_frames:
         require("plain", "--plain-frames 0 leaves it out.")
     requests = animation(settings)

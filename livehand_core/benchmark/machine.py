@@ -15,11 +15,12 @@ _PACKAGES = ("torch", "numba", "numpy")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, instruction sets, system and versions, as plain values."""
+    """Processor, cores, instruction sets, the one that the kernels use, system and versions, as plain values."""
     return {
         "processor": _processor(),
         "cores": usable_cores(),
         "instructions": _instructions(),
+        "kernels": _kernels(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "livehand": __version__,
@@ -76,6 +77,15 @@ def _instructions() -> list[str]:
         if line.startswith(("flags", "Features")):
             known |= set(line.partition(":")[2].split())
     return [name for name in _INTERESTING if name in known]
+
+
+def _kernels() -> str:
+    """The instructions that the processor's kernels use; empty where numba is not installed."""
+    try:
+        from ..kernels.target import instructions
+    except ImportError:
+        return ""
+    return instructions().name
 
 
 def _version(package: str) -> str:

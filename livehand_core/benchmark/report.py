@@ -144,6 +144,7 @@ def table(report: Report) -> str:
         f"{settings.avatar}, {settings.width} x {settings.height}, {settings.hands} hand(s), {settings.frames} frames, "
         f"{', '.join(settings.passes)}; device {report.device}, precision {report.precision or 'automatic'}",
         f"{machine['processor']}, {machine['cores']} cores ({instructions})",
+        f"kernels use {machine['kernels'] or 'nothing, since numba is not installed'}",
         "",
         *_stage_lines(report),
     ]

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 from numba.core.registry import cpu_target
 
+from ..devices import INSTRUCTIONS_VARIABLE
 from ..errors import DeviceError
-
-INSTRUCTIONS_VARIABLE = "LIVEHAND_INSTRUCTIONS"
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
 """System, name and features, by which numba tells compiled code apart."""

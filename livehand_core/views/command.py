@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..devices import add_instructions, choose_instructions
 from ..errors import LiveHandError
 from ..files import check_writable
 from ..frames import DEFAULT_AVATAR
@@ -74,12 +75,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     computing = parser.add_argument_group("the renderer")
     computing.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     computing.add_argument("--precision", choices=("fast", "exact"), default="fast", help="of the arithmetic (fast)")
+    add_instructions(computing)
     computing.add_argument("--threads", type=int, metavar="N", help="of the processor; all by default")
 
 
 def run(args: argparse.Namespace) -> int:
     """Render; 0 when all is there, 130 when it was interrupted."""
     require("pictures")
+    choose_instructions(args.instructions)
     from ..progress import Progress
     from ..rendering import Renderer
     from .hand_arguments import open_avatar
@@ -123,7 +126,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What decides how frames look, as plain values; the rest may change between a run and its continuation."""
-    left_out = {"run", "out", "avatar", "overwrite", "keep_frames", "columns", "fps", "threads", "device"}
+    left_out = {
+        "run",
+        "out",
+        "avatar",
+        "overwrite",
+        "keep_frames",
+        "columns",
+        "fps",
+        "threads",
+        "device",
+        "instructions",
+    }
     values = {key: value for key, value in vars(args).items() if key not in left_out}
     return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from livehand_core import kernels
+from livehand_core.devices import INSTRUCTIONS, INSTRUCTIONS_VARIABLE
 from livehand_core.errors import DeviceError
-from livehand_core.kernels.target import FEATURES, available, choose, named_features
+from livehand_core.kernels.target import _NEEDS, FEATURES, available, choose, named_features
 
 PART = "from .compiling import inlined\n@inlined\ndef part(x):\n    return x + {}\n"
 
@@ -244,3 +245,19 @@ def test_instructions_that_the_target_lacks_are_refused_by_name() -> None:
 def test_a_list_of_features_is_read_as_llvm_reads_it() -> None:
     assert named_features("+avx2, +fma,-avx512f,") == {"avx2", "fma"}
     assert named_features("+avx512f,-avx512f,-fma,+fma") == {"fma"} and not named_features("")
+
+
+@pytest.mark.slow
+def test_the_command_line_chooses_and_names_the_instructions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(INSTRUCTIONS_VARIABLE, raising=False)
+    monkeypatch.setenv("LIVEHAND_CACHE", str(tmp_path))
+    assert {known.name for needs, known in _NEEDS} == set(INSTRUCTIONS)
+    lacking = next(
+        (name for name in INSTRUCTIONS if name not in {k.name for k in available(named_features(FEATURES))}), ""
+    )
+    command = [sys.executable, "-m", "livehand_core", "bench", "--no-engine", "--plain-frames", "0", "--frames", "2"]
+    done = subprocess.run([*command, "--instructions", "plain"], capture_output=True, text=True)
+    assert done.returncode == 0 and "kernels use plain" in done.stdout, done.stderr
+    if lacking:
+        done = subprocess.run([*command, "--instructions", lacking], capture_output=True, text=True)
+        assert done.returncode == 2 and f"does not have the instructions {lacking!r}" in done.stderr
