@@ -2,7 +2,7 @@
 
 A block is some rows of activations against 16, 32 or 64 columns of packed weights (:class:`Shape`), summed over taps.
 Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the
-arrays' dtype, and ``instructions.py`` says which kinds a target has:
+arrays' dtype, and ``target.py`` says which kinds a target has:
 
 ==========  =========  =============================================  ================================
 activations weights    one lane of an instruction                     where

@@ -1,0 +1,97 @@
+"""The documents are true in what a program can check: links lead somewhere, and commands, options and files are there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from livehand_core import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LOG = ROOT / "docs" / "log"
+CODE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name after #, as GitHub makes it of the headings."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", text_of(page)), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> list[str]:
+    found = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", text_of(page))):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            found.append(link)
+    return found
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """Words of each line of a page's shell blocks that calls this project."""
+    lines = (line for language, block in CODE.findall(text_of(page)) if language == "sh" for line in block.splitlines())
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line for line in words if line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_every_page_can_be_found() -> None:
+    links = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+\.md[^)\s]*)\)", text_of(page))
+    }
+    assert [name(page) for page in PAGES[1:] if page not in links] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_livehand_commands_are_understood(page: Path) -> None:
+    for words in command_lines(page):
+        if Path(words[0]).name == "livehand":
+            cli._parser(words[1:]).parse_args(words[1:])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_scripts_and_their_options_are_there(page: Path) -> None:
+    for words in command_lines(page):
+        script = next((ROOT / word for word in words if word.startswith("scripts/") and word.endswith(".py")), None)
+        if script is None:
+            continue
+        assert script.is_file(), words
+        known = "".join(text_of(path) for path in [script, ROOT / "livehand_core" / "frame_lists.py"])
+        for word in words[words.index(str(script.relative_to(ROOT))) + 1 :]:
+            option = re.match(r"--[a-z][\w-]*", word)
+            assert option is None or option[0] in known, f"{script.name} has no {option[0]}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != LOG], ids=name)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    """Of the log nothing is asked: it tells of code of its day."""
+    folders = ("livehand_core", "livehand_blender", "scripts", "tests")
+    paths = {f"/{name(path)}" for folder in folders for path in (ROOT / folder).rglob("*.*")}
+    named = re.findall(r"`([\w/]+\.(?:py|wgsl))`", CODE.sub("", text_of(page)))
+    assert [word for word in named if not any(path.endswith("/" + word) for path in paths)] == []
+
+
+def test_a_link_to_a_heading_is_understood(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# How: a *GPU*\n[here](#how-a-gpu) [there](#how) [file](none.md)\n", encoding="utf-8")
+    assert broken_links(page) == ["#how", "none.md"]
