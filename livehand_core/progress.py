@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 from .training.control import duration
 
@@ -25,13 +25,15 @@ class Progress:
         stream: where people read; stderr by default.
     """
 
+    _open: ClassVar[Progress | None] = None
+    """Whose line the terminal shows unfinished; another's is written over it, and then it is that one's to end."""
+
     def __init__(self, unit: str, machine: bool = False, stream: TextIO | None = None) -> None:
         self._unit, self._machine = unit, machine
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
         self._text, self._began, self._told, self._start = "", 0.0, 0.0, 0
         self._counted: tuple[float, int] | None = None
-        self._open = False
 
     def __call__(self, done: int, of: int, text: str = "") -> None:
         """``done`` of ``of`` units; the estimate begins anew when ``text``, what is being done, changes."""
@@ -53,16 +55,16 @@ class Progress:
         line = f"{text + ': ' if text else ''}{done} of {of} {self._unit}{self._estimate(done, of, now)}"
         if self._terminal:
             self._stream.write(f"\r{line}\x1b[K" + ("\n" if last else ""))
-            self._open = not last
+            Progress._open = None if last else self
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
 
     def close(self) -> None:
         """End the line that is being written over, so that what follows begins a new one."""
-        if self._open:
+        if Progress._open is self:
             self._stream.write("\n")
-            self._open = False
+            Progress._open = None
 
     def _estimate(self, done: int, of: int, now: float) -> str:
         if done >= of:

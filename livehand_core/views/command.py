@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         **_settings(args),
         "number of frames": len(shots),
     }
-    progress = Progress("frames")
+    progress = Progress("frames" if len(shots) > 1 else "frame")
     renderer = Renderer(args.device, precision=args.precision, threads=args.threads)
     try:
         warnings = render_view(renderer, shots, target, look, record, args.overwrite, progress)

@@ -1,4 +1,4 @@
-"""The documents are true in what a program can check: links lead somewhere, and commands, options and files are there."""
+"""The documents are true in what a program can check: links lead somewhere; commands, options and files are there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from livehand_core import cli
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -47,6 +47,22 @@ def test_an_unfinished_line_is_closed_once(clock: list[float]) -> None:
     assert stream.getvalue().endswith("\n") and stream.getvalue().count("\n") == 1
 
 
+def test_a_line_that_another_has_written_over_is_not_ended_twice(clock: list[float]) -> None:
+    """As when the kernels are compiled while frames are rendered: no empty line is left between."""
+    stream = Terminal()
+    frames, parts = Progress("frames", stream=stream), Progress("parts", stream=stream)
+    frames(0, 2)
+    parts(1, 36, "compiling")
+    frames(2, 2)
+    parts.close()
+    assert stream.getvalue().count("\n") == 1
+    clock[0] += 1.0
+    parts(2, 36, "compiling")
+    frames.close()
+    parts.close()
+    assert stream.getvalue().count("\n") == 2
+
+
 def test_a_log_gets_a_line_now_and_then(clock: list[float]) -> None:
     stream = io.StringIO()
     tell = Progress("frames", stream=stream)
