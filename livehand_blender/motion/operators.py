@@ -39,16 +39,18 @@ def _automatic(description: str) -> tuple[str, str, str, int]:
 
 
 class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
-    """Read a motion file (.npz, .json) onto the active hand as a new action"""
+    """Read a motion file (.npz, .json, .npy, .pkl) onto the active hand as a new action"""
 
     bl_idname = "livehand.import_motion"
     bl_label = "Import Hand Motion"
 
     filename_ext = ".npz"
-    filter_glob: StringProperty(description="Files to choose from", default="*.npz;*.json", options={"HIDDEN"})
+    filter_glob: StringProperty(
+        description="Files to choose from", default="*.npz;*.json;*.npy;*.pkl", options={"HIDDEN"}
+    )
     filepath: StringProperty(
         name="File",
-        description="Motion file (.npz, .json)",
+        description="Motion file (.npz, .json, .npy, .pkl)",
         subtype="FILE_PATH",
         options={"HIDDEN", "SKIP_SAVE"},
     )
@@ -56,7 +58,7 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
     up: EnumProperty(
         name="Up",
         description="Which axis of the file's world points up",
-        items=(_automatic("Z up unless the file tells otherwise"), *_UP_ITEMS),
+        items=(_automatic("Z up unless the file tells otherwise; -Y in InterHand2.6M files"), *_UP_ITEMS),
         default="AUTO",
     )
     form: EnumProperty(
@@ -89,11 +91,16 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
         name="Hand in the File",
         description="Which hand to read; a motion of the other side is mirrored onto the rig",
         items=(
-            ("AUTO", "The Rig's Side", "The hand of the rig's own side", 0),
+            ("AUTO", "The Rig's Side", "The hand of the rig's own side, or the only one that is there", 0),
             ("RIGHT", "Right", "The right hand", 1),
             ("LEFT", "Left", "The left hand", 2),
         ),
         default="AUTO",
+    )
+    bridge: BoolProperty(
+        name="Bridge Gaps",
+        description="Interpolate frames without numbers, as trackers write where they lost the hand",
+        default=False,
     )
     capture: StringProperty(name="Capture", description="Capture of an InterHand2.6M file; the first when empty")
     wrist: BoolProperty(
@@ -123,9 +130,10 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
     def apply(self, context: Any, rig: Any) -> None:
         path = Path(bpy.path.abspath(self.filepath))
         own = rig_side(rig)
-        side = {"RIGHT": "right", "LEFT": "left"}.get(self.side, own)
         options = ReadOptions(
-            side=side,  # type: ignore[arg-type]
+            side={"RIGHT": "right", "LEFT": "left"}.get(self.side),  # type: ignore[arg-type]
+            prefer=own,
+            bridge=self.bridge,
             up=None if self.up == "AUTO" else self.up.lower(),
             pca=None if self.form == "AUTO" else self.form == "PCA",
             flat_mean=None if self.mean == "AUTO" else self.mean == "FLAT",
@@ -135,7 +143,7 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
         )
         motion = read_motion(path, options)
         sequence, notes = motion.sequence, list(motion.notes)
-        if side != own:
+        if sequence.poses[0].side != own:
             sequence = PoseSequence(tuple(pose.mirrored() for pose in sequence.poses), sequence.fps)
         context.view_layer.update()
         followed = blends_betas(rig)
@@ -179,7 +187,12 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
         options={"HIDDEN", "SKIP_SAVE"},
     )
 
-    up: EnumProperty(name="Up", description="Which axis of the file's world points up", items=_UP_ITEMS, default="Z")
+    up: EnumProperty(
+        name="Up",
+        description="Which axis of the file's world points up",
+        items=(("AUTO", "As Is Usual", "-Y in InterHand2.6M files, whose world is a camera's, else Z", 0), *_UP_ITEMS),
+        default="AUTO",
+    )
     components: IntProperty(
         name="Components",
         description="Number of principal components of a .npz file; 0 for joint angles, which lose nothing",
@@ -236,7 +249,7 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
         finally:
             manager.progress_end()
         options = WriteOptions(
-            up=self.up.lower(),  # type: ignore[arg-type]
+            up=None if self.up == "AUTO" else self.up.lower(),  # type: ignore[arg-type]
             components=self.components or None,
             flat_mean=None if self.mean == "AUTO" else self.mean == "FLAT",
             model=str(_MODELS[self.model]),

@@ -24,13 +24,15 @@ class ReadOptions:
     """What a motion file does not tell by itself; None leaves it to the file, or to what is usual for its format.
 
     Attributes:
-        side: the hand to read.
-        up: the axis of the file's world that points up; "z" when nobody tells.
+        side: the hand to read; None takes the one there is.
+        up: the axis of the file's world that points up; when nobody tells "z", in InterHand2.6M files "-y".
         pca: whether finger poses are principal components; told by their count when it is below 45.
         flat_mean: whether finger poses are relative to the flat hand, or else to the model's mean pose.
         model: id of the hand model whose mean pose, components and wrist the file means, e.g. ``"mano"``.
         fps: frames a second.
         capture: which capture of an InterHand2.6M file; the first when None.
+        prefer: the hand to read where a file holds both and ``side`` is None; right when None.
+        bridge: whether frames without numbers (NaN, as trackers write where they lost the hand) are interpolated.
     """
 
     side: Side | None = None
@@ -40,6 +42,8 @@ class ReadOptions:
     model: str | None = None
     fps: float | None = None
     capture: str | None = None
+    prefer: Side | None = None
+    bridge: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class WriteOptions:
     """How a motion file is written.
 
     Attributes:
-        up: the axis of the file's world that points up.
+        up: the axis of the file's world that points up; None for what is usual: -y in InterHand2.6M files, whose world
+            is a camera's, and z elsewhere.
         components: number of principal components, None for axis-angle.
         flat_mean: whether finger poses are relative to the flat hand, or else to the model's mean pose; None for what
             is usual: the mean pose in InterHand2.6M files, the flat hand elsewhere.
@@ -56,7 +61,7 @@ class WriteOptions:
         first_frame: number of the first frame in an InterHand2.6M file.
     """
 
-    up: UpAxis = "z"
+    up: UpAxis | None = None
     components: int | None = None
     flat_mean: bool | None = None
     model: str = "livehand-builtin-1"

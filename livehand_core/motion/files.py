@@ -1,8 +1,10 @@
-"""Motion files by their suffix: ``.npz`` tables, and ``.json`` as InterHand2.6M or as a plain table."""
+"""Motion files by their suffix: tables of NumPy and pickled ones, and ``.json`` as InterHand2.6M or as a table."""
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,10 +15,12 @@ import numpy as np
 from ..documents import Reader
 from ..errors import PoseError
 from ..files import ARCHIVE_ERRORS, atomic_path
+from ..pickles import PickleError, read_object_array, read_pickle
 from ..poses import PoseSequence
 from .convention import Motion, ReadOptions, WriteOptions
 from .interhand import is_interhand, read_interhand, write_interhand
-from .parameters import read_parameters, write_parameters
+from .parameters import read_parameters
+from .writing import write_parameters
 
 SIZE_LIMIT = 2 << 30
 """Largest file that is read, in bytes."""
@@ -27,7 +31,7 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
     """Read one hand's motion.
 
     Args:
-        path: ``.npz`` or ``.json``.
+        path: ``.npz``, ``.json``, or a table that NumPy or Python pickled (``.npy``, ``.pkl``), which is read as data.
         options: what the file does not tell by itself.
 
     Returns:
@@ -38,12 +42,12 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
         PoseError: the file is not there, is damaged, holds no hand, or needs a hand model that is not there.
     """
     path = Path(path)
-    if path.suffix.lower() in (".npz", ".json"):
+    if path.suffix.lower() in _READERS:
         try:
             return _read(path, options)
         except ARCHIVE_ERRORS as error:
-            raise MOTION.damaged(path, f"a value in it does not fit: {str(error)[:200]}") from error
-    raise PoseError(f"{path.name} is no motion file LiveHand knows.", "Give a .npz or a .json file.")
+            raise MOTION.damaged(path, f"it is no motion file: {str(error)[:200]}") from error
+    raise PoseError(f"{path.name} is no motion file LiveHand knows.", f"Give one of {', '.join(_READERS)}.")
 
 
 def write_motion(
@@ -76,39 +80,49 @@ def write_motion(
 
 
 def _read(path: Path, options: ReadOptions) -> Motion:
-    if path.suffix.lower() == ".npz":
-        return read_parameters(_read_arrays(path), options, path.name)
-    document = _read_json(path)
-    reader = read_interhand if is_interhand(document) else read_parameters
-    return reader(document, options, path.name)
+    document = _READERS[path.suffix.lower()](path)
+    if path.suffix.lower() == ".json" and is_interhand(document):
+        return read_interhand(document, options, path.name)
+    return read_parameters(document, options, path.name)
 
 
-def _read_arrays(path: Path) -> dict[str, Any]:
+def _archive(path: Path) -> dict[str, Any]:
+    """The arrays of an ``.npz``; arrays of objects are read as the data in their pickles."""
+    found: dict[str, Any] = {}
+    with MOTION.open(path) as stream, zipfile.ZipFile(stream) as archive:
+        members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+        total = sum(member.file_size for member in members)
+        if total > SIZE_LIMIT:
+            raise MOTION.damaged(path, f"it has {total >> 20} MiB unpacked")
+        for member in members:
+            key = member.filename.removesuffix(".npy")
+            found[key] = _array(archive.read(member), path, key)
+    return found
+
+
+def _array(content: bytes, path: Path, key: str) -> Any:
     try:
-        _check_size(path)
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: value for key in archive.files if (value := _array(archive, key)) is not None}
-    except ARCHIVE_ERRORS as error:
-        raise PoseError(f"{path.name} is not a motion file ({error}).", "Give a .npz of pose arrays.") from error
-
-
-def _array(archive: Any, key: str) -> Any:
-    """One array; None for pickled objects, which are never loaded."""
-    try:
-        return archive[key]
+        return np.load(io.BytesIO(content), allow_pickle=False)
     except ValueError as error:
-        if "allow_pickle" in str(error):
-            return None
-        raise
+        if "allow_pickle" not in str(error) and "Object arrays" not in str(error):
+            raise
+    try:
+        return read_object_array(content)
+    except PickleError as error:
+        raise MOTION.damaged(path, f"the pickled table {key!r} is refused: {error}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    document = MOTION.json(path)
-    if not isinstance(document, dict) or not document:
-        raise PoseError(f"{path.name} holds no hand poses.", "Give InterHand2.6M's MANO annotation, or a table.")
-    return document
+def _single(path: Path) -> Any:
+    """What an ``.npy`` holds: an array, or the pickled table of one."""
+    return _array(MOTION.read(path), path, path.stem)
 
 
-def _check_size(path: Path) -> None:
-    if path.stat().st_size > SIZE_LIMIT:
-        raise ValueError(f"it is larger than {SIZE_LIMIT >> 30} GiB")
+def _pickled(path: Path) -> Any:
+    try:
+        return read_pickle(MOTION.read(path))
+    except PickleError as error:
+        raise MOTION.damaged(path, f"the pickle is refused: {error}") from error
+
+
+_READERS = {".npz": _archive, ".json": MOTION.json, ".npy": _single, ".pkl": _pickled, ".pickle": _pickled}
+"""Suffix -> what reads such a file's document."""

@@ -9,12 +9,15 @@ import numpy as np
 
 from ..errors import PoseError
 from ..poses import HandPose, PoseSequence, Side, interpolate
-from .convention import Motion, ReadOptions, WriteOptions, decode_fingers, encode_fingers, into_world
-from .parameters import out_of_world
+from .convention import Motion, ReadOptions, UpAxis, WriteOptions, decode_fingers, encode_fingers, into_world
 from .wrist import rest_wrists
+from .writing import out_of_world
 
 NUMBERED_AT = 30.0
 """Frames a second that the data set's frame numbers count."""
+
+USUAL_UP: UpAxis = "-y"
+"""The data set's world is that of a camera: y points down."""
 
 BETAS_OF = "mano"
 """Id of the hand model that the data set's shapes belong to."""
@@ -43,7 +46,7 @@ def read_interhand(document: Mapping[str, Any], options: ReadOptions, name: str)
     if capture not in document:
         raise PoseError(f"{name} has no capture {capture!r}.", f"It has {', '.join(map(str, document))}.")
     frames = document[capture]
-    side = options.side or _only_side(frames)
+    side = options.side or _side_there(frames, options.prefer or "right")
     try:
         entries = {int(number): entry[side] for number, entry in frames.items() if entry.get(side)}
         numbers = sorted(entries)
@@ -62,7 +65,7 @@ def read_interhand(document: Mapping[str, Any], options: ReadOptions, name: str)
     angles = decode_fingers(pose[:, 3:], side, bool(options.pca), flat, model)
     betas = shape.mean(axis=0)
     poses = [HandPose(p, a, betas, t, side) for p, a, t in zip(pose[:, :3], angles, trans, strict=True)]
-    poses = into_world(poses, options.up or "z", *rest_wrists(model, side, betas))
+    poses = into_world(poses, options.up or USUAL_UP, *rest_wrists(model, side, betas))
     # Numbers need not be evenly spaced (0 3 6 8 11 14): their common step keeps every pose at its time.
     step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) > 1 else 1
     fps = options.fps or NUMBERED_AT / step
@@ -87,7 +90,7 @@ def write_interhand(sequences: Sequence[PoseSequence], options: WriteOptions) ->
     entries: list[dict[str, Any]] = [{"right": None, "left": None} for _ in range(count)]
     flat = False if options.flat_mean is None else options.flat_mean
     for sequence, side in zip(sequences, sides, strict=True):
-        for entry, pose in zip(entries, out_of_world(sequence, options), strict=False):
+        for entry, pose in zip(entries, out_of_world(sequence, options, USUAL_UP), strict=False):
             fingers = encode_fingers(pose.hand_pose.reshape(1, -1), side, None, flat, options.model)[0]
             entry[side] = {
                 "pose": [*pose.global_orient.tolist(), *fingers.tolist()],
@@ -98,11 +101,12 @@ def write_interhand(sequences: Sequence[PoseSequence], options: WriteOptions) ->
     return {options.capture: {str(options.first_frame + step * i): entry for i, entry in enumerate(entries)}}
 
 
-def _only_side(frames: Any) -> Side:
-    """The right hand if it is annotated anywhere, else the left one."""
+def _side_there(frames: Any, preferred: Side) -> Side:
+    """The preferred hand if it is annotated anywhere, else the other one."""
     entries = frames.values() if isinstance(frames, Mapping) else ()
-    has_right = any(isinstance(entry, Mapping) and entry.get("right") for entry in entries)
-    return "right" if has_right else "left"
+    there = any(isinstance(entry, Mapping) and entry.get(preferred) for entry in entries)
+    other: Side = "left" if preferred == "right" else "right"
+    return preferred if there else other
 
 
 def _bridge(poses: list[HandPose], places: list[int], fps: float) -> tuple[list[HandPose], int, int]:

@@ -2,187 +2,317 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..errors import PoseError
-from ..poses import BETA_COUNT, HandPose, PoseSequence, Side
-from .convention import (
-    FINGER_NUMBERS,
-    Motion,
-    ReadOptions,
-    WriteOptions,
-    decode_fingers,
-    encode_fingers,
-    into_world,
-    up_rotation,
-)
+from ..hand.library import MANO, MANO_UNFIXED
+from ..poses import BETA_COUNT, HandPose, PoseSequence, Side, interpolate
+from ..rotations import axis_angle_to_matrix
+from .convention import FINGER_NUMBERS, Motion, ReadOptions, decode_fingers, into_world
+from .keys import BODY, PREFIXES, frames_a_second, plain, sides_of, sort_keys, truth
+from .layouts import choose_table, listed, tables_of
+from .shapes import BODIES, Parts, check_units, frames_of, numbers, rotation_rows, split_pose
 from .wrist import rest_wrists
 
-_FULL = ("poses", "pose", "full_pose", "fullpose", "mano_pose")
-_FINGERS = ("hand_pose", "finger_pose", "{side}_hand_pose", "{side}hand_pose")
-_ORIENT = ("global_orient", "root_orient", "{side}_global_orient", "rot")
-_BETAS = ("betas", "shape", "beta")
-_TRANSLATION = ("trans", "transl", "translation", "{side}_transl")
-_RATE = ("mocap_framerate", "mocap_frame_rate", "fps", "frame_rate")
-_BODIES = {156: {"left": 66, "right": 111}, 165: {"left": 75, "right": 120}}
-"""Width of a whole body's pose (SMPL+H, SMPL-X), and where each hand's 45 angles begin."""
+USUAL_RATE = 30.0
 
 
-def read_parameters(table: Mapping[str, Any], options: ReadOptions, name: str) -> Motion:
+def read_parameters(document: Any, options: ReadOptions, name: str) -> Motion:
     """A motion from named arrays.
 
-    Known are AMASS's keys (whole bodies give the fingers only), MANO's own (48 numbers a frame; 3 and n components;
-    orientation and fingers apart), and what :func:`write_parameters` adds.
+    Known are AMASS's keys (whole bodies give the fingers only), MANO's own in the spellings and shapes of the field's
+    tools (``keys.ROLES``, ``shapes``), both hands in one file, and what :func:`write_parameters` adds.
 
     Args:
-        table: arrays by name.
+        document: arrays by name, or what ``layouts.tables_of`` opens.
         options: what the table does not tell.
         name: the file, for messages.
 
     Raises:
-        PoseError: no poses, wrong shapes, or a hand model that is not there.
+        PoseError: no poses, wrong shapes, what would be misread, or a hand model that is not there.
     """
-    side = options.side or _side(table)
-    fingers, orient = _rows(table, side, name)
-    count = len(fingers)
-    body = orient is None and not any(_find(table, (key,), side) is not None for key in _FINGERS)
-    pca = options.pca if options.pca is not None else bool(_flag(table, "pca", fingers.shape[1] < FINGER_NUMBERS))
-    # Components are told against the mean pose, angles against the flat hand, unless somebody says otherwise.
-    flat = options.flat_mean if options.flat_mean is not None else bool(_flag(table, "flat_hand_mean", not pca))
-    told = str(_flag(table, "model", ""))
-    model = options.model or told or "mano"
-    angles = decode_fingers(fingers, side, pca, flat, model)
-    betas = np.zeros((count, BETA_COUNT)) if body else _betas(_find(table, _BETAS, side), count, name)
-    found = None if body else _find(table, _TRANSLATION, side)
-    trans = np.zeros((count, 3)) if found is None else _table(found, count, 3, name)
-    has_wrist = orient is not None or found is not None
-    orient = np.zeros((count, 3)) if orient is None else orient
-    poses = [HandPose(*row, side=side) for row in zip(orient, angles, betas, trans, strict=True)]
-    notes = ["The file holds a whole body: its fingers were read, the wrist stays."] if body else []
-    if has_wrist:
-        up = options.up or str(_flag(table, "up_axis", "z"))
-        poses = into_world(poses, up, *rest_wrists(model, side, betas[0]))  # type: ignore[arg-type]
-    rate = _find(table, _RATE, side)
-    fps = options.fps or (float(np.asarray(rate)) if rate is not None else 30.0)
-    if not (np.isfinite(fps) and fps > 0.0):
-        raise PoseError(f"{name} has a frame rate of {fps:g}.", "Give the frames a second.")
-    return Motion(PoseSequence(tuple(poses), fps), has_wrist, told, tuple(notes))
+    side, table = choose_table(tables_of(document, name), options.side, options.prefer, name)
+    return _Reader(table, side, options, name).motion()
 
 
-def write_parameters(sequence: PoseSequence, options: WriteOptions) -> dict[str, np.ndarray]:
-    """A motion as named arrays: AMASS's keys, and what tells how to read them back.
+@dataclass
+class _Reader:
+    """One table on its way to a motion."""
 
-    ``poses`` (n, 48) or (n, 3 + components), ``betas`` (n, 10), ``trans`` (n, 3), ``mocap_framerate``, ``side``,
-    ``pca``, ``flat_hand_mean``, ``up_axis``, ``model``.
+    table: dict[str, Any]
+    wrapped: Side | None
+    options: ReadOptions
+    name: str
 
-    Raises:
-        PoseError: components or a mean pose of a hand model that is not there.
-    """
-    side = sequence.poses[0].side
-    flat = options.components is None if options.flat_mean is None else options.flat_mean
-    poses = out_of_world(sequence, options)
-    angles = np.stack([pose.hand_pose.reshape(-1) for pose in poses])
-    numbers = encode_fingers(angles, side, options.components, flat, options.model)
-    return {
-        "poses": np.concatenate([np.stack([pose.global_orient for pose in poses]), numbers], axis=1),
-        "betas": np.stack([pose.betas for pose in poses]),
-        "trans": np.stack([pose.transl for pose in poses]),
-        "mocap_framerate": np.float64(sequence.fps),
-        "side": np.array(side),
-        "pca": np.array(options.components is not None),
-        "flat_hand_mean": np.array(flat),
-        "up_axis": np.array(options.up),
-        "model": np.array(options.model),
-    }
+    def __post_init__(self) -> None:
+        self.notes: list[str] = []
+        self.used: set[str] = set()
 
+    def motion(self) -> Motion:
+        parts, count = self._parts()
+        pca = self._pca(parts)
+        flat, model, told = self._conventions(pca)
+        fingers = decode_fingers(parts.fingers, self.side, pca, flat, model)
+        trans = np.zeros((count, 3)) if parts.trans is None else parts.trans
+        orient = np.zeros((count, 3)) if parts.orient is None else parts.orient
+        betas = np.zeros((count, BETA_COUNT)) if parts.betas is None else parts.betas
+        check_units(fingers, trans, self.name)
+        rows = np.concatenate([orient, fingers, betas, trans], axis=1)
+        rows = self._of_side(rows)
+        poses = self._poses(rows, model, parts.orient is not None or parts.trans is not None)
+        fps = self._rate()
+        self._tell_unused()
+        has_wrist = parts.orient is not None or parts.trans is not None
+        return Motion(PoseSequence(tuple(poses), fps), has_wrist, told, tuple(self.notes))
 
-def out_of_world(sequence: PoseSequence, options: WriteOptions) -> list[HandPose]:
-    """A motion in the world and from the wrist that the options name: the inverse of reading it."""
-    first = sequence.poses[0]
-    source, target = rest_wrists(options.model, first.side, first.betas)
-    rotation, shift = up_rotation(options.up).T, target - source
-    return [
-        HandPose(pose.global_orient, pose.hand_pose, pose.betas, pose.transl + shift, pose.side).moved(
-            rotation, np.zeros(3), source
+    # Which hand
+
+    @cached_property
+    def row_sides(self) -> list[Side]:
+        """The side of each row, or of all, as the table's own keys tell; empty where they do not."""
+        for side in ("right", "left"):
+            roles, _ = sort_keys(self.table, side)  # type: ignore[arg-type]
+            for role in ("side", "right"):
+                key = roles.get(role)
+                if key is not None and _there(self.table[key]):
+                    self.used.add(key)
+                    return sides_of(self.table[key], self.name, key, role == "right")
+        return []
+
+    @cached_property
+    def side(self) -> Side:
+        """The hand that is read."""
+        told = self.row_sides
+        known = {self.wrapped} if self.wrapped else set(told)
+        wanted = self.options.side
+        if wanted is not None and known and wanted not in known:
+            raise PoseError(
+                f"{self.name} is of a {known.pop()} hand.", f"Read the {told[0] if told else self.wrapped} one."
+            )
+        for side in (wanted, self.options.prefer, "right", "left"):
+            if side is not None and (side in known or (not known and self._has_fingers(side))):  # type: ignore[arg-type]
+                return side  # type: ignore[return-value]
+        return wanted or self.options.prefer or "right"
+
+    def _has_fingers(self, side: Side) -> bool:
+        roles, _ = sort_keys(self.table, side)
+        return any(role in roles and _there(self.table[roles[role]]) for role in ("full", "fingers", "both"))
+
+    def _of_side(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of the hand that is read, where a table mixes both."""
+        told = self.row_sides
+        if len(set(told)) < 2:
+            return rows
+        if len(told) != len(rows):
+            raise PoseError(
+                f"{self.name} tells {len(told)} sides for {len(rows)} frames.",
+                "Check that all its arrays have one row a frame.",
+            )
+        own = np.array([side == self.side for side in told])
+        self.notes.append(f"{int((~own).sum())} rows of the other hand were left out.")
+        return rows[own]
+
+    # What there is
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        found, _ = sort_keys(self.table, self.side)
+        return {role: key for role, key in found.items() if _there(self.table[key])}
+
+    @cached_property
+    def is_body(self) -> bool:
+        """Whether the table is of a whole body, whose pelvis, shape and place are not the hand's."""
+        if any(plain(key) in BODY for key in self.table) or "both" in self.roles:
+            return True
+        words = {plain(key) for key in self.table}
+        hands = [
+            any(f"{prefix}handpose" in words or f"{prefix}pose" in words for prefix in PREFIXES[s]) for s in PREFIXES
+        ]
+        orient = self.roles.get("orient")
+        return all(hands) and orient is not None and not plain(orient).startswith(("left", "right", "l", "rh", "rhand"))
+
+    def _take(self, role: str) -> Any:
+        key = self.roles.get(role)
+        if key is None:
+            return None
+        self.used.add(key)
+        return self.table[key]
+
+    def _parts(self) -> tuple[Parts, int]:
+        """Everything, with one row a frame."""
+        parts = self._pose()
+        count = max(len(parts.fingers), 1)
+        if self.is_body or self._width_of_body:
+            self.notes.append("The file holds a whole body: its fingers were read, the wrist stays.")
+            return Parts(parts.fingers), count
+        orient = parts.orient
+        if orient is None and "orient" in self.roles:
+            orient = rotation_rows(self._take("orient"), self.name, self.roles["orient"])
+            if len(parts.fingers) == 1 and len(orient) > 1:
+                count = len(orient)
+            orient = frames_of(orient, count, 3, self.name, self.roles["orient"])
+        betas, trans = parts.betas, parts.trans
+        if "betas" in self.roles:
+            betas = self._betas(count)
+        if "trans" in self.roles:
+            value = numbers(self._take("trans"), self.name, self.roles["trans"])
+            trans = frames_of(value, count, 3, self.name, self.roles["trans"])
+        fingers = (
+            np.broadcast_to(parts.fingers, (count, parts.fingers.shape[1]))
+            if len(parts.fingers) == 1
+            else parts.fingers
         )
-        for pose in sequence.poses
-    ]
+        return Parts(fingers, orient, betas, trans), count
 
+    @cached_property
+    def _width_of_body(self) -> bool:
+        key = self.roles.get("full")
+        return key is not None and "fingers" not in self.roles and self._full.shape[1] in BODIES
 
-def _find(table: Mapping[str, Any], keys: tuple[str, ...], side: str) -> Any:
-    for key in keys:
-        value = table.get(key.format(side=side))
-        if value is not None:
-            return value
-    return None
+    @cached_property
+    def _full(self) -> np.ndarray:
+        return rotation_rows(self._take("full"), self.name, self.roles["full"])
 
-
-def _flag(table: Mapping[str, Any], key: str, default: Any) -> Any:
-    value = table.get(key)
-    return default if value is None else np.asarray(value).reshape(-1)[0]
-
-
-def _side(table: Mapping[str, Any]) -> Side:
-    told = str(_flag(table, "side", _flag(table, "hand_type", ""))).lower()
-    if told not in ("left", "right"):
-        right = _flag(table, "is_right", _flag(table, "is_rhand", True))
-        told = "right" if right else "left"
-    return "left" if told == "left" else "right"
-
-
-def _rows(table: Mapping[str, Any], side: Side, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """(n, k) finger numbers, and (n, 3) orientations or None."""
-    fingers = _find(table, _FINGERS, side)
-    if fingers is not None:
-        numbers = _table(fingers, None, None, name)
-        orient = _find(table, _ORIENT, side)
-        return numbers, None if orient is None else _table(orient, len(numbers), 3, name)
-    both = table.get("pose_hand")
-    if both is not None:
-        numbers = _table(both, None, 2 * FINGER_NUMBERS, name)
-        return np.split(numbers, 2, axis=1)[0 if side == "left" else 1], None
-    full = _find(table, _FULL, side)
-    if full is None:
+    def _pose(self) -> Parts:
+        """The array that holds the fingers, split."""
+        roles = self.roles
+        has_orient = "orient" in roles
+        if "full" in roles and (plain(roles["full"]) == "fullpose" or ("fingers" not in roles and "both" not in roles)):
+            return split_pose(self._full, has_orient, self.side, self.name, roles["full"])
+        if "fingers" in roles:
+            rows = rotation_rows(self._take("fingers"), self.name, roles["fingers"])
+            if rows.shape[1] > FINGER_NUMBERS or (not has_orient and rows.shape[1] == 3 + FINGER_NUMBERS):
+                return split_pose(rows, has_orient, self.side, self.name, roles["fingers"])
+            return Parts(rows)
+        if "both" in roles:
+            rows = rotation_rows(self._take("both"), self.name, roles["both"])
+            if rows.shape[1] != 2 * FINGER_NUMBERS:
+                raise PoseError(f"{self.name} has {roles['both']} of {rows.shape[1]} numbers.", "90 are needed.")
+            return Parts(np.split(rows, 2, axis=1)[0 if self.side == "left" else 1])
         raise PoseError(
-            f"{name} holds no hand poses (it has {', '.join(sorted(table)) or 'nothing'}).",
+            f"{self.name} holds no {self.side} hand's poses (it has {listed(self.table)[:200]}).",
             "Give poses (n, 48), or hand_pose and global_orient.",
         )
-    numbers = _table(full, None, None, name)
-    width = numbers.shape[1]
-    if width in _BODIES:
-        first = _BODIES[width][side]
-        return numbers[:, first : first + FINGER_NUMBERS], None
-    if not 3 < width <= 3 + FINGER_NUMBERS:
-        raise PoseError(
-            f"{name} has poses of {width} numbers a frame.",
-            "Hands have 48 (or 3 and the components), bodies with hands 156 or 165.",
-        )
-    return numbers[:, 3:], numbers[:, :3]
+
+    def _betas(self, count: int) -> np.ndarray:
+        """(n, 10); further coefficients are left out, missing ones are zero."""
+        value = numbers(self._take("betas"), self.name, self.roles["betas"])
+        width = value.shape[-1] if value.ndim else 1
+        found = frames_of(value, count, width, self.name, self.roles["betas"])[:, :BETA_COUNT]
+        return np.pad(found, ((0, 0), (0, BETA_COUNT - found.shape[1])))
+
+    # How it is meant
+
+    def _pca(self, parts: Parts) -> bool:
+        if self.options.pca is not None:
+            return self.options.pca
+        told = self._take("pca")
+        if told is not None:
+            return truth(told, self.name, self.roles["pca"])
+        # DexYCB's pose_m holds 45 components.
+        return parts.fingers.shape[1] < FINGER_NUMBERS or plain(self.roles.get("full", "")) == "posem"
+
+    def _conventions(self, pca: bool) -> tuple[bool, str, str]:
+        """Whether poses are relative to the flat hand, the hand model, and the one that the file tells."""
+        value = self._take("flat")
+        told_flat = None if value is None else truth(value, self.name, self.roles["flat"])
+        value = self._take("model")
+        told = "" if value is None else str(np.asarray(value).reshape(-1)[0])
+        of_dexycb = plain(self.roles.get("full", "")) == "posem"
+        model = self.options.model or told or (MANO_UNFIXED if of_dexycb else MANO)
+        words = {plain(key) for key in self.table}
+        flat = self.options.flat_mean if self.options.flat_mean is not None else told_flat
+        if flat is None and {"rot", "fittingerr"} <= words:
+            raise PoseError(
+                f"{self.name} does not tell whether its finger poses are relative to the flat hand or to a mean pose.",
+                "Say which; ARCTIC's own are relative to MANO's mean pose (flat_hand_mean false).",
+            )
+        if flat is None:
+            # Components, FreiHAND's and HanCo's poses count from the mean pose, other angles from the flat hand.
+            width = self._full.shape[1] if "full" in self.roles and "fingers" not in self.roles else 0
+            flat = not (pca or width == 61 or "globalt" in words)
+        return flat, model, told
+
+    def _rate(self) -> float:
+        if self.options.fps is not None:
+            self._take("rate")
+            if not (np.isfinite(self.options.fps) and self.options.fps > 0.0):
+                raise PoseError(f"A frame rate of {self.options.fps:g} was given.", "Give the frames a second.")
+            return self.options.fps
+        value = self._take("rate")
+        told = None if value is None else frames_a_second(value, self.name)
+        return USUAL_RATE if told is None else told
+
+    def _poses(self, rows: np.ndarray, model: str, has_wrist: bool) -> list[HandPose]:
+        sound = np.isfinite(rows).all(axis=1)
+        if not sound.all():
+            self._refuse_gaps(sound)
+        made: list[HandPose] = []
+        turned = self._mirrors
+        for row in rows[sound]:
+            row = row.copy()
+            if turned:
+                row[: 3 + FINGER_NUMBERS] = (row[: 3 + FINGER_NUMBERS].reshape(-1, 3) * [1.0, -1.0, -1.0]).reshape(-1)
+            made.append(HandPose(row[:3], row[3:48], row[48:58], row[58:], side=self.side))
+        if has_wrist:
+            made = self._placed(made, model)
+        return made if sound.all() else bridged(made, sound)
+
+    @cached_property
+    def _mirrors(self) -> bool:
+        """Whether a left hand is told as the right hand that its mirror image shows, as HaMeR and WiLoR do."""
+        key = self.roles.get("fingers", self.roles.get("full", ""))
+        matrices = key and np.shape(self.table[key])[-2:] == (3, 3)
+        return bool(matrices) and self.side == "left" and any(plain(k) in ("isright", "isrhand") for k in self.table)
+
+    def _refuse_gaps(self, sound: np.ndarray) -> None:
+        missing = np.flatnonzero(~sound)
+        if not self.options.bridge or not sound.any():
+            raise PoseError(
+                f"{self.name} holds values that are not finite (NaN or infinity) in frame {missing[0]}"
+                + (f" and {len(missing) - 1} others." if len(missing) > 1 else "."),
+                "Track the hand there, or have gaps bridged." if sound.any() else "Export it again.",
+            )
+        self.notes.append(f"{len(missing)} frames without a pose were bridged.")
+
+    def _placed(self, poses: list[HandPose], model: str) -> list[HandPose]:
+        """In a world whose z points up; each shape's translation counted from the built-in hand's wrist."""
+        value = self._take("up")
+        up = self.options.up or ("z" if value is None else str(np.asarray(value).reshape(-1)[0]))
+        about_origin = plain(self.roles.get("orient", "")) == "rh" or plain(self.roles.get("trans", "")) == "th"
+        answer: list[HandPose] = []
+        known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        for pose in poses:
+            source, target = known.setdefault(pose.betas.tobytes(), rest_wrists(model, self.side, pose.betas))
+            if about_origin:
+                # EasyMocap turns about the origin: x = R X + Th, in place of R (X - J0) + J0 + transl.
+                shift = axis_angle_to_matrix(pose.global_orient) @ source - source
+                pose = HandPose(pose.global_orient, pose.hand_pose, pose.betas, pose.transl + shift, pose.side)
+            answer += into_world([pose], up, source, target)  # type: ignore[arg-type]
+        return answer
+
+    def _tell_unused(self) -> None:
+        unused = [key for key in self.table if key not in self.used and _there(self.table[key])]
+        if unused:
+            more = f" and {len(unused) - 6} more" if len(unused) > 6 else ""
+            self.notes.append(f"Not used: {', '.join(unused[:6])}{more}.")
 
 
-def _table(value: Any, rows: int | None, columns: int | None, name: str) -> np.ndarray:
-    """(n, k) float64; joints by three are flattened, a single row is one frame."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PoseError(f"{name} holds something else than numbers ({error}).", "Give arrays of numbers.") from error
-    array = array.reshape(1, -1) if array.ndim < 2 else array.reshape(len(array), int(np.prod(array.shape[1:])))
-    if rows is not None and len(array) == 1:
-        array = np.broadcast_to(array, (rows, array.shape[1]))
-    if array.size == 0 or (rows is not None and len(array) != rows) or (columns and array.shape[1] != columns):
-        raise PoseError(
-            f"{name} has an array of shape {array.shape} where ({rows or 'n'}, {columns or 'k'}) is needed.",
-            "Check that all its arrays have one row a frame.",
-        )
-    return array
+def bridged(poses: list[HandPose], sound: np.ndarray) -> list[HandPose]:
+    """Poses for all frames: between known ones interpolated, before the first and behind the last held."""
+    places = np.flatnonzero(sound)
+    filled = [poses[0]] * int(places[0] + 1)
+    for before, after, gap in zip(poses, poses[1:], np.diff(places), strict=False):
+        filled += [interpolate(before, after, step / gap) for step in range(1, int(gap))] + [after]
+    return filled + [poses[-1]] * (len(sound) - len(filled))
 
 
-def _betas(value: Any, count: int, name: str) -> np.ndarray:
-    """(n, 10); further coefficients are left out, missing ones are zero."""
-    if value is None:
-        return np.zeros((count, BETA_COUNT))
-    found = _table(value, count, None, name)[:, :BETA_COUNT]
-    return np.pad(found, ((0, 0), (0, BETA_COUNT - found.shape[1])))
+def _there(value: Any) -> bool:
+    """Whether a value tells anything."""
+    if value is None or (isinstance(value, str | bytes) and not value):
+        return False
+    return not (isinstance(value, list | tuple | dict | np.ndarray) and np.size(value) == 0)  # type: ignore[arg-type]

@@ -46,6 +46,7 @@ def add_hand_arguments(parser: argparse.ArgumentParser, several: bool) -> argpar
     files.add_argument("--pca", action=argparse.BooleanOptionalAction, help="angles are principal components")
     files.add_argument("--file-model", metavar="NAME", help="hand model of the file: mano, livehand-builtin-1")
     files.add_argument("--file-capture", metavar="NAME", help="capture of an InterHand2.6M file")
+    files.add_argument("--bridge", action="store_true", help="interpolate frames without numbers (NaN)")
     files.add_argument("--file-fps", type=float, metavar="FPS", help="frames a second of the file")
     return group
 
@@ -63,10 +64,19 @@ def pose_reader(args: argparse.Namespace, own_side: Side, keep_wrist: bool) -> P
         if len(args.betas) > BETA_COUNT:
             raise PoseError(f"--betas has {len(args.betas)} numbers.", f"Give up to {BETA_COUNT}.")
         betas = np.pad(np.array(args.betas), (0, BETA_COUNT - len(args.betas)))
+    side = args.side or own_side
     options = ReadOptions(
-        args.file_side, args.up, args.pca, args.flat_mean, args.file_model, args.file_fps, args.file_capture
+        args.file_side,
+        args.up,
+        args.pca,
+        args.flat_mean,
+        args.file_model,
+        args.file_fps,
+        args.file_capture,
+        prefer=side,
+        bridge=args.bridge,
     )
-    return PoseReader(args.side or own_side, betas, keep_wrist, options)
+    return PoseReader(side, betas, keep_wrist, options)
 
 
 def open_avatar(avatar: str) -> tuple[str, AvatarArrays, tuple[str, ...]]:

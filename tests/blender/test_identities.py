@@ -284,7 +284,7 @@ def test_the_panels_show_the_identities(addon, family: str, tiny_avatar: Path) -
     panel, context = rig_panels.LIVEHAND_PT_identity, bpy.context
     assert panel.poll(context)
     assert "Blend" in draw(panel, context)
-    assert "Beta 10" in draw(rig_panels.LIVEHAND_PT_shape, context)
+    assert "Thumb Thickness" in draw(rig_panels.LIVEHAND_PT_shape, context)
     rig.livehand.second_identity = "dora"
     assert "The avatar has no identity 'dora'" in draw(panel, context)
     page = SimpleNamespace(draw=lambda holder, _: avatar_panels._draw_papers(holder.layout, Path(family)))

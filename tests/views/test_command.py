@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said_before_anything_is_drawn(
         ("--background", "mauve-ish"): "no colour",
         ("--pose", "open", "--motion", "x.npz"): "both given",
         ("--capture", str(tmp_path), "--camera", "orbit"): "does not go with --capture",
-        ("--motion", str(tmp_path / "none.npz")): "not a motion file",
+        ("--motion", str(tmp_path / "none.npz")): "does not exist",
         ("--shapes", "12"): "coefficient 12",
         ("--device", "tpu"): "unknown",
     }.items():
