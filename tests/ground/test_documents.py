@@ -92,6 +92,19 @@ def test_files_that_are_named_are_there(page: Path) -> None:
     assert [word for word in named if not any(path.endswith("/" + word) for path in paths)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_operators_and_variables_that_are_named_are_there(page: Path) -> None:
+    sources = "".join(
+        text_of(path)
+        for folder in ("livehand_core", "livehand_blender", "scripts", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    operators = set(re.findall(r'bl_idname = "livehand\.(\w+)"', sources))
+    assert len(operators) > 40
+    assert [word for word in re.findall(r"\blivehand\.(\w+)\(", text_of(page)) if word not in operators] == []
+    assert [word for word in re.findall(r"\bLIVEHAND_[A-Z]+\b", text_of(page)) if word not in sources] == []
+
+
 def test_a_link_to_a_heading_is_understood(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# How: a *GPU*\n[here](#how-a-gpu) [there](#how) [file](none.md)\n", encoding="utf-8")
