@@ -28,7 +28,6 @@ class HandModel:
     Args:
         data: the hand's arrays.
         device: where to pose.
-        dtype: of the results; the sums are exact to its rounding.
 
     Attributes:
         data: the arrays it was made from.
@@ -36,9 +35,9 @@ class HandModel:
         face_uv: (F, 3, 2) float32 on the device, v = 1 - v_obj.
     """
 
-    def __init__(self, data: HandData, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, data: HandData, device: torch.device | str = "cpu") -> None:
         self.data = data
-        self.device, self.dtype = torch.device(device), dtype
+        self.device = torch.device(device)
         self.faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64, device=self.device)
         self.face_uv = torch.tensor(np.asarray(data.face_uv), dtype=torch.float32, device=self.device)
         self._template, self._shapes = self._tensor(data.v_template), self._tensor(data.shapedirs[..., :BETA_COUNT])
@@ -54,7 +53,8 @@ class HandModel:
             poses: n poses of this hand's side.
 
         Returns:
-            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, on the device.
+            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, float32, on the device. They are rounded
+            once, so that no order of sums moves a sample from one face to the next.
 
         Raises:
             PoseError: a pose of the other side.
@@ -67,12 +67,13 @@ class HandModel:
         betas, angles, transl = (
             self._tensor(np.stack([getattr(pose, name) for pose in poses])) for name in ("betas", "full_pose", "transl")
         )
-        return self.pose(betas, angles.view(len(poses), -1, 3), transl)
+        vertices, joints = self.pose(betas, angles.view(len(poses), -1, 3), transl)
+        return vertices.float(), joints.float()
 
     def pose(
         self, betas: torch.Tensor, angles: torch.Tensor, transl: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pose the hand by tensors. Differentiable in every argument, also at angle 0.
+        """Pose the hand by tensors, in float64. Differentiable in every argument, also at angle 0.
 
         Args:
             betas: (n, B) shape; directions that the model does not have are ignored.
@@ -80,7 +81,7 @@ class HandModel:
             transl: (n, 3) metres.
 
         Returns:
-            vertices (n, V, 3) and joints (n, 16, 3) as :meth:`__call__`.
+            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, float64.
         """
         count = min(betas.shape[-1], self._shapes.shape[-1])
         shaped = self._template + torch.einsum("vkb,nb->nvk", self._shapes[..., :count], betas[:, :count])
@@ -105,7 +106,7 @@ class HandModel:
         return torch.stack(rotations, dim=1), torch.stack(places, dim=1)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
-        return torch.tensor(np.asarray(values, dtype=np.float64), dtype=self.dtype, device=self.device)
+        return torch.tensor(np.asarray(values, dtype=np.float64), dtype=torch.float64, device=self.device)
 
 
 def axis_angle_to_matrix(axis_angle: torch.Tensor) -> torch.Tensor:

@@ -90,4 +90,7 @@ def _instance(args: argparse.Namespace) -> HandInstance:
 def _read_hand(path: Path, avatar: str) -> HandInstance:
     """What ``HandInstance.to_json`` writes; the avatar is the command line's."""
     hand = Reader("The hand", PoseError, "Write it with HandInstance.to_json.", limit=1 << 20).json(path)
-    return replace(HandInstance.from_json(hand), avatar=avatar)
+    try:
+        return replace(HandInstance.from_json(hand), avatar=avatar)
+    except LiveHandError as error:
+        raise PoseError(f"{path} holds no hand. {error.message}", error.remedy) from error

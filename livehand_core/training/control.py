@@ -113,7 +113,8 @@ def read_status(run: Path) -> RunStatus:
     if not os.path.lexists(path) and (run / CHECKPOINT_FILE).is_file():
         # Of a version that wrote no status, and took no lock.
         return RunStatus("stopped", run.name)
-    if not os.path.lexists(path) and os.access(run, os.X_OK):
+    looked_into = run if os.path.lexists(run) else run.parent
+    if not os.path.lexists(path) and os.access(looked_into, os.X_OK):
         raise TrainingError(f"{run} holds no training run.", "Give the folder of a run.")
     document = STATUS.json(path)
     version = document.pop("format_version", None) if isinstance(document, dict) else None

@@ -286,7 +286,7 @@ def test_the_panels_show_the_identities(addon, family: str, tiny_avatar: Path) -
     assert "Blend" in draw(panel, context)
     assert "Thumb Thickness" in draw(rig_panels.LIVEHAND_PT_shape, context)
     rig.livehand.second_identity = "dora"
-    assert "The avatar has no identity 'dora'" in draw(panel, context)
+    assert "The avatar has no identity 'dora'" in " ".join(draw(panel, context))
     page = SimpleNamespace(draw=lambda holder, _: avatar_panels._draw_papers(holder.layout, Path(family)))
     papers = draw(page, None)
     assert "anna, ben, chi" in " ".join(papers)

@@ -63,8 +63,14 @@ def test_rest_pose_is_the_template(hand: HandData) -> None:
     np.testing.assert_allclose(HandModel(hand)([HandPose.rest()])[0][0], hand.v_template, atol=1e-6)
 
 
+def tensors(pose: HandPose) -> list[torch.Tensor]:
+    """Shape, angles and translation of one pose, float64."""
+    values = (pose.betas, pose.full_pose.reshape(16, 3), pose.transl)
+    return [torch.tensor(np.array(value)[None], dtype=torch.float64) for value in values]
+
+
 def test_float64_is_the_numpy_skinning(hand: HandData, bent_pose: HandPose) -> None:
-    vertices, joints = HandModel(hand, dtype=torch.float64)([bent_pose])
+    vertices, joints = HandModel(hand).pose(*tensors(bent_pose))
     # That moves vertices by the sum of their float32 weights times transl, 1 within 1e-7.
     np.testing.assert_allclose(vertices[0], pose_vertices(hand, bent_pose), atol=1e-8)
     np.testing.assert_allclose(joints[0], pose_joints(hand, bent_pose), atol=1e-12)
@@ -72,12 +78,8 @@ def test_float64_is_the_numpy_skinning(hand: HandData, bent_pose: HandPose) -> N
 
 @pytest.mark.parametrize("at_rest", [True, False])
 def test_gradients_are_those_of_differences(hand: HandData, bent_pose: HandPose, at_rest: bool) -> None:
-    model = HandModel(hand, dtype=torch.float64)
-    pose = HandPose.rest() if at_rest else bent_pose
-    inputs = [
-        torch.tensor(np.array(values)[None], dtype=torch.float64, requires_grad=True)
-        for values in (pose.betas, pose.full_pose.reshape(16, 3), pose.transl)
-    ]
+    model = HandModel(hand)
+    inputs = [values.requires_grad_() for values in tensors(HandPose.rest() if at_rest else bent_pose)]
     weights = torch.randn(hand.vertex_count, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert torch.autograd.gradcheck(lambda *values: (model.pose(*values)[0] * weights).sum(), inputs, atol=1e-6)
 

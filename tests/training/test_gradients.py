@@ -56,7 +56,8 @@ def test_gradients_are_those_of_the_plain_step(
     generator = torch.Generator().manual_seed(5)
     rays = view.rays(tile.grown(radius), config.samples, generator)
     shown = [capture.poses.poses[frame.pose] for frame in capture.frames_of("train")]
-    empty = EmptySpace(shown, view.mesh, config, CPU).draw(600, torch.Generator().manual_seed(2))
+    # Of other draws a point may lie within rounding of where a unit's ReLU bends: its gradient then has two values.
+    empty = EmptySpace(shown, view.mesh, config, CPU).draw(600, torch.Generator().manual_seed(3))
     task = TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator, empty)
     torch.set_num_threads(threads)
     try:
