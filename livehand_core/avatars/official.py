@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from ..errors import AvatarError
@@ -121,11 +122,22 @@ def import_checkpoint(
     return Avatar(metadata, field_state, sr_state, codes, fine_state)
 
 
+def _numpy_scalars() -> list[Any]:
+    """What NumPy writes a single number with."""
+    scalar = np.float64(0.0).__reduce__()[0]
+    types = [type(np.dtype(code)) for code in ("i4", "i8", "f4", "f8")]
+    # Files of either NumPy call its module by another name.
+    names = [f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")]
+    return [*((scalar, name) for name in names), np.dtype, *types]
+
+
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise AvatarError(f"The checkpoint {path} does not exist.", "Check the path.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # A step counted by NumPy is a plain value, too.
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise AvatarError(
             f"{path} was refused: it is damaged, or holds more than tensors and plain values ({_brief(error)}).",

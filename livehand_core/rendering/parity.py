@@ -104,9 +104,8 @@ def load_case(path: str | Path) -> dict[str, np.ndarray]:
 
 def case_avatar(case: Mapping[str, np.ndarray], checkpoint: str | Path) -> Avatar:
     """The checkpoint of a case as an avatar; the super-resolution's factor comes from the image sizes."""
+    # A recording may hold uv that an xyz field never looked at: where it does not tell, the checkpoint does.
     coordinates = str(case["coordinates"]) if "coordinates" in case else None
-    if coordinates is None and "uv" in case:
-        coordinates = "uvd"
     factor = int(case["sr_factor"]) if "sr_factor" in case else round(int(case["height"]) / len(case["rgb_low"]))
     return import_checkpoint(checkpoint, factor=factor, coordinates=coordinates)  # type: ignore[arg-type]
 
@@ -123,7 +122,9 @@ def compare(case: Mapping[str, np.ndarray], avatar: Avatar) -> ParityReport:
         pipeline = _Pipeline(case, avatar)
         chained = pipeline.run({})
         recorded = {name: pipeline.recorded(name, value) for name, value in chained.items() if name in case}
-        alone = pipeline.run(recorded)
+        # A stage that was recorded in another shape, or empty, cannot feed the next one.
+        same = {name: value for name, value in recorded.items() if value.shape == chained[name].shape}
+        alone = pipeline.run({name: value for name, value in same.items() if value.numel()})
     errors = []
     for stage, truth in recorded.items():
         scale = max(float(truth.nan_to_num().abs().max()), 1e-12) if truth.numel() else 1.0
@@ -199,10 +200,10 @@ class _Pipeline:
             positions = torch.cat([uv, distance], dim=-1).view(points.shape)
         else:
             positions = points
-        put("view_directions", rays.view_directions[:, None].expand_as(points).reshape(-1, 3))
+        put("view_directions", rays.view_directions[:, None].expand(*depths.shape, 3).reshape(-1, 3))
         colour, sigma = self._evaluate(network, rays, positions)
         raw = put("raw", torch.cat([colour, sigma[..., None]], dim=-1).reshape(-1, colour.shape[-1] + 1))
-        raw = raw.view(*depths.shape, -1)
+        raw = raw.view(*depths.shape, raw.shape[-1])
 
         result = integrate(raw[..., :-1], raw[..., -1], depths, rays.lengths)
         features = torch.zeros(*shape, raw.shape[-1] - 1)
@@ -225,7 +226,7 @@ class _Pipeline:
 
     def _positions(self, points: torch.Tensor) -> torch.Tensor:
         """The field's coordinates of (R, S, 3) points; counts the ties that the recording settles."""
-        if self.coordinates == "xyz":
+        if self.coordinates == "xyz" or not points.numel():
             return points
         flat = points.reshape(-1, 3)
         nearest = nearest_surface(flat, self.vertices, self.faces)

@@ -54,7 +54,8 @@ class TileRays(NamedTuple):
         depths: (R, S) metres.
         lengths: (R,) metres a ray advances per unit of depth.
         positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame, or
-            (R, S, 3) world coordinates in metres.
+            (R, S, 3) coordinates in metres, of the frame in which the wrist rests, or in the published conditioning of
+            the world.
         directions: (R, 3) unit view directions in the wrist's frame.
     """
 
@@ -107,6 +108,11 @@ class View:
         self.pose = torch.tensor(condition(hand, conditioning), dtype=torch.float32, device=device)
         turn = axis_angle_to_matrix(hand.global_orient) if conditioning == "wrist" else np.eye(3)
         self.wrist = turn.astype(np.float32)
+        self._rest = self._placed = np.zeros(3)
+        if conditioning == "wrist":
+            # As ``rendering.view.view_of`` brings a hand into the avatar's frame.
+            self._rest = mesh.model.data.rest_joints(hand.betas)[0]
+            self._placed = self._rest + hand.transl
 
     @cached_property
     def vertices(self) -> np.ndarray:
@@ -184,7 +190,8 @@ class View:
         wrist = torch.from_numpy(self.wrist)
         numbers = torch.from_numpy(pixels.rows - top).long() * width + torch.from_numpy(pixels.columns - left)
         if self.coordinates == "xyz":
-            positions = torch.from_numpy(rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None])
+            points = rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None]
+            positions = torch.from_numpy(((points - self._placed) @ self.wrist + self._rest).astype(np.float32))
         else:
             positions = self._canonical(rays, depths, wrist)
         answer = TileRays(

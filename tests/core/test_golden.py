@@ -44,6 +44,28 @@ def test_a_changed_recording_is_noticed(stage: str, change: float) -> None:
     assert stage in {error.stage for error in report.stages if not error.passed}
 
 
+def test_the_checkpoint_tells_the_coordinates_where_the_case_does_not() -> None:
+    """A recording may hold uv that an xyz field never looked at."""
+    case = load_case(GOLDEN / "uvd_sr2_seed0.npz")
+    assert "coordinates" not in case and "uv" in case
+    assert case_avatar(case, GOLDEN / "uvd_sr2_seed0.tar").metadata.architecture.field.coordinates == "uvd"
+    told = {**case, "coordinates": np.array("xyz")}
+    assert case_avatar(told, GOLDEN / "uvd_sr2_seed0.tar").metadata.architecture.field.coordinates == "xyz"
+
+
+@pytest.mark.parametrize(
+    "stages", [("raw",), ("points", "uv", "signed_distance", "face_index", "view_directions", "raw")]
+)
+@pytest.mark.parametrize("away", [False, True])
+def test_empty_stages_are_a_difference_and_no_traceback(stages: tuple[str, ...], away: bool) -> None:
+    case = load_case(GOLDEN / "uvd_sr2_seed0.npz")
+    avatar = case_avatar(case, GOLDEN / "uvd_sr2_seed0.tar")
+    changed = {**case, **{stage: case[stage][:0] for stage in stages}}
+    if away:
+        changed["camera_to_world"] = case["camera_to_world"] + np.array([[0, 0, 0, 50.0]] * 3 + [[0, 0, 0, 0]])
+    assert not compare(changed, avatar).passed
+
+
 def test_script_reports_by_exit_code(tmp_path: Path) -> None:
     def run(case: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(SCRIPT), str(case), str(GOLDEN / "uvd_sr4_seed2.tar")]

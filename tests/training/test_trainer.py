@@ -24,6 +24,7 @@ from livehand_core.hand import library
 from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, RadianceField
 from livehand_core.rendering.setup import avatar_view, conditioning
+from livehand_core.rendering.view import view_of
 from livehand_core.rotations import axis_angle_to_matrix
 from livehand_core.training.checkpoints import checkpoint_path
 from livehand_core.training.config import TrainingConfig, load_config, preset, save_config
@@ -142,6 +143,28 @@ def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, 
     assert avatar.metadata.architecture.n_samples == 4
     # 0.4 m away with a focal length of 144 pixels.
     assert pixels_per_metre(capture, frames, tubes) == pytest.approx(360.0, rel=0.05)
+
+
+def test_world_coordinates_of_the_wrist_s_form_are_those_that_are_drawn(capture: Capture, tubes: HandData) -> None:
+    """Hand and camera moved together change nothing, and the frame is the renderer's."""
+    frame, mesh = capture.frames[0], HandMesh.of(tubes)
+    turn, shift = axis_angle_to_matrix(np.array([0.4, -0.9, 0.3])), np.array([0.3, -0.2, 0.1])
+    hand = capture.hand(frame).moved(turn, shift, tubes.rest_joints()[0])
+    moved = replace(capture, poses=replace(capture.poses, poses=(hand, *capture.poses.poses[1:])))
+    positions = []
+    for of, seen in ((capture, frame), (moved, replace(frame, camera=frame.camera.moved(turn, shift)))):
+        view = View(of, seen, 0, mesh, 2, (0.01, 0.004), CPU, coordinates="xyz", conditioning="wrist")
+        rays, _ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
+        ends = torch.cat([rays.positions[:, 0], rays.positions[:, -1]])
+        positions.append((ends.mean(dim=0), ends.std(dim=0), view, rays))
+    for a, b in zip(positions[0][:2], positions[1][:2], strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=0.0)
+    _, _, view, rays = positions[1]
+    drawn = view_of(HandInstance(hand, "tubes"), view.low, tubes, to_wrist=True, to_origin=True).camera
+    pixels, depth = drawn.project(rays.positions.reshape(-1, 3).double().numpy())
+    np.testing.assert_allclose(depth, rays.depths.reshape(-1), atol=1e-5)
+    found = pixels.reshape(*rays.depths.shape, 2)
+    np.testing.assert_allclose(found, np.repeat(found[:, :1], 4, axis=1), atol=1e-2, err_msg="a ray is one pixel")
 
 
 def test_what_a_turned_hand_is_told(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
