@@ -1,4 +1,7 @@
-"""A small reader of scan-line EXR files, single part, uncompressed or ZIP: an oracle that is not Blender's own."""
+"""A small reader of scan-line EXR files, uncompressed or ZIP: an oracle that is not Blender's own.
+
+Blender 5 writes each pass of a multilayer file as a part of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,65 @@ import numpy as np
 
 _TYPES = {0: np.uint32, 1: np.float16, 2: np.float32}
 _LINES = {0: 1, 2: 1, 3: 16}
+_SEVERAL_PARTS = 0x1000
 
 
 def read_exr(path: Path) -> dict[str, np.ndarray]:
-    """Channel name -> (H, W) float32, rows from the top."""
+    """Channel name -> (H, W) float32, rows from the top; those of all parts together."""
     data = path.read_bytes()
     assert data[:4] == b"\x76\x2f\x31\x01", path
-    position, attributes = 8, {}
-    while data[position]:
-        name, position = _text(data, position)
-        _, position = _text(data, position)
-        (size,) = struct.unpack_from("<i", data, position)
-        attributes[name] = data[position + 4 : position + 4 + size]
-        position += 4 + size
-    channels = _channels(attributes["channels"])
-    x0, y0, x1, y1 = struct.unpack("<4i", attributes["dataWindow"])
-    width, height = x1 - x0 + 1, y1 - y0 + 1
-    lines = _LINES[attributes["compression"][0]]
-    row_bytes = sum(width * np.dtype(kind).itemsize for _, kind in channels)
-    images = {name: np.zeros((height, width), dtype=np.float32) for name, _ in channels}
-    for offset in struct.unpack_from(f"<{-(-height // lines)}Q", data, position + 1):
+    several = bool(struct.unpack_from("<I", data, 4)[0] & _SEVERAL_PARTS)
+    headers, position = _headers(data, several)
+    images: dict[str, np.ndarray] = {}
+    for attributes in headers:
+        part = _Part(attributes)
+        count = part.chunks
+        for offset in struct.unpack_from(f"<{count}Q", data, position):
+            # Chunks of a file with several parts begin with the part's number.
+            part.read_chunk(data, offset + 4 * several)
+        position += 8 * count
+        images |= part.images
+    return images
+
+
+class _Part:
+    """One part's images, filled chunk by chunk."""
+
+    def __init__(self, attributes: dict[str, bytes]) -> None:
+        self.channels = _channels(attributes["channels"])
+        x0, self.y0, x1, y1 = struct.unpack("<4i", attributes["dataWindow"])
+        self.width, self.height = x1 - x0 + 1, y1 - self.y0 + 1
+        self.lines = _LINES[attributes["compression"][0]]
+        self.chunks = -(-self.height // self.lines)
+        self.images = {name: np.zeros((self.height, self.width), dtype=np.float32) for name, _ in self.channels}
+
+    def read_chunk(self, data: bytes, offset: int) -> None:
         y, size = struct.unpack_from("<2i", data, offset)
-        rows = min(lines, height - (y - y0))
+        rows = min(self.lines, self.height - (y - self.y0))
         block = data[offset + 8 : offset + 8 + size]
-        if size < row_bytes * rows:
+        if size < rows * sum(self.width * np.dtype(kind).itemsize for _, kind in self.channels):
             block = _unzip(block)
         cursor = 0
-        for row in range(y - y0, y - y0 + rows):
-            for name, kind in channels:
-                images[name][row] = np.frombuffer(block, kind, width, cursor)
-                cursor += width * np.dtype(kind).itemsize
-    return images
+        for row in range(y - self.y0, y - self.y0 + rows):
+            for name, kind in self.channels:
+                self.images[name][row] = np.frombuffer(block, kind, self.width, cursor)
+                cursor += self.width * np.dtype(kind).itemsize
+
+
+def _headers(data: bytes, several: bool) -> tuple[list[dict[str, bytes]], int]:
+    """Each part's attributes, and where the offsets of the chunks begin."""
+    headers, position = [], 8
+    while not headers or (several and data[position]):
+        attributes = {}
+        while data[position]:
+            name, position = _text(data, position)
+            _, position = _text(data, position)
+            (size,) = struct.unpack_from("<i", data, position)
+            attributes[name] = data[position + 4 : position + 4 + size]
+            position += 4 + size
+        headers.append(attributes)
+        position += 1
+    return headers, position + several
 
 
 def _text(data: bytes, position: int) -> tuple[str, int]:

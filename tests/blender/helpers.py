@@ -52,6 +52,21 @@ def make_scene(avatar: str | Path, side: str = "right", width: int = 72, height:
     return scene, rig
 
 
+def flat_world(colour: tuple[float, float, float]) -> Any:
+    """A new world of one colour: its own, or its nodes' where a world always has nodes."""
+    import bpy
+
+    from livehand_blender import compat
+
+    world = bpy.data.worlds.new("World")
+    node = compat.world_background(world)
+    if node is None:
+        world.color = colour
+    else:
+        node.inputs["Color"].default_value = (*colour, 1.0)
+    return world
+
+
 def index_pass() -> str:
     """Name of the object index pass in this Blender."""
     from livehand_blender import compat

@@ -104,6 +104,24 @@ def test_hands_are_merged_by_depth_and_removed_without_a_trace(scene, tmp_path: 
         np.testing.assert_allclose(after[channel], plain[channel], atol=1e-5)
 
 
+def test_a_held_out_hand_cuts_the_scene_only_where_it_is_in_front(scene, tmp_path: Path) -> None:
+    """Behind the near plate nothing is cut; the far plate has a hole of the hand's very opacity."""
+    import bpy
+
+    scene.render.film_transparent = True
+    assert bpy.ops.livehand.setup_compositing() == {"FINISHED"}
+    seen = _hand_alone(scene.livehand.hand_scene, tmp_path)["A"]
+    next(obj for obj in scene.objects if obj.type == "ARMATURE").is_holdout = True
+    image = _picture(scene, tmp_path / "cut.exr")
+    edge = int(np.argmax((image["B"] > 0.9).any(axis=0)))
+    assert 30 < edge < 45 and seen[:, edge + 2 :].max() > 0.9 < seen[:, : edge - 2].max()
+    for channel, wanted in (("R", 0.0), ("G", 0.0), ("B", 1.0), ("A", 1.0)):
+        np.testing.assert_allclose(image[channel][:, edge + 2 :], wanted, atol=2e-3, err_msg=channel)
+    left = 1.0 - seen[:, : edge - 2]
+    for channel, part in (("R", 0.0 * left), ("G", left), ("B", 0.0 * left), ("A", left)):
+        np.testing.assert_allclose(image[channel][:, : edge - 2], part, atol=2e-3, err_msg=channel)
+
+
 def _hand_alone(hands: Any, tmp_path: Path) -> dict[str, np.ndarray]:
     import bpy
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.blender.helpers import index_pass, make_scene, render_exr
+from tests.blender.helpers import flat_world, index_pass, make_scene, render_exr
 
 pytestmark = pytest.mark.bpy
 
@@ -85,12 +85,8 @@ def test_a_scene_without_any_hand_is_an_error(hand) -> None:
 
 
 def test_a_held_out_hand_is_a_hole_in_an_opaque_film(hand, tmp_path: Path) -> None:
-    import bpy
-
     scene, _ = hand
-    scene.world = bpy.data.worlds.new("World")
-    scene.world.use_nodes = False
-    scene.world.color = (0.2, 0.4, 0.6)
+    scene.world = flat_world((0.2, 0.4, 0.6))
     shown = render_exr(scene, tmp_path / "shown.exr")["Combined.A"]
     scene.render.film_transparent = False
     _layer(scene).holdout = True
@@ -101,13 +97,9 @@ def test_a_held_out_hand_is_a_hole_in_an_opaque_film(hand, tmp_path: Path) -> No
 
 
 def test_the_world_of_the_view_layer_and_no_sky(hand, tmp_path: Path) -> None:
-    import bpy
-
     scene, rig = hand
     rig.hide_render, scene.render.film_transparent = True, False
-    scene.world = bpy.data.worlds.new("World")
-    scene.world.use_nodes = False
-    scene.world.color = (0.2, 0.4, 0.6)
+    scene.world = flat_world((0.2, 0.4, 0.6))
     layer = scene.view_layers[0]
 
     def colour() -> list[float]:
@@ -119,7 +111,5 @@ def test_the_world_of_the_view_layer_and_no_sky(hand, tmp_path: Path) -> None:
     assert colour() == pytest.approx([0.0, 0.0, 0.0, 1.0], abs=1e-5)
     layer.use_sky = True
     if hasattr(layer, "world_override"):
-        layer.world_override = bpy.data.worlds.new("Other")
-        layer.world_override.use_nodes = False
-        layer.world_override.color = (1.0, 0.0, 0.0)
+        layer.world_override = flat_world((1.0, 0.0, 0.0))
         assert colour() == pytest.approx([1.0, 0.0, 0.0, 1.0], abs=1e-5)
