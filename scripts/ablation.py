@@ -152,7 +152,12 @@ def main() -> int:
 
 def stored(capture: Capture, frames: Sequence[CaptureFrame], folder: Path) -> Capture:
     """A capture of these frames in ``folder``; the images stay where they are."""
-    frames = tuple(replace(frame, image=str(capture.path(frame).resolve())) for frame in frames)
+
+    def here(frame: CaptureFrame) -> CaptureFrame:
+        mask = capture.mask_path(frame)
+        return replace(frame, image=str(capture.path(frame).resolve()), mask=str(mask.resolve()) if mask else "")
+
+    frames = tuple(here(frame) for frame in frames)
     folder.mkdir(parents=True, exist_ok=True)
     answer = replace(capture, folder=folder, frames=frames)
     write_capture(answer)

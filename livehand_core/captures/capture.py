@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,12 +18,25 @@ import numpy as np
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..documents import Reader
-from ..errors import CameraError, CaptureError, PoseError
+from ..errors import CameraError, CaptureError
 from ..files import atomic_path
-from ..poses import HandPose, PoseRows, PoseSequence, Side
+from ..poses import HandPose, PoseSequence
 from .images import read_image
+from .lens import NO_LENS, Lens
+from .own_part import FORMAT_VERSION, held_out, own_part, unread
+from .pose_file import read_pose_file
+from .transforms import (
+    Misread,
+    World,
+    find_document,
+    find_picture,
+    lens_to_json,
+    read_camera,
+    read_world,
+    text,
+    whole,
+)
 
-FORMAT_VERSION = 1
 TRANSFORMS = "transforms.json"
 POSES = "poses.npz"
 
@@ -43,6 +56,8 @@ class CaptureFrame:
         camera_name: which camera of the rig it is.
         pose: index into the capture's poses.
         identity: whose hand it is, by name; empty where a capture knows only one.
+        mask: path of the mask, where it is not the image's alpha; empty otherwise.
+        lens: how the image is distorted; it is undone when the image is read.
     """
 
     image: str
@@ -50,6 +65,8 @@ class CaptureFrame:
     camera_name: str
     pose: int
     identity: str = ""
+    mask: str = ""
+    lens: Lens = NO_LENS
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ class Capture:
         held_out_poses: indices of poses that are kept for evaluation.
         licence: SPDX id or a short statement about the images.
         origin: how the images came to be, free text.
+        notes: what a person should know about how it was read, one sentence each.
     """
 
     folder: Path
@@ -75,6 +93,7 @@ class Capture:
     held_out_poses: frozenset[int] = frozenset()
     licence: str = ""
     origin: str = ""
+    notes: tuple[str, ...] = ()
 
     def split(self, frame: CaptureFrame) -> Split:
         """What is new about ``frame``."""
@@ -96,9 +115,18 @@ class Capture:
         """Where the frame's image lies."""
         return self.folder / frame.image
 
+    def mask_path(self, frame: CaptureFrame) -> Path | None:
+        """Where the frame's mask lies, if it is a file of its own."""
+        return self.folder / frame.mask if frame.mask else None
+
     def image(self, frame: CaptureFrame) -> np.ndarray:
-        """(H, W, 4) float32 sRGB premultiplied over black. Raises CaptureError when it cannot be read."""
-        return read_image(self.path(frame))
+        """(H, W, 4) float32 sRGB premultiplied over black, as a camera without distortion would have taken it.
+
+        Raises:
+            CaptureError: it cannot be read.
+        """
+        image = read_image(self.path(frame), self.mask_path(frame))
+        return image if frame.lens.is_straight else frame.lens.undistorted(image, frame.camera)
 
 
 def write_capture(capture: Capture) -> None:
@@ -153,7 +181,10 @@ def read_capture(folder: str | PathLike[str]) -> Capture:
 
 
 def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, ...]]:
-    """Read a capture folder without its images.
+    """Read a capture without its images (their headers only where the document does not tell their size).
+
+    Args:
+        folder: of the capture, or its document.
 
     Returns:
         The capture without the frames that cannot be used, and what is wrong with those. A pose that cannot be used
@@ -162,52 +193,44 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
     Raises:
         CaptureError: a file is missing or damaged as a whole.
     """
-    folder = Path(folder)
-    document = _read_json(folder / TRANSFORMS)
-    extra = document.get("livehand")
-    if not isinstance(extra, dict):
-        raise CaptureError(
-            f"{folder / TRANSFORMS} holds no hand poses (no 'livehand' part).",
-            "Make the capture with scripts/capture.py, or add the poses to it.",
-        )
-    if extra.get("format_version") != FORMAT_VERSION:
-        raise CaptureError(
-            f"{folder / TRANSFORMS} has format version {extra.get('format_version')}; {FORMAT_VERSION} is needed.",
-            "Use the LiveHand version that wrote it.",
-        )
-    poses, bad_poses = _read_poses(folder / str(extra.get("poses", POSES)))
-    frames, problems, lost = [], [], Counter[int]()
-    for number, entry in enumerate(document["frames"]):
+    folder, path = find_document(Path(folder))
+    document = _read_json(path)
+    extra = own_part(path, document)
+    try:
+        world = read_world(document)
+        hand_model, file = text(extra, "hand_model"), text(extra, "poses", POSES)
+        licence, origin = text(extra, "licence", ""), text(extra, "origin", "")
+    except Misread as error:
+        raise CaptureError(f"{path} cannot be meant: {error}.", "Correct it, or write the capture again.") from error
+    table = read_pose_file(folder / file.replace("\\", "/"), hand_model)
+    problems, lost, frames = [], Counter[int](), []
+    for count, entry in enumerate(document["frames"]):
         try:
-            frame = _frame_from_json(entry, document)
-        except (CameraError, KeyError, TypeError, ValueError, OverflowError) as error:
-            problems.append(Problem(f"frame {number} ({_name_of(entry)})", _reason(error)))
+            frame = _frame_from_json(folder, entry, document, world)
+        except (CameraError, CaptureError, Misread) as error:
+            problems.append(Problem(f"frame {count} ({_name_of(entry)})", _reason(error)))
             continue
-        if not 0 <= frame.pose < len(poses.poses):
-            problem = f"pose {frame.pose} of {len(poses.poses)} poses"
-            problems.append(Problem(f"frame {number} ({frame.image})", problem))
-        elif frame.pose in bad_poses:
+        if not 0 <= frame.pose < len(table.poses.poses):
+            problem = f"pose {frame.pose} of {len(table.poses.poses)} poses"
+            problems.append(Problem(f"frame {count} ({frame.image})", problem))
+        elif frame.pose in table.bad:
             lost[frame.pose] += 1
         else:
             frames.append(frame)
-    named = (Problem(f"pose {index} ({lost[index]} images)", reason) for index, reason in bad_poses.items())
+    named = (Problem(f"pose {index} ({lost[index]} images)", reason) for index, reason in table.bad.items())
     mixed = _mixed_poses(frames)
+    shared = _shared_images(folder, frames)
     problems = [*named, *(Problem(f"pose {pose}", reason) for pose, reason in mixed.items()), *problems]
-    problems += _shared_images(frames)
-    frames = [frame for frame in frames if frame.pose not in mixed]
+    problems += [Problem(image, reason) for image, reason in shared.items()]
+    frames = [frame for frame in frames if frame.pose not in mixed and frame.image not in shared]
     if not document["frames"]:
         problems.append(Problem(TRANSFORMS, "there are no frames"))
-    try:
-        held_out_poses = frozenset(int(pose) for pose in extra.get("held_out_poses", ()))
-        held_out_cameras = frozenset(str(name) for name in extra.get("held_out_cameras", ()))
-    except (TypeError, ValueError) as error:
-        raise CaptureError(
-            f"{folder / TRANSFORMS} does not say what is held out ({error}).", "Write the capture again."
-        ) from error
-    licence, origin = str(extra.get("licence", "")), str(extra.get("origin", ""))
-    hand_model = str(extra.get("hand_model", ""))
-    capture = Capture(folder, tuple(frames), poses, hand_model, held_out_cameras, held_out_poses, licence, origin)
-    return capture, tuple(problems)
+    cameras, poses, wrong = held_out(path, extra, document["frames"], len(table.poses.poses))
+    notes, slips = unread(document, extra)
+    capture = Capture(
+        folder, tuple(frames), table.poses, hand_model, cameras, poses, licence, origin, (*table.notes, *notes)
+    )
+    return capture, (*problems, *(Problem(*found) for found in (*wrong, *slips)))
 
 
 def raise_problems(folder: Path, problems: Sequence[Problem]) -> None:
@@ -222,35 +245,27 @@ def raise_problems(folder: Path, problems: Sequence[Problem]) -> None:
     )
 
 
-def _read_poses(path: Path) -> tuple[PoseSequence, dict[int, str]]:
-    """The poses, and by index what is wrong with those that cannot be used. Raises CaptureError."""
+def _shared_images(folder: Path, frames: Sequence[CaptureFrame]) -> dict[str, str]:
+    """Images that several frames call their own, whatever they call them: at most one of them can be right."""
+    named: dict[Any, list[CaptureFrame]] = {}
+    for frame in frames:
+        named.setdefault(_file_identity(folder / frame.image), []).append(frame)
+    shared = {}
+    for group in named.values():
+        for frame in group if len(group) > 1 else ():
+            names = sorted({other.image for other in group})
+            others = f", as {' and '.join(names)}" if len(names) > 1 else ""
+            shared[frame.image] = f"{len(group)} frames name this image{others}"
+    return shared
+
+
+def _file_identity(path: Path) -> Any:
+    """What links, capitals and dots in a path do not change."""
     try:
-        rows = PoseRows.load(path)
-    except PoseError as error:
-        raise CaptureError(error.message, error.remedy) from error
-    if not len(rows):
-        raise CaptureError(f"{path} holds no poses.", "Write the capture again.")
-    # A capture is of one hand: the side that most poses have.
-    usual = Counter(rows.sides).most_common(1)[0][0]
-    side: Side = "left" if usual == "left" else "right"
-    poses, bad = [], {}
-    for index in range(len(rows)):
-        try:
-            pose = rows.pose(index)
-        except PoseError as error:
-            bad[index] = error.message.rstrip(".")
-            pose = HandPose.rest(side)
-        if pose.side != side:
-            bad[index] = f"a {pose.side} hand among {side} ones"
-            pose = HandPose.rest(side)
-        poses.append(pose)
-    return PoseSequence(tuple(poses), rows.fps), bad
-
-
-def _shared_images(frames: Sequence[CaptureFrame]) -> list[Problem]:
-    """Frames that call the same image their own: at most one of them can be right."""
-    counts = Counter(frame.image for frame in frames)
-    return [Problem(image, f"{count} frames name this image") for image, count in counts.items() if count > 1]
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.normcase(os.path.abspath(path))
+    return found.st_dev, found.st_ino
 
 
 def _mixed_poses(frames: Sequence[CaptureFrame]) -> dict[int, str]:
@@ -279,29 +294,29 @@ def _frame_to_json(frame: CaptureFrame) -> dict[str, Any]:
     return {
         **({"identity": frame.identity} if frame.identity else {}),
         "file_path": frame.image,
+        **({"mask_path": frame.mask} if frame.mask else {}),
         "fl_x": camera.fx,
         "fl_y": camera.fy,
         "cx": camera.cx,
         "cy": camera.cy,
         "w": camera.width,
         "h": camera.height,
+        **lens_to_json(frame.lens),
         "transform_matrix": (camera.camera_to_world @ OPENGL_TO_OPENCV).tolist(),
         "camera": frame.camera_name,
         "pose": frame.pose,
     }
 
 
-def _frame_from_json(entry: dict[str, Any], document: dict[str, Any]) -> CaptureFrame:
-    """Intrinsics may stand once for all frames, as nerfstudio also allows."""
-
-    def number(key: str) -> float:
-        return float(entry[key] if key in entry else document[key])
-
-    camera_to_world = np.array(entry["transform_matrix"], dtype=np.float64) @ OPENGL_TO_OPENCV
-    width, height = int(number("w")), int(number("h"))
-    camera = Camera(width, height, number("fl_x"), number("fl_y"), number("cx"), number("cy"), camera_to_world)
-    identity = entry.get("identity", document["livehand"].get("identity", ""))
-    return CaptureFrame(str(entry["file_path"]), camera, str(entry["camera"]), int(entry["pose"]), str(identity))
+def _frame_from_json(folder: Path, entry: Any, document: Mapping[str, Any], world: World) -> CaptureFrame:
+    """One frame; lens and identity may stand once for all frames. Raises Misread, CameraError or CaptureError."""
+    if not isinstance(entry, dict):
+        raise Misread("the frame is not an object")
+    image = find_picture(folder, entry.get("file_path"), "file_path")
+    mask = find_picture(folder, entry["mask_path"], "mask_path") if entry.get("mask_path") else ""
+    camera, lens = read_camera(entry, document, world, folder / image)
+    identity = text(entry, "identity", text(document["livehand"], "identity", ""))
+    return CaptureFrame(image, camera, text(entry, "camera"), whole(entry, "pose"), identity, mask, lens)
 
 
 def _name_of(entry: Any) -> str:
@@ -309,6 +324,4 @@ def _name_of(entry: Any) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, CameraError):
-        return error.message
-    return f"lacks {error}" if isinstance(error, KeyError) else str(error)
+    return error.message.rstrip(".") if isinstance(error, (CameraError, CaptureError)) else str(error)

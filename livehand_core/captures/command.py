@@ -14,7 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Look at every frame, pose and image of a capture and list what cannot be used: missing or damaged images, "
-        "wrong sizes, empty masks, hands behind the camera or out of view, poses that are not finite, mixed sides. "
+        "wrong sizes, empty or full masks, masks that do not lie where pose and camera put the hand and why that "
+        "probably is, hands out of view, poses that are not finite, mixed sides, held-out names that do not exist. "
         "The exit code is 1 when there is something. Training and evaluation look likewise before they begin."
     )
     parser.add_argument("capture", type=Path, help="folder of a capture")
@@ -30,10 +31,15 @@ def run(args: argparse.Namespace) -> int:
     small = sum(pixels < SMALLEST_MASK for pixels in found.mask_pixels)
     counts = {"usable": len(found.capture.frames), "small_masks": small, "problems": len(found.problems)}
     if args.json:
-        print(json.dumps({**counts, "list": [problem._asdict() for problem in found.problems]}, indent=1))
+        told = {"overlap": found.overlap, "notes": list(found.capture.notes)}
+        print(json.dumps({**counts, **told, "list": [problem._asdict() for problem in found.problems]}, indent=1))
     else:
         for problem in found.problems:
             print(problem)
+        for line in found.capture.notes:
+            print(f"note: {line}")
+        if found.overlap is not None:
+            print(f"masks and posed hands overlap by {found.overlap:.2f} (median)")
         note = f", {small} of them with masks below {SMALLEST_MASK} pixels, which training skips" if small else ""
         print(f"{counts['usable']} images can be used{note}; {counts['problems']} problems")
     return 1 if found.problems else 0

@@ -91,12 +91,13 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
         default = label if plain.count(plain[number]) > 1 else plain[number]
         for frame in capture.frames:
             frames.append(
-                CaptureFrame(
-                    os.path.join(label, frame.image),
-                    frame.camera,
-                    f"{label}/{frame.camera_name}",
-                    first + frame.pose,
-                    (names[number] if names else "") or frame.identity or default,
+                replace(
+                    frame,
+                    image=os.path.join(label, frame.image),
+                    mask=os.path.join(label, frame.mask) if frame.mask else "",
+                    camera_name=f"{label}/{frame.camera_name}",
+                    pose=first + frame.pose,
+                    identity=(names[number] if names else "") or frame.identity or default,
                 )
             )
         cameras |= {f"{label}/{camera}" for camera in capture.held_out_cameras}
@@ -111,6 +112,7 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
         frozenset(held_out),
         "; ".join(dict.fromkeys(capture.licence for capture in captures if capture.licence)),
         "; ".join(dict.fromkeys(capture.origin for capture in captures if capture.origin)),
+        tuple(dict.fromkeys(chain.from_iterable(capture.notes for capture in captures))),
     )
 
 

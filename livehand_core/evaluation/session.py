@@ -129,7 +129,7 @@ class Session:
             temporal=temporal,
             problems=self.problems,
             unmeasured=tuple(unmeasured),
-            notes=(*self._suite.notes, *([bias] if bias else [])),
+            notes=(*self._capture.notes, *self._suite.notes, *([bias] if bias else [])),
             settings=asdict(settings)
             | {"device": self._renderer.device, "captures": [str(path) for path in settings.captures]},
             command=self._command,

@@ -152,6 +152,8 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     ]
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
     lpips, perceptual = load_lpips(device)
+    for line in capture.notes:
+        journal.say(line)
     for problem in inspection.problems:
         journal.say(f"left out: {problem}")
     journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture.folder}; device {device}")

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..captures.images import read_image
-from ..errors import LiveHandError
+from ..errors import CaptureError, LiveHandError
 from ..files import atomic_path
 from ..passes import RenderPasses
 from ..rendering import Renderer
@@ -90,7 +89,7 @@ def render_view(
         shot = shots[number - 1]
         passes = renderer.render(shot.request)
         warnings.update(dict.fromkeys(passes.warnings))
-        _write(target, number, passes, _picture(shot, passes, look))
+        _write(target, number, passes, _picture(shot, passes, look, warnings))
         done += 1
         progress(done, len(shots))
     if not target.is_folder:
@@ -103,13 +102,17 @@ def render_view(
     return tuple(warnings)
 
 
-def _picture(shot: Shot, passes: RenderPasses, look: Look) -> np.ndarray:
-    """The frame as it is shown, 8 bit."""
+def _picture(shot: Shot, passes: RenderPasses, look: Look, warnings: dict[str, None]) -> np.ndarray:
+    """The frame as it is shown, 8 bit; a truth that cannot be read is empty, and told among the warnings."""
     rgba = passes["rgba"]
     rendered = over(rgba, look.background)
     if shot.truth is None:
         return rendered
-    truth = read_image(shot.truth)
+    try:
+        truth = shot.truth()
+    except CaptureError as error:
+        truth = np.zeros_like(rgba)
+        warnings[f"There is no truth beside a frame: {error.message}"] = None
     pictures = [over(truth, look.background), rendered]
     if look.difference:
         difference = np.ones_like(truth)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
@@ -27,11 +27,11 @@ class Shot:
 
     Attributes:
         request: what is rendered.
-        truth: the image that is shown beside it, or None.
+        truth: reads the image that is shown beside it, (H, W, 4) sRGB premultiplied; None where there is none.
     """
 
     request: FrameRequest
-    truth: Path | None = None
+    truth: Callable[[], np.ndarray] | None = None
 
 
 def hand_of(metadata: AvatarMetadata, side: Side) -> HandData:
@@ -101,7 +101,7 @@ def capture_shots(
                 (HandInstance(capture.hand(frame), avatar, 1.0, frame.identity if frame.identity in names else 0),),
                 tuple(passes),
             ),
-            capture.path(frame),
+            partial(capture.image, frame),
         )
         for frame in frames
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from livehand_core.cameras import Camera
-from livehand_core.captures.images import write_image
+from livehand_core.captures.images import read_image, write_image
 from livehand_core.errors import LiveHandError
 from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses
@@ -134,7 +135,7 @@ def test_a_sheet_has_its_frames_in_rows(tmp_path: Path) -> None:
 def test_the_truth_is_beside_the_render(tmp_path: Path) -> None:
     truth = np.full((HEIGHT, WIDTH, 4), 0.5, np.float32)
     write_image(tmp_path / "truth.png", truth)
-    shot = Shot(shots(10)[9].request, tmp_path / "truth.png")
+    shot = Shot(shots(10)[9].request, partial(read_image, tmp_path / "truth.png"))
     target = Target.of(tmp_path / "pair.png")
     render_view(Painter(), [shot], target, Look((0.0, 0.0, 0.0), difference=True), {})  # type: ignore[arg-type]
     picture = load_png(target.out)
