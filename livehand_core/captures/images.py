@@ -6,6 +6,7 @@ resolved, 16 bits reduced to 8.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -27,6 +28,9 @@ ORIENTATION = 0x0112
 LYING = {5, 6, 7, 8}
 """EXIF orientations that swap width and height."""
 
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError, MemoryError, struct.error)
+"""What Pillow raises on a file that is missing, damaged or foreign."""
+
 _Path = str | PathLike[str]
 
 
@@ -45,7 +49,7 @@ def open_picture(path: _Path) -> Iterator[Image]:
             raise CaptureError(f"{path} is not there, or no file.", "Capture this image again.")
         with library.open(path) as image:
             yield image
-    except (OSError, SyntaxError, ValueError, library.DecompressionBombError) as error:
+    except (*DAMAGE, library.DecompressionBombError) as error:
         raise CaptureError(f"{path} cannot be read as an image ({error}).", "Capture this image again.") from error
 
 

@@ -69,7 +69,8 @@ class Lens:
             (H, W, C) float32.
         """
         columns, rows = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
-        x, y = self.distort((columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy)
+        with np.errstate(all="ignore"):
+            x, y = self.distort((columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy)
         return _sampled(image, camera.fx * x + camera.cx - 0.5, camera.fy * y + camera.cy - 0.5)
 
     def _profile(self, square: np.ndarray) -> np.ndarray:

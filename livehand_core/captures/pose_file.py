@@ -96,7 +96,8 @@ def _one_side(table: dict[str, Any], name: str) -> tuple[Side | None, dict[int, 
 
 def _model(table: dict[str, Any], hand_model: str, path: Path) -> str:
     roles, _ = sort_keys(table, "right")
-    told = str(table[roles["model"]].reshape(-1)[0]) if "model" in roles else hand_model
+    model = table[roles["model"]].reshape(-1) if "model" in roles else np.array([])
+    told = str(model.astype(str)[0]) if model.size else hand_model
     if told != hand_model:
         raise CaptureError(
             f"{path} holds poses of the hand model {told!r}, the capture is of {hand_model!r}.",

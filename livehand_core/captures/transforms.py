@@ -52,6 +52,9 @@ FISHEYES = {"OPENCV_FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "FISHEY
 ROUNDED = 5e-3
 """How far from a rotation the digits of a matrix may be, by rounding."""
 
+FARTHEST = 1e9
+"""Of the numbers of a matrix: no camera stands there, in whatever unit."""
+
 CONTRADICTION = 0.01
 """Of a focal length that is told twice."""
 
@@ -197,11 +200,15 @@ def find_picture(folder: Path, told: Any, key: str) -> str:
     if not isinstance(told, str) or not told.strip() or "\0" in told:
         raise Misread(f"{key} is {told!r}, which is no path")
     names = dict.fromkeys(str(PurePosixPath(text)) for text in (told, told.replace("\\", "/")))
-    for name in names:
-        if (folder / name).is_file():
-            return name
     name = list(names)[-1]
-    found = [name + suffix for suffix in SUFFIXES if (folder / (name + suffix)).is_file()] or _like(folder, name)
+    try:
+        there = [name for name in names if (folder / name).is_file()]
+        longer = [name + suffix for suffix in SUFFIXES if (folder / (name + suffix)).is_file()]
+    except OSError as error:
+        raise Misread(f"{key} cannot be looked for ({error.strerror})") from error
+    if there:
+        return there[0]
+    found = longer or _like(folder, name)
     if len(found) > 1:
         raise Misread(f"{key} {told!r} may mean {' or '.join(found)}")
     return found[0] if found else name
@@ -268,12 +275,14 @@ def _affine(value: Any, key: str) -> np.ndarray:
     """(4, 4) of 3 x 4 or 4 x 4 numbers that move points."""
     try:
         matrix = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Misread(f"{key} holds something else than rows of numbers") from error
     if matrix.shape not in ((3, 4), (4, 4)):
         raise Misread(f"{key} has the shape {matrix.shape}; (4, 4) or (3, 4) is needed")
     if not np.isfinite(matrix).all():
         raise Misread(f"{key} holds values that are not finite")
+    if np.abs(matrix).max() > FARTHEST:
+        raise Misread(f"{key} holds values beyond {FARTHEST:g}")
     if matrix.shape == (3, 4):
         return np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
     if np.abs(matrix[3] - [0.0, 0.0, 0.0, 1.0]).max() > 1e-6:
@@ -335,6 +344,6 @@ def _like(folder: Path, name: str) -> list[str]:
     path = folder / name
     try:
         there = [entry.name for entry in path.parent.iterdir() if entry.name.lower() == path.name.lower()]
-    except OSError:
+    except (OSError, ValueError):
         return []
     return [str(PurePosixPath(name).with_name(entry)) for entry in there if (path.parent / entry).is_file()]

@@ -117,6 +117,7 @@ def test_what_nerfstudio_applied_is_undone(capture: Capture) -> None:
         (lambda m: m @ np.diag([2.0, 2, 2, 1]), "scaled"),
         (lambda m: m[:2], r"shape \(2, 4\)"),
         (lambda m: np.full((4, 4), np.nan), "not finite"),
+        (lambda m: 1e300 * m[:3], "beyond 1e"),
     ],
 )
 def test_matrices_that_are_no_cameras(capture: Capture, change: Any, reason: str) -> None:
@@ -140,6 +141,8 @@ def test_matrices_that_are_no_cameras(capture: Capture, change: Any, reason: str
         (lambda e: e.update(pose=1.5), "pose is 1.5"),
         (lambda e: e.update(camera=["cam0"]), "no text"),
         (lambda e: e.update(file_path=7), "no path"),
+        (lambda e: e.update(file_path="x" * 5000), "cannot be looked for"),
+        (lambda e: e.update(transform_matrix=[[10**400] * 4] * 4), "rows of numbers"),
         (lambda e: e.update(transform_matrix="identity"), "rows of numbers"),
         (without("camera"), "lacks 'camera'"),
         (without("pose"), "lacks 'pose'"),
