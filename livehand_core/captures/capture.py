@@ -143,7 +143,8 @@ def write_capture(capture: Capture) -> None:
             "format_version": FORMAT_VERSION,
             "hand_model": capture.hand_model,
             "poses": POSES,
-            "held_out_cameras": sorted(capture.held_out_cameras),
+            # A capture that is not finished may have no image of some of them yet.
+            "held_out_cameras": sorted(capture.held_out_cameras & {frame.camera_name for frame in capture.frames}),
             "held_out_poses": sorted(capture.held_out_poses),
             "licence": capture.licence,
             "origin": capture.origin,

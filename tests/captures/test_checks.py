@@ -162,6 +162,14 @@ def test_only_the_splits_asked_for_are_looked_at(capture: Capture) -> None:
         inspect_capture(capture.folder, splits=("train",))
 
 
+def test_a_capture_that_is_not_finished_is_sound(capture: Capture) -> None:
+    """A held-out camera that has taken no picture yet is no misspelt name."""
+    frames = tuple(frame for frame in capture.frames if frame.camera_name != "cam6")
+    write_capture(replace(capture, frames=frames, held_out_cameras=frozenset({"cam5", "cam6"})))
+    found = find_problems(capture.folder)
+    assert found.problems == () and found.capture.held_out_cameras == {"cam5"}
+
+
 def test_an_unknown_hand_model_hides_nothing_else(capture: Capture) -> None:
     write_capture(replace(capture, hand_model="some-hand"))
     capture.path(capture.frames[3]).unlink()
