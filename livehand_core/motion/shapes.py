@@ -36,13 +36,13 @@ class Parts(NamedTuple):
 def numbers(value: Any, name: str, key: str) -> np.ndarray:
     """A value as float64 numbers. Raises PoseError when it holds something else."""
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex numbers")
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PoseError(
             f"{name} holds something else than numbers in {key} ({error}).", "Give arrays of numbers."
         ) from error
-    if array.size and np.iscomplexobj(value):
-        raise PoseError(f"{name} holds complex numbers in {key}.", "Give arrays of numbers.")
     return array
 
 

@@ -199,7 +199,11 @@ def test_overridden_proxies_are_given_back_after_a_reload(addon, tiny_avatar: Pa
     with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
         wanted.collections = ["Hand"]
     scene = bpy.context.scene
-    wanted.collections[0].override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    linked = wanted.collections[0]
+    # Blender 5.3 overrides only what stands in the scene.
+    scene.collection.children.link(linked)
+    linked.override_hierarchy_create(scene, bpy.context.view_layer, do_fully_editable=True)
+    scene.collection.children.unlink(linked)
     scene.render.engine = "CYCLES"
     assert bpy.ops.livehand.setup_compositing() == {"FINISHED"}
     proxy = next(obj for obj in scene.objects if obj.type == "MESH" and obj.override_library)
