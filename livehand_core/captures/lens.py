@@ -17,6 +17,9 @@ import numpy as np
 
 from ..cameras import Camera
 
+NEGLIGIBLE = 1e-5
+"""Coefficient that moves a pixel as far out as the focal length, of 1000 pixels, by a hundredth of one."""
+
 PROFILE_STEPS = 512
 """Radii at which the profile of a lens is looked at for where it turns back."""
 
@@ -37,8 +40,9 @@ class Lens:
 
     @property
     def is_straight(self) -> bool:
-        """Whether it does nothing."""
-        return not (self.fisheye or any(self.radial) or any(self.tangential))
+        """Whether it does nothing that shows."""
+        most = max(map(abs, (*self.radial, *self.tangential)), default=0.0)
+        return not self.fisheye and most < NEGLIGIBLE
 
     def distort(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where points at depth 1 appear; NaN beyond the radius at which the profile turns back.

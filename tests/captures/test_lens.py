@@ -83,3 +83,8 @@ def test_both_ways_of_telling_a_fisheye(tmp_path: Path) -> None:
     sound.make(tmp_path, lens=LENSES["fisheye"])
     found = sound.edit_frames(tmp_path, lambda e: (e.pop("camera_model"), e.update(is_fisheye=True)))
     assert not found.problems and found.capture.frames[0].lens.fisheye
+
+
+def test_what_does_not_show_is_no_distortion() -> None:
+    assert Lens((1e-7, -2e-7), (1e-8, 0.0)).is_straight and Lens().is_straight
+    assert not Lens((1e-3,)).is_straight and not Lens(fisheye=True).is_straight
