@@ -84,12 +84,14 @@ def _clean(table: dict[str, Any]) -> dict[int, str]:
 def _one_side(table: dict[str, Any], name: str) -> tuple[Side | None, dict[int, str]]:
     """The side that most rows have, which the table then tells for all, and what is wrong with the other rows."""
     roles, _ = sort_keys(table, "right")
-    key = roles.get("side") or roles.get("right")
-    if key is None:
+    role = next((role for role in ("side", "right", "left") if role in roles), None)
+    if role is None:
         return None, {}
-    told = sides_of(table[key], name, key, key == roles.get("right"))
+    key = roles[role]
+    asks: Side | None = None if role == "side" else role  # type: ignore[assignment]
+    told = sides_of(table[key], name, key, asks)
     side, _ = Counter(told).most_common(1)[0]
-    table[key] = np.array(side == "right" if key == roles.get("right") else side)
+    table[key] = np.array(side if asks is None else side == asks)
     reason = "a left hand among right ones" if side == "right" else "a right hand among left ones"
     return side, {row: reason for row, other in enumerate(told) if other != side}
 

@@ -17,7 +17,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "both": ("posehand", "handsposes"),
     "orient": (
         "globalorient", "globalorientation", "rootorient", "rot", "rh", "orient", "globalrot", "rootrot", "wristrot",
-        "handrot", "manorot", "handglobalorient", "manoglobalorient", "rootpose", "globalpose",
+        "handrot", "manorot", "handglobalorient", "manoglobalorient", "rootpose", "globalpose", "rootrotation",
+        "globalrotation", "wristrotation", "handrotation", "wristorient", "handorient",
     ),
     "betas": (
         "betas", "beta", "shape", "shapes", "manoshape", "manobetas", "manobeta", "handbeta", "handbetas", "handshape",
@@ -25,11 +26,13 @@ ROLES: dict[str, tuple[str, ...]] = {
     ),
     "trans": (
         "trans", "transl", "translation", "th", "globalt", "handtranslation", "handtrans", "manotrans", "manotransl",
-        "manotranslation", "roottrans", "globaltranslation",
+        "manotranslation", "roottrans", "globaltranslation", "roottranslation", "globaltransl", "handtransl",
+        "wristtrans", "wristtranslation", "tsl", "handtsl",
     ),
-    "rate": ("mocapframerate", "framerate", "fps", "mocapfps"),
-    "side": ("side", "handside", "handtype", "handedness", "hand", "manoside", "manosides"),
+    "rate": ("mocapframerate", "framerate", "fps", "mocapfps", "framespersecond", "samplingrate", "samplerate"),
+    "side": ("side", "handside", "handtype", "handedness", "hand", "manoside", "manosides", "chirality"),
     "right": ("isright", "isrhand", "isrighthand", "righthand", "right"),
+    "left": ("isleft", "islhand", "islefthand"),
     "pca": ("pca", "usepca"),
     "flat": ("flathandmean", "flatmean"),
     "up": ("upaxis", "up"),
@@ -42,6 +45,9 @@ BODY = ("bodypose", "posebody", "jawpose", "posejaw", "poseeye", "leyepose", "re
 
 PREFIXES = {"left": ("left", "lefthand", "l", "lhand", "lh"), "right": ("right", "righthand", "r", "rhand", "rh")}
 """What stands before a name that is of one hand: ``right_hand_pose``, ``lhand_betas``."""
+
+SUFFIXES = {side: tuple(word for word in words if len(word) > 1) for side, words in PREFIXES.items()}
+"""What stands behind such a name: ``hand_pose_right``. A single letter would be a part of ``transl``."""
 
 _SIDES: dict[str, Side] = {
     **dict.fromkeys(("left", "l", "lh", "lhand", "lefthand", "manoleft"), "left"),
@@ -67,7 +73,7 @@ def sort_keys(table: Mapping[str, Any], side: Side) -> tuple[dict[str, str], lis
     """
     found: dict[str, str] = {}
     other = "right" if side == "left" else "left"
-    own, foreign = PREFIXES[side], PREFIXES[other]
+    own, foreign = (PREFIXES[side], SUFFIXES[side]), (PREFIXES[other], SUFFIXES[other])
     unused: list[str] = []
     ranked: dict[str, tuple[int, str]] = {}
     for key in table:
@@ -87,17 +93,33 @@ def sort_keys(table: Mapping[str, Any], side: Side) -> tuple[dict[str, str], lis
     return found, unused
 
 
-def _role(word: str, prefixes: tuple[str, ...]) -> tuple[str | None, int]:
+def of_one_hand(key: str) -> bool:
+    """Whether a key names the hand it is of, such as ``right_global_orient``."""
+    word = plain(key)
+    return any(_role(word, (PREFIXES[side], SUFFIXES[side]))[1] < 0 for side in PREFIXES)
+
+
+def has_role(table: Mapping[str, Any], role: str) -> bool:
+    """Whether a table tells something, of whichever hand."""
+    return any(role in sort_keys(table, side)[0] for side in ("right", "left"))  # type: ignore[arg-type]
+
+
+def _role(word: str, hand: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str | None, int]:
     """The role of a word, and how far back in its list it stands; with a hand's name before it, the first of all."""
     for role, names in ROLES.items():
         if word in names:
             return role, names.index(word)
-        for prefix in prefixes:
-            rest = word.removeprefix(prefix)
+        for rest in _without(word, *hand):
             # ``left_hand_pose``: the word that is left, or with its "hand" again.
-            if rest != word and (rest in names or f"hand{rest}" in names):
-                return ("fingers" if rest in ("pose", "poses") else role), -1
+            if rest in names or f"hand{rest}" in names:
+                return ("fingers" if rest in ("pose", "poses", "posehand") else role), -1
     return None, 0
+
+
+def _without(word: str, prefixes: tuple[str, ...], suffixes: tuple[str, ...]) -> list[str]:
+    """What is left of a word that begins or ends with a hand's name."""
+    before = [word.removeprefix(prefix) for prefix in prefixes if word.startswith(prefix)]
+    return before + [word.removesuffix(suffix) for suffix in suffixes if word.endswith(suffix)]
 
 
 def truth(value: Any, name: str, key: str) -> bool:
@@ -112,18 +134,23 @@ def truth(value: Any, name: str, key: str) -> bool:
     raise PoseError(f"{name} has {key} of {item!r}, which is neither true nor false.", "Write true or false.")
 
 
-def sides_of(value: Any, name: str, key: str, right: bool) -> list[Side]:
+def sides_of(value: Any, name: str, key: str, asks: Side | None) -> list[Side]:
     """The side of each row, or one for all.
 
     Args:
-        right: whether the value tells if a hand is the right one, rather than its side.
+        asks: the side of which the value tells whether the hand is of it; None where it names the side.
 
     Raises:
         PoseError: a side of an unknown name.
     """
     items = np.asarray(value, dtype=object).reshape(-1).tolist() if not isinstance(value, str | bytes) else [value]
-    if right:
-        return ["right" if truth(item, name, key) else "left" for item in items]
+    known = [item for item in items if item is not None]
+    if known and all(item == known[0] for item in known):
+        # A frame without a hand is of the side of all others.
+        items = [known[0]] * len(items)
+    if asks is not None:
+        other: Side = "left" if asks == "right" else "right"
+        return [asks if truth(item, name, key) else other for item in items]
     sides = [side_named(item) if isinstance(item, str | bytes) else None for item in items]
     if None in sides or not sides:
         wrong = items[sides.index(None)] if sides else "nothing"

@@ -10,11 +10,15 @@ import numpy as np
 from ..errors import PoseError
 from ..pickles import Foreign, PickleError, array_items, to_array
 from ..poses import Side
-from .keys import side_named, sort_keys
+from .keys import has_role, side_named, sort_keys
+from .shapes import whole_rows
 
 Table = dict[str, Any]
 
 _POSES = ("full", "fingers", "both")
+_OF_ALL = ("rate", "side", "right", "left", "pca", "flat", "up", "model")
+"""What a wrapper tells of every table in it."""
+
 _DEPTH = 4
 _ROW_WIDTHS = (48, 51, 61)
 
@@ -85,29 +89,46 @@ def _search(value: Any, side: Side | None, depth: int) -> list[tuple[Side | None
     for key, part in value.items():
         if isinstance(part, Mapping | list):
             found += _search(part, side_named(key) or side, depth - 1)
-    return found
+    return [(own, _with_outer(table, value, alone=len(found) == 1)) for own, table in found]
+
+
+def _with_outer(table: Table, wrapper: Mapping[str, Any], alone: bool) -> Table:
+    """A table with what its wrapper tells and it does not: of several tables only what holds for all of them."""
+    answer = dict(table)
+    for key, part in wrapper.items():
+        roles = [role for role in sort_keys({key: part}, "right")[0] if not isinstance(part, Mapping)]
+        if roles and (alone or roles[0] in _OF_ALL) and not has_role(table, roles[0]):
+            answer[key] = part
+    return answer
 
 
 def _search_list(rows: list[Any], side: Side | None, depth: int) -> list[tuple[Side | None, Table]]:
-    rows = [
-        row[0] if isinstance(row, list) and len(row) == 1 and isinstance(row[0], list | Mapping) else row
-        for row in rows
-    ]
-    rows = [row for row in rows if row is not None]
-    if rows and all(isinstance(row, Mapping) for row in rows):
+    rows = [_unwrapped(row) for row in rows]
+    if any(isinstance(row, Mapping) for row in rows) and all(row is None or isinstance(row, Mapping) for row in rows):
         parts = [_search(row, side, depth - 1) for row in rows]
-        merged: dict[Side | None, list[Table]] = {}
-        for part in parts:
-            for own, table in part:
-                merged.setdefault(own, []).append(table)
-        return [(own, _stacked(tables)) for own, tables in merged.items()]
+        hands = dict.fromkeys(own for part in parts for own, _ in part)
+        return [(own, _stacked(_frames_of_hand(own, rows, parts))) for own in hands]
     try:
-        array = np.asarray(rows, dtype=np.float64)
+        array = np.asarray(whole_rows(rows), dtype=np.float64)
     except (TypeError, ValueError):
         return []
     if array.ndim >= 1 and array.size and array.shape[-1] in (*_ROW_WIDTHS, 3):
         return [(side, {"poses": array})]
     return []
+
+
+def _frames_of_hand(own: Side | None, rows: list[Any], parts: list[list[tuple[Side | None, Table]]]) -> list[Table]:
+    """The tables of one hand in their order; an empty one where a frame says that the hand is not there."""
+    tables: list[Table] = []
+    for row, part in zip(rows, parts, strict=True):
+        tables += [table for side, table in part if side == own]
+        if not row or any(own and side_named(key) == own and not _holds(value) for key, value in row.items()):
+            tables.append({})
+    return tables
+
+
+def _holds(value: Any) -> bool:
+    return value is not None and not (isinstance(value, list | Mapping) and not value)
 
 
 def _unwrapped(row: Any) -> Any:
@@ -131,20 +152,33 @@ def _by_number(table: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _stacked(tables: list[Table]) -> Table:
-    """Tables of one frame each as one table; what only some of them have is left out."""
+    """Tables of one frame each as one table; what a frame does not have is NaN there."""
     if len(tables) == 1:
         return tables[0]
-    keys = [key for key in tables[0] if all(key in table for table in tables)]
     answer: Table = {}
-    for key in keys:
-        values = [table[key] for table in tables]
+    for key in dict.fromkeys(key for table in tables for key in table):
+        values = [_one_row(table.get(key)) for table in tables]
         try:
-            rows = [np.asarray(value, dtype=np.float64) for value in values]
-            # One frame a table: rows of a leading axis of 1 are put one behind the other.
-            answer[key] = np.stack([row[0] if row.ndim > 1 and len(row) == 1 else row for row in rows])
+            answer[key] = values if _told_once(values) else np.asarray(whole_rows(values), dtype=np.float64)
         except (TypeError, ValueError):
             answer[key] = values
     return answer
+
+
+def _told_once(values: list[Any]) -> bool:
+    """Whether single numbers, such as a rate or a truth, are missing in some frames."""
+    return None in [value if value is None else 0 for value in values] and all(np.ndim(value) == 0 for value in values)
+
+
+def _one_row(value: Any) -> Any:
+    """A frame's numbers without a leading axis of 1; anything else as it is."""
+    if not isinstance(value, list | np.ndarray):
+        return value
+    try:
+        row = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return value
+    return row[0] if row.ndim > 1 and len(row) == 1 else row
 
 
 def _opened(value: Any, depth: int = 8) -> Any:

@@ -13,9 +13,9 @@ from ..hand.library import MANO, MANO_UNFIXED
 from ..poses import BETA_COUNT, HandPose, PoseSequence, Side, interpolate
 from ..rotations import axis_angle_to_matrix
 from .convention import FINGER_NUMBERS, Motion, ReadOptions, decode_fingers, into_world
-from .keys import BODY, PREFIXES, frames_a_second, plain, sides_of, sort_keys, truth
+from .keys import BODY, frames_a_second, of_one_hand, plain, sides_of, sort_keys, truth
 from .layouts import choose_table, listed, tables_of
-from .shapes import BODIES, Parts, check_units, frames_of, numbers, rotation_rows, split_pose
+from .shapes import BODIES, Parts, check_units, frames_of, numbers, rotation_rows, split_pose, whole_rows
 from .wrist import rest_wrists
 
 USUAL_RATE = 30.0
@@ -76,11 +76,11 @@ class _Reader:
         """The side of each row, or of all, as the table's own keys tell; empty where they do not."""
         for side in ("right", "left"):
             roles, _ = sort_keys(self.table, side)  # type: ignore[arg-type]
-            for role in ("side", "right"):
+            for role in ("side", "right", "left"):
                 key = roles.get(role)
                 if key is not None and _there(self.table[key]):
                     self.used.add(key)
-                    return sides_of(self.table[key], self.name, key, role == "right")
+                    return sides_of(self.table[key], self.name, key, None if role == "side" else role)  # type: ignore[arg-type]
         return []
 
     @cached_property
@@ -128,12 +128,9 @@ class _Reader:
         """Whether the table is of a whole body, whose pelvis, shape and place are not the hand's."""
         if any(plain(key) in BODY for key in self.table) or "both" in self.roles:
             return True
-        words = {plain(key) for key in self.table}
-        hands = [
-            any(f"{prefix}handpose" in words or f"{prefix}pose" in words for prefix in PREFIXES[s]) for s in PREFIXES
-        ]
+        hands = [sort_keys(self.table, side)[0].get("fingers", "") for side in ("left", "right")]  # type: ignore[arg-type]
         orient = self.roles.get("orient")
-        return all(hands) and orient is not None and not plain(orient).startswith(("left", "right", "l", "rh", "rhand"))
+        return all(map(of_one_hand, hands)) and orient is not None and not of_one_hand(orient)
 
     def _take(self, role: str) -> Any:
         key = self.roles.get(role)
@@ -266,7 +263,7 @@ class _Reader:
     def _mirrors(self) -> bool:
         """Whether a left hand is told as the right hand that its mirror image shows, as HaMeR and WiLoR do."""
         key = self.roles.get("fingers", self.roles.get("full", ""))
-        matrices = key and np.shape(self.table[key])[-2:] == (3, 3)
+        matrices = key and np.shape(whole_rows(self.table[key]))[-2:] == (3, 3)
         return bool(matrices) and self.side == "left" and any(plain(k) in ("isright", "isrhand") for k in self.table)
 
     def _refuse_gaps(self, sound: np.ndarray) -> None:
@@ -315,4 +312,6 @@ def _there(value: Any) -> bool:
     """Whether a value tells anything."""
     if value is None or (isinstance(value, str | bytes) and not value):
         return False
-    return not (isinstance(value, list | tuple | dict | np.ndarray) and np.size(value) == 0)  # type: ignore[arg-type]
+    if isinstance(value, list | tuple):
+        return any(map(_there, value))
+    return bool(value) if isinstance(value, dict) else not isinstance(value, np.ndarray) or value.size > 0

@@ -36,6 +36,7 @@ class Parts(NamedTuple):
 def numbers(value: Any, name: str, key: str) -> np.ndarray:
     """A value as float64 numbers. Raises PoseError when it holds something else."""
     try:
+        value = whole_rows(value)
         if np.iscomplexobj(value):
             raise TypeError("complex numbers")
         array = np.asarray(value, dtype=np.float64)
@@ -44,6 +45,15 @@ def numbers(value: Any, name: str, key: str) -> np.ndarray:
             f"{name} holds something else than numbers in {key} ({error}).", "Give arrays of numbers."
         ) from error
     return array
+
+
+def whole_rows(value: Any) -> Any:
+    """A list whose rows that are None, as trackers write where they lost the hand, are rows of NaN."""
+    if not isinstance(value, list) or all(row is not None for row in value):
+        return value
+    shapes = {np.shape(row) for row in value if row is not None}
+    missing = np.full(shapes.pop(), np.nan) if len(shapes) == 1 else None
+    return [missing if row is None else row for row in value]
 
 
 def rotation_rows(value: Any, name: str, key: str) -> np.ndarray:
@@ -121,14 +131,19 @@ def frames_of(value: np.ndarray, count: int, width: int, name: str, key: str) ->
 
 def check_units(angles: np.ndarray, trans: np.ndarray, name: str) -> None:
     """Raises PoseError for angles that are degrees, and translations that are millimetres, by their size."""
-    most = float(np.nanmax(np.abs(angles), initial=0.0))
+    most = _largest(angles)
     if most > 2.0 * np.pi:
         raise PoseError(
             f"{name} bends a joint by {most:.0f} radians; its angles seem to be degrees.", "Export radians."
         )
-    farthest = float(np.nanmax(np.abs(trans), initial=0.0))
+    farthest = _largest(trans)
     if farthest > _FARTHEST:
         raise PoseError(
             f"{name} places the hand {farthest:.0f} metres away; its translations seem to be millimetres.",
             "Export metres.",
         )
+
+
+def _largest(array: np.ndarray) -> float:
+    """The largest size of a finite number; others are gaps, not units."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
