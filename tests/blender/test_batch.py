@@ -248,13 +248,15 @@ def test_an_interrupt_ends_the_batch_and_leaves_whole_frames_only(slow_animation
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_an_interrupt_in_a_script_of_ones_own_is_a_failure_and_no_empty_frame(slow_animation, tmp_path) -> None:
     code = (
-        "import bpy, os, signal, threading, sys\n"
+        "import bpy, os, signal, time\n"
         "import livehand_blender; livehand_blender.register()\n"
         "from livehand_blender.render import session\n"
         f"bpy.ops.wm.open_mainfile(filepath={str(slow_animation)!r})\n"
         "session.engine_client().start()\n"
-        "def interrupt(*_): threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
-        "bpy.app.handlers.render_pre.append(interrupt)\n"
+        "def interrupted(*_, **__):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(10.0)\n"
+        "type(session.engine_client()).render = interrupted\n"
         "try: bpy.ops.render.render()\n"
         "except BaseException as error: print('RAISED', type(error).__name__, error, flush=True)\n"
         "os._exit(0)\n"
