@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from livehand_core.avatars import Architecture, Avatar, PoseStatistics, import_checkpoint, new_avatar, save_avatar
+from livehand_core.avatars import Architecture, Avatar, PoseStatistics, import_checkpoint, new_avatar
 from livehand_core.cameras import Camera, look_at
-from livehand_core.errors import AvatarError, DeviceError, HandModelError, RenderCancelled
+from livehand_core.errors import AvatarError, RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
-from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.passes import PASSES, RenderPasses, premultiplied_srgb_to_linear
 from livehand_core.poses import HandPose
@@ -25,7 +24,7 @@ from livehand_core.rotations import axis_angle_to_matrix
 from livehand_core.workers import available_processors
 
 from .conftest import camera_at, solid, tube_hand
-from .test_avatars import GOLDEN
+from .test_official import GOLDEN
 
 EVERY_PASS = tuple(PASSES)
 
@@ -383,39 +382,3 @@ def test_stage_seconds_add_up(renderer: Renderer) -> None:
         *("skinning", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
     }
     assert all(value > 0.0 for value in passes.stage_seconds.values())
-
-
-def test_a_file_is_read_again_when_it_changes(tmp_path: object, hand: HandData) -> None:
-    path = f"{tmp_path}/a.safetensors"
-    renderer = Renderer("cpu", hands={("tube", "right"): hand})
-    camera = camera_at((-0.08, 0.1, 0.4))
-    pictures = []
-    for seed in (0, 0, 1):
-        save_avatar(path, small_avatar(seed=seed))
-        pictures.append(draw(renderer, camera, one(avatar=path))["rgba"])
-    np.testing.assert_array_equal(pictures[0], pictures[1])
-    assert np.abs(pictures[2] - pictures[1]).max() > 0.01
-
-
-def test_avatar_for_another_topology_or_model(hand: HandData) -> None:
-    other = replace(hand, uv=hand.uv[::-1].copy())
-    renderer = Renderer("cpu", hands={("tube", "right"): other}, avatars={"a": small_avatar()})
-    with pytest.raises(AvatarError, match="another mesh or texture layout"):
-        draw(renderer, camera_at((0, 0.1, 0.4)), one())
-    unknown = Renderer("cpu", avatars={"a": small_avatar()})
-    with pytest.raises(HandModelError, match="'tube' is unknown"):
-        draw(unknown, camera_at((0, 0.1, 0.4)), one())
-
-
-def test_mano_avatar_without_mano(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LIVEHAND_MANO", raising=False)
-    official = import_checkpoint(GOLDEN / "uvd_sr4_seed2.tar", factor=4)
-    with pytest.raises(HandModelError, match=r"needs the MANO hand model.*LIVEHAND_MANO"):
-        draw(Renderer("cpu", avatars={"a": official}), camera_at((0, 0.1, 0.4)), one())
-
-
-def test_devices() -> None:
-    assert Renderer("cpu").device == "cpu"
-    for name in ("abacus", "meta", f"cuda:{torch.cuda.device_count()}"):
-        with pytest.raises(DeviceError):
-            Renderer(name)
