@@ -23,7 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path, help="the official checkpoint (.tar) of the case")
     options = parser.parse_args(arguments)
     try:
-        from livehand_core.rendering.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare, load_case
+        from livehand_core.rendering.torch.parity import (
+            IMAGE_TOLERANCE,
+            STAGE_TOLERANCE,
+            case_avatar,
+            compare,
+            load_case,
+        )
 
         case = load_case(options.case)
         report = compare(case, case_avatar(case, options.checkpoint))

@@ -23,11 +23,11 @@ from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..networks import RadianceField, encode, look_up
 from ..networks.config import SKIP_AFTER_LAYER
-from ..rendering.identity_textures import IdentityTextures
-from ..rendering.integration import Integrated, integrate
-from ..rendering.rays import Rays, camera_rays
-from ..rendering.sampling import from_weights, stratified
 from ..rendering.setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares
+from ..rendering.torch.identity_textures import IdentityTextures
+from ..rendering.torch.integration import Integrated, integrate
+from ..rendering.torch.rays import Rays, camera_rays
+from ..rendering.torch.sampling import from_weights, stratified
 from ..surface import (
     SurfaceNormals,
     canonical_coordinates,

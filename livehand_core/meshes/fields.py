@@ -10,8 +10,8 @@ from ..avatars.file import Avatar
 from ..avatars.metadata import AvatarMetadata
 from ..kernels.nearest import ray_coordinates
 from ..kernels.proxy import PosedProxy
-from ..rendering.identity_textures import IdentityTextures
-from ..rendering.integration import integrate
+from ..rendering.torch.identity_textures import IdentityTextures
+from ..rendering.torch.integration import integrate
 from ..workers import Workers
 
 RAY_SAMPLES = 10

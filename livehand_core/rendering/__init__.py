@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..framing import low_resolution
-    from .integration import Integrated, compositing_weights, integrate
-    from .rays import Rays, camera_rays
     from .renderer import Renderer
-    from .sampling import from_weights, stratified
+    from .torch.integration import Integrated, compositing_weights, integrate
+    from .torch.rays import Rays, camera_rays
+    from .torch.sampling import from_weights, stratified
 
 _HOMES = {
-    "Integrated": ".integration",
-    "Rays": ".rays",
+    "Integrated": ".torch.integration",
+    "Rays": ".torch.rays",
     "Renderer": ".renderer",
-    "camera_rays": ".rays",
-    "compositing_weights": ".integration",
-    "from_weights": ".sampling",
-    "integrate": ".integration",
+    "camera_rays": ".torch.rays",
+    "compositing_weights": ".torch.integration",
+    "from_weights": ".torch.sampling",
+    "integrate": ".torch.integration",
     "low_resolution": "..framing",
-    "stratified": ".sampling",
+    "stratified": ".torch.sampling",
 }
 
 __all__ = [

@@ -242,7 +242,7 @@ class Renderer:
         import torch
 
         from ..avatars.file import Avatar
-        from .torch_hand import TorchHand
+        from .torch.hand import TorchHand
 
         return TorchHand(Avatar.of(arrays), data, torch.device(device))
 

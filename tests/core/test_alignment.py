@@ -119,7 +119,7 @@ def test_all_formulations_draw_the_same_alpha(published: bool) -> None:
 @pytest.mark.parametrize("factor", [2, 4])
 def test_opacity_is_enlarged_as_the_oracle_has_it(offset: float, factor: int) -> None:
     from livehand_core.benchmark import plain
-    from livehand_core.rendering.torch_hand import enlarge
+    from livehand_core.rendering.torch.hand import enlarge
 
     opacity = np.random.default_rng(0).random((5, 7))
     wanted = enlarged_opacity(opacity, factor, offset)

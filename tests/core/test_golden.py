@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from livehand_core.rendering.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare, load_case
+from livehand_core.rendering.torch.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare, load_case
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "parity.py"

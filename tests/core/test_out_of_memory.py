@@ -15,7 +15,7 @@ from livehand_core.passes import RenderPasses
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.blocks import SMALLEST, in_blocks
 from livehand_core.rendering.cpu.hand import CpuHand
-from livehand_core.rendering.volume import _March
+from livehand_core.rendering.torch.volume import _March
 
 from .conftest import camera_at, solid, tube_hand
 from .test_renderer import draw, one

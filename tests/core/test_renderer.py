@@ -18,7 +18,7 @@ from livehand_core.passes import PASSES, RenderPasses, premultiplied_srgb_to_lin
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.clock import Clock
-from livehand_core.rendering.torch_hand import TorchHand
+from livehand_core.rendering.torch.hand import TorchHand
 from livehand_core.rendering.view import mirror_camera, mirror_pose
 from livehand_core.rotations import axis_angle_to_matrix
 from livehand_core.workers import available_processors
@@ -144,7 +144,7 @@ def test_super_resolution_in_tiles_is_the_same(monkeypatch: pytest.MonkeyPatch) 
     camera = camera_at((-0.08, 0.1, 0.4), 160, 128, 300.0)
     with torch.inference_mode():
         whole = renderer.render(one(), camera, frozenset(), Clock())
-        monkeypatch.setattr("livehand_core.rendering.torch_hand.TILE", 17)
+        monkeypatch.setattr("livehand_core.rendering.torch.hand.TILE", 17)
         tiled = renderer.render(one(), camera, frozenset(), Clock())
     assert whole is not None
     assert tiled is not None

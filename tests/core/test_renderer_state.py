@@ -15,7 +15,7 @@ from livehand_core.frames import FrameRequest
 from livehand_core.rendering import Renderer, renderer
 from livehand_core.rendering.cpu import hand as cpu_hand
 from livehand_core.rendering.cpu.hand import CpuHand
-from livehand_core.rendering.identity_textures import IdentityTextures
+from livehand_core.rendering.torch.identity_textures import IdentityTextures
 
 from .conftest import camera_at, tube_hand
 from .test_renderer import one, small_avatar

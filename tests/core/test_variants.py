@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from livehand_core.hand.data import HandData
-from livehand_core.rendering.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare
+from livehand_core.rendering.torch.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare
 
 from . import oracle
 

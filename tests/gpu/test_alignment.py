@@ -12,7 +12,7 @@ from livehand_core.frames import HandInstance
 from livehand_core.poses import HandPose
 from livehand_core.rendering.clock import Clock
 from livehand_core.rendering.gpu.device import Gpu
-from livehand_core.rendering.torch_hand import TorchHand
+from livehand_core.rendering.torch.hand import TorchHand
 from tests.core.conftest import camera_at, tube_hand
 from tests.core.test_alignment import avatar_of, displacement, view
 

@@ -23,7 +23,7 @@ from livehand_core.rendering.gpu import frame, super_resolution
 from livehand_core.rendering.gpu.device import Gpu
 from livehand_core.rendering.gpu.field import tile_rays
 from livehand_core.rendering.gpu.hand import TRANSMITTANCE_FLOORS, GpuHand, refusal
-from livehand_core.rendering.torch_hand import TorchHand
+from livehand_core.rendering.torch.hand import TorchHand
 from tests.core.conftest import camera_at, solid, tube_hand
 
 from .avatars import VARIANTS, avatar_of

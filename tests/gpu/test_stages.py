@@ -14,12 +14,12 @@ from livehand_core.cameras import Camera
 from livehand_core.framing import Box
 from livehand_core.networks import SuperResolution, SuperResolutionConfig
 from livehand_core.rendering import integrate, stratified
-from livehand_core.rendering import torch_hand as reference
 from livehand_core.rendering.gpu import super_resolution
 from livehand_core.rendering.gpu.device import Gpu, Recorder
 from livehand_core.rendering.gpu.frame import Picture, record_features, record_resized
 from livehand_core.rendering.gpu.hand import GpuHand
-from livehand_core.rendering.rays import camera_rays
+from livehand_core.rendering.torch import hand as reference
+from livehand_core.rendering.torch.rays import camera_rays
 from livehand_core.surface import (
     SurfaceNormals,
     canonical_coordinates,

@@ -33,7 +33,7 @@ from livehand_core.rendering.cpu.field_weights import prepare_field
 from livehand_core.rendering.cpu.hand import FeatureImage
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
 from livehand_core.rendering.cpu.unit_order import paired, reordered
-from livehand_core.rendering.integration import integrate
+from livehand_core.rendering.torch.integration import integrate
 from livehand_core.workers import Workers
 
 INTEGER = bool(instructions().int16)

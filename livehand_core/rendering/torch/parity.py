@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..avatars.file import Avatar
-from ..avatars.official import import_checkpoint
-from ..cameras import OPENGL_TO_OPENCV, Camera
-from ..errors import LiveHandError
-from ..framing import published_kernel
-from ..networks import RadianceField
-from ..surface import (
+from ...avatars.file import Avatar
+from ...avatars.official import import_checkpoint
+from ...cameras import OPENGL_TO_OPENCV, Camera
+from ...errors import LiveHandError
+from ...framing import published_kernel
+from ...networks import RadianceField
+from ...surface import (
     NearestSurface,
     canonical_coordinates,
     nearest_surface,
     rasterise_depth,
     ray_bounds,
 )
-from ..surface.nearest import closest_barycentric
+from ...surface.nearest import closest_barycentric
 from .integration import integrate
 from .rays import Rays, camera_rays
 from .sampling import from_weights, stratified

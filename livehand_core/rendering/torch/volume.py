@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 
-from ..avatars.metadata import AvatarMetadata
-from ..networks import RadianceField
-from ..surface import SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
-from .blocks import in_blocks
-from .clock import Clock
+from ...avatars.metadata import AvatarMetadata
+from ...networks import RadianceField
+from ...surface import SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
+from ..blocks import in_blocks
+from ..clock import Clock
 from .integration import Integrated, integrate
 from .rays import Rays
 from .sampling import from_weights, stratified

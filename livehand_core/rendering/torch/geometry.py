@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from ..framing import Box
-from ..surface import SignMode, canonical_coordinates, rasterise
+from ...framing import Box
+from ...surface import SignMode, canonical_coordinates, rasterise
+from ..view import View
 from .rays import camera_rays
-from .view import View
 from .volume import Proxy
 
 Geometry = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]

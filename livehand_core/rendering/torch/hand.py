@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..avatars.file import Avatar
-from ..avatars.metadata import AvatarMetadata
-from ..cameras import Camera
-from ..frames import HandInstance
-from ..framing import Box, hand_box, networks_view, resampling
-from ..hand.data import HandData
-from ..hand.model import HandModel
-from ..kernels.compose import ALPHA_RAMP
-from ..surface import face_neighbours, rasterise_depth, ray_bounds
-from .clock import Clock
+from ...avatars.file import Avatar
+from ...avatars.metadata import AvatarMetadata
+from ...cameras import Camera
+from ...frames import HandInstance
+from ...framing import Box, hand_box, networks_view, resampling
+from ...hand.data import HandData
+from ...hand.model import HandModel
+from ...kernels.compose import ALPHA_RAMP
+from ...surface import face_neighbours, rasterise_depth, ray_bounds
+from ..clock import Clock
+from ..layer import Layer, LowImage, blended
+from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
+from ..view import View
 from .geometry import geometry_passes
 from .identity_textures import IdentityTextures
-from .layer import Layer, LowImage, blended
 from .rays import camera_rays
-from .setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
-from .view import View
 from .volume import Conditioning, Proxy, volume_render
 
 TILE = 192

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..cameras import Camera
+from ...cameras import Camera
 
 
 class Rays(NamedTuple):
