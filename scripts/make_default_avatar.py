@@ -46,8 +46,8 @@ def main() -> int:
     options = parser.parse_args()
 
     # Blender's module is a process of its own: it and torch bring their own thread pools.
-    capture = [sys.executable, str(ROOT / "scripts" / "capture.py"), str(options.capture)]
-    code = subprocess.run([*capture, "--samples", str(CAPTURE_SAMPLES)], check=False).returncode
+    capture = [sys.executable, "-m", "livehand_blender.capture", str(options.capture)]
+    code = subprocess.run([*capture, "--samples", str(CAPTURE_SAMPLES)], cwd=ROOT, check=False).returncode
     if code:
         return code
     for minutes, settings in STAGES:

@@ -148,9 +148,7 @@ def shooting(name: str, frames: int) -> Shooting:
 
 def render_cycles(options: argparse.Namespace) -> None:
     """Render the frames of one motion that are missing, lit as the default avatar's capture was."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
-    import capture
-
+    from livehand_blender.capture import command as capture
     from livehand_blender.capture.shoot import shoot
 
     plan = shooting(options.cycles, options.frames)

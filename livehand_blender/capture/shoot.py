@@ -1,7 +1,7 @@
 """Photographing a plan in Blender: the scene made ready, one image after the other, each whole under its name.
 
 Works on the scene it is given and leaves it changed: it is called in a Blender of its own (capture/child) and by
-scripts/capture.py. Registers nothing.
+capture/command. Registers nothing.
 """
 
 from __future__ import annotations

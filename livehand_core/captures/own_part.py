@@ -34,7 +34,7 @@ def own_part(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(extra, dict):
         raise CaptureError(
             f"{path} holds no hand poses (no 'livehand' part).",
-            "Make the capture with scripts/capture.py, or add the poses to it.",
+            "Make the capture with `python -m livehand_blender.capture`, or add the poses to it.",
         )
     if extra.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise CaptureError(

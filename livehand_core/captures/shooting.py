@@ -1,7 +1,7 @@
 """A capture while it is made: what is to be photographed, what is there already, and the documents of what is there.
 
 The plan is kept in the folder, so that a capture that was stopped goes on with the same one. Called by the add-on's
-capture and by scripts/capture.py; NumPy only.
+capture and by the command of capture/command; NumPy only.
 """
 
 from __future__ import annotations

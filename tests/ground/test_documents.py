@@ -12,6 +12,7 @@ from livehand_core import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PACKAGES = ("livehand_core", "livehand_blender")
 LOG = ROOT / "docs" / "log"
 CODE = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
@@ -70,17 +71,37 @@ def test_livehand_commands_are_understood(page: Path) -> None:
             cli._parser(words[1:]).parse_args(words[1:])
 
 
+def called(words: list[str]) -> tuple[Path, list[str]] | None:
+    """The Python file of the project that a line runs, and the arguments that it gets."""
+    for place, word in enumerate(words):
+        if words[place - 1] == "-m" and word.partition(".")[0] in PACKAGES and word != "livehand_core":
+            path = ROOT / word.replace(".", "/")
+            return path / "__main__.py" if path.is_dir() else path.with_suffix(".py"), words[place + 1 :]
+        if word.endswith(".py") and word.partition("/")[0] in (*PACKAGES, "scripts", "tools"):
+            return ROOT / word, words[place + 1 :]
+    return None
+
+
+def option_sources(script: Path) -> list[Path]:
+    """Where the options of a script may stand: in it, in the command of its package, in what it imports."""
+    beside = [script.with_name("command.py")] if script.name == "__main__.py" else []
+    modules = re.findall(r"^from (livehand_blender[\w.]*__main__) import", text_of(script), flags=re.MULTILINE)
+    imports = [source for module in modules for source in option_sources(ROOT / f"{module.replace('.', '/')}.py")]
+    return [script, *beside, *imports, ROOT / "livehand_core" / "frame_lists.py"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_scripts_and_their_options_are_there(page: Path) -> None:
+def test_scripts_and_modules_and_their_options_are_there(page: Path) -> None:
     for words in command_lines(page):
-        script = next((ROOT / word for word in words if word.startswith("scripts/") and word.endswith(".py")), None)
-        if script is None:
+        found = called(words)
+        if found is None:
             continue
+        script, arguments = found
         assert script.is_file(), words
-        known = "".join(text_of(path) for path in [script, ROOT / "livehand_core" / "frame_lists.py"])
-        for word in words[words.index(str(script.relative_to(ROOT))) + 1 :]:
+        known = "".join(map(text_of, option_sources(script)))
+        for word in arguments:
             option = re.match(r"--[a-z][\w-]*", word)
-            assert option is None or option[0] in known, f"{script.name} has no {option[0]}"
+            assert option is None or option[0] in known, f"{name(script)} has no {option[0]}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent != LOG], ids=name)
