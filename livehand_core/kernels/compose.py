@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .compiling import compiled, inner
-from .convolution import MARGIN
+from .networks.convolution import MARGIN
 
 ALPHA_RAMP = (0.01, 0.03)
 """Opacity up to which a pixel is empty, and from which it is left as it is; between, it fades.

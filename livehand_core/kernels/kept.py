@@ -45,20 +45,22 @@ SETTLED = 60.0
 
 @lru_cache(maxsize=8)
 def sources_digest(folder: Path = _HERE) -> str:
-    """Digest of all modules of a folder; of this one: what a compiled kernel on disk was made from."""
-    return _digest(sorted(folder.glob("*.py")))
+    """Digest of all modules of a folder and the folders in it; of this one: what a compiled kernel on disk was made
+    from."""
+    return _digest(folder)
 
 
-def _digest(paths: list[Path]) -> str:
+def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def _stamp(source: Path, digest: str) -> str:
     """What a module's kernels are made from and by: all of this folder, the module where it lies elsewhere, numba."""
-    sources = digest if source.parent == _HERE else f"{digest} {_digest([source])}"
+    outside = _HERE not in source.parents
+    sources = f"{digest} {hashlib.sha256(source.read_bytes()).hexdigest()}" if outside else digest
     return f"{sources} {_VERSIONS}"
 
 
@@ -195,7 +197,7 @@ def _remove_stale(folder: Path, source: Path, stamp: str) -> None:
     them; a process whose own sources are no longer on the disk deletes nothing.
     """
     with suppress(OSError):
-        if _stamp(source, _digest(sorted(_HERE.glob("*.py")))) != stamp:
+        if _stamp(source, _digest(_HERE)) != stamp:
             return
         for index in folder.glob("*.nbi"):
             module = index.name.partition(".")[0]

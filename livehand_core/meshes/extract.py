@@ -17,9 +17,9 @@ from ..errors import LiveHandError
 from ..frames import FrameRequest, HandInstance
 from ..hand.data import HandData
 from ..hand.library import find_hand
-from ..kernels.nearest import nearest_points
-from ..kernels.proxy import PosedProxy
-from ..kernels.skinning import PosedHandModel
+from ..kernels.mesh.nearest import nearest_points
+from ..kernels.mesh.proxy import PosedProxy
+from ..kernels.mesh.skinning import PosedHandModel
 from ..libraries import require
 from ..rendering.setup import avatar_view, conditioning, identity_shares
 from ..rendering.view import View

@@ -8,8 +8,8 @@ import torch
 from ..avatars.arrays import AvatarArrays
 from ..avatars.file import Avatar
 from ..avatars.metadata import AvatarMetadata
-from ..kernels.nearest import ray_coordinates
-from ..kernels.proxy import PosedProxy
+from ..kernels.mesh.nearest import ray_coordinates
+from ..kernels.mesh.proxy import PosedProxy
 from ..rendering.torch.identity_textures import IdentityTextures
 from ..rendering.torch.integration import integrate
 from ..workers import Workers

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from ..framing import lateral_kernel
-from ..kernels.rays import valid_pixels
+from ..kernels.mesh.rays import valid_pixels
 from ..networks import FieldConfig, SuperResolutionConfig
 from ..rendering import camera_rays, stratified
 from ..surface import (

@@ -14,12 +14,12 @@ from ..captures.capture import Capture, CaptureFrame
 from ..framing import lateral_kernel, low_resolution
 from ..hand.data import HandData
 from ..hand.model import HandModel
-from ..kernels.bounds import ray_bounds
-from ..kernels.lanes import WIDTH
-from ..kernels.nearest import ray_coordinates
-from ..kernels.proxy import PosedProxy, ProxyTopology
-from ..kernels.raster import rasterise
-from ..kernels.rays import Pixels, Rays, camera_rays, valid_pixels
+from ..kernels.mesh.bounds import ray_bounds
+from ..kernels.mesh.nearest import ray_coordinates
+from ..kernels.mesh.proxy import PosedProxy, ProxyTopology
+from ..kernels.mesh.raster import rasterise
+from ..kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
+from ..kernels.simd.lanes import WIDTH
 from ..poses import HandPose
 from ..rendering import stratified
 from ..rotations import axis_angle_to_matrix

@@ -130,10 +130,11 @@ class BlenderWindow:
         """Give the installed core the kernels that the checkout has compiled: they hold where the sources are the same,
         and the tests need not wait for a compiler in every fresh user folder."""
         for target in (self.folder / "user").rglob(f"{CORE}/kernels"):
-            source = environment.ROOT / CORE / "kernels" / "__pycache__"
-            (target / "__pycache__").mkdir(exist_ok=True)
-            for path in source.glob("*.nb?"):
-                shutil.copy(path, target / "__pycache__")
+            source = environment.ROOT / CORE / "kernels"
+            for path in source.rglob("*.nb?"):
+                copy = target / path.relative_to(source)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copy(path, copy)
 
     @property
     def engine_log(self) -> str:

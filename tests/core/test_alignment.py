@@ -13,7 +13,7 @@ from livehand_core.benchmark.plain import PlainRenderer
 from livehand_core.cameras import Camera, look_at
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.skinning import pose_vertices
-from livehand_core.kernels.raster import rasterise
+from livehand_core.kernels.mesh.raster import rasterise
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.passes import RenderPasses
 from livehand_core.poses import HandPose

@@ -10,8 +10,8 @@ import pytest
 from livehand_core.avatars import load_avatar
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import gesture
-from livehand_core.kernels.proxy import PosedProxy
-from livehand_core.kernels.skinning import PosedHandModel
+from livehand_core.kernels.mesh.proxy import PosedProxy
+from livehand_core.kernels.mesh.skinning import PosedHandModel
 from livehand_core.poses import HandPose
 from livehand_core.rendering.cpu import empty_space as module
 from livehand_core.rendering.cpu.calibration import typical_constants

@@ -8,7 +8,7 @@ from livehand_core.cameras import Camera, look_at
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import sample_pose
 from livehand_core.hand.skinning import pose_vertices
-from livehand_core.kernels.proxy import PosedProxy, ProxyTopology
+from livehand_core.kernels.mesh.proxy import PosedProxy, ProxyTopology
 from livehand_core.poses import HandPose
 
 FACES = np.asarray(builtin_hand("right").faces)

@@ -80,6 +80,18 @@ def test_an_edit_of_an_inlined_part_reaches_the_kernels_that_took_it(package: Pa
     assert ask(package) == [7, 1]
 
 
+def test_an_edit_in_another_room_reaches_the_kernels_that_took_it(package: Path) -> None:
+    room = package / "room"
+    room.mkdir()
+    (room / "__init__.py").touch()
+    (package / "whole.py").write_text(WHOLE.replace(".part", ".room.part"))
+    for constant in (3, 5):
+        (room / "part.py").write_text(PART.format(constant).replace(".compiling", "..compiling"))
+        os.utime(room / "part.py", (1e9, 1e9))
+        assert ask(package) == [1 + constant, 0]
+        assert ask(package) == [1 + constant, 1]
+
+
 def test_an_edit_of_a_kernel_outside_the_folder_reaches_it(package: Path) -> None:
     outside = package.parent / "outside"
     outside.mkdir()
@@ -183,7 +195,7 @@ def test_a_disk_that_fills_up_stops_no_kernel(package: Path) -> None:
 
 BLOCK = """
 import numpy as np
-from livehand_core.kernels import dot
+from livehand_core.kernels.products import dot
 from livehand_core.kernels.target import instructions
 from made.compiling import compiled
 

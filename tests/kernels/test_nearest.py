@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.kernels.bounds import ray_bounds
-from livehand_core.kernels.nearest import nearest_points, ray_coordinates
-from livehand_core.kernels.proxy import PosedProxy, ProxyTopology
-from livehand_core.kernels.raster import rasterise
-from livehand_core.kernels.rays import Pixels, Rays, camera_rays, valid_pixels
+from livehand_core.kernels.mesh.bounds import ray_bounds
+from livehand_core.kernels.mesh.nearest import nearest_points, ray_coordinates
+from livehand_core.kernels.mesh.proxy import PosedProxy, ProxyTopology
+from livehand_core.kernels.mesh.raster import rasterise
+from livehand_core.kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from livehand_core.surface import SurfaceNormals, canonical_coordinates, smooth_normals
 from livehand_core.surface.nearest import NearestSurface, closest_barycentric, nearest_face_exhaustive
 

@@ -11,9 +11,13 @@ from numba import njit
 
 from livehand_core.cameras import Camera
 from livehand_core.framing import Box
-from livehand_core.kernels import convolution, resample
-from livehand_core.kernels.convolution import MARGIN
-from livehand_core.kernels.dot import (
+from livehand_core.kernels import resample
+from livehand_core.kernels.networks import convolution
+from livehand_core.kernels.networks.convolution import MARGIN
+from livehand_core.kernels.networks.field import densities, march
+from livehand_core.kernels.networks.layers import list_active
+from livehand_core.kernels.networks.texture import put_texels
+from livehand_core.kernels.products.dot import (
     FULL,
     HALF,
     Shape,
@@ -23,10 +27,7 @@ from livehand_core.kernels.dot import (
     lane_group,
     pack,
 )
-from livehand_core.kernels.field import densities, march
-from livehand_core.kernels.layers import list_active
 from livehand_core.kernels.target import instructions
-from livehand_core.kernels.texture import put_texels
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.coverage import Coverage
 from livehand_core.rendering.cpu.field_weights import prepare_field

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from livehand_core import surface
 from livehand_core.cameras import Camera, look_at
-from livehand_core.kernels.bounds import ray_bounds
-from livehand_core.kernels.raster import rasterise
-from livehand_core.kernels.rays import camera_rays, valid_pixels
+from livehand_core.kernels.mesh.bounds import ray_bounds
+from livehand_core.kernels.mesh.raster import rasterise
+from livehand_core.kernels.mesh.rays import camera_rays, valid_pixels
 from livehand_core.rendering.torch.rays import camera_rays as torch_rays
 
 from .hands import FACES, TOPOLOGY, random_camera, random_hand

@@ -10,7 +10,7 @@ import pytest
 from livehand_core.errors import PoseError
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.model import HandModel
-from livehand_core.kernels.skinning import PosedHandModel
+from livehand_core.kernels.mesh.skinning import PosedHandModel
 from livehand_core.poses import HandPose
 
 from .hands import random_pose

@@ -13,8 +13,8 @@ from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import HandInstance
 from livehand_core.hand.data import HandData
 from livehand_core.hand.skinning import pose_vertices
-from livehand_core.kernels.nearest import nearest_points
-from livehand_core.kernels.proxy import PosedProxy, ProxyTopology
+from livehand_core.kernels.mesh.nearest import nearest_points
+from livehand_core.kernels.mesh.proxy import PosedProxy, ProxyTopology
 from livehand_core.meshes import Mesh, MeshSettings, extract_mesh
 from livehand_core.meshes.mesh import border_edges, components, vertex_normals
 from livehand_core.meshes.wrist import find_cap

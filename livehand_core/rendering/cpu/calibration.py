@@ -10,8 +10,8 @@ import numpy as np
 from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera, look_at
 from ...frames import HandInstance
-from ...kernels.proxy import PosedProxy
-from ...kernels.skinning import PosedHandModel
+from ...kernels.mesh.proxy import PosedProxy
+from ...kernels.mesh.skinning import PosedHandModel
 from ...poses import HandPose
 from ..clock import Clock
 from ..setup import avatar_view

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...kernels.convolution import enlarged, grow
+from ...kernels.networks.convolution import enlarged, grow
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
 from ...hand.gestures import gesture
-from ...kernels.field import densities
-from ...kernels.nearest import nearest_points
-from ...kernels.proxy import PosedProxy
-from ...kernels.skinning import PosedHandModel
+from ...kernels.mesh.nearest import nearest_points
+from ...kernels.mesh.proxy import PosedProxy
+from ...kernels.mesh.skinning import PosedHandModel
+from ...kernels.networks.field import densities
 from ...poses import HandPose
 from ...workers import Workers
 from .calibration import typical_poses

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...kernels.dot import FULL, aligned, fill_up, lane_group, pack, padded, row_size, shape_for
-from ...kernels.layers import FieldWeights
-from ...kernels.rows import INT16_LIMIT
-from ...kernels.texture import GROUP
+from ...kernels.networks.layers import FieldWeights
+from ...kernels.networks.rows import INT16_LIMIT
+from ...kernels.networks.texture import GROUP
+from ...kernels.products.dot import FULL, aligned, fill_up, lane_group, pack, padded, row_size, shape_for
 from ...networks.config import FieldConfig
 from .unit_order import paired, reordered
 from .waves import Waves
@@ -30,7 +30,7 @@ class PreparedField:
     """Ready weights and what they need once a frame.
 
     Attributes:
-        weights: for :func:`livehand_core.kernels.field.march`.
+        weights: for :func:`livehand_core.kernels.networks.field.march`.
         config: sizes.
         state: the field's float32 arrays, units reordered.
         steps: 1 / step of the encoded input (1,), of each layer's output (W,), of the view layer's (V,); ones in

@@ -8,11 +8,11 @@ import numpy as np
 
 from ...framing import Box
 from ...kernels.compose import choose_depth
-from ...kernels.nearest import nearest_points, ray_coordinates
-from ...kernels.proxy import PosedProxy
-from ...kernels.raster import Raster, rasterise
-from ...kernels.rays import Rays, camera_rays
-from ...kernels.skinning import PosedHandModel
+from ...kernels.mesh.nearest import nearest_points, ray_coordinates
+from ...kernels.mesh.proxy import PosedProxy
+from ...kernels.mesh.raster import Raster, rasterise
+from ...kernels.mesh.rays import Rays, camera_rays
+from ...kernels.mesh.skinning import PosedHandModel
 from ...workers import Workers
 from ..view import View
 

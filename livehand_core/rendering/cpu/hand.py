@@ -15,17 +15,17 @@ from ...framing import Box, hand_box, networks_view, resampling
 from ...hand.data import HandData
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
-from ...kernels.bounds import ray_bounds
-from ...kernels.convolution import MARGIN
-from ...kernels.dot import LANES
-from ...kernels.field import RAYS_AT_ONCE as FIELD_RAYS
-from ...kernels.field import march
-from ...kernels.nearest import ray_coordinates
-from ...kernels.proxy import PosedProxy
-from ...kernels.raster import rasterise
-from ...kernels.rays import Pixels, Rays, camera_rays, valid_pixels
+from ...kernels.mesh.bounds import ray_bounds
+from ...kernels.mesh.nearest import ray_coordinates
+from ...kernels.mesh.proxy import PosedProxy
+from ...kernels.mesh.raster import rasterise
+from ...kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
+from ...kernels.mesh.skinning import PosedHandModel
+from ...kernels.networks.convolution import MARGIN
+from ...kernels.networks.field import RAYS_AT_ONCE as FIELD_RAYS
+from ...kernels.networks.field import march
+from ...kernels.products.dot import LANES
 from ...kernels.resample import resize
-from ...kernels.skinning import PosedHandModel
 from ...kernels.target import instructions
 from ...workers import Workers
 from ..blocks import in_blocks

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...kernels import convolution as kernels
-from ...kernels.convolution import MARGIN
-from ...kernels.dot import LANES, fill_up, pack, padded, shape_for
-from ...kernels.rows import INT16_LIMIT
+from ...kernels.networks import convolution as kernels
+from ...kernels.networks.convolution import MARGIN
+from ...kernels.networks.rows import INT16_LIMIT
+from ...kernels.products.dot import LANES, fill_up, pack, padded, shape_for
 from ...kernels.target import instructions
 from ...networks.config import SuperResolutionConfig
 from ...workers import Workers

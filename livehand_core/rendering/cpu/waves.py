@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...kernels.dot import LANES, fill_up
-from ...kernels.rows import MOST_WAVE_VECTORS, WAVES_A_VECTOR
+from ...kernels.networks.rows import MOST_WAVE_VECTORS, WAVES_A_VECTOR
+from ...kernels.products.dot import LANES, fill_up
 from ...networks.config import FieldConfig
 
 
@@ -50,7 +50,7 @@ class Waves(NamedTuple):
         return cls.of([config.position_frequencies] + [config.normal_frequencies] * bool(config.normal_frequencies))
 
     def vectors(self, coordinate_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What :func:`livehand_core.kernels.rows.put_waves` reads: (V, 16) scales, (V, 2) parts."""
+        """What :func:`livehand_core.kernels.networks.rows.put_waves` reads: (V, 16) scales, (V, 2) parts."""
         rows, parts, first = [], [], 0
         for number, count in enumerate(self.threes):
             for begin in range(0, 3 * count, WAVES_A_VECTOR):

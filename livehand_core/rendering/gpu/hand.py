@@ -9,8 +9,8 @@ from ...cameras import Camera
 from ...frames import HandInstance
 from ...framing import resampling
 from ...hand.data import HandData
+from ...kernels.mesh.skinning import PosedHandModel
 from ...kernels.resample import resize
-from ...kernels.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
 from ..clock import Clock
 from ..layer import Layer, LowImage, blended, on_canvas

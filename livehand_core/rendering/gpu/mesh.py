@@ -6,7 +6,7 @@ import numpy as np
 
 from ...cameras import Camera
 from ...hand.data import HandData
-from ...kernels.proxy import ProxyTopology
+from ...kernels.mesh.proxy import ProxyTopology
 from ..setup import Sign
 from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
 from .shaders import Constant

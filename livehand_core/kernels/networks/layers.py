@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compiling import inner
-from .dot import FULL, HALF, LANES, Shape, active_lanes, dot_block, dot_half_block, dot_listed_block
-from .elementary import round_like
-from .lanes import lowest_bit
+from ..compiling import inner
+from ..products.dot import FULL, HALF, LANES, Shape, active_lanes, dot_block, dot_half_block, dot_listed_block
+from ..simd.elementary import round_like
+from ..simd.lanes import lowest_bit
 from .rows import add_half_sigmoids, add_sigmoids, put_waves, relu_row, relu_row_with_head
 from .texture import put_texels
 

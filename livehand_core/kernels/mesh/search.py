@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .compiling import inlined
-from .lanes import (
+from ..compiling import inlined
+from ..simd.lanes import (
     WIDTH,
     WIDTH_BITS,
     any_less,

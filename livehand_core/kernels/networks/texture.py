@@ -9,10 +9,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .compiling import inner
-from .dot import array_data
+from ..compiling import inner
+from ..products.dot import array_data
+from ..simd.vector import Vector
 from .rows import put
-from .vector import Vector
 
 GROUP = 4
 """Channels of a texel that one vector holds; textures are filled up to whole groups."""

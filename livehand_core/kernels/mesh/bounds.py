@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import compiled
-from .lanes import WIDTH, load, maximum, minimum, store
+from ..compiling import compiled
+from ..simd.lanes import WIDTH, load, maximum, minimum, store
 
 
 def ray_bounds(depth: np.ndarray, kernel: int, margin: float) -> tuple[np.ndarray, np.ndarray]:

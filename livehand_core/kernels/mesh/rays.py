@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..cameras import Camera
-from .compiling import compiled
+from ...cameras import Camera
+from ..compiling import compiled
 
 TILE = 4
 """Side of the squares of pixels that follow one another, so that sixteen consecutive rays make one."""

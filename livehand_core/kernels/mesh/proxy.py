@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..hand.data import HandData
-from .compiling import compiled, inlined
-from .lanes import WIDTH
+from ...hand.data import HandData
+from ..compiling import compiled, inlined
+from ..simd.lanes import WIDTH
 
 LEAF_SIZE = 4
 """Triangles in a leaf."""

@@ -9,8 +9,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .dot import FULL, HALF, Shape, array_data
-from .vector import FLOATS, INTEGERS, LANES, Vector, exponential, sine_cosine
+from ..products.dot import FULL, HALF, Shape, array_data
+from ..simd.vector import FLOATS, INTEGERS, LANES, Vector, exponential, sine_cosine
 
 INT16_LIMIT = 16383
 """Largest stored int16 activation; with the weights' scale chosen by it, int32 sums cannot overflow."""

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import compiled_bare
-from .lanes import WIDTH, bits_equal, load, lowest_bit, maximum, splat, square_root, store, where_equal, where_less
+from ..compiling import compiled_bare
+from ..simd.lanes import (
+    WIDTH,
+    bits_equal,
+    load,
+    lowest_bit,
+    maximum,
+    splat,
+    square_root,
+    store,
+    where_equal,
+    where_less,
+)
 from .proxy import CORNERS, SEAM_COLUMNS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
 from .search import search
 from .triangle import closest_barycentric, mix, seam_coordinate, signed_side

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import compiled, contracted, inner
-from .dot import LANES, dot_block
-from .elementary import cycles, exponential
+from ..compiling import compiled, contracted, inner
+from ..products.dot import LANES, dot_block
+from ..simd.elementary import cycles, exponential
 from .layers import COLUMNS, ROWS, ROWS_MULTIPLE, colour_layer, encode, hidden_layers, view_layer
 from .rows import linear_row, put_waves
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .compiling import compiled, inner
-from .dot import FULL, HALF, Shape, dot_block, dot_half_block
-from .elementary import round_like
+from ..compiling import compiled, inner
+from ..products.dot import FULL, HALF, Shape, dot_block, dot_half_block
+from ..simd.elementary import round_like
 from .rows import (
     blur,
     leaky_blur,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import PoseError
-from ..hand.data import HandData
-from ..hand.skinning import shaped_vertices
-from ..poses import HandPose
-from .compiling import compiled, inlined
+from ...errors import PoseError
+from ...hand.data import HandData
+from ...hand.skinning import shaped_vertices
+from ...poses import HandPose
+from ..compiling import compiled, inlined
 from .proxy import ProxyTopology
 
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cameras import Camera
-from .compiling import compiled, inlined
-from .lanes import WIDTH, load, minimum, spread, store, where_less
+from ...cameras import Camera
+from ..compiling import compiled, inlined
+from ..simd.lanes import WIDTH, load, minimum, spread, store, where_less
 
 MIN_DEPTH = 1e-3
 """Nearest depth that is drawn, in metres (perspective)."""

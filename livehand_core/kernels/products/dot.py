@@ -24,7 +24,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .target import instructions
+from ..target import instructions
 
 LANES = 16
 """Columns of a packed vector."""

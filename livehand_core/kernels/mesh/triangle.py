@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .compiling import inlined
-from .lanes import magnitude, maximum, minimum, spread, where_less
+from ..compiling import inlined
+from ..simd.lanes import magnitude, maximum, minimum, spread, where_less
 from .proxy import (
     AB_HALF,
     AC_HALF,

@@ -1,0 +1,1 @@
+"""The radiance field along rays and the super-resolution's convolutions."""
