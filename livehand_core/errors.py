@@ -43,6 +43,10 @@ class CameraError(LiveHandError):
     """A camera or image size that cannot be rendered."""
 
 
+class LightError(LiveHandError):
+    """A light that cannot be meant: negative, not finite, without a place."""
+
+
 class PoseError(LiveHandError):
     """A pose or motion that cannot be used: wrong shape, not finite, unknown format."""
 

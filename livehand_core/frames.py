@@ -9,6 +9,7 @@ from typing import Any
 from .cameras import Camera
 from .errors import LiveHandError
 from .identities import IdentityChoice, checked_choice
+from .lights import Light
 from .passes import PASSES
 from .poses import HandPose
 from .records import AS_IS, build
@@ -28,6 +29,7 @@ class HandInstance:
         identity: of an avatar of several: its number, its name, or a blend as weights by name. The pose's betas are
             not changed by it; ``avatars.identities.betas_of`` gives those that belong to it.
         holdout: cut a hole in the shape of the hand into the picture in place of drawing it.
+        light: where it stands in another light than the frame's; None takes the frame's.
 
     Raises:
         LiveHandError: weights that are negative, not finite, or all 0.
@@ -38,6 +40,7 @@ class HandInstance:
     scale: float = 1.0
     identity: IdentityChoice = field(default=0, metadata={AS_IS: True})
     holdout: bool = False
+    light: Light | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", checked_choice(self.identity))
@@ -50,6 +53,7 @@ class HandInstance:
             "scale": self.scale,
             "identity": self.identity,
             "holdout": self.holdout,
+            "light": None if self.light is None else self.light.to_json(),
         }
 
     @classmethod
@@ -81,6 +85,8 @@ class FrameRequest:
         internal_limit: largest size that the avatar may choose there; 1 has no more pixels computed than are wanted,
             however small the hand is, e.g. while a view moves. None leaves it free.
         clip: nearest and farthest depth that is seen, metres along the optical axis; None sees all.
+        light: that the hands stand in, world axes. None shows each in the light that it was trained in, and so do
+            avatars that answer to no other.
 
     Raises:
         LiveHandError: an unknown pass, a scale or limit that is not positive and finite, or an empty clip range.
@@ -93,6 +99,7 @@ class FrameRequest:
     internal_scale: float | None = None
     internal_limit: float | None = None
     clip: tuple[float, float] | None = None
+    light: Light | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hands", tuple(self.hands))
@@ -112,6 +119,10 @@ class FrameRequest:
             if not 0.0 < hand.scale < math.inf:
                 raise LiveHandError(f"A hand has the scale {hand.scale}.", "Give it a positive, uniform scale.")
 
+    def light_of(self, hand: HandInstance) -> Light | None:
+        """The light that a hand of this frame stands in; None for the one that it was trained in."""
+        return self.light if hand.light is None else hand.light
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {
@@ -122,6 +133,7 @@ class FrameRequest:
             "internal_scale": self.internal_scale,
             "internal_limit": self.internal_limit,
             "clip": None if self.clip is None else list(self.clip),
+            "light": None if self.light is None else self.light.to_json(),
         }
 
     @classmethod

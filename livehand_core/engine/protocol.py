@@ -23,7 +23,7 @@ from .. import errors
 from ..documents import parse_json
 from ..errors import EngineError, LiveHandError
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 MAGIC = b"LHE\x01"
 MAX_MESSAGE_BYTES = 4 << 20
 """A frame of a thousand hands is 3 MB of JSON; anything longer is rubbish."""
