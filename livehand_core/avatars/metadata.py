@@ -23,8 +23,9 @@ from ..poses import JOINT_NAMES, Side
 from ..records import build
 from .identities import Identity, checked_identities
 
-FORMAT_VERSION = 2
-"""Written into new files. Version 1 knew no identities' names and shapes; its files are read as before."""
+FORMAT_VERSION = 3
+"""Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light``; their files are read
+as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 
@@ -105,6 +106,8 @@ class AvatarMetadata:
         mirrorable: may draw the other side by mirroring.
         conditioning: ``"published"`` (48 pose numbers, world view directions) or ``"wrist"`` (45, wrist frame).
         colour_space: of the images it was trained on; only ``"srgb"``.
+        light: what it answers to: ``"as_trained"`` brings its own light along, in the wrist's frame; ``"scene_light"``
+            stands in the light of each frame.
         pixel_offset: where in a pixel its rays start: 0 published, 0.5 new.
         sign: how the sign of d is found.
         depth_margin: metres by which the bounds reach in front of and behind the surface.
@@ -127,6 +130,7 @@ class AvatarMetadata:
     mirrorable: bool = True
     conditioning: Literal["published", "wrist"] = "wrist"
     colour_space: str = "srgb"
+    light: Literal["as_trained", "scene_light"] = "as_trained"
     pixel_offset: float = 0.5
     sign: Literal["face_normal", "pseudo_normal"] = "pseudo_normal"
     depth_margin: float = 0.01
@@ -146,6 +150,8 @@ class AvatarMetadata:
             raise ValueError(f"conditioning {self.conditioning!r} with {self.architecture.field.pose_size} numbers")
         if self.side not in ("right", "left") or self.colour_space != "srgb":
             raise ValueError(f"side {self.side!r}, colour space {self.colour_space!r}")
+        if self.light not in ("as_trained", "scene_light"):
+            raise ValueError(f"light {self.light!r}")
         if self.sign not in ("face_normal", "pseudo_normal"):
             raise ValueError(f"sign {self.sign!r}")
         margins = (self.depth_margin, self.lateral_margin, self.last_interval)
@@ -180,6 +186,14 @@ class AvatarMetadata:
             raise AvatarError(
                 f"{label} was trained on another mesh or texture layout of {self.hand_model!r}.",
                 "Use the hand model files it was trained with, or train it again.",
+            )
+
+    def check_light(self) -> None:
+        """Raises AvatarError when the avatar answers to a light, which no renderer of this version gives it."""
+        if self.light != "as_trained":
+            raise AvatarError(
+                f"The avatar {self.name!r} answers to the scene's light, which this LiveHand cannot render.",
+                "Update LiveHand, or choose an avatar that brings its own light.",
             )
 
 

@@ -230,6 +230,7 @@ class Renderer:
 
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand:
         metadata = arrays.metadata
+        metadata.check_light()
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
         if self._kernels == "auto" and self._gpu is not None:
             drawn = self._gpu.hand(arrays, data)

@@ -97,7 +97,7 @@ def test_files_of_version_1_are_read_as_before(avatar: Avatar, tmp_path: Path) -
     np.testing.assert_array_equal(picture(old, 1), picture(avatar, "ben"))
     np.testing.assert_array_equal(picture(old, "2"), picture(avatar, "chi"))
     # Written again it is of today's version.
-    assert save_avatar(path, old).format_version == 2 and read_metadata(path).identities == ()
+    assert save_avatar(path, old).format_version == 3 and read_metadata(path).identities == ()
 
 
 def test_the_shipped_avatar_has_one_identity() -> None:

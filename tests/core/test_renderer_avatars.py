@@ -10,7 +10,9 @@ import torch
 
 from livehand_core.avatars import import_checkpoint, save_avatar
 from livehand_core.errors import AvatarError, DeviceError, HandModelError
+from livehand_core.frames import FrameRequest
 from livehand_core.hand.data import HandData
+from livehand_core.lights import Light
 from livehand_core.rendering import Renderer
 
 from .conftest import camera_at
@@ -38,6 +40,21 @@ def test_avatar_for_another_topology_or_model(hand: HandData) -> None:
     unknown = Renderer("cpu", avatars={"a": small_avatar()})
     with pytest.raises(HandModelError, match="'tube' is unknown"):
         draw(unknown, camera_at((0, 0.1, 0.4)), one())
+
+
+def test_an_avatar_that_answers_to_light_is_refused_by_name(hand: HandData) -> None:
+    avatar = small_avatar()
+    lit = replace(avatar, metadata=replace(avatar.metadata, light="scene_light", name="Ada"))
+    renderer = Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": lit})
+    with pytest.raises(AvatarError, match="'Ada' answers to the scene's light"):
+        draw(renderer, camera_at((0, 0.1, 0.4)), one())
+
+
+def test_a_frames_light_changes_nothing_of_an_avatar_that_brings_its_own(hand: HandData) -> None:
+    renderer = Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": small_avatar()})
+    request = FrameRequest(camera_at((0, 0.1, 0.4)), (one(),))
+    lit = replace(request, light=Light.uniform((9.0, 0.0, 0.0)))
+    np.testing.assert_array_equal(renderer.render(request)["rgba"], renderer.render(lit)["rgba"])
 
 
 def test_mano_avatar_without_mano(monkeypatch: pytest.MonkeyPatch) -> None:
