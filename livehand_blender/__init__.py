@@ -3,6 +3,7 @@
 Importing this package needs no Blender; bpy is first imported by register().
 """
 
+from contextlib import ExitStack
 from importlib import import_module
 
 _ROOMS = (
@@ -40,6 +41,8 @@ _ROOMS = (
 )
 
 _registered = False
+_undo = ExitStack()
+"""Takes back what the rooms have registered, the last one first, also after a room that fails at it."""
 
 
 def register() -> None:
@@ -48,16 +51,12 @@ def register() -> None:
     lifecycle = import_module(".lifecycle", __package__)
     if lifecycle.stays():
         return
-    done = []
-    try:
+    with ExitStack() as done:
         for name in _ROOMS:
             room = import_module(f".{name}", __package__)
             room.register()
-            done.append(room)
-    except Exception:
-        for room in reversed(done):
-            room.unregister()
-        raise
+            done.callback(room.unregister)
+        _undo.push(done.pop_all())
     _registered = True
     lifecycle.arrived(_leave)
 
@@ -75,6 +74,7 @@ def _leave() -> None:
         return
     _registered = False
     lifecycle = import_module(".lifecycle", __package__)
-    for name in reversed(_ROOMS):
-        import_module(f".{name}", __package__).unregister()
-    lifecycle.gone(_leave)
+    try:
+        _undo.close()
+    finally:
+        lifecycle.gone(_leave)

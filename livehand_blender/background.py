@@ -17,6 +17,8 @@ import bpy
 from livehand_core.errors import LiveHandError
 from livehand_core.training.control import duration
 
+from .registration import classes, leaving, registration, timer
+
 POLL_SECONDS = 0.1
 
 T = TypeVar("T")
@@ -305,18 +307,9 @@ def draw_text(layout: Any, text: str, alert: bool = False, icon: str = "INFO") -
         column.label(text=line, icon="BLANK1" if number and first != "NONE" else first)
 
 
-CLASSES = (LIVEHAND_OT_task_cancel,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
+def _cancel_all() -> None:
     for known in _tasks.values():
         known.cancel()
-    if bpy.app.timers.is_registered(_poll):
-        bpy.app.timers.unregister(_poll)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+
+
+register, unregister = registration(classes(LIVEHAND_OT_task_cancel), timer(_poll), leaving(_cancel_all))

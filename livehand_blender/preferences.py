@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from livehand_core.engine.kept_core import keep_core_in
 
 from . import compat
+from .registration import Step, classes, registration
 
 PACKAGE = __package__ or "livehand_blender"
 
@@ -171,17 +172,12 @@ def _folder(name: str, own: str) -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else data_folder() / own
 
 
-CLASSES = (LiveHandPreferences,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+def _keep_core() -> None:
     if PACKAGE.startswith("bl_ext."):
         # Blender takes the extension's own core away as soon as the extension is switched off or upgraded.
         keep_core_in(data_folder() / "core")
 
 
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LiveHandPreferences), [Step("the copy of its core", _keep_core, lambda: None)]
+)

@@ -17,6 +17,7 @@ from bpy.props import (
 from livehand_core.poses import BETA_COUNT
 
 from . import compat
+from .registration import classes, properties, registration
 from .rig.model import BUILTIN_MODEL
 from .rig.proxy import BETA_RANGE
 from .rig.shape import BLEND, add_blend, blends_betas
@@ -165,18 +166,10 @@ class LiveHandPasses(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (LiveHandRig, LiveHandPasses)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Object.livehand = PointerProperty(type=LiveHandRig, override=_OVERRIDABLE)
-    bpy.types.ViewLayer.livehand = PointerProperty(type=LiveHandPasses)
-
-
-def unregister() -> None:
-    del bpy.types.ViewLayer.livehand
-    del bpy.types.Object.livehand
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LiveHandRig, LiveHandPasses),
+    properties(
+        (bpy.types.Object, "livehand", PointerProperty(type=LiveHandRig, override=_OVERRIDABLE)),
+        (bpy.types.ViewLayer, "livehand", PointerProperty(type=LiveHandPasses)),
+    ),
+)

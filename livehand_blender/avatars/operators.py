@@ -15,6 +15,7 @@ from livehand_core.errors import AvatarError, LiveHandError
 from ..background import Task, TaskOperator, redraw
 from ..polls import allowed
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preferences
+from ..registration import classes, handlers, properties, registration, timer
 from ..rig.armature import active_hand, is_hand, why_not_editable
 from . import pictures
 from .library import CHECKPOINT_SUFFIX, SUFFIX, Entry, add_checkpoint, add_file, describe, remove, scan
@@ -283,33 +284,22 @@ def _file_opened(*_: Any) -> None:
     refresh()
 
 
-CLASSES = (
-    LiveHandAvatar,
-    LIVEHAND_OT_avatar_import,
-    LIVEHAND_OT_avatar_browse,
-    LIVEHAND_FH_avatar,
-    LIVEHAND_OT_avatar_use,
-    LIVEHAND_OT_avatar_default,
-    LIVEHAND_OT_avatar_remove,
-    LIVEHAND_OT_avatar_refresh,
-)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.WindowManager.livehand_avatars = CollectionProperty(type=LiveHandAvatar)
-    bpy.types.WindowManager.livehand_avatar_index = IntProperty(name="Avatar", options={"SKIP_SAVE"})
-    bpy.app.handlers.load_post.append(_file_opened)
+register, unregister = registration(
+    classes(
+        LiveHandAvatar,
+        LIVEHAND_OT_avatar_import,
+        LIVEHAND_OT_avatar_browse,
+        LIVEHAND_FH_avatar,
+        LIVEHAND_OT_avatar_use,
+        LIVEHAND_OT_avatar_default,
+        LIVEHAND_OT_avatar_remove,
+        LIVEHAND_OT_avatar_refresh,
+    ),
+    properties(
+        (bpy.types.WindowManager, "livehand_avatars", CollectionProperty(type=LiveHandAvatar)),
+        (bpy.types.WindowManager, "livehand_avatar_index", IntProperty(name="Avatar", options={"SKIP_SAVE"})),
+    ),
+    handlers(("load_post", _file_opened)),
     # Enabling may happen where bpy.context is restricted.
-    bpy.app.timers.register(_refresh_later, first_interval=0.1)
-
-
-def unregister() -> None:
-    if bpy.app.timers.is_registered(_refresh_later):
-        bpy.app.timers.unregister(_refresh_later)
-    bpy.app.handlers.load_post.remove(_file_opened)
-    del bpy.types.WindowManager.livehand_avatar_index
-    del bpy.types.WindowManager.livehand_avatars
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    timer(_refresh_later, first=0.1),
+)

@@ -26,6 +26,7 @@ from livehand_core.poses import HandPose
 
 from ..background import redraw
 from ..preferences import data_folder
+from ..registration import Step, registration, timer
 from ..render import session
 
 SIZE = 256
@@ -170,16 +171,13 @@ def _previews() -> Any:
     return _collection
 
 
-def register() -> None:
-    try_again()
-
-
-def unregister() -> None:
+def _forget() -> None:
     global _collection, _asked
-    if bpy.app.timers.is_registered(_work):
-        bpy.app.timers.unregister(_work)
     _wanted.clear()
     _asked = ""
     if _collection is not None:
         bpy.utils.previews.remove(_collection)
         _collection = None
+
+
+register, unregister = registration([Step("pictures of avatars", try_again, _forget)], timer(_work))

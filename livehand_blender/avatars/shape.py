@@ -10,6 +10,7 @@ from bpy.app.handlers import persistent
 from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT
 
+from ..registration import handlers, registration
 from ..render.scene import avatar_path
 from ..rig.armature import is_hand
 from ..rig.shape import add_blend, blend_betas, blends_betas, release_betas
@@ -64,9 +65,4 @@ def _file_opened(*_: Any) -> None:
             follow_identity(obj, forced=True)
 
 
-def register() -> None:
-    bpy.app.handlers.load_post.append(_file_opened)
-
-
-def unregister() -> None:
-    bpy.app.handlers.load_post.remove(_file_opened)
+register, unregister = registration(handlers(("load_post", _file_opened)))

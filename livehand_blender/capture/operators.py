@@ -10,6 +10,7 @@ from bpy.props import StringProperty
 
 from ..background import Task, TaskOperator
 from ..preferences import data_folder
+from ..registration import classes, registration
 from ..rig.armature import active_hand
 from .planning import chosen_hand, own_cameras
 from .process import Job, run, save_copy
@@ -58,14 +59,4 @@ def capture_folder(scene: Any, rig: Any) -> Path:
     return data_folder() / "captures" / bpy.path.clean_name(f"{file} {rig.name}")
 
 
-CLASSES = (LIVEHAND_OT_capture,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_capture))

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES
 
 from .. import compat
+from ..registration import classes, properties, registration
 from ..rig.armature import is_hand
 
 
@@ -123,16 +124,6 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     show_more: BoolProperty(name="More", description="Show more settings of the capture", default=False)
 
 
-CLASSES = (LiveHandCapture,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.livehand_capture = PointerProperty(type=LiveHandCapture)
-
-
-def unregister() -> None:
-    del bpy.types.Scene.livehand_capture
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LiveHandCapture), properties((bpy.types.Scene, "livehand_capture", PointerProperty(type=LiveHandCapture)))
+)

@@ -7,6 +7,7 @@ import bpy
 from livehand_core.errors import LiveHandError
 
 from ..polls import allowed
+from ..registration import classes, handlers, registration, timer
 from . import mirror
 from .setup import claim, is_set_up, keep_up, obstacle, remove, set_up
 
@@ -90,20 +91,8 @@ _HANDLERS = (
     ("save_pre", follow_all),
     ("render_init", follow_all),
 )
-CLASSES = (LIVEHAND_OT_setup_compositing, LIVEHAND_OT_remove_compositing)
 
 
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    for moment, handler in _HANDLERS:
-        getattr(bpy.app.handlers, moment).append(handler)
-
-
-def unregister() -> None:
-    for moment, handler in _HANDLERS:
-        getattr(bpy.app.handlers, moment).remove(handler)
-    if bpy.app.timers.is_registered(_follow_now):
-        bpy.app.timers.unregister(_follow_now)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LIVEHAND_OT_setup_compositing, LIVEHAND_OT_remove_compositing), timer(_follow_now), handlers(*_HANDLERS)
+)

@@ -21,6 +21,7 @@ from livehand_core.errors import EngineError
 from ..background import Task, TaskCancelled, TaskOperator, begin, is_running, task
 from ..polls import allowed
 from ..preferences import data_folder, interpreter_preference, log_path, made_environment, preferences
+from ..registration import classes, registration
 from ..render import session
 from ..render.session import torch_words
 from .recipe import Stamp, Wish, make_environment, remove_environment
@@ -359,24 +360,16 @@ def _allowed(access: bool) -> str:
     return "allowed" if access else "not allowed"
 
 
-CLASSES = (
-    LIVEHAND_OT_engine_check,
-    LIVEHAND_OT_engine_restart,
-    LIVEHAND_OT_engine_free,
-    LIVEHAND_OT_engine_log,
-    LIVEHAND_OT_environment_make,
-    LIVEHAND_OT_environment_remove,
-    LIVEHAND_OT_environment_remove_ask,
-    LIVEHAND_OT_doctor,
-    LIVEHAND_OT_doctor_copy,
+register, unregister = registration(
+    classes(
+        LIVEHAND_OT_engine_check,
+        LIVEHAND_OT_engine_restart,
+        LIVEHAND_OT_engine_free,
+        LIVEHAND_OT_engine_log,
+        LIVEHAND_OT_environment_make,
+        LIVEHAND_OT_environment_remove,
+        LIVEHAND_OT_environment_remove_ask,
+        LIVEHAND_OT_doctor,
+        LIVEHAND_OT_doctor_copy,
+    )
 )
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

@@ -17,6 +17,7 @@ from ..avatars.choice import chosen_identity
 from ..background import Task, TaskOperator
 from ..polls import allowed
 from ..preferences import interpreter_preference, made_environment
+from ..registration import classes, properties, registration
 from ..render.scene import avatar_path
 from ..rig.armature import NO_HAND, active_hand
 from ..rig.pose import read_pose
@@ -147,16 +148,7 @@ def _material() -> Any:
     return material
 
 
-CLASSES = (LiveHandMesh, LIVEHAND_OT_mesh_from_avatar)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.livehand_mesh = PointerProperty(type=LiveHandMesh, name="LiveHand Mesh")
-
-
-def unregister() -> None:
-    del bpy.types.Scene.livehand_mesh
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LiveHandMesh, LIVEHAND_OT_mesh_from_avatar),
+    properties((bpy.types.Scene, "livehand_mesh", PointerProperty(type=LiveHandMesh, name="LiveHand Mesh"))),
+)

@@ -16,6 +16,7 @@ from livehand_core.motion import ReadOptions, WriteOptions, read_motion, write_m
 from livehand_core.poses import BETA_COUNT, PoseSequence
 
 from ..polls import allowed
+from ..registration import classes, registration
 from ..rig.armature import NO_HAND, active_hand, is_hand, rig_data, rig_side
 from ..rig.hand_operator import HandOperator
 from ..rig.pose import set_limits
@@ -284,14 +285,4 @@ class LIVEHAND_FH_motion(bpy.types.FileHandler):
         return context.area is not None and context.area.type == "VIEW_3D"
 
 
-CLASSES = (LIVEHAND_OT_import_motion, LIVEHAND_OT_export_motion, LIVEHAND_FH_motion)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_import_motion, LIVEHAND_OT_export_motion, LIVEHAND_FH_motion))

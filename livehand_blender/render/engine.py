@@ -17,6 +17,7 @@ from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses, empty_images
 
 from .. import compat
+from ..registration import classes, leaving, registration
 from . import session
 from .camera import FrameView, border_pixels, read_view
 from .cryptomatte import CRYPTO_PASS, metadata
@@ -226,13 +227,7 @@ def _view_names(scene: Any) -> list[str]:
     return [view.name for view in shown if view.use]
 
 
-def register() -> None:
-    bpy.utils.register_class(LiveHandRenderEngine)
-
-
-def unregister() -> None:
-    bpy.utils.unregister_class(LiveHandRenderEngine)
-    session.close()
+register, unregister = registration(leaving(session.close), classes(LiveHandRenderEngine))
 
 
 PASS_SWITCHES = tuple(entry.switch for entry in BLENDER_PASSES)

@@ -12,6 +12,7 @@ from livehand_core.errors import CameraError, LiveHandError
 from ..compat import engine_name
 from ..compositing.setup import is_set_up, remove
 from ..polls import allowed
+from ..registration import classes, registration
 from ..rig.armature import active_hand, is_hand
 from .engine import ENGINE_ID
 from .hand_camera import NAME, aim, hands_to_show, keeps_its_place, make_camera, sees
@@ -124,14 +125,4 @@ def _composite(scene: Any) -> str:
     return f"The scene {scene.name!r} has its hands laid into the pictures of {engine_name(scene)}."
 
 
-CLASSES = (LIVEHAND_OT_use_engine, LIVEHAND_OT_camera_on_hand)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_use_engine, LIVEHAND_OT_camera_on_hand))

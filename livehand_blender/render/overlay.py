@@ -14,6 +14,7 @@ import gpu
 
 from livehand_core.errors import LiveHandError
 
+from ..registration import Step, handlers, in_the_window, leaving, registration
 from . import notes
 from .drawing import Screen, release
 from .engine import ENGINE_ID
@@ -158,26 +159,32 @@ def _file_loaded(*_: Any) -> None:
     _changed()
 
 
-def register() -> None:
-    if bpy.app.background:
-        return
+def _draw_in_views() -> None:
     for function, moment in ((_before, "PRE_VIEW"), (_after, "POST_VIEW"), (_text, "POST_PIXEL")):
         _handlers.append(bpy.types.SpaceView3D.draw_handler_add(function, (), "WINDOW", moment))
-    bpy.app.handlers.depsgraph_update_post.append(_changed)
-    bpy.app.handlers.frame_change_post.append(_changed)
-    bpy.app.handlers.load_post.append(_file_loaded)
 
 
-def unregister() -> None:
-    if bpy.app.background:
-        return
+def _draw_no_more() -> None:
     for handler in _handlers:
         bpy.types.SpaceView3D.draw_handler_remove(handler, "WINDOW")
     _handlers.clear()
-    bpy.app.handlers.depsgraph_update_post.remove(_changed)
-    bpy.app.handlers.frame_change_post.remove(_changed)
-    bpy.app.handlers.load_post.remove(_file_loaded)
+
+
+def _forget() -> None:
     _file_loaded()
     _scene_buffers.clear()
     notes.forget()
     release()
+
+
+register, unregister = registration(
+    in_the_window(
+        [
+            *leaving(_forget),
+            Step("drawing in 3D views", _draw_in_views, _draw_no_more),
+            *handlers(
+                ("depsgraph_update_post", _changed), ("frame_change_post", _changed), ("load_post", _file_loaded)
+            ),
+        ]
+    )
+)

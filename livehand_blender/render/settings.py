@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from ..registration import classes, properties, registration
 from ..rig.armature import is_hand, proxy_meshes
 
 
@@ -111,16 +112,6 @@ class LiveHandScene(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (HiddenProxy, LiveHandScene)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.livehand = PointerProperty(type=LiveHandScene)
-
-
-def unregister() -> None:
-    del bpy.types.Scene.livehand
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(HiddenProxy, LiveHandScene), properties((bpy.types.Scene, "livehand", PointerProperty(type=LiveHandScene)))
+)

@@ -13,6 +13,7 @@ from livehand_core.errors import PoseError
 from livehand_core.poses import JOINT_NAMES
 
 from ..polls import allowed
+from ..registration import classes, registration
 from .armature import active_hand, is_hand, rig_side
 from .hand_operator import HandOperator
 from .placement import find_knuckles, guess_wrist, placement, side_of_name
@@ -188,14 +189,4 @@ def _directions(character: Any, bone: str) -> tuple[np.ndarray, np.ndarray]:
     return 0.5 * (index + pinky) - wrist, index - pinky
 
 
-CLASSES = (LIVEHAND_OT_attach, LIVEHAND_OT_detach)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_attach, LIVEHAND_OT_detach))

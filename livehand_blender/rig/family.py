@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from ..registration import handlers, in_the_window, registration, timer
 from .armature import add_proxy, is_hand, proxy_meshes
 from .model import BUILTIN_MODEL, hand_data
 from .proxy import MATERIAL, proxy_points
@@ -135,17 +136,8 @@ def _file_loaded(*_: Any) -> None:
     _remember()
 
 
-def register() -> None:
-    if bpy.app.background:
-        return
-    bpy.app.handlers.depsgraph_update_post.append(_changed)
-    bpy.app.handlers.load_post.append(_file_loaded)
-
-
-def unregister() -> None:
-    if bpy.app.background:
-        return
-    bpy.app.handlers.depsgraph_update_post.remove(_changed)
-    bpy.app.handlers.load_post.remove(_file_loaded)
-    if bpy.app.timers.is_registered(_tidy_soon):
-        bpy.app.timers.unregister(_tidy_soon)
+register, unregister = registration(
+    in_the_window(
+        [*timer(_tidy_soon), *handlers(("depsgraph_update_post", _changed), ("load_post", _file_loaded))],
+    )
+)

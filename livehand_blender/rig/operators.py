@@ -13,6 +13,7 @@ from livehand_core.poses import BETA_COUNT, Side
 from .. import compat
 from ..polls import allowed
 from ..preferences import preference
+from ..registration import classes, registration
 from .armature import active_hand, create_hand, proxy_meshes
 from .family import needs_proxy, settle
 from .hand_operator import HandOperator
@@ -120,14 +121,4 @@ def show_in_view(context: Any, objects: list[Any]) -> None:
             bpy.ops.view3d.view_selected()
 
 
-CLASSES = (LIVEHAND_OT_add_hand, LIVEHAND_OT_make_proxy)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_add_hand, LIVEHAND_OT_make_proxy))

@@ -21,6 +21,7 @@ from livehand_core.poses import HandPose, Side
 
 from .. import compat
 from ..preferences import data_folder
+from ..registration import classes, registration
 from .bones import bone_axes
 from .conversion import bone_names, finger_quaternions
 from .gestures import gesture_label
@@ -146,14 +147,4 @@ def _add_keys(curves: Any, path: str, values: np.ndarray) -> None:
         points[0].co = (1.0, float(value))
 
 
-CLASSES = (LIVEHAND_OT_make_pose_library,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_make_pose_library))

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import bpy
 import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
@@ -14,6 +13,7 @@ from livehand_core.errors import LiveHandError, PoseError
 from livehand_core.hand.gestures import mirror_hand_pose
 from livehand_core.hand.limits import FINGERS
 
+from ..registration import classes, registration
 from .armature import active_hand, is_hand, rig_side
 from .controls import IK_NAME
 from .conversion import bone_names
@@ -241,21 +241,13 @@ class LIVEHAND_OT_set_limits(HandOperator):
         set_limits(rig, self.active)
 
 
-CLASSES = (
-    LIVEHAND_OT_pose_preset,
-    LIVEHAND_OT_blend_pose,
-    LIVEHAND_OT_set_ik,
-    LIVEHAND_OT_apply_controls,
-    LIVEHAND_OT_copy_pose,
-    LIVEHAND_OT_set_limits,
+register, unregister = registration(
+    classes(
+        LIVEHAND_OT_pose_preset,
+        LIVEHAND_OT_blend_pose,
+        LIVEHAND_OT_set_ik,
+        LIVEHAND_OT_apply_controls,
+        LIVEHAND_OT_copy_pose,
+        LIVEHAND_OT_set_limits,
+    )
 )
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

@@ -5,12 +5,12 @@
 import random
 from typing import Any
 
-import bpy
 import numpy as np
 from bpy.props import FloatProperty, IntProperty
 
 from livehand_core.poses import BETA_COUNT
 
+from ..registration import classes, registration
 from .hand_operator import HandOperator, key_frame, key_property
 from .proxy import BETA_RANGE
 
@@ -75,14 +75,4 @@ def set_shape(rig: Any, betas: np.ndarray, keyframe: float | None) -> None:
         rig.keyframe_insert("livehand.betas", frame=keyframe)
 
 
-CLASSES = (LIVEHAND_OT_reset_shape, LIVEHAND_OT_random_shape)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_OT_reset_shape, LIVEHAND_OT_random_shape))

@@ -31,6 +31,7 @@ from ..avatars.operators import select as select_avatar
 from ..background import Task, TaskOperator, redraw
 from ..polls import allowed
 from ..preferences import avatar_folder, interpreter_preference, made_environment, preference, run_folder
+from ..registration import classes, leaving, properties, registration, timer
 from ..rig.armature import active_hand, why_not_editable
 from .captures import CLASSES as CAPTURE_CLASSES
 from .captures import LiveHandCaptureFolder, chosen_captures
@@ -335,34 +336,28 @@ def _known(path: str) -> Run:
     return Run(folder, read_status(folder))
 
 
-CLASSES = (
-    *CAPTURE_CLASSES,
-    LiveHandRunItem,
-    LiveHandTraining,
-    LIVEHAND_OT_train_start,
-    LIVEHAND_OT_train_resume,
-    LIVEHAND_OT_train_order,
-    LIVEHAND_OT_train_to_avatar,
-    LIVEHAND_OT_train_follow,
-    LIVEHAND_OT_train_delete,
-)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.livehand_training = PointerProperty(type=LiveHandTraining)
-    bpy.types.WindowManager.livehand_runs = CollectionProperty(type=LiveHandRunItem)
-    bpy.types.WindowManager.livehand_run_index = IntProperty(name="Run", options={"SKIP_SAVE"})
-
-
-def unregister() -> None:
+def _stop_runs() -> None:
     if not preference("keep_training", True):
         stop_own()
-    if bpy.app.timers.is_registered(_look):
-        bpy.app.timers.unregister(_look)
-    del bpy.types.WindowManager.livehand_run_index
-    del bpy.types.WindowManager.livehand_runs
-    del bpy.types.Scene.livehand_training
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+
+
+register, unregister = registration(
+    classes(
+        *CAPTURE_CLASSES,
+        LiveHandRunItem,
+        LiveHandTraining,
+        LIVEHAND_OT_train_start,
+        LIVEHAND_OT_train_resume,
+        LIVEHAND_OT_train_order,
+        LIVEHAND_OT_train_to_avatar,
+        LIVEHAND_OT_train_follow,
+        LIVEHAND_OT_train_delete,
+    ),
+    properties(
+        (bpy.types.Scene, "livehand_training", PointerProperty(type=LiveHandTraining)),
+        (bpy.types.WindowManager, "livehand_runs", CollectionProperty(type=LiveHandRunItem)),
+        (bpy.types.WindowManager, "livehand_run_index", IntProperty(name="Run", options={"SKIP_SAVE"})),
+    ),
+    timer(_look),
+    leaving(_stop_runs),
+)

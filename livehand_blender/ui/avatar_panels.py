@@ -15,6 +15,7 @@ from ..avatars.pictures import icon_of_avatar, why_none
 from ..avatars.range import out_of_range
 from ..background import draw_task, draw_text
 from ..preferences import preference
+from ..registration import classes, registration
 from ..render import session
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand
@@ -153,14 +154,4 @@ def _draw_papers(layout: Any, path: Path) -> None:
         draw_text(column, sharp, icon="NONE")
 
 
-CLASSES = (LIVEHAND_UL_avatars, LIVEHAND_PT_avatars)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_UL_avatars, LIVEHAND_PT_avatars))

@@ -12,6 +12,7 @@ from livehand_core.errors import CaptureError
 from ..background import draw_task, draw_text, is_running
 from ..capture.operators import CAPTURE_KEY, capture_folder
 from ..capture.planning import chosen_hand, image_counts
+from ..registration import classes, registration
 from ..rig.armature import active_hand
 from .disclosure import draw_disclosure
 
@@ -121,14 +122,4 @@ def _count(folder: Path) -> tuple[int, int] | None:
     return found
 
 
-CLASSES = (LIVEHAND_PT_capture,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_PT_capture))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import bpy
+from ..registration import menu_entries, registration
 
 
 def _draw_add_hand(self: Any, _context: Any) -> None:
@@ -26,11 +26,4 @@ _ENTRIES = (
 )
 
 
-def register() -> None:
-    for menu, draw in _ENTRIES:
-        getattr(bpy.types, menu).append(draw)
-
-
-def unregister() -> None:
-    for menu, draw in _ENTRIES:
-        getattr(bpy.types, menu).remove(draw)
+register, unregister = registration(menu_entries(*_ENTRIES))

@@ -6,6 +6,7 @@ import bpy
 
 from ..background import draw_task
 from ..meshes.operators import MESH_KEY
+from ..registration import classes, registration
 from ..rig.armature import active_hand
 
 
@@ -34,14 +35,4 @@ class LIVEHAND_PT_mesh(bpy.types.Panel):
             layout.operator("livehand.mesh_from_avatar", text="Mesh from Avatar", icon="OUTLINER_OB_MESH")
 
 
-CLASSES = (LIVEHAND_PT_mesh,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_PT_mesh))

@@ -6,6 +6,7 @@ import bpy
 
 from ..background import draw_text
 from ..compositing.setup import is_set_up
+from ..registration import classes, registration
 from ..render.engine import ENGINE_ID
 from ..render.hand_camera import hands_to_show, keeps_its_place, sees
 from ..rig.armature import active_hand
@@ -53,14 +54,4 @@ def draw_first_picture(layout: Any, scene: Any, rig: Any) -> None:
             row.operator("livehand.camera_on_hand", text="Move It", icon="CAMERA_DATA").which = "MOVE"
 
 
-CLASSES = (LIVEHAND_PT_hand,)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_PT_hand))

@@ -7,6 +7,7 @@ import bpy
 from .. import compat
 from ..background import draw_text
 from ..compositing.setup import is_set_up, unmerged
+from ..registration import Step, classes, registration
 from ..render.engine import ENGINE_ID, PASS_SWITCHES
 
 _NOT_OURS = {"VIEWLAYER_PT_filter", "VIEWLAYER_PT_layer_passes"}
@@ -227,19 +228,6 @@ class LIVEHAND_PT_motion_blur(bpy.types.Panel):
         layout.prop(context.scene.livehand, "motion_blur_steps", text="Steps")
 
 
-CLASSES = (
-    LIVEHAND_PT_view,
-    LIVEHAND_PT_compositing,
-    LIVEHAND_PT_engine,
-    LIVEHAND_PT_passes,
-    LIVEHAND_PT_filter,
-    LIVEHAND_PT_world,
-    LIVEHAND_PT_visibility,
-    LIVEHAND_PT_film,
-    LIVEHAND_PT_motion_blur,
-)
-
-
 def _native_panels() -> list[Any]:
     return [
         panel
@@ -250,15 +238,27 @@ def _native_panels() -> list[Any]:
     ]
 
 
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+def _know_engine() -> None:
     for panel in _native_panels():
         panel.COMPAT_ENGINES.add(ENGINE_ID)
 
 
-def unregister() -> None:
+def _forget_engine() -> None:
     for panel in _native_panels():
         panel.COMPAT_ENGINES.discard(ENGINE_ID)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+
+
+register, unregister = registration(
+    classes(
+        LIVEHAND_PT_view,
+        LIVEHAND_PT_compositing,
+        LIVEHAND_PT_engine,
+        LIVEHAND_PT_passes,
+        LIVEHAND_PT_filter,
+        LIVEHAND_PT_world,
+        LIVEHAND_PT_visibility,
+        LIVEHAND_PT_film,
+        LIVEHAND_PT_motion_blur,
+    ),
+    [Step("the panels of Blender's engines", _know_engine, _forget_engine)],
+)

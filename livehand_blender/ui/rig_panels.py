@@ -10,6 +10,7 @@ from livehand_core.hand.limits import FINGERS
 from ..avatars.choice import identity_names, metadata_of
 from ..avatars.shape import knows_shape
 from ..background import draw_text
+from ..registration import classes, registration
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand, rig_side
 from ..rig.controls import IK_NAME
@@ -161,14 +162,6 @@ class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
             layout.operator("livehand.attach", icon="LINKED")
 
 
-CLASSES = (LIVEHAND_PT_pose, LIVEHAND_PT_identity, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(
+    classes(LIVEHAND_PT_pose, LIVEHAND_PT_identity, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
+)

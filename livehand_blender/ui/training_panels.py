@@ -10,6 +10,7 @@ from livehand_core.training.lengths import LENGTHS
 
 from ..avatars.pictures import icon_of_file
 from ..background import draw_task, draw_text
+from ..registration import classes, registration
 from ..rig.armature import active_hand
 from ..training.operators import START_KEY, interested, watcher
 from ..training.runs import Run
@@ -188,14 +189,4 @@ def _progress_text(status: RunStatus) -> str:
     return f"{stage}{100.0 * status.progress:.0f} %{left}"
 
 
-CLASSES = (LIVEHAND_UL_runs, LIVEHAND_PT_training, LIVEHAND_PT_runs)
-
-
-def register() -> None:
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = registration(classes(LIVEHAND_UL_runs, LIVEHAND_PT_training, LIVEHAND_PT_runs))
