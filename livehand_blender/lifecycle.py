@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import os
+import shutil
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import bpy
 
@@ -95,6 +98,29 @@ def _end_before_blender() -> None:
         # Runs before what was registered earlier, such as Blender's, and gets the status as its first argument.
         library.on_exit(library._exit, None)
         atexit.register(library.fflush, None)
+        atexit.register(remove_session_folder)
+
+
+def end_process(status: int) -> NoReturn:
+    """End a Blender without a window at once, with nothing left behind.
+
+    Blender's own way out is slow, and as a module it hangs or crashes with a render engine registered.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    remove_session_folder()
+    os._exit(status)
+
+
+def remove_session_folder() -> None:
+    """Remove the folder that Blender made for this process in the system's temporary one; only for its last moment.
+
+    Blender does so itself where it ends by itself, and nobody does where its process is ended before.
+    """
+    folder = Path(bpy.app.tempdir)
+    # Where Blender could not make one of its own it names the one that all programs share.
+    if folder.name.startswith("blender_"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _say(text: str) -> None:

@@ -290,7 +290,6 @@ if __name__ == "__main__":
         status = main()
     except KeyboardInterrupt:
         status = 130
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Blender's module may hang when Python unloads it; everything is written and closed by now.
-    os._exit(status)
+    from livehand_blender.lifecycle import end_process
+
+    end_process(status)

@@ -218,7 +218,6 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Blender's module may hang when Python unloads it; everything is written and closed by now.
-    os._exit(status)
+    from livehand_blender.lifecycle import end_process
+
+    end_process(status)

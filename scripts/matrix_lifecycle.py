@@ -139,6 +139,5 @@ if __name__ == "__main__":
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    # The add-on sees to the end of a Blender that it was registered in.
+    sys.exit(status)

@@ -7,7 +7,6 @@ The add-on is that of the checkout; LIVEHAND_PYTHON names the engine's interpret
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -55,7 +54,6 @@ if __name__ == "__main__":
     except BaseException:
         traceback.print_exc()
         status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A Blender module with a render engine still registered hangs or crashes when Python unloads it.
-    os._exit(status)
+    from livehand_blender.lifecycle import end_process
+
+    end_process(status)

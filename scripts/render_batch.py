@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
-import os
 import re
 import shutil
 import sys
@@ -373,13 +372,10 @@ def _own_arguments() -> list[str]:
 
 
 def _leave(code: int) -> None:
-    """End the process at once: Blender may hang or crash at exit while an engine's class is registered.
+    """End the process at once; the engine process ends by itself when its input closes."""
+    from livehand_blender.lifecycle import end_process
 
-    The engine process ends by itself when its input closes.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    end_process(code)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,8 +73,9 @@ def main() -> int:
     if options.cycles:
         # Blender's module is a process of its own: it and torch bring their own libraries.
         render_cycles(options)
-        sys.stdout.flush()
-        os._exit(0)
+        from livehand_blender.lifecycle import end_process
+
+        end_process(0)
     figures = {name: measure(name, options) for name in ("orbit", "curl")}
     print(f"{'':<8}{'':<10}{'change':>9}{'flicker':>9}{'sharpness':>11}   steps of 8 bits, RMS")
     for name, rows in figures.items():

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import bpy
 
@@ -56,14 +56,20 @@ def _say(document: dict[str, Any]) -> None:
     print(f"\nLIVEHAND {json.dumps(document)}", flush=True)
 
 
+def _end(status: int) -> NoReturn:
+    lifecycle = sys.modules.get(f"{sys.argv[sys.argv.index('--') + 1]}.lifecycle")
+    if lifecycle is not None:
+        lifecycle.end_process(status)
+    # The add-on could not be enabled: Blender has not begun anything.
+    sys.stdout.flush()
+    os._exit(status)
+
+
 def _end_with_parent() -> None:
     while os.read(0, 4096):
         pass
-    os._exit(4)
+    _end(4)
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    # Blender's own way out is slow, and as a module not safe.
-    os._exit(status)
+    _end(main())

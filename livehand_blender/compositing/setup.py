@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import bpy
 
+from livehand_core.documents import parse_json
 from livehand_core.errors import LiveHandError
+from livehand_core.records import build
 
 from .. import compat
 from ..render.engine import ENGINE_ID
@@ -27,6 +30,28 @@ _EARLIER = "livehand_before"
 
 class CompositingError(LiveHandError):
     """A scene whose compositor cannot take the hands in."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """How a scene was before it got compositing.
+
+    Attributes:
+        made_tree: whether its compositor had no nodes; ``used_tree``: whether it was in use.
+        depth: by view layer, whether it had the pass *Z*.
+    """
+
+    made_tree: bool = False
+    used_tree: bool = True
+    depth: dict[str, bool] = field(default_factory=dict)
+
+
+def _before(scene: Any) -> Before:
+    """What is stored of a scene, as far as it can be read: without it nothing but its own state can be restored."""
+    try:
+        return build(Before, parse_json(scene.livehand.before_compositing))
+    except ValueError:
+        return Before()
 
 
 def is_set_up(scene: Any) -> bool:
@@ -65,20 +90,16 @@ def set_up(scene: Any) -> list[str]:
     """
     claim(scene)
     _check(scene)
-    stored = scene.livehand.before_compositing
-    before: dict[str, Any] = {"made_tree": False, "used_tree": True, "depth": {}}
-    if stored:
-        before = json.loads(stored)
+    before = _before(scene)
     tree = compat.compositing_tree(scene)
     if tree is None:
-        before["used_tree"] = False
         tree = compat.make_compositing_tree(scene)
-        before["made_tree"] = not len(tree.nodes)
-        if before["made_tree"]:
+        before = replace(before, used_tree=False, made_tree=not len(tree.nodes))
+        if before.made_tree:
             _usual_nodes(scene, tree)
     pictures = list(unmerged(scene))
     if not pictures:
-        if not before["used_tree"]:
+        if not before.used_tree:
             compat.use_compositing_tree(scene, False)
         raise CompositingError(
             f"The compositor of {scene.name!r} does not use its Render Layers.",
@@ -86,12 +107,12 @@ def set_up(scene: Any) -> list[str]:
         )
     for picture in pictures:
         layer = scene.view_layers[picture.layer]
-        before["depth"].setdefault(layer.name, layer.use_pass_z)
+        before.depth.setdefault(layer.name, layer.use_pass_z)
         layer.use_pass_z = True
     hands = scene.livehand.hand_scene or make_hand_scene(scene)
     follow(scene, hands)
     scene.livehand.hand_scene = hands
-    scene.livehand.before_compositing = json.dumps(before)
+    scene.livehand.before_compositing = json.dumps(asdict(before))
     for picture in pictures:
         _insert(tree, picture, hands)
     linked = hide_proxies(scene)
@@ -111,15 +132,15 @@ def remove(scene: Any) -> None:
     claim(scene)
     if not is_set_up(scene):
         return
-    before = json.loads(scene.livehand.before_compositing)
+    before = _before(scene)
     tree = compat.compositing_tree(scene) or getattr(scene, "node_tree", None)
     if tree is not None:
         _take_out(tree)
-        if before["made_tree"] and not len(tree.nodes):
+        if before.made_tree and not len(tree.nodes):
             compat.drop_compositing_tree(scene)
-        elif not before["used_tree"]:
+        elif not before.used_tree:
             compat.use_compositing_tree(scene, False)
-    for name, used in before["depth"].items():
+    for name, used in before.depth.items():
         if name in scene.view_layers:
             scene.view_layers[name].use_pass_z = used
     if scene.livehand.hand_scene is not None:
@@ -136,6 +157,10 @@ def claim(scene: Any) -> None:
     A copy that shares its nodes with the other (*Linked Copy* from Blender 5.0 on) has no compositing of its own.
     """
     hands = scene.livehand.hand_scene
+    if hands == scene:
+        # Left by a script, or by two scenes that were made one.
+        scene.livehand.property_unset("hand_scene")
+        return
     if hands is None or hands.livehand.main_scene == scene:
         return
     if hands.livehand.main_scene is None:

@@ -6,12 +6,15 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from livehand_core.engine.interpreters import kill, start_options
 from livehand_core.errors import EngineError
 
 POLL_SECONDS = 0.1
+GRACE_SECONDS = 2.0
+"""How long a program that has lost its input may take to end by itself."""
 
 
 def run_lines(
@@ -71,8 +74,17 @@ def run_lines(
                 _append(log, line)
         return process.wait(), last
     finally:
+        if process.stdin is not None:
+            process.stdin.close()
+            _wait(process)
         kill(process)
         process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Let a program that notices the end of its input take its leave."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_SECONDS)
 
 
 def failure_line(lines: Sequence[str]) -> str:

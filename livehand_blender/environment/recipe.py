@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from livehand_core import __version__
+from livehand_core.documents import Reader
 from livehand_core.engine.interpreters import (
     MINIMUM_PYTHON,
     check_interpreter,
@@ -26,15 +27,17 @@ from livehand_core.engine.interpreters import (
     environment_python,
     forget_interpreter,
 )
-from livehand_core.errors import EngineError
+from livehand_core.errors import EngineError, LiveHandError
 from livehand_core.libraries import JOBS
 from livehand_core.progress import MACHINE_LINE
+from livehand_core.records import build
 
 from .lines import failure_line, run_lines
 
 Build = Literal["CPU", "CUDA", "DEFAULT"]
 
 STAMP = "livehand_environment.json"
+STAMPS = Reader("The environment's stamp", EngineError, "Make the environment again.", limit=1 << 16)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
 """CUDA 12.6 runs on the widest range of drivers and of GPUs."""
@@ -154,9 +157,8 @@ def remove_environment(folder: Path) -> None:
 def read_stamp(folder: Path) -> Stamp | None:
     """What an environment was made for; None without one that was finished."""
     try:
-        document = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        return Stamp(**document)
-    except (OSError, ValueError, TypeError):
+        return build(Stamp, STAMPS.json(folder / STAMP))
+    except (LiveHandError, ValueError):
         return None
 
 

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from bpy.props import EnumProperty, StringProperty
 
+from livehand_core.documents import Reader
 from livehand_core.errors import LiveHandError
 from livehand_core.files import atomic_path
 from livehand_core.hand.gestures import GESTURES, gesture
@@ -31,6 +32,8 @@ from .thumbnails import pose_thumbnail
 
 LIBRARY_NAME = "LiveHand Poses"
 """Name of the asset library in the preferences."""
+
+CATALOGUES = Reader("The catalogue of assets", remedy="Mend or delete it.", limit=1 << 20)
 
 _CATALOGUE = str(uuid.uuid5(uuid.NAMESPACE_URL, "livehand/gestures"))
 _SIDES: tuple[Side, Side] = ("right", "left")
@@ -115,7 +118,7 @@ def write_library(folder: Path, actions: list[Any]) -> None:
     """Write pose assets and their catalogue into a folder, in place of what this function wrote there before.
 
     Raises:
-        LiveHandError: the folder cannot be written.
+        LiveHandError: the folder cannot be written, or its catalogue cannot be read.
     """
     with atomic_path(folder / "livehand_poses.blend") as path:
         try:
@@ -126,7 +129,7 @@ def write_library(folder: Path, actions: list[Any]) -> None:
             ) from error
     catalogues = folder / "blender_assets.cats.txt"
     line = f"{_CATALOGUE}:LiveHand/Gestures:LiveHand-Gestures"
-    text = catalogues.read_text(encoding="utf-8") if catalogues.exists() else "VERSION 1\n\n"
+    text = CATALOGUES.text(catalogues) if catalogues.exists() else "VERSION 1\n\n"
     if _CATALOGUE not in text:
         with atomic_path(catalogues) as path:
             path.write_text(text.rstrip("\n") + f"\n{line}\n", encoding="utf-8")

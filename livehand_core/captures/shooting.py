@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import CaptureError
+from ..documents import Reader
+from ..errors import CaptureError, LiveHandError
 from ..files import atomic_path
 from ..poses import HandPose, PoseSequence
+from ..records import build
 from ..whole_files import is_complete
 from .capture import TRANSFORMS, Capture, CaptureFrame, read_capture, write_capture
 from .plan import Rig
 
 PLAN_FILE = "plan.json"
+PLAN = Reader("The plan of the capture", CaptureError, "Choose an empty folder.", limit=1 << 20)
 
 
 @dataclass(frozen=True)
@@ -94,20 +98,18 @@ class Shooting:
             LiveHandError: it cannot be written.
         """
         path = folder / PLAN_FILE
-        try:
-            known = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
-        except FileNotFoundError:
-            known = None
+        if os.path.lexists(path):
+            known = _read_plan(path).fingerprint
+        else:
+            known = ""
             self._compare(folder)
-        except (OSError, ValueError, AttributeError) as error:
-            raise CaptureError(f"{path} cannot be read ({error}).", "Choose an empty folder.") from error
         mine = self.fingerprint()
-        if known not in (None, mine):
+        if known not in ("", mine):
             raise CaptureError(
                 f"{folder} holds a capture with other cameras or poses.",
                 "Choose an empty folder, or the settings and the hand's place that it was begun with.",
             )
-        document = {"fingerprint": mine, "images": len(self.order)}
+        document = asdict(_Plan(mine, len(self.order)))
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(document), encoding="utf-8")
 
@@ -122,10 +124,27 @@ class Shooting:
                 raise CaptureError(f"{folder} holds a capture of another origin.", "Choose an empty folder.")
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a capture's folder says of its plan: by what it is told from others, and how many images it has."""
+
+    fingerprint: str
+    images: int
+
+
+def _read_plan(path: Path) -> _Plan:
+    """Raises CaptureError where it cannot be read."""
+    document = PLAN.json(path)
+    try:
+        return build(_Plan, document, unknown="pass")
+    except ValueError as error:
+        raise PLAN.damaged(path, error) from error
+
+
 def progress_of(folder: Path) -> tuple[int, int] | None:
     """(images there, images planned) of a capture folder; None when it holds no plan. Counts files."""
     try:
-        planned = int(json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))["images"])
-    except (OSError, ValueError, KeyError, TypeError):
+        planned = _read_plan(folder / PLAN_FILE).images
+    except LiveHandError:
         return None
     return sum(1 for _ in folder.glob("images/pose*/[!.]*.png")), planned

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..documents import Reader
 from ..errors import LiveHandError
 from ..files import atomic_path
 from .film import FORMATS, check_video
@@ -16,6 +17,7 @@ from .pictures import PASS_PICTURES
 
 RECORD = "livehand_render.json"
 """In a folder of frames: what they show, so that a render goes on only with frames of its own."""
+RECORDS = Reader("The record of the frames", limit=1 << 20)
 
 ARRAYS = "arrays"
 """Folder of the passes as float32 arrays."""
@@ -118,10 +120,10 @@ class Target:
     def _check(self, document: Mapping[str, Any]) -> None:
         """Raises LiveHandError unless the folder has no frames, or has those of this render."""
         try:
-            known = json.loads((self.frames / RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = RECORDS.json(self.frames / RECORD)
+        except LiveHandError:
             known = None
-        if known is None:
+        if not isinstance(known, dict):
             found = next(self._pictures(), None)
             if found is None:
                 return

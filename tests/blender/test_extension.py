@@ -39,8 +39,6 @@ bpy.ops.wm.save_as_mainfile(filepath=out.replace(".png", ".blend"))
 from bl_ext.user_default.livehand.preferences import log_path
 print("LOG", log_path(), log_path().is_file())
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.livehand")
-sys.stdout.flush()
-os._exit(0)
 """
 
 

@@ -125,3 +125,10 @@ def test_versions_agree() -> None:
 def test_continuous_integration_runs_the_documented_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "python3 scripts/test.py" in script and "python3 scripts/test.py" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_documents_are_read_through_readers_only() -> None:
+    """What lies on the disk may be anything: a ``Reader`` gives its content, or one error that names it."""
+    careless = re.compile(r"json\.loads?\([^\n]*(read_text|open\()|json\.load\(|tomllib\.load\(|(?<!\w)pickle\.load\(")
+    found = [str(path) for path in [*CORE, *ADDON] if careless.search(path.read_text(encoding="utf-8"))]
+    assert not found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ...avatars.file import Avatar
 from ...avatars.official import import_checkpoint
 from ...cameras import OPENGL_TO_OPENCV, Camera
 from ...errors import LiveHandError
+from ...files import ARCHIVE_ERRORS
 from ...framing import published_kernel
 from ...networks import RadianceField
 from ...surface import (
@@ -85,7 +85,7 @@ def load_case(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             case = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except ARCHIVE_ERRORS as error:
         raise LiveHandError(f"{path} is not a parity case ({error}).", "Give a .npz of recorded stages.") from error
     missing = {
         "vertices",

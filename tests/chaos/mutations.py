@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
+import importlib
 import io
 import json
+import os
+import pickle
 import random
 import struct
+import subprocess
 import zipfile
+import zlib
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 1e9, 1 << 62, 10**400, -(10**9), 1e308, "", "32", "../../etc/passwd", "\x00", "\ud800"),
@@ -23,6 +32,38 @@ HEADERS = (
     "(" * 3000,
     "{'descr': '<U1000000', 'fortran_order': False, 'shape': (), }",
 )
+
+
+HOSTILE: tuple[tuple[Callable[..., Any], tuple[Any, ...]], ...] = (
+    (os.system, ("touch executed",)),
+    (builtins.exec, ("open('executed', 'w')",)),
+    (builtins.eval, ("open('executed', 'w')",)),
+    (builtins.open, ("executed", "w")),
+    (subprocess.Popen, (["touch", "executed"],)),
+    (importlib.import_module, ("antigravity",)),
+    (np.memmap, ("executed", "u1", "w+", 0, (4,))),
+    (importlib.import_module, ("os",)),
+)
+"""What a pickle may ask to be called, in a process whose current folder is that of the files."""
+HOSTILE_OPCODES = (
+    b"cos\nsystem\n(S'touch executed'\ntR0",
+    b"(S'touch executed'\nios\nsystem\n0",
+    b"c__builtin__\nexec\n(S\"open('executed', 'w')\"\ntR0",
+    b"\x8c\x02os\x8c\x06system\x93\x8c\x0etouch executed\x85R0",
+    b"cchumpy.os\nsystem\n(S'touch executed'\ntR0",
+    b"cnumpy.core.multiarray\n_reconstruct\n(cos\nsystem\n(S'touch executed'\nttR0",
+)
+"""The same by hand; each leaves the stack as it was."""
+
+
+class Hostile:
+    """What a pickle makes a call of."""
+
+    def __init__(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call, self.arguments
 
 
 def damaged_bytes(data: bytes, rng: random.Random) -> bytes:
@@ -96,6 +137,69 @@ def damaged_archive(data: bytes, rng: random.Random) -> bytes:
     return stream.getvalue()
 
 
+def damaged_pickle(data: bytes, rng: random.Random) -> bytes:
+    """A pickled table with hostile calls, odd values or other bytes in it."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return damaged_bytes(data, rng)
+    if kind == 1:
+        # After the protocol's own step, or at any place: most leave something that is no pickle.
+        at = 2 if rng.random() < 0.5 else rng.randrange(len(data))
+        return data[:at] + rng.choice(HOSTILE_OPCODES) + data[at:]
+    table = pickle.loads(data)
+    for _ in range(rng.choice([1, 1, 3])):
+        odd = Hostile(*rng.choice(HOSTILE)) if kind == 2 else copy.deepcopy(rng.choice(ODD_VALUES))
+        table[rng.choice(list(table))] = odd
+    return pickle.dumps(table if rng.random() < 0.9 else [table], protocol=rng.randrange(2, 6))
+
+
+def damaged_checkpoint(data: bytes, rng: random.Random) -> bytes:
+    """A file of torch with other bytes, or with a pickle in it that asks for calls."""
+    if rng.random() < 0.5:
+        return damaged_bytes(data, rng)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("data.pkl"):
+                at = 2 if rng.random() < 0.5 else rng.randrange(len(content))
+                spoilt = content[:at] + rng.choice(HOSTILE_OPCODES) + content[at:]
+                content = spoilt if rng.random() < 0.7 else damaged_bytes(content, rng)
+            new.writestr(name, content)
+    return stream.getvalue()
+
+
+def damaged_picture(data: bytes, rng: random.Random) -> bytes:
+    """A PNG with other bytes, another form, or a header that announces more than memory holds."""
+    if rng.random() < 0.5:
+        return damaged_bytes(data, rng)
+    form = (rng.choice([8, 16, 1, 3]), rng.choice([0, 2, 3, 4, 6, 7]), 0, 0, rng.choice([0, 1]))
+    size = rng.choice([(0, 0), (1, 1), (8, 8), (1 << 30, 1 << 30), (20000, 20000), (8, 1 << 31)])
+    header = struct.pack(">II5B", *size, *form)
+    chunk = b"IHDR" + header
+    return data[:8] + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+def damaged_lines(data: bytes, rng: random.Random) -> bytes:
+    """Text with lines that are repeated, left out, cut, or hold other words."""
+    if rng.random() < 0.3:
+        return damaged_bytes(data, rng)
+    lines = data.split(b"\n")
+    for _ in range(rng.choice([1, 3])):
+        at = rng.randrange(len(lines))
+        words = lines[at].split()
+        kind = rng.randrange(4)
+        if kind == 0:
+            lines[at] = b""
+        elif kind == 1:
+            lines[at] = lines[at] * 2
+        elif words:
+            odd = rng.choice([b"nan", b"1e999", b"-1", b"0", b"9" * 40, b"x", b"\xff\xfe", b"=", b"/", b"\x00"])
+            words[rng.randrange(len(words))] = odd
+            lines[at] = b" ".join(words)
+    return b"\n".join(lines)
+
+
 def damaged_avatar(data: bytes, rng: random.Random) -> bytes:
     """An avatar file with a damaged description, header or weights, its hash made to fit where it can."""
     if rng.random() < 0.3:
@@ -131,8 +235,14 @@ def _with_hash(document: dict[str, Any], header: dict[str, Any], weights: bytes)
 
 
 def _damaged_array(content: bytes, rng: random.Random) -> bytes:
-    if rng.random() < 0.5:
+    kind = rng.random()
+    if kind < 0.4:
         return damaged_bytes(content, rng)
+    if kind < 0.6:
+        # A table that NumPy would unpickle.
+        stream = io.BytesIO()
+        np.save(stream, np.array({"a": Hostile(*rng.choice(HOSTILE))}, dtype=object), allow_pickle=True)
+        return stream.getvalue()
     header = rng.choice(HEADERS).encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content[64:]
 
