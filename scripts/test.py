@@ -1,7 +1,8 @@
-"""The project's tests in one command: ``python3 scripts/test.py [--quick] [--gui] [-k EXPRESSION] [pytest arguments]``.
+"""The project's tests in one command: ``python3 scripts/test.py [--quick] [--gui] [--chaos] [-k EXPRESSION]``.
 
 Makes the environment it needs, then runs ruff, mypy and pytest in it. The exit status is 0 when all pass. Tests that
 drive Blender's window run where one is at hand; ``--gui`` prepares one and runs nothing else (docs/development.md).
+``--chaos`` runs the long form of tests/chaos alone (docs/reliability.md). Further arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="leave out the slow tests and those inside Blender")
     parser.add_argument("--gui", action="store_true", help="only the tests of Blender's window; prepares a Blender")
+    parser.add_argument("--chaos", action="store_true", help="only the chaos suite, in its long form")
     parser.add_argument(
         "--suite", choices=BLENDER_OF_SUITE, default="trixie", help="which Debian's Blender --gui prepares (4.3 or 5.2)"
     )
@@ -48,23 +50,26 @@ def main() -> int:
             return 3
         os.environ["LIVEHAND_DEBIAN"] = str(folder)
 
-    if not options.gui:
+    if not (options.gui or options.chaos):
         gpu = ensure_software_gpu(Path(sys.executable), environment.ROOT)
         print(f"[test] tests of the GPU renderer: {gpu or 'left out'}", flush=True)
     failed: dict[str, int] = {}
-    if options.k is None and not options.gui:
+    if options.k is None and not (options.gui or options.chaos):
         for name, command in LINTERS.items():
             failed |= step(name, [sys.executable, "-m", *command])
     # Tests that start an engine wait for pictures, not for a compiler.
     failed |= step("compiled kernels", [sys.executable, "-m", "livehand_core", "prepare", "--exact"])
     pytest = [sys.executable, "-m", "pytest", *rest]
-    if options.gui:
+    if options.chaos:
+        os.environ["LIVEHAND_CHAOS"] = "long"
+        pytest += ["tests/chaos", "--timeout=7200"]
+    elif options.gui:
         pytest += ["-m", "gui"]
     elif options.quick:
         pytest += ["-m", "not slow and not bpy and not gui"]
     if options.k is not None:
         pytest += ["-k", options.k]
-    if not options.quick:
+    if not (options.quick or options.chaos):
         found, why = machine.find()
         print(f"[test] tests of Blender's window: {why if found else f'left out; {why}'}", flush=True)
     failed |= step("pytest", pytest)
