@@ -28,7 +28,8 @@ from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
 
 from ..render.camera import core_camera, read_view
-from ..rig.armature import is_hand, rig_data, rig_side
+from ..rig.armature import is_hand
+from ..rig.hand_rig import HandRig
 from ..rig.pose import read_pose
 
 FOCAL_OF_HEIGHT = 2.73
@@ -93,14 +94,15 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
         CaptureError: settings that do not fit together, fewer than two cameras or poses.
         PoseError, CameraError: a rig or camera that cannot be used.
     """
-    settings, data = scene.livehand_capture, rig_data(rig)
+    settings, hand = scene.livehand_capture, HandRig.of(rig)
+    data = hand.data
     here, scale = _read(rig)
     frames: tuple[int, ...] | None = None
     if settings.poses_from == "ANIMATION":
         frames = tuple(range(scene.frame_start, scene.frame_end + 1, settings.frame_step))
         poses = _animated(scene, rig, frames)
     else:
-        sampled = capture_poses(settings.pose_count, settings.seed, rig_side(rig))
+        sampled = capture_poses(settings.pose_count, settings.seed, hand.side)
         poses = [replace(here, hand_pose=pose.hand_pose) for pose in sampled]
     if settings.look == "BUILTIN":
         poses = _of_person(poses, settings.identity, data)

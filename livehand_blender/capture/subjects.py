@@ -13,7 +13,8 @@ from livehand_core.hand.data import HandData
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
 
-from ..rig.armature import proxy_meshes, rig_side
+from ..rig.armature import proxy_meshes
+from ..rig.hand_rig import HandRig
 from ..rig.model import BUILTIN_MODEL
 from ..rig.pose import apply_pose, set_limits, stop_animation
 from .detail_hand import create_detail_hand, update_detail_hand
@@ -47,7 +48,7 @@ class DetailSubject:
                 "Capture its own meshes.",
             )
         self._scene, self._frames = scene, frames
-        self.objects = [create_detail_hand(rig_side(rig), scene, person)]
+        self.objects = [create_detail_hand(HandRig.of(rig).side, scene, person)]
         self.objects[0].matrix_world = Matrix.Scale(scale, 4)
         for mesh in rig_meshes(rig):
             mesh.hide_render = True

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
@@ -17,8 +16,9 @@ from livehand_core.poses import BETA_COUNT, PoseSequence
 
 from ..polls import allowed
 from ..registration import classes, registration
-from ..rig.armature import NO_HAND, active_hand, is_hand, rig_data, rig_side
+from ..rig.armature import NO_HAND, active_hand, is_hand
 from ..rig.hand_operator import HandOperator
+from ..rig.hand_rig import HandRig
 from ..rig.pose import set_limits
 from ..rig.shape import blends_betas
 from .actions import exceeds_limits, motion_action, play, record_motion, scene_rate
@@ -130,7 +130,8 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
 
     def apply(self, context: Any, rig: Any) -> None:
         path = Path(bpy.path.abspath(self.filepath))
-        own = rig_side(rig)
+        hand = HandRig.of(rig)
+        own = hand.side
         options = ReadOptions(
             side={"RIGHT": "right", "LEFT": "left"}.get(self.side),  # type: ignore[arg-type]
             prefer=own,
@@ -148,15 +149,14 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
             sequence = PoseSequence(tuple(pose.mirrored() for pose in sequence.poses), sequence.fps)
         context.view_layer.update()
         followed = blends_betas(rig)
-        shape = self.shape and motion.model == rig.livehand.model and not followed
+        shape = self.shape and motion.model == hand.model and not followed
         if shape:
             rig.livehand.betas = tuple(sequence.poses[0].betas)
         elif self.shape and any(pose.betas.any() for pose in sequence.poses):
             reason = "the hand has that of its identity" if followed else "it belongs to another hand model"
             notes.append(f"The shape was left out: {reason}.")
-        if followed and motion.model == rig.livehand.model:
-            own_shape, data = np.array(rig.livehand.betas), rig_data(rig)
-            sequence = replace(sequence, poses=tuple(reenacted(pose, own_shape, data) for pose in sequence.poses))
+        if followed and motion.model == hand.model:
+            sequence = replace(sequence, poses=tuple(reenacted(pose, hand.betas, hand.data) for pose in sequence.poses))
         step = scene_rate(context.scene) / sequence.fps if self.keep_time else 1.0
         wrist = self.wrist and motion.has_wrist
         action = motion_action(rig, sequence, path.stem, self.start, step, wrist, shape)

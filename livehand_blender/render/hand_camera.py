@@ -12,7 +12,7 @@ from mathutils import Matrix, Vector
 from livehand_core.errors import CameraError, LiveHandError
 
 from ..rig.armature import is_hand
-from ..rig.pose import joint_bones
+from ..rig.hand_rig import HandRig
 from .bounds import hand_points
 from .camera import core_camera, read_view
 
@@ -112,10 +112,7 @@ def _direction(context: Any, rig: Any) -> Any:
 
 def _points(rig: Any) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3) points in world space that a hand's flesh lies around, and (N,) how far it reaches."""
-    world = np.array(rig.matrix_world, dtype=np.float64)
-    ends = np.array([(*bone.head, *bone.tail) for bone in joint_bones(rig)]).reshape(-1, 2, 3)
-    heads, tails = (ends @ world[:3, :3].T + world[:3, 3]).transpose(1, 0, 2)
-    return hand_points(heads, tails)
+    return hand_points(*HandRig.of(rig).ends())
 
 
 def _seen(camera: Any, points: np.ndarray, radii: np.ndarray) -> bool:

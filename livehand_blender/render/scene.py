@@ -18,7 +18,8 @@ from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 
 from ..avatars.choice import chosen_identity
 from ..rig.armature import is_hand
-from ..rig.pose import joint_bones, read_pose
+from ..rig.hand_rig import HandRig
+from ..rig.pose import shown_pose
 from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
 from .passes import HandLabel, core_passes
@@ -173,12 +174,10 @@ def _is_point(matrix_world: Any) -> bool:
 
 
 def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
-    pose, scale = read_pose(rig, matrix_world)
+    hand = HandRig.of(rig)
+    pose, scale = shown_pose(hand, matrix_world)
     avatar = avatar_path(rig)
-    world = np.array(matrix_world, dtype=np.float64)
-    ends = np.array([(*bone.head, *bone.tail) for bone in joint_bones(rig)]).reshape(-1, 2, 3)
-    heads, tails = (ends @ world[:3, :3].T + world[:3, 3]).transpose(1, 0, 2)
-    points, radii = hand_points(heads, tails)
+    points, radii = hand_points(*hand.ends(matrix_world))
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     identity = chosen_identity(rig.livehand, avatar)
     state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout}".encode()

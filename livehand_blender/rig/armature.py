@@ -17,6 +17,7 @@ from livehand_core.poses import BETA_COUNT, PARENTS, Side
 from .bones import bone_matrices
 from .controls import dress_bones
 from .conversion import bone_names
+from .hand_rig import HandRig
 from .layout import extra_bones
 from .model import BUILTIN_MODEL, hand_data
 from .proxy import make_proxy
@@ -83,7 +84,7 @@ def add_proxy(rig: Any) -> Any:
     Raises:
         HandModelError: the rig's model is unknown.
     """
-    mesh = make_proxy(rig, rig_data(rig))
+    mesh = make_proxy(rig, HandRig.of(rig).data)
     for collection in rig.users_collection:
         collection.objects.link(mesh)
     drive_shape_keys(mesh, rig)
@@ -112,20 +113,6 @@ def why_not_editable(rig: Any) -> str:
     if rig is None:
         return NO_HAND
     return "" if rig.is_editable else "The hand is linked: make a library override first (Object, Library Override)"
-
-
-def rig_data(rig: Any) -> HandData:
-    """The hand model of a rig.
-
-    Raises:
-        HandModelError: its model is unknown.
-    """
-    return hand_data(rig.livehand.model, rig_side(rig))
-
-
-def rig_side(rig: Any) -> Side:
-    """``"right"`` or ``"left"``."""
-    return "left" if rig.livehand.side == "LEFT" else "right"
 
 
 def proxy_meshes(rig: Any) -> list[Any]:

@@ -14,10 +14,11 @@ from livehand_core.poses import JOINT_NAMES
 
 from ..polls import allowed
 from ..registration import classes, registration
-from .armature import active_hand, is_hand, rig_side
+from .armature import active_hand, is_hand
 from .hand_operator import HandOperator
+from .hand_rig import HandRig
 from .placement import find_knuckles, guess_wrist, placement, side_of_name
-from .pose import joint_bones, set_channels
+from .pose import set_channels
 
 
 class LIVEHAND_OT_attach(HandOperator):
@@ -76,23 +77,23 @@ class LIVEHAND_OT_attach(HandOperator):
             raise PoseError(
                 f"{character.name!r} has no bone {self.bone!r}.", "Give the name of its hand or wrist bone."
             )
-        told = side_of_name(self.bone)
-        if told is not None and told != rig_side(rig):
+        hand, meant = HandRig.of(rig), side_of_name(self.bone)
+        if meant is not None and meant != hand.side:
             raise PoseError(
-                f"{self.bone!r} is a {told} hand's bone and {rig.name!r} a {rig_side(rig)} hand.",
-                f"Add a {told} hand, or choose the other bone.",
+                f"{self.bone!r} is a {meant} hand's bone and {rig.name!r} a {hand.side} hand.",
+                f"Add a {meant} hand, or choose the other bone.",
             )
         context.view_layer.update()
         graph = context.evaluated_depsgraph_get()
         evaluated = character.evaluated_get(graph)
         world = Matrix(rig.matrix_world)
         if self.align:
-            scale = self._scale(rig, evaluated) if self.fit_size else rig.matrix_world.median_scale
+            scale = self._scale(hand, evaluated) if self.fit_size else rig.matrix_world.median_scale
             along, thumbwards = _directions(evaluated, self.bone)
             wrist = np.array(evaluated.matrix_world @ evaluated.pose.bones[self.bone].head)
-            matrix = placement(wrist, along, thumbwards, rig_side(rig), scale, self.roll, repr(character.name))
+            matrix = placement(wrist, along, thumbwards, hand.side, scale, self.roll, repr(character.name))
             world = Matrix(matrix.tolist())
-            set_channels(joint_bones(rig)[0], np.eye(4), with_location=True)
+            set_channels(hand.joint_bones[0], np.eye(4), with_location=True)
         if not hang(rig, character, self.bone, world):
             self.report({"WARNING"}, f"The constraints of {rig.name!r} hold it elsewhere: remove or mute them.")
 
@@ -104,16 +105,15 @@ class LIVEHAND_OT_attach(HandOperator):
             self.armature = others[0].name if others else ""
         character = context.scene.objects.get(self.armature)
         if not self.bone and character is not None and character.type == "ARMATURE":
-            self.bone = guess_wrist([bone.name for bone in character.data.bones], rig_side(rig))
+            self.bone = guess_wrist([bone.name for bone in character.data.bones], HandRig.of(rig).side)
 
-    def _scale(self, rig: Any, character: Any) -> float:
+    def _scale(self, rig: HandRig, character: Any) -> float:
         """The character's hand against the rig's own, wrist to knuckles; the rig's own scale if that cannot be told."""
         knuckles = _knuckles(character, self.bone)
         if knuckles is None:
-            return float(rig.matrix_world.median_scale)
+            return float(rig.obj.matrix_world.median_scale)
         wrist = np.array(character.matrix_world @ character.pose.bones[self.bone].head)
-        bones = joint_bones(rig)
-        own = [np.array(bones[JOINT_NAMES.index(name)].bone.head_local) for name in ("index1", "pinky1")]
+        own = [np.array(rig.joint_bones[JOINT_NAMES.index(name)].bone.head_local) for name in ("index1", "pinky1")]
         return float(np.linalg.norm(np.mean(knuckles, axis=0) - wrist) / np.linalg.norm(np.mean(own, axis=0)))
 
 

@@ -15,16 +15,13 @@ from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import Side
 
 from .bones import LIMIT_ORDER, bone_limits
-from .conversion import bone_names
 from .layout import (
     CONTROL_RANGE,
     CURL_WEIGHTS,
     GATHER_WEIGHTS,
+    BoneNames,
     ExtraBone,
-    control_name,
     finger_joints,
-    ik_name,
-    limit_names,
 )
 from .widgets import widget
 
@@ -62,9 +59,8 @@ towards targets out of reach it may pass them by all of the margin, before the l
 
 def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
     """Give the new bones of a rig everything but their place."""
-    bones = rig.pose.bones
-    names = bone_names(side)
-    for name in names:
+    bones, names = rig.pose.bones, BoneNames.of(side)
+    for name in names.joints:
         bones[name].rotation_mode = "QUATERNION"
         _collect(rig, name, "joint")
     for bone in extra:
@@ -74,12 +70,12 @@ def dress_bones(rig: Any, side: Side, extra: tuple[ExtraBone, ...]) -> None:
             _colour(bones[bone.name], side)
         else:
             _lock(bones[bone.name])
-    for name in names[1:]:
+    for name in names.joints[1:]:
         rig.data.bones[name].use_deform = False
     rig.data.collections[HIDDEN].is_visible = False
     for finger in FINGERS:
         _dress_finger(rig, finger, side)
-    _dress_control(bones[control_name("fingers", side)], "spread", widget("ARC"))
+    _dress_control(bones[names.control("fingers")], "spread", widget("ARC"))
 
 
 def _colour(bone: Any, side: Side) -> None:
@@ -102,29 +98,28 @@ def _collect(rig: Any, name: str, kind: str) -> None:
 
 
 def _dress_finger(rig: Any, finger: str, side: Side) -> None:
-    bones, names, limits = rig.pose.bones, bone_names(side), bone_limits(side)
-    limit_bones = limit_names(side)
-    control = bones[control_name(finger, side)]
-    target = bones[ik_name(finger, side)]
+    bones, names, limits = rig.pose.bones, BoneNames.of(side), bone_limits(side)
+    control = bones[names.control(finger)]
+    target = bones[names.target(finger)]
     weights = CURL_WEIGHTS["thumb" if finger == "thumb" else "finger"]
     _dress_control(control, "thumb spread" if finger == "thumb" else "spread", widget("ARC"))
     if finger in GATHER_WEIGHTS:
         # Before the control's own limits.
-        constraint = _follow(control, rig, control_name("fingers", side), 1.0, GATHER_WEIGHTS[finger])
+        constraint = _follow(control, rig, names.control("fingers"), 1.0, GATHER_WEIGHTS[finger])
         control.constraints.move(control.constraints.find(constraint.name), 0)
     for part, joint in enumerate(finger_joints(finger)):
-        bone = bones[names[joint]]
+        bone = bones[names.joints[joint]]
         bone.lock_location = bone.lock_scale = (True, True, True)
         _follow(bone, rig, control.name, weights[part], 1.0 if part == 0 else 0.0)
         x, y, z = limits[joint - 1]
         _limit(bone, x, y, z)
         _limit_ik(bone, x, y, z, _IK_MARGINS.get(finger, (1.2, 1.5)))
-        copy = bones[limit_bones[joint]].constraints.new("COPY_TRANSFORMS")
+        copy = bones[names.limits[joint]].constraints.new("COPY_TRANSFORMS")
         copy.target, copy.subtarget = rig, bone.name
         # The orientation of the copying bone counts, so that the other's roll may be edited.
         copy.target_space, copy.owner_space = "LOCAL_OWNER_ORIENT", "LOCAL"
-        _limit(bones[limit_bones[joint]], x, y, z)
-    last = bones[names[finger_joints(finger)[-1]]]
+        _limit(bones[names.limits[joint]], x, y, z)
+    last = bones[names.last(finger)]
     ik = last.constraints.new("IK")
     ik.name = IK_NAME
     ik.target, ik.subtarget = rig, target.name
@@ -133,7 +128,7 @@ def _dress_finger(rig: Any, finger: str, side: Side) -> None:
     ik.influence = 0.0
     # The thumb's bones are at an angle to each other already.
     if finger != "thumb":
-        _start_bent(rig, bones[names[finger_joints(finger)[1]]], last)
+        _start_bent(rig, bones[names.joints[finger_joints(finger)[1]]], last)
     target.rotation_mode = "QUATERNION"
     _lock(target)
     target.lock_location = (False, False, False)

@@ -20,10 +20,14 @@ SCALE_TOLERANCE = 1e-3
 """Relative difference between axes from which a transform counts as non-uniformly scaled or sheared."""
 
 
+def mirror_suffix(side: Side) -> str:
+    """Blender's mirror suffix of a side."""
+    return ".R" if side == "right" else ".L"
+
+
 def bone_names(side: Side) -> tuple[str, ...]:
     """The 16 bone names in joint order, with Blender's mirror suffix (``wrist.R`` ... ``thumb3.R``)."""
-    suffix = ".R" if side == "right" else ".L"
-    return tuple(name + suffix for name in JOINT_NAMES)
+    return tuple(name + mirror_suffix(side) for name in JOINT_NAMES)
 
 
 def split_similarity(matrix: np.ndarray, subject: str) -> tuple[np.ndarray, float, np.ndarray]:

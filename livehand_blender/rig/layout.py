@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import BETA_COUNT, JOINT_COUNT, PARENTS, Side
 
 from .bones import bone_matrices
-from .conversion import bone_names
+from .conversion import bone_names, mirror_suffix
 
 CURL_WEIGHTS = {"thumb": (0.3, 0.45, 0.7), "finger": (0.88, 1.1, 0.72)}
 """Flexion of a finger's three joints for each radian that its control turns about X."""
@@ -53,44 +54,54 @@ class ExtraBone:
     length: float
 
 
-def suffix(side: Side) -> str:
-    """Blender's mirror suffix of a side."""
-    return ".R" if side == "right" else ".L"
-
-
-def limit_names(side: Side) -> tuple[str, ...]:
-    """The 16 bones whose pose a hand shows, in joint order: the wrist itself, and one beside each finger bone."""
-    names = bone_names(side)
-    return (names[0], *(f"LIM-{name}" for name in names[1:]))
-
-
-def deform_names(side: Side) -> tuple[str, ...]:
-    """The 16 bones that deform the mesh, in joint order: the wrist itself, and one beside each finger bone."""
-    names = bone_names(side)
-    return (names[0], *(f"DEF-{name}" for name in names[1:]))
-
-
-def control_name(finger: str, side: Side) -> str:
-    """The control of one finger, or of all with ``"fingers"``."""
-    return f"{finger}_control{suffix(side)}"
-
-
-def ik_name(finger: str, side: Side) -> str:
-    """The IK target of one finger's tip."""
-    return f"{finger}_ik{suffix(side)}"
-
-
 def finger_joints(finger: str) -> range:
     """The three joints of a finger in the order of the pose."""
     first = 1 + 3 * FINGERS.index(finger)
     return range(first, first + 3)
 
 
+@dataclass(frozen=True)
+class BoneNames:
+    """What the bones of one side's hand are called.
+
+    Attributes:
+        suffix: Blender's mirror suffix.
+        joints: the 16 joint bones, in the order of the pose.
+        limits: the 16 bones whose pose a hand shows: the wrist itself, and one beside each finger bone.
+        deforms: the 16 bones that deform the mesh: the wrist itself, and one beside each finger bone.
+    """
+
+    suffix: str
+    joints: tuple[str, ...]
+    limits: tuple[str, ...]
+    deforms: tuple[str, ...]
+
+    @staticmethod
+    @cache
+    def of(side: Side) -> BoneNames:
+        """The names of a side."""
+        wrist, *fingers = joints = bone_names(side)
+        limits, deforms = ((wrist, *(f"{kind}-{name}" for name in fingers)) for kind in ("LIM", "DEF"))
+        return BoneNames(mirror_suffix(side), joints, limits, deforms)
+
+    def control(self, finger: str) -> str:
+        """The control of one finger, or of all with ``"fingers"``."""
+        return f"{finger}_control{self.suffix}"
+
+    def target(self, finger: str) -> str:
+        """The IK target of one finger's tip."""
+        return f"{finger}_ik{self.suffix}"
+
+    def last(self, finger: str) -> str:
+        """The last bone of a finger."""
+        return self.joints[finger_joints(finger)[-1]]
+
+
 def extra_bones(data: HandData) -> tuple[ExtraBone, ...]:
     """Every bone of a rig beside its joints, for betas of zero."""
     matrices, lengths = bone_matrices(data, np.zeros(BETA_COUNT))
-    names, side = bone_names(data.side), data.side
-    limits, deforms = limit_names(side), deform_names(side)
+    names = BoneNames.of(data.side)
+    wrist, limits, deforms = names.joints[0], names.limits, names.deforms
     extra = []
     for joint in range(1, JOINT_COUNT):
         place = matrices[joint], float(lengths[joint])
@@ -101,13 +112,13 @@ def extra_bones(data: HandData) -> tuple[ExtraBone, ...]:
         above = matrices[first].copy()
         # Local Z faces the palm.
         above[:3, 3] -= _CONTROL_HEIGHT * above[:3, 2]
-        extra.append(ExtraBone(control_name(finger, side), "control", names[0], above, 0.5 * float(lengths[first])))
+        extra.append(ExtraBone(names.control(finger), "control", wrist, above, 0.5 * float(lengths[first])))
         tip = matrices[last].copy()
         tip[:3, 3] += float(lengths[last]) * tip[:3, 1]
-        extra.append(ExtraBone(ik_name(finger, side), "ik", "", tip, 0.4 * float(lengths[last])))
+        extra.append(ExtraBone(names.target(finger), "ik", "", tip, 0.4 * float(lengths[last])))
     back = matrices[0].copy()
     back[:3, 3] += 0.55 * float(lengths[0]) * back[:3, 1] - 1.3 * _CONTROL_HEIGHT * back[:3, 2]
-    extra.append(ExtraBone(control_name("fingers", side), "gather", names[0], back, 0.35 * float(lengths[0])))
+    extra.append(ExtraBone(names.control("fingers"), "gather", wrist, back, 0.35 * float(lengths[0])))
     return tuple(extra)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import HandPose
 
 from ..compat import action_curves
-from .armature import rig_side
 from .bones import LIMIT_ORDER
 from .controls import LIMIT_NAME
-from .conversion import basis_matrices, bone_names, matrices_from_pose, pose_from_matrices, split_similarity
-from .layout import CONTROL_RANGE, GATHER_WEIGHTS, control_name, finger_joints, ik_name, limit_names
+from .conversion import basis_matrices, matrices_from_pose, pose_from_matrices, split_similarity
+from .hand_rig import HandRig
+from .layout import CONTROL_RANGE, GATHER_WEIGHTS, finger_joints
 from .model import joint_places
 
 ROTATION_CHANNELS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
@@ -40,17 +40,14 @@ def read_pose(rig: Any, matrix_world: Any = None) -> tuple[HandPose, float]:
         PoseError: missing bones; a non-uniform, mirrored or sheared scale.
         HandModelError: the rig's model is unknown.
     """
-    betas = np.array(rig.livehand.betas, dtype=np.float64)
-    joints, directions = joint_places(rig.livehand.model, rig_side(rig))
-    wrist = joints[0] + directions[0] @ betas
-    world = np.array(rig.matrix_world if matrix_world is None else matrix_world, dtype=np.float64)
-    side = rig_side(rig)
-    _check_bones(rig, bone_names(side))
-    names = limit_names(side)
-    _check_bones(rig, names)
-    rest = _matrices(rig.data.bones, names, "matrix_local")
-    posed = _matrices(rig.pose.bones, names, "matrix")
-    return pose_from_matrices(world, rest, posed, wrist, betas, rig_side(rig), rig.name)
+    return shown_pose(HandRig.of(rig), matrix_world)
+
+
+def shown_pose(rig: HandRig, matrix_world: Any = None) -> tuple[HandPose, float]:
+    """As :func:`read_pose`, of a rig whose settings are read already."""
+    world = np.array(rig.obj.matrix_world if matrix_world is None else matrix_world, dtype=np.float64)
+    rest, posed = rig.shown()
+    return pose_from_matrices(world, rest, posed, rig.wrist, rig.betas, rig.side, rig.obj.name)
 
 
 @dataclass(frozen=True)
@@ -58,16 +55,14 @@ class PoseWriter:
     """What turns a HandPose into a rig's channels, read from the rig once for any number of poses.
 
     Attributes:
-        rig: the (original) armature object.
-        bones: its 16 joint bones.
+        rig: the hand, of the (original) armature object.
         rest: (16, 4, 4) their rest matrices, at the places where the rig's betas put the joints.
         world: (4, 4) the object's world matrix.
         wrist: (3,) rest position of the hand model's wrist joint.
         wrist_scale: scale that the wrist bone takes over from the bone that it hangs from, 1 without one.
     """
 
-    rig: Any
-    bones: tuple[Any, ...]
+    rig: HandRig
     rest: np.ndarray
     world: np.ndarray
     wrist: np.ndarray
@@ -80,15 +75,19 @@ class PoseWriter:
         Raises:
             PoseError: bones are missing, or the wrist hangs from a bone that is scaled non-uniformly.
         """
-        bones = joint_bones(rig)
-        betas = np.array(rig.livehand.betas, dtype=np.float64)
-        joints, directions = joint_places(rig.livehand.model, rig_side(rig))
+        hand = HandRig.of(rig)
+        bones = hand.joint_bones
+        _, directions = joint_places(hand.model, hand.side)
         rest = np.array([bone.bone.matrix_local for bone in bones], dtype=np.float64)
-        rest[:, :3, 3] += (directions - directions[0]) @ betas
+        rest[:, :3, 3] += (directions - directions[0]) @ hand.betas
         unposed = np.array(_through_parent(bones[0], Matrix.Identity(4)), dtype=np.float64)
         _, wrist_scale, _ = split_similarity(unposed, f"What the bone {bones[0].name!r} of {rig.name!r} hangs from")
-        world = np.array(rig.matrix_world, dtype=np.float64)
-        return cls(rig, tuple(bones), rest, world, joints[0] + directions[0] @ betas, wrist_scale)
+        return cls(hand, rest, np.array(rig.matrix_world, dtype=np.float64), hand.wrist, wrist_scale)
+
+    @property
+    def bones(self) -> list[Any]:
+        """The 16 joint bones."""
+        return self.rig.joint_bones
 
     def matrices(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
         """(16, 4, 4) posed matrices in the armature's space, and (16, 4, 4) what the bones' own channels must hold.
@@ -96,11 +95,10 @@ class PoseWriter:
         Raises:
             PoseError: the pose is of the other side, or the object is scaled non-uniformly.
         """
-        if pose.side != rig_side(self.rig):
-            raise PoseError(
-                f"A {pose.side} hand's pose does not fit {self.rig.name!r}.", "Choose a rig of the same side."
-            )
-        posed = matrices_from_pose(pose, self.world, self.rest, self.wrist, self.rig.name, self.wrist_scale)
+        name = self.rig.obj.name
+        if pose.side != self.rig.side:
+            raise PoseError(f"A {pose.side} hand's pose does not fit {name!r}.", "Choose a rig of the same side.")
+        posed = matrices_from_pose(pose, self.world, self.rest, self.wrist, name, self.wrist_scale)
         basis = basis_matrices(posed, self.rest)
         basis[0] = np.array(_through_parent(self.bones[0], Matrix(posed[0].tolist()), invert=True))
         return posed, basis
@@ -150,12 +148,12 @@ def apply_pose(
     joints = [*([0] if wrist else []), *(joint for finger in chosen for joint in finger_joints(finger))]
     for joint in joints:
         set_channels(writer.bones[joint], basis[joint], with_location=joint == 0)
-    for bone in release_controls(rig, chosen):
+    for bone in _release(writer.rig, chosen):
         if keyframe is not None and _has_keys(rig, bone):
             key_bone(bone, keyframe, with_location=False)
     for finger in chosen:
         last = finger_joints(finger)[-1]
-        target = place_target(rig, finger, posed[last], writer.bones[last].bone.length)
+        target = place_target(writer.rig, finger, posed[last], writer.bones[last].bone.length)
         if target is not None and keyframe is not None and _has_keys(rig, target):
             target.keyframe_insert("location", frame=keyframe)
     if keyframe is not None:
@@ -169,21 +167,23 @@ def release_controls(rig: Any, fingers: Collection[str] = FINGERS) -> list[Any]:
     They turn back to zero. The control of all four fingers does so only where all four are meant; otherwise each
     finger's own control is turned against it, so that the others stay as they are.
     """
-    bones, side = rig.pose.bones, rig_side(rig)
-    gather = bones.get(control_name("fingers", side))
+    return _release(HandRig.of(rig), fingers)
+
+
+def _release(rig: HandRig, fingers: Collection[str]) -> list[Any]:
+    gather = rig.control("fingers")
     together = gather is None or set(GATHER_WEIGHTS) <= set(fingers)
     turns = np.zeros(3) if together else _gathered(gather)
     wanted = {
-        control_name(finger, side): -turns * ((1.0, 0.0, GATHER_WEIGHTS[finger]) if finger in GATHER_WEIGHTS else 0.0)
-        for finger in fingers
+        finger: -turns * ((1.0, 0.0, GATHER_WEIGHTS[finger]) if finger in GATHER_WEIGHTS else 0.0) for finger in fingers
     }
     if together:
-        wanted[control_name("fingers", side)] = np.zeros(3)
-    found = [bones[name] for name in wanted if name in bones]
-    for bone in found:
-        turn = Euler(wanted[bone.name], LIMIT_ORDER).to_matrix().to_4x4()
+        wanted["fingers"] = np.zeros(3)
+    found = {finger: bone for finger in wanted if (bone := rig.control(finger)) is not None}
+    for finger, bone in found.items():
+        turn = Euler(wanted[finger], LIMIT_ORDER).to_matrix().to_4x4()
         set_channels(bone, np.array(turn), with_location=False)
-    return found
+    return list(found.values())
 
 
 def _gathered(control: Any) -> np.ndarray:
@@ -194,14 +194,14 @@ def _gathered(control: Any) -> np.ndarray:
     return np.clip(turn, low, high) if limit is not None and limit.enabled else turn
 
 
-def place_target(rig: Any, finger: str, last: np.ndarray, length: float) -> Any:
+def place_target(rig: HandRig, finger: str, last: np.ndarray, length: float) -> Any:
     """Move a finger's IK target to the end of its last bone, and give the target; None when the rig lacks it.
 
     Args:
         last: (4, 4) posed matrix of the last bone in the armature's space.
         length: the last bone's length in metres.
     """
-    target = rig.pose.bones.get(ik_name(finger, rig_side(rig)))
+    target = rig.target(finger)
     if target is not None and target.parent is None:
         tip = last[:3, 3] + length * last[:3, 1]
         target.location = target.bone.matrix_local.inverted() @ Vector(tip)
@@ -210,9 +210,9 @@ def place_target(rig: Any, finger: str, last: np.ndarray, length: float) -> Any:
 
 def set_limits(rig: Any, active: bool) -> None:
     """Switch the rotation limits of a rig's fingers on or off, IK included; tracked motion, say, may exceed them."""
-    side = rig_side(rig)
-    for name in (*bone_names(side)[1:], *limit_names(side)[1:]):
-        bone = rig.pose.bones.get(name)
+    hand = HandRig.of(rig)
+    for name in (*hand.names.joints[1:], *hand.names.limits[1:]):
+        bone = hand.bone(name)
         if bone is None:
             continue
         constraint = bone.constraints.get(LIMIT_NAME)
@@ -229,34 +229,6 @@ def stop_animation(rig: Any) -> None:
         animation.action = None
         for track in list(animation.nla_tracks):
             animation.nla_tracks.remove(track)
-
-
-def joint_bones(rig: Any) -> list[Any]:
-    """The 16 pose bones of the joints in the order of the pose.
-
-    Raises:
-        PoseError: bones are missing.
-    """
-    names = bone_names(rig_side(rig))
-    _check_bones(rig, names)
-    return [rig.pose.bones[name] for name in names]
-
-
-def _matrices(bones: Any, names: Sequence[str], attribute: str) -> np.ndarray:
-    """(n, 4, 4) matrices of some of a collection's bones; read in one go, since one by one takes a millisecond."""
-    flat = np.empty(16 * len(bones), dtype=np.float32)
-    bones.foreach_get(attribute, flat)
-    # Blender keeps matrices column by column.
-    everything = flat.reshape(-1, 4, 4).transpose(0, 2, 1)
-    return everything[[bones.find(name) for name in names]].astype(np.float64)
-
-
-def _check_bones(rig: Any, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in rig.pose.bones]
-    if missing:
-        raise PoseError(
-            f"The armature {rig.name!r} lacks the bones {', '.join(missing)}.", "Add a new LiveHand hand, or name them."
-        )
 
 
 def rotation_channel(bone: Any) -> str:

@@ -24,9 +24,9 @@ from .. import compat
 from ..preferences import data_folder
 from ..registration import classes, registration
 from .bones import bone_axes
-from .conversion import bone_names, finger_quaternions
+from .conversion import finger_quaternions
 from .gestures import gesture_label
-from .layout import control_name
+from .layout import BoneNames
 from .model import BUILTIN_MODEL, hand_data
 from .thumbnails import pose_thumbnail
 
@@ -97,11 +97,12 @@ def pose_asset(name: str) -> Any:
     action = bpy.data.actions.new(title)
     curves = compat.new_action_curves(action, "Hand")
     for side in _SIDES:
+        names = BoneNames.of(side)
         turns = finger_quaternions(gesture(name, side), bone_axes(side))
-        for bone, turn in zip(bone_names(side)[1:], turns, strict=True):
+        for bone, turn in zip(names.joints[1:], turns, strict=True):
             _add_keys(curves, f'pose.bones["{bone}"].rotation_quaternion', turn)
         for finger in (*FINGERS, "fingers"):
-            _add_keys(curves, f'pose.bones["{control_name(finger, side)}"].rotation_euler', np.zeros(3))
+            _add_keys(curves, f'pose.bones["{names.control(finger)}"].rotation_euler', np.zeros(3))
     action.asset_mark()
     action.asset_data.catalog_id = _CATALOGUE
     action.asset_data.description = f"The gesture {gesture_label(name).lower()!r} for LiveHand hands of either side"

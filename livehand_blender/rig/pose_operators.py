@@ -14,12 +14,11 @@ from livehand_core.hand.gestures import mirror_hand_pose
 from livehand_core.hand.limits import FINGERS
 
 from ..registration import classes, registration
-from .armature import active_hand, is_hand, rig_side
+from .armature import active_hand, is_hand
 from .controls import IK_NAME
-from .conversion import bone_names
 from .gestures import gesture_items, gesture_label, gesture_pose
 from .hand_operator import HandOperator, evaluated_pose, key_frame, key_property
-from .layout import finger_joints
+from .hand_rig import HandRig
 from .pose import apply_pose, place_target, rotation_channel, set_limits
 
 _FINGER_ITEMS = tuple(
@@ -177,13 +176,11 @@ class LIVEHAND_OT_set_ik(HandOperator):
 
     def apply(self, context: Any, rig: Any) -> None:
         pose, frame = evaluated_pose(context, rig), key_frame(context, self.keyframe)
-        names = bone_names(rig_side(rig))
-        lasts = {
-            name: rig.pose.bones[names[finger_joints(name)[-1]]] for name in FINGERS if name.upper() in self.fingers
-        }
-        for last in lasts.values():
-            if IK_NAME not in last.constraints:
-                raise PoseError(f"{last.name!r} of {rig.name!r} has no IK.", "Add a new LiveHand hand.")
+        hand = HandRig.of(rig)
+        lasts = {name: hand.last(name) for name in FINGERS if name.upper() in self.fingers}
+        for finger, last in lasts.items():
+            if last is None or IK_NAME not in last.constraints:
+                raise PoseError(f"{hand.names.last(finger)!r} of {rig.name!r} has no IK.", "Add a new LiveHand hand.")
         if self.snap and self.influence == 0.0:
             # A finger whose IK is off already keeps its channels and controls as they are.
             bent = [name for name, last in lasts.items() if last.constraints[IK_NAME].influence > 0.0]
@@ -191,7 +188,7 @@ class LIVEHAND_OT_set_ik(HandOperator):
         for finger, last in lasts.items():
             constraint = last.constraints[IK_NAME]
             if self.snap and self.influence > 0.0 and constraint.influence == 0.0:
-                target = place_target(rig, finger, np.array(last.matrix), last.bone.length)
+                target = place_target(hand, finger, np.array(last.matrix), last.bone.length)
                 if frame is not None and target is not None:
                     target.keyframe_insert("location", frame=frame, group=target.name)
             constraint.influence = self.influence
@@ -225,7 +222,7 @@ class LIVEHAND_OT_copy_pose(HandOperator):
             raise PoseError("No other hand is selected.", "Select the hands to be posed, then the one to copy from.")
         pose, frame = evaluated_pose(context, rig), key_frame(context, self.keyframe)
         for other in others:
-            fingers = pose.hand_pose if rig_side(other) == pose.side else mirror_hand_pose(pose.hand_pose)
+            fingers = pose.hand_pose if HandRig.of(other).side == pose.side else mirror_hand_pose(pose.hand_pose)
             apply_pose(other, replace(evaluated_pose(context, other), hand_pose=fingers), frame, wrist=False)
 
 

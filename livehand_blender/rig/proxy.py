@@ -10,7 +10,7 @@ from mathutils import Matrix
 
 from livehand_core.hand.data import HandData
 
-from .layout import deform_names
+from .layout import BoneNames
 from .shape import SHAPE_KEYS
 
 MATERIAL = "LiveHand Proxy"
@@ -32,7 +32,7 @@ def make_proxy(rig: Any, data: HandData) -> Any:
     mesh.materials.append(_material())
     mesh.update()
     obj = bpy.data.objects.new(name, mesh)
-    for joint, group_name in enumerate(deform_names(data.side)):
+    for joint, group_name in enumerate(BoneNames.of(data.side).deforms):
         group = obj.vertex_groups.new(name=group_name)
         for vertex in np.flatnonzero(data.weights[:, joint] > 1e-6):
             group.add([int(vertex)], float(data.weights[vertex, joint]), "REPLACE")

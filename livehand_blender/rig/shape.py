@@ -13,8 +13,7 @@ import numpy as np
 from livehand_core.hand.data import HandData
 from livehand_core.poses import BETA_COUNT
 
-from .conversion import bone_names
-from .layout import channel_shifts, deform_names
+from .layout import BoneNames, channel_shifts
 
 SHAPE_KEYS = tuple(f"beta {index + 1}" for index in range(BETA_COUNT))
 """Names of the proxy mesh's shape keys."""
@@ -29,8 +28,9 @@ BLEND_PATH = f'["{BLEND}"]'
 
 def drive_bones(rig: Any, data: HandData) -> None:
     """Make the location channels of the finger and deform bones follow the rig's betas."""
-    for names, shifts in zip((bone_names(data.side), deform_names(data.side)), channel_shifts(data), strict=True):
-        for name, weights in list(zip(names, shifts, strict=True))[1:]:
+    names = BoneNames.of(data.side)
+    for bones, shifts in zip((names.joints, names.deforms), channel_shifts(data), strict=True):
+        for name, weights in list(zip(bones, shifts, strict=True))[1:]:
             for axis in range(3):
                 _drive(rig.pose.bones[name].driver_add("location", axis), rig, weights[axis])
 

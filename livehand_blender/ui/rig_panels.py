@@ -12,10 +12,9 @@ from ..avatars.shape import knows_shape
 from ..background import draw_text
 from ..registration import classes, registration
 from ..render.scene import avatar_path
-from ..rig.armature import active_hand, rig_side
+from ..rig.armature import active_hand
 from ..rig.controls import IK_NAME
-from ..rig.conversion import bone_names
-from ..rig.layout import control_name, finger_joints
+from ..rig.hand_rig import HandRig
 from ..rig.shape import BLEND, BLEND_PATH
 from ..rig.shape_names import shape_label
 
@@ -62,19 +61,19 @@ class LIVEHAND_PT_fingers(_HandPanel, bpy.types.Panel):
         layout = self.layout
         layout.use_property_decorate = True
         rig = active_hand(context)
-        side, names = rig_side(rig), bone_names(rig_side(rig))
+        hand = HandRig.of(rig)
         grid = layout.grid_flow(row_major=True, columns=4, even_columns=True, align=True)
         for title in ("", "Curl", "Spread", "Tip IK"):
             grid.label(text=title)
         for finger in ("fingers", *_ROWS):
-            control = rig.pose.bones.get(control_name(finger, side))
+            control = hand.control(finger)
             grid.label(text="All four" if finger == "fingers" else finger.title())
             for axis in (0, 2):
                 if control is None:
                     grid.label(text="")
                 else:
                     grid.prop(control, "rotation_euler", index=axis, text="")
-            last = rig.pose.bones.get(names[finger_joints(finger)[-1]]) if finger in FINGERS else None
+            last = hand.last(finger) if finger in FINGERS else None
             constraint = last.constraints.get(IK_NAME) if last is not None else None
             if constraint is None:
                 grid.label(text="")

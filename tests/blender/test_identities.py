@@ -238,7 +238,7 @@ def test_one_motion_on_every_identity(addon, family: str, tmp_path: Path) -> Non
     """The joints' angles are the motion's, the shape each identity's, the wrist where the motion has it."""
     import bpy
 
-    from livehand_blender.rig.armature import rig_data
+    from livehand_blender.rig.hand_rig import HandRig
     from livehand_core.hand.skinning import pose_joints
 
     path = take(tmp_path / "take.npz", (3.0,) * 10)
@@ -253,10 +253,10 @@ def test_one_motion_on_every_identity(addon, family: str, tmp_path: Path) -> Non
     np.testing.assert_allclose(poses[0].hand_pose, poses[1].hand_pose, atol=1e-4)
     np.testing.assert_allclose(poses[0].betas, ANNA, atol=1e-5)
     np.testing.assert_allclose(poses[1].betas, BEN, atol=1e-5)
-    wrists = [pose_joints(rig_data(rig), pose)[0] for pose in poses]
+    wrists = [pose_joints(HandRig.of(rig).data, pose)[0] for pose in poses]
     original = HandPose(np.zeros(3), np.zeros((15, 3)), (3.0,) * 10, np.zeros(3))
     for wrist in wrists:
-        np.testing.assert_allclose(wrist, pose_joints(rig_data(rig), original)[0], atol=1e-6)
+        np.testing.assert_allclose(wrist, pose_joints(HandRig.of(rig).data, original)[0], atol=1e-6)
 
 
 def test_an_unknown_identity_is_named_when_rendering(addon, family: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,7 +182,7 @@ def test_limits_hold_fingers_and_leave_poses_inside_alone(addon, side: str) -> N
 @pytest.mark.parametrize("side", SIDES)
 def test_skin_follows_as_the_core_skins(addon, side: str) -> None:
     """Shape keys and armature against linear blend skinning of the same arrays, pose correctives left out."""
-    from livehand_blender.rig.armature import rig_data
+    from livehand_blender.rig.hand_rig import HandRig
     from livehand_blender.rig.pose import apply_pose, read_pose, set_limits
     from livehand_core.hand.skinning import pose_vertices
 
@@ -188,7 +190,7 @@ def test_skin_follows_as_the_core_skins(addon, side: str) -> None:
     betas = rng.uniform(-2, 2, 10)
     rig = _create(side, betas)
     set_limits(rig, False)
-    data = rig_data(rig)
+    data = HandRig.of(rig).data
     data = replace(data, posedirs=np.zeros_like(data.posedirs))
     rig.matrix_world = _random_transform(rng)
     for strength in (0.0, 0.3):
@@ -201,14 +203,14 @@ def test_skin_follows_as_the_core_skins(addon, side: str) -> None:
 
 
 def test_joints_follow_the_shape(addon) -> None:
-    from livehand_blender.rig.armature import rig_data
+    from livehand_blender.rig.hand_rig import HandRig
 
     rig = _create()
     lengths = {}
     for value in (-2.0, 2.0):
         rig.livehand.betas[0] = value
         rig.livehand.betas = rig.livehand.betas
-        joints = rig_data(rig).rest_joints(np.array(rig.livehand.betas))
+        joints = HandRig.of(rig).data.rest_joints(np.array(rig.livehand.betas))
         shown = _evaluated(rig)
         heads = np.array([shown.pose.bones[f"{name}.R"].head for name in JOINT_NAMES])
         np.testing.assert_allclose(heads, joints - joints[0], atol=1e-6)
@@ -318,3 +320,47 @@ def test_registering_again_and_again(addon) -> None:
         livehand_blender.register()
         assert not left
     assert _create().livehand.is_hand
+
+
+class _Counted:
+    """An armature object that counts how often each of its members is asked for."""
+
+    def __init__(self, obj: Any) -> None:
+        self._obj, self.asked = obj, Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked[name] += 1
+        return getattr(self._obj, name)
+
+
+def test_a_pose_is_read_with_one_look_at_the_settings(addon) -> None:
+    from livehand_blender.rig.hand_rig import HandRig
+    from livehand_blender.rig.pose import read_pose
+
+    rig = _create("left")
+    evaluated = _evaluated(rig)
+    counted = _Counted(evaluated)
+    pose, _ = read_pose(counted)
+    assert counted.asked["livehand"] == 1 and counted.asked["matrix_world"] == 1
+    assert pose.side == "left"
+    heads, tails = HandRig.of(evaluated).ends()
+    world = evaluated.matrix_world
+    for index, name in enumerate(HandRig.of(rig).names.joints):
+        np.testing.assert_allclose(heads[index], world @ evaluated.pose.bones[name].head, atol=1e-6)
+        np.testing.assert_allclose(tails[index], world @ evaluated.pose.bones[name].tail, atol=1e-6)
+
+
+def test_a_renamed_bone_is_named_whoever_asks(addon) -> None:
+    from livehand_blender.rig.hand_rig import HandRig
+    from livehand_core.errors import PoseError
+
+    rig = _create("left")
+    rig.data.bones["index2.L"].name = "finger"
+    hand = HandRig.of(rig)
+    for ask in (lambda: hand.joint_bones, hand.ends, hand.shown):
+        with pytest.raises(PoseError, match=r"lacks the bones index2\.L\. Give its bones these names"):
+            ask()
+    rig.data.bones["LIM-index2.L"].name = "limit"
+    with pytest.raises(PoseError, match=r"LIM-index2\.L"):
+        hand.shown()
+    assert hand.control("thumb").name == "thumb_control.L" and hand.last("index").name == "index3.L"

@@ -234,12 +234,12 @@ def test_keyed_betas_move_joints_and_mesh_in_time(addon, side: str) -> None:
     """Against the core's own skinning of the same betas, with the pose correctives left out."""
     import bpy
 
-    from livehand_blender.rig.armature import rig_data
+    from livehand_blender.rig.hand_rig import HandRig
     from livehand_core.hand.skinning import pose_joints, pose_vertices
 
     rig, scene = create(side), bpy.context.scene
     bpy.ops.livehand.pose_preset(gesture="CUP")
-    data = rig_data(rig)
+    data = HandRig.of(rig).data
     data = replace(data, posedirs=np.zeros_like(data.posedirs))
     for frame, values in ((1, (-2.0,) * 10), (11, (3.0, -1.0) * 5)):
         rig.livehand.betas = values

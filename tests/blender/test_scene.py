@@ -33,10 +33,10 @@ def test_request_holds_what_the_scene_shows(addon) -> None:
     (hand,) = request.hands
     assert hand.avatar == "/avatars/a.safetensors" and hand.scale == pytest.approx(2.0)
     assert hand.pose.side == "right" and hand.pose.betas[3] == pytest.approx(1.5)
-    from livehand_blender.rig.armature import rig_data
+    from livehand_blender.rig.hand_rig import HandRig
     from livehand_core.hand.skinning import pose_joints
 
-    wrist = hand.scale * pose_joints(rig_data(rig), hand.pose)[0]
+    wrist = hand.scale * pose_joints(HandRig.of(rig).data, hand.pose)[0]
     np.testing.assert_allclose(wrist, (0.1, 0.2, 0.3), atol=1e-6)
     assert request.linear and request.passes == ("rgba", "depth", "mask")
 
