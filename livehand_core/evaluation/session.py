@@ -16,7 +16,7 @@ from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
 from ..progress import Progress
 from ..rendering import Renderer
-from ..rendering.cpu.hand import Precision
+from ..rendering.thresholds import Precision
 from .document import TEMPORAL, Evaluation
 from .evaluate import BY_WEIGHT, Measured, choose_frames, identity_of, measure_frames, render_frame
 from .metrics import PROTOCOLS

@@ -10,7 +10,8 @@ from ..kernels.compose import merge, take_front, take_mask
 from ..kernels.resample import resize
 from ..passes import empty_images, premultiplied_srgb_to_linear
 from ..workers import Workers
-from .layer import Layer, LowImage, on_canvas
+from .layer import Layer, LowImage
+from .placing import on_canvas
 
 _FRONT_PASSES = ("normal", "uvd", "mask")
 """Passes that show one hand a pixel, but for depth, which merging makes by the way."""
@@ -112,9 +113,9 @@ def _low(layers: Sequence[tuple[LowImage, bool]]) -> np.ndarray:
     width, height = layers[0][0].size
     colours, depths = [], []
     for layer, _ in layers:
-        colour = on_canvas(layer.rgba, layer.box.left, layer.box.top, *layer.size)
+        colour = on_canvas(layer.rgba, layer.box, layer.size)
         finite = np.where(np.isfinite(layer.depth), layer.depth, 1e6)[..., None].astype(np.float32)
-        depth = on_canvas(finite, layer.box.left, layer.box.top, *layer.size, background=1e6)
+        depth = on_canvas(finite, layer.box, layer.size, background=1e6)
         colours.append(resize(colour, width, height))
         depths.append(resize(depth, width, height))
     boxes = np.array([(0, 0, width, height)] * len(layers))

@@ -123,11 +123,3 @@ def blended(layers: Sequence[Layer | None], shares: Iterable[float]) -> Layer | 
                 image[window][drawn] = values[drawn]
     depth = np.where(weight > 0.0, depth / np.maximum(weight, np.float32(1e-12)), np.float32(np.inf))
     return Layer(box, rgba, depth, images.get("normal"), images.get("uvd"), seen[-1][0].low)
-
-
-def on_canvas(image: np.ndarray, left: int, top: int, width: int, height: int, background: float = 0.0) -> np.ndarray:
-    """(h, w, C) placed in an empty (height, width, C); what reaches past its edges is cut."""
-    canvas = np.full((height, width, image.shape[2]), background, dtype=np.float32)
-    window = canvas[top : top + image.shape[0], left : left + image.shape[1]]
-    window[:] = image[: window.shape[0], : window.shape[1]]
-    return canvas

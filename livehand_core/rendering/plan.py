@@ -17,9 +17,13 @@ from .view import View
 class Plan:
     """One hand seen by one camera.
 
+    The feature image is made of ``low_box``. Super-resolution makes the picture of it, which fills ``picture`` in a
+    canvas of ``canvas`` pixels. Resized where ``stretched`` or ``scale`` say so, it becomes the layer's ``box``.
+
     Attributes:
         view: the camera and the pose in the avatar's frame.
         vertices: (V, 3) float32 posed mesh in that frame, metres.
+        outline: pixels of the view's image that the hand may touch.
         box: of the hand's layer in the view's image.
         working: the camera whose picture the networks make; the view's own, or the box at another size.
         scale: of that size over the image's.
@@ -27,10 +31,13 @@ class Plan:
         low_box: the part of the feature image that is drawn.
         kernel: side of the depth filter in pixels of the feature image.
         stretched: whether the networks' picture is resized to the working camera's (published odd sizes).
+        canvas: (width, height) of the whole picture that the networks would make.
+        picture: the part of it that they make.
     """
 
     view: View
     vertices: np.ndarray
+    outline: Box
     box: Box
     working: Camera
     scale: float
@@ -38,9 +45,18 @@ class Plan:
     low_box: Box
     kernel: int
     stretched: bool
+    canvas: tuple[int, int]
+    picture: Box
+
+    @property
+    def resized(self) -> bool:
+        """Whether the picture's pixels are not the layer's."""
+        return self.stretched or self.scale != 1.0
 
 
-def plan_hand(metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float) -> Plan | None:
+def plan_hand(
+    metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float = 1.0, crop: bool = True
+) -> Plan | None:
     """Plan; None when the hand is out of view.
 
     Args:
@@ -48,24 +64,28 @@ def plan_hand(metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale:
         view: see ``setup.avatar_view``.
         vertices: (V, 3) posed in the view's frame.
         scale: size at which the networks run over the image's.
+        crop: make no more of the feature image than the hand's picture depends on.
     """
-    box = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
-    if box.empty:
+    outline = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
+    if outline.empty:
         return None
-    working, placed = networks_view(view.camera, box, scale)
+    working, box = networks_view(view.camera, outline, scale)
     low = feature_camera(metadata, working)
     kernel = filter_size(metadata, low, vertices)
-    # The outer half of the receptive field only feeds pixels that are not drawn.
-    low_box = hand_box(vertices, low, kernel // 2 + 2 + metadata.architecture.super_resolution.receptive_radius)
+    low_box = Box(0, 0, low.width, low.height)
+    if crop:
+        # Rays lie within half a kernel of the mesh, and what they are drawn from within the receptive radius of them.
+        margin = kernel // 2 + metadata.architecture.super_resolution.receptive_radius
+        low_box = hand_box(vertices, low, margin)
     if low_box.empty:
         return None
-    times = metadata.architecture.super_resolution.factor
-    stretched = metadata.pixel_offset == 0.0 and (low.width * times, low.height * times) != _size(working)
+    factor = metadata.architecture.super_resolution.factor
+    canvas = size = (working.width, working.height)
+    if metadata.pixel_offset == 0.0:
+        canvas = (low.width * factor, low.height * factor)
+    edges = (low_box.left, low_box.top, low_box.right, low_box.bottom)
+    picture = Box(*(edge * factor for edge in edges)).grown(0, *canvas)
+    stretched = canvas != size
     if scale == 1.0 and not stretched:
-        edges = (low_box.left, low_box.top, low_box.right, low_box.bottom)
-        placed = Box(*(edge * times for edge in edges)).grown(0, placed.width, placed.height)
-    return Plan(view, vertices, placed, working, scale, low, low_box, kernel, stretched)
-
-
-def _size(camera: Camera) -> tuple[int, int]:
-    return camera.width, camera.height
+        box = picture
+    return Plan(view, vertices, outline, box, working, scale, low, low_box, kernel, stretched, canvas, picture)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..avatars.arrays import AvatarArrays, read_arrays
 from ..avatars.metadata import AvatarMetadata, resolve
-from ..cameras import Camera
 from ..devices import pick_renderer
 from ..errors import DeviceError
 from ..frames import FrameRequest, HandInstance
@@ -21,10 +20,11 @@ from ..workers import Workers
 from .blocks import is_out_of_memory
 from .clock import Clock
 from .compose import compose
-from .cpu.hand import CpuHand, Precision, supports
+from .cpu.hand import CpuHand, supports
 from .gpu.device import GpuLost
 from .gpu.session import GpuSession
-from .layer import Layer
+from .hand import DrawnHand
+from .thresholds import Precision
 from .view import mirror_pose
 
 if TYPE_CHECKING:
@@ -33,29 +33,6 @@ if TYPE_CHECKING:
 
 LOADED = 8
 """Avatars that stay loaded, those that were drawn last; more only while one frame shows more."""
-
-
-class DrawnHand(Protocol):
-    """An avatar ready to be drawn: ``CpuHand``, ``GpuHand`` or ``TorchHand``.
-
-    Attributes:
-        metadata: of the avatar.
-        arithmetic: network -> type of number that it is multiplied in, for ``field`` and ``super_resolution``.
-    """
-
-    metadata: AvatarMetadata
-    arithmetic: dict[str, str]
-
-    def render(
-        self,
-        instance: HandInstance,
-        camera: Camera,
-        passes: frozenset[str],
-        clock: Clock,
-        scale: float | None = None,
-        limit: float | None = None,
-    ) -> Layer | None:
-        """One hand's layer, None when it is out of view."""
 
 
 class Renderer:
@@ -98,7 +75,7 @@ class Renderer:
         self._precision: Precision = precision
         self._kernels = kernels
         self._workers = Workers(threads)
-        self._loaded: OrderedDict[tuple[str, bool], tuple[object, DrawnHand]] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, bool], tuple[object, DrawnHand[Any, Any]]] = OrderedDict()
         self._notes: list[str] = []
         self._gpu = self._session(required=device != "auto") if self.device.startswith("gpu") else None
 
@@ -198,7 +175,7 @@ class Renderer:
 
         return torch.cuda.synchronize
 
-    def _hand(self, avatar: str, shown: Collection[str]) -> DrawnHand:
+    def _hand(self, avatar: str, shown: Collection[str]) -> DrawnHand[Any, Any]:
         """The loaded avatar; read again when its file has changed (a training run that goes on).
 
         Args:
@@ -228,7 +205,7 @@ class Renderer:
                 return
             del self._loaded[key]
 
-    def _drawn(self, arrays: AvatarArrays) -> DrawnHand:
+    def _drawn(self, arrays: AvatarArrays) -> DrawnHand[Any, Any]:
         metadata = arrays.metadata
         metadata.check_light()
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)

@@ -127,7 +127,8 @@ def test_cropping_to_the_hand_changes_no_pixel(avatar: str) -> None:
     instance = one()
     with torch.inference_mode():
         cropped = renderer.render(instance, camera, frozenset({"depth"}), Clock())
-        whole = renderer.render(instance, camera, frozenset({"depth"}), Clock(), crop=False)
+        renderer.crop = False
+        whole = renderer.render(instance, camera, frozenset({"depth"}), Clock())
     assert cropped is not None
     assert whole is not None
     box = cropped.box

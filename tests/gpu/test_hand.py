@@ -22,7 +22,8 @@ from livehand_core.rendering.clock import Clock
 from livehand_core.rendering.gpu import frame, super_resolution
 from livehand_core.rendering.gpu.device import Gpu
 from livehand_core.rendering.gpu.field import tile_rays
-from livehand_core.rendering.gpu.hand import TRANSMITTANCE_FLOORS, GpuHand, refusal
+from livehand_core.rendering.gpu.hand import GpuHand, refusal
+from livehand_core.rendering.thresholds import EARLY_TERMINATION
 from livehand_core.rendering.torch.hand import TorchHand
 from tests.core.conftest import camera_at, solid, tube_hand
 
@@ -79,7 +80,7 @@ def test_the_avatar_that_ships_inside(gpu: Gpu, precision: str) -> None:
     place = look_at(middle + np.array([0.05, 0.35, 0.1]), middle, np.array([0.0, 0.0, 1.0]))
     camera = Camera(72, 48, 115.0, 115.0, 36.0, 24.0, place)
     instance = HandInstance(HandPose.rest())
-    floor = TRANSMITTANCE_FLOORS[precision]
+    floor = EARLY_TERMINATION[precision]
     ours = GpuHand(arrays, hand, gpu, precision == "fast", floor).render(instance, camera, EVERY, Clock(), 1.0)
     theirs = TorchHand(Avatar.of(arrays), hand, CPU).render(instance, camera, EVERY, Clock(), 1.0)
     check_alike(ours, theirs, 60.0 if precision == "fast" else 80.0)

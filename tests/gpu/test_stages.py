@@ -18,6 +18,7 @@ from livehand_core.rendering.gpu import super_resolution
 from livehand_core.rendering.gpu.device import Gpu, Recorder
 from livehand_core.rendering.gpu.frame import Picture, record_features, record_resized
 from livehand_core.rendering.gpu.hand import GpuHand
+from livehand_core.rendering.placing import on_canvas
 from livehand_core.rendering.torch import hand as reference
 from livehand_core.rendering.torch.rays import camera_rays
 from livehand_core.surface import (
@@ -224,6 +225,6 @@ def test_resizing(gpu: Gpu, size: tuple[int, int]) -> None:
     place = Box(7, 20, 25, 34)
     answer = record_resized(gpu, record, Picture(gpu.upload(picture), 18, place, (33, 26)), size, "resized")
     (ours,) = run(gpu, record, [(answer.buffer, size[0] * size[1] * 8)])
-    canvas = reference.on_canvas(torch.from_numpy(picture), 7, 20, 33, 26)
+    canvas = on_canvas(torch.from_numpy(picture), place, (33, 26))
     theirs = reference.resize(canvas, *size).numpy()
     assert np.abs(ours.reshape(theirs.shape) - theirs).max() < 1e-5

@@ -9,8 +9,6 @@ import pytest
 import torch
 from numba import njit
 
-from livehand_core.cameras import Camera
-from livehand_core.framing import Box
 from livehand_core.kernels import resample
 from livehand_core.kernels.networks import convolution
 from livehand_core.kernels.networks.convolution import MARGIN
@@ -255,10 +253,7 @@ def test_a_shell_skips_what_lies_before_it() -> None:
 
 def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, factor: int) -> FeatureImage:
     """What calibration looks at."""
-    height, width = valid.shape
-    camera = Camera(width, height, 1.0, 1.0, 0.0, 0.0, np.eye(4))
-    box = Box(0, 0, width - 2 * MARGIN, height - 2 * MARGIN)
-    return FeatureImage(box, camera, valid, lambda: Coverage.of(valid, factor), features, opacity, opacity)
+    return FeatureImage(valid, lambda: Coverage.of(valid, factor), features, opacity, opacity)
 
 
 @pytest.mark.skipif(not instructions().uint8, reason="no products of bytes here")

@@ -14,6 +14,7 @@ from ...kernels.mesh.proxy import PosedProxy
 from ...kernels.mesh.skinning import PosedHandModel
 from ...poses import HandPose
 from ..clock import Clock
+from ..plan import plan_hand
 from ..setup import avatar_view
 
 if TYPE_CHECKING:
@@ -95,9 +96,8 @@ def feature_images(hand: CpuHand) -> list[FeatureImage]:
         focal = PIXELS * 0.45 / HAND_SIZE
         camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
         view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)
-        vertices = hand.model.vertices(view.pose)
-        proxy = PosedProxy.of(vertices, hand.model.topology)
-        image = hand.features(view, view.camera, vertices, lambda proxy=proxy: proxy, identity, Clock())  # type: ignore[misc]
-        if image is not None:
-            images.append(image)
+        plan = plan_hand(metadata, view, hand.posed(view.pose))
+        seen = None if plan is None else hand.features(plan, identity, frozenset(), Clock())
+        if seen is not None:
+            images.append(seen.image)
     return images

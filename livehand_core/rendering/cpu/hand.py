@@ -1,17 +1,14 @@
-"""One avatar drawn by one camera on the processor: box, bounds, field, super-resolution, geometry passes."""
+"""One avatar drawn by one camera on the processor: bounds, field, super-resolution, geometry passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
 from ...avatars.arrays import AvatarArrays
-from ...cameras import Camera
-from ...frames import HandInstance
-from ...framing import Box, hand_box, networks_view, resampling
 from ...hand.data import HandData
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
@@ -27,12 +24,16 @@ from ...kernels.networks.field import march
 from ...kernels.products.dot import LANES
 from ...kernels.resample import resize
 from ...kernels.target import instructions
+from ...poses import HandPose
 from ...workers import Workers
 from ..blocks import in_blocks
 from ..clock import Clock
-from ..layer import Layer, LowImage, blended, on_canvas
-from ..setup import avatar_view, conditioning, feature_camera, filter_size, identity_shares, reach
-from ..view import View
+from ..hand import DrawnHand
+from ..layer import Layer, LowImage
+from ..placing import in_the_layers_box, low_image
+from ..plan import Plan
+from ..setup import conditioning, identity_shares
+from ..thresholds import EARLY_TERMINATION, RAYS_AT_ONCE, Precision
 from .calibration import feature_images, typical_constants, typical_points
 from .coverage import Coverage
 from .empty_space import EmptySpace, empty_space
@@ -40,15 +41,6 @@ from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
 from .super_resolution import SuperResolutionKernels, activation_ranges
-
-Precision = Literal["fast", "exact"]
-
-TRANSMITTANCE_FLOORS = {"fast": np.float32(1.0 / 512.0), "exact": np.float32(2e-5)}
-"""What a ray lets through when it ends: half, and a two-hundredth, of an 8-bit step of any colour are left out at most.
-"""
-
-RAYS_AT_ONCE = 1 << 15
-"""Rays whose samples' coordinates are in memory at once."""
 
 
 def supports(avatar: AvatarArrays) -> bool:
@@ -68,15 +60,11 @@ class FeatureImage:
     """The volume-rendered feature image inside the hand's box, each array with a margin of MARGIN pixels of zeros.
 
     Attributes:
-        box: where in the feature image, ``camera`` being the whole feature image's.
-        camera: of the feature image.
         valid: (h + 2 MARGIN, w + 2 MARGIN) bool, which pixels have rays. Elsewhere the others hold anything.
         coverage: what the super-resolution makes of these; waits until that is known.
         features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected): of the same size.
     """
 
-    box: Box
-    camera: Camera
     valid: np.ndarray
     coverage: Callable[[], Coverage]
     features: np.ndarray
@@ -84,7 +72,22 @@ class FeatureImage:
     depth: np.ndarray
 
 
-class CpuHand:
+class Seen(NamedTuple):
+    """A feature image, and what is found beside it: the posed proxy, and it seen by the image's own pixels."""
+
+    image: FeatureImage
+    proxy: Callable[[], PosedProxy]
+    surface: Callable[[], SeenSurface | None]
+
+
+class Picture(NamedTuple):
+    """(h, w, 4) float32 premultiplied RGBA, and (h, w, 2) the field's depth times a weight, and that weight."""
+
+    rgba: np.ndarray
+    planes: np.ndarray
+
+
+class CpuHand(DrawnHand[Seen, Picture]):
     """An avatar and its hand model in the processor's memory.
 
     Args:
@@ -93,16 +96,12 @@ class CpuHand:
         workers: threads.
         precision: ``"fast"`` uses the processor's integer products where it has them; ``"exact"`` float32 throughout.
 
-    Attributes:
-        arithmetic: network -> type of number that it is multiplied in.
-
     Raises:
         AvatarError: the avatar was trained on another hand.
     """
 
     def __init__(self, avatar: AvatarArrays, hand: HandData, workers: Workers, precision: Precision = "fast") -> None:
-        avatar.metadata.check_hand(hand)
-        self.metadata = avatar.metadata
+        super().__init__(avatar.metadata, hand)
         self.workers = workers
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
@@ -125,7 +124,7 @@ class CpuHand:
             None if known is None else (known.steps, known.orders),
         )
         self._shares, self._weights = np.zeros(0), self._field.weights
-        self._floor = TRANSMITTANCE_FLOORS[precision]
+        self._floor = np.float32(EARLY_TERMINATION[precision])
         state = avatar.part("super_resolution.")
         # Where to begin looking: everywhere, until more is known.
         self._empty, ranges = EmptySpace.unknown(), np.zeros((0, 3))
@@ -139,82 +138,20 @@ class CpuHand:
         self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
         self.arithmetic = {"field": "int16" if integer else "float32", "super_resolution": self._enlarge.arithmetic}
 
-    def render(
-        self,
-        instance: HandInstance,
-        camera: Camera,
-        passes: frozenset[str],
-        clock: Clock,
-        scale: float | None = None,
-        limit: float | None = None,
-    ) -> Layer | None:
-        """Draw one hand.
+    def posed(self, pose: HandPose) -> np.ndarray:
+        """See the base class."""
+        return self.model.vertices(pose)
 
-        Args:
-            instance: the hand.
-            camera: of the request.
-            passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
-            clock: takes times, asks for cancellation; within the workers' jobs the caller sees to that.
-            scale: size at which the networks run over the image's; None for the avatar's own.
-            limit: the largest that this may be.
-
-        Returns:
-            The layer, or None when the hand is out of view.
-
-        Raises:
-            AvatarError: the wrong side, or an identity that the avatar does not have.
-        """
-        view = avatar_view(self.metadata, self.model.data, instance, camera)
-        with clock.stage("skinning"):
-            vertices = self.model.vertices(view.pose)
-        box = hand_box(vertices, view.camera, reach(self.metadata, view.camera, vertices))
-        if box.empty:
-            return None
-        factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
-        if len(factors) > 1:
-            layers = [self.render(instance, camera, passes, clock, factor) for factor in factors]
-            return blended(layers, factors.values())
-        (factor,) = factors
-        working, placed = networks_view(view.camera, box, factor)
-        # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
-        proxy = self.workers.aside(lambda: PosedProxy.of(vertices, self.model.topology))
-        surface = self.workers.aside(lambda: seen_surface(view, box, vertices, self.model, passes))
-        low = self.features(view, working, vertices, proxy, instance.identity, clock)
-        if low is None:
-            return None
-        with clock.stage("super_resolution"):
-            coverage = low.coverage()
-            large = self._enlarge.enlarge(low.features, low.opacity, coverage, self.workers)
-        with clock.stage("compose"):
-            rgba, planes, inner = self._picture(low, large, coverage.drawn, working)
-            if factor != 1.0:
-                canvas = on_canvas(np.concatenate([rgba, planes], axis=2), inner.left, inner.top, *_size(working))
-                image = resize(canvas, placed.width, placed.height)
-                rgba, planes, inner = np.ascontiguousarray(image[..., :4]), image[..., 4:], placed
-            layer = self._layer(view, inner, rgba, planes, low, placed, proxy(), surface(), passes)
-        return layer.flipped(view.camera.width) if view.mirrored else layer
-
-    def features(
-        self,
-        view: View,
-        camera: Camera,
-        vertices: np.ndarray,
-        proxy: Callable[[], PosedProxy],
-        identity: IdentityChoice,
-        clock: Clock,
-    ) -> FeatureImage | None:
-        """The feature image of a view by one of its cameras; None when no ray meets the hand."""
+    def features(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Seen | None:
+        """See the base class."""
         metadata, architecture = self.metadata, self.metadata.architecture
-        low = feature_camera(metadata, camera)
+        # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
+        proxy = self.workers.aside(lambda: PosedProxy.of(plan.vertices, self.model.topology))
+        surface = self.workers.aside(lambda: seen_surface(plan.view, plan.outline, plan.vertices, self.model, passes))
         with clock.stage("raster"):
-            kernel = filter_size(metadata, low, vertices)
-            # So far that no list of the super-resolution's pixels meets the box's edge, but where the image ends.
-            box = hand_box(vertices, low, kernel // 2 + 1 + MARGIN)
-            if box.empty:
-                return None
-            seen = box.of(low)
-            depth = rasterise(vertices, self.model.topology.faces, seen).depth
-            near, far = ray_bounds(depth, kernel, metadata.depth_margin)
+            box, seen = plan.low_box, plan.low_box.of(plan.low)
+            depth = rasterise(plan.vertices, self.model.topology.faces, seen).depth
+            near, far = ray_bounds(depth, plan.kernel, metadata.depth_margin)
             pixels = valid_pixels(near, far)
             rays = camera_rays(seen, pixels.columns, pixels.rows)
             size = (box.height + 2 * MARGIN, box.width + 2 * MARGIN)
@@ -223,7 +160,7 @@ class CpuHand:
         if not len(place):
             return None
         clock.check()
-        bias = self._field.first_bias(*conditioning(metadata, self.latent, view, identity))
+        bias = self._field.first_bias(*conditioning(metadata, self.latent, plan.view, identity))
         self._show(identity)
         features = np.empty((*size, architecture.field.feature_channels), dtype=np.float32)
         opacity, expected = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
@@ -240,7 +177,38 @@ class CpuHand:
             self._march(posed, own, some, place[part], bias, images, clock)
 
         in_blocks(len(place), RAYS_AT_ONCE, draw, clock.notes.append)
-        return FeatureImage(box, low, valid, coverage, features, opacity, expected)
+        return Seen(FeatureImage(valid, coverage, features, opacity, expected), proxy, surface)
+
+    def upsample(self, plan: Plan, features: Seen, clock: Clock) -> Picture:
+        """See the base class."""
+        low, factor = features.image, self.metadata.architecture.super_resolution.factor
+        with clock.stage("super_resolution"):
+            coverage = low.coverage()
+            large = self._enlarge.enlarge(low.features, low.opacity, coverage, self.workers)
+        size, offset = (plan.picture.height, plan.picture.width), np.float32(self.metadata.pixel_offset)
+        picture = Picture(np.empty((*size, 4), dtype=np.float32), np.empty((*size, 2), dtype=np.float32))
+        with clock.stage("compose"):
+            self.workers.spread(
+                size[0],
+                lambda first, last: kernels.finish(
+                    large, coverage.drawn, low.opacity, low.depth, low.valid, factor, offset, first, last, *picture
+                ),
+            )
+        return picture
+
+    def layer(self, plan: Plan, features: Seen, picture: Picture, passes: frozenset[str], clock: Clock) -> Layer:
+        """See the base class."""
+        with clock.stage("compose"):
+            rgba, planes = picture
+            if plan.resized:
+                image = in_the_layers_box(plan, np.concatenate(picture, axis=2), resize)
+                rgba, planes = np.ascontiguousarray(image[..., :4]), np.ascontiguousarray(image[..., 4:])
+            depth, normal, uvd = geometry_passes(
+                plan.view, plan.box, rgba, planes, features.proxy(), features.surface(), self.metadata.sign, passes,
+                self.workers,
+            )  # fmt: skip
+            low = _low_image(plan, features.image) if "rgba_low" in passes else None
+            return Layer(plan.box, rgba, depth, normal, uvd, low)
 
     def _show(self, identity: IdentityChoice) -> None:
         """Let the field's textures be those of an identity or a blend; they are kept while it stays the same."""
@@ -287,67 +255,10 @@ class CpuHand:
         field, composite = (sum(each) for each in zip(*ticks, strict=True))
         clock.move("field", "integrate", composite / max(field + composite, 1))
 
-    def _picture(
-        self, low: FeatureImage, large: np.ndarray, drawn: np.ndarray, camera: Camera
-    ) -> tuple[np.ndarray, np.ndarray, Box]:
-        """Premultiplied (h, w, 4), weighted depths (h, w, 2), and where they lie in the camera's image."""
-        factor = self.metadata.architecture.super_resolution.factor
-        offset = np.float32(self.metadata.pixel_offset)
-        published = offset == 0.0
-        box = Box(low.box.left * factor, low.box.top * factor, low.box.right * factor, low.box.bottom * factor)
-        if not published:
-            box = box.grown(0, camera.width, camera.height)
-        rgba = np.empty((box.height, box.width, 4), dtype=np.float32)
-        planes = np.empty((box.height, box.width, 2), dtype=np.float32)
-        self.workers.spread(
-            box.height,
-            lambda first, last: kernels.finish(
-                large, drawn, low.opacity, low.depth, low.valid, factor, offset, first, last, rgba, planes
-            ),
-        )
-        whole = (low.camera.width * factor, low.camera.height * factor)
-        if published and whole != _size(camera):
-            canvas = on_canvas(np.concatenate([rgba, planes], axis=2), box.left, box.top, *whole)
-            image = resize(canvas, camera.width, camera.height)
-            return np.ascontiguousarray(image[..., :4]), image[..., 4:], Box(0, 0, camera.width, camera.height)
-        return rgba, planes, box
 
-    def _layer(
-        self,
-        view: View,
-        box: Box,
-        rgba: np.ndarray,
-        planes: np.ndarray,
-        low: FeatureImage,
-        placed: Box,
-        proxy: PosedProxy,
-        surface: SeenSurface | None,
-        passes: frozenset[str],
-    ) -> Layer:
-        planes = np.ascontiguousarray(planes)
-        depth, normal, uvd = geometry_passes(
-            view, box, rgba, planes, proxy, surface, self.metadata.sign, passes, self.workers
-        )
-        small = None
-        if "rgba_low" in passes:
-            small = _low_image(low, view, placed)
-        return Layer(box, rgba, depth, normal, uvd, small)
-
-
-def _low_image(low: FeatureImage, view: View, placed: Box) -> LowImage:
-    """The feature image's colours in its own grid, or, when that is another size's, in the image's."""
+def _low_image(plan: Plan, low: FeatureImage) -> LowImage:
+    """What :func:`low_image` makes of the feature image."""
     inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     rgba = np.concatenate([low.features[inner][..., :3], low.opacity[inner][..., None]], axis=2).clip(0.0, 1.0)
     rgba[~low.valid[inner]] = 0.0
-    depth = np.where(low.valid[inner], low.depth[inner], np.float32(np.inf)) * np.float32(view.scale)
-    size = _size(low.camera)
-    if placed.width == view.camera.width and placed.height == view.camera.height:
-        return LowImage(low.box, size, rgba, depth)
-    canvas = on_canvas(rgba, low.box.left, low.box.top, *size)
-    mean = float(depth[low.valid[inner]].mean())
-    image = resize(canvas, placed.width, placed.height)
-    return LowImage(placed, _size(view.camera), image, np.full(image.shape[:2], mean, dtype=np.float32))
-
-
-def _size(camera: Camera) -> tuple[int, int]:
-    return camera.width, camera.height
+    return low_image(plan, rgba, np.where(low.valid[inner], low.depth[inner], np.float32(np.inf)))

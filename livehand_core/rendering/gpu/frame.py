@@ -7,18 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
-from ...cameras import Camera
 from ...framing import Box
 from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
 from ..plan import Plan
+from ..thresholds import RAYS_AT_ONCE
 from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
 from .field import Field, axes
 from .mesh import Mesh, camera_bytes, image_tiles
 from .shaders import Constant
 from .super_resolution import SuperResolution
-
-RAYS_AT_ONCE = 1 << 15
-"""Rays whose samples' coordinates are in memory at once."""
 
 WORK_BYTES = 36
 """Of a chunk's plan: three kernels' workgroups by axis."""
@@ -54,7 +51,7 @@ class FeatureImage:
 
 
 def record_features(
-    networks: Networks, record: Recorder, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], floor: float
+    networks: Networks, record: Recorder, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], threshold: float
 ) -> FeatureImage:
     """Bounds, samples, field and integration over the feature image's box.
 
@@ -63,7 +60,7 @@ def record_features(
         record: takes the dispatches.
         plan: of the hand.
         inputs: pose and code, see ``setup.conditioning``.
-        floor: transmittance at which a ray ends.
+        threshold: transmittance below which a ray ends.
     """
     gpu, field = networks.gpu, networks.field
     seen = plan.low_box.of(plan.low)
@@ -95,7 +92,7 @@ def record_features(
         at = number * WORK_BYTES
         record.run(find_samples, place, (*mesh, count, rays, positions), work=(work, at))
         record.run(find_views, place, (count, rays, field.weights, views), work=(work, at + 12))
-        own = field.parameters(start, *inputs, floor, networks.metadata.last_interval)
+        own = field.parameters(start, *inputs, threshold, networks.metadata.last_interval)
         record.run(march, own, (count, rays, positions, views, field.weights, image), work=(work, at + 24))
     return FeatureImage(image, count)
 
@@ -120,9 +117,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
     size = packed(width=box.width, height=box.height)
     record.run(kernel, size, (features.image, enlarged, picture), tiles(width, height))
-    place = Box(box.left * factor, box.top * factor, box.right * factor, box.bottom * factor)
-    whole = (plan.low.width * factor, plan.low.height * factor)
-    return Picture(picture, width, place, whole if plan.stretched else _size(plan.working))
+    return Picture(picture, width, plan.picture, plan.canvas)
 
 
 def record_resized(gpu: Gpu, record: Recorder, picture: Picture, size: tuple[int, int], name: str) -> Picture:
@@ -178,7 +173,3 @@ def record_low(networks: Networks, record: Recorder, plan: Plan, features: Featu
     kernel = gpu.kernel(["low"], "take", "rw", {"real": "f32", "C4": networks.field.colours})
     record.run(kernel, packed(pixels=pixels, at=0), (features.image, answer), row_groups(-(-pixels // 64)))
     return answer, pixels * 20
-
-
-def _size(camera: Camera) -> tuple[int, int]:
-    return camera.width, camera.height

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...avatars.arrays import AvatarArrays
-from ...cameras import Camera
-from ...frames import HandInstance
-from ...framing import resampling
 from ...hand.data import HandData
+from ...identities import IdentityChoice
 from ...kernels.mesh.skinning import PosedHandModel
-from ...kernels.resample import resize
 from ...networks.config import SKIP_AFTER_LAYER
+from ...poses import HandPose
 from ..clock import Clock
-from ..layer import Layer, LowImage, blended, on_canvas
-from ..plan import Plan, plan_hand
-from ..setup import avatar_view, conditioning, identity_shares
-from ..view import View
+from ..hand import DrawnHand
+from ..layer import Layer, LowImage
+from ..placing import low_image
+from ..plan import Plan
+from ..setup import conditioning, identity_shares
+from ..thresholds import EARLY_TERMINATION
 from .device import Gpu, Recorder
 from .field import Field, tile_rays
-from .frame import Networks, record_features, record_low, record_passes, record_picture, record_resized
+from .frame import (
+    FeatureImage,
+    Networks,
+    Picture,
+    record_features,
+    record_low,
+    record_passes,
+    record_picture,
+    record_resized,
+)
 from .mesh import Mesh
 from .super_resolution import SuperResolution
 
@@ -29,8 +40,12 @@ NOTHING = np.float32(1e29)
 HALF_LIMIT = 6e4
 """Weights from which on an avatar is kept in float32: float16 ends at 65504."""
 
-TRANSMITTANCE_FLOORS = {"fast": 1.0 / 512.0, "exact": 2e-5}
-"""What a ray lets through when it ends, as on the processor."""
+
+class Recorded(NamedTuple):
+    """A feature image that is yet to be computed, and the dispatches that will."""
+
+    image: FeatureImage
+    record: Recorder
 
 
 def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
@@ -51,7 +66,7 @@ def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
     return "" if tile_rays(field, storage, 4) else f"its layers of {field.width} channels are too wide"
 
 
-class GpuHand:
+class GpuHand(DrawnHand[Recorded, Picture]):
     """An avatar and its hand model on a GPU.
 
     Args:
@@ -60,10 +75,7 @@ class GpuHand:
         gpu: where.
         half: keep weights and activations in float16, where the GPU has it and it holds them; sums are float32 in any
             case.
-        floor: transmittance at which rays end.
-
-    Attributes:
-        arithmetic: network -> type of number that its activations are kept in.
+        threshold: of early termination.
 
     Raises:
         AvatarError: the avatar was trained on another hand.
@@ -76,13 +88,12 @@ class GpuHand:
         hand: HandData,
         gpu: Gpu,
         half: bool = False,
-        floor: float = TRANSMITTANCE_FLOORS["exact"],
+        threshold: float = EARLY_TERMINATION["exact"],
     ) -> None:
-        avatar.metadata.check_hand(hand)
-        self.metadata = avatar.metadata
+        super().__init__(avatar.metadata, hand)
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
-        self._gpu, self._floor = gpu, floor
+        self._gpu, self._threshold = gpu, threshold
         half = (
             half
             and gpu.has_half
@@ -98,84 +109,48 @@ class GpuHand:
         )
         self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float16" if half else "float32")
 
-    def render(
-        self,
-        instance: HandInstance,
-        camera: Camera,
-        passes: frozenset[str],
-        clock: Clock,
-        scale: float | None = None,
-        limit: float | None = None,
-    ) -> Layer | None:
-        """Draw one hand.
+    def posed(self, pose: HandPose) -> np.ndarray:
+        """See the base class."""
+        return self.model.vertices(pose)
 
-        Args:
-            instance: the hand.
-            camera: of the request.
-            passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
-            clock: takes times (all of the GPU's work as ``field``), asks for cancellation.
-            scale: size at which the networks run over the image's; None for the avatar's own.
-            limit: the largest that this may be.
-
-        Returns:
-            The layer, or None when the hand is out of view.
-
-        Raises:
-            AvatarError: the wrong side, or an identity that the avatar does not have.
-            GpuLost: the GPU has gone, or has no memory for this frame.
-        """
-        with clock.stage("skinning"):
-            view = avatar_view(self.metadata, self.model.data, instance, camera)
-            vertices = self.model.vertices(view.pose)
-        factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
-        layers = [self._at_size(one, view, vertices, instance, passes, clock) for one in factors]
-        layer = blended(layers, factors.values())
-        return layer.flipped(view.camera.width) if layer is not None and view.mirrored else layer
-
-    def _at_size(
-        self,
-        scale: float,
-        view: View,
-        vertices: np.ndarray,
-        instance: HandInstance,
-        passes: frozenset[str],
-        clock: Clock,
-    ) -> Layer | None:
-        """The layer, not mirrored, by networks that run at ``scale`` times the image's size."""
-        plan = plan_hand(self.metadata, view, vertices, scale)
-        if plan is None:
-            return None
+    def features(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Recorded:
+        """See the base class; recorded, not yet computed."""
         clock.check()
-        inputs = conditioning(self.metadata, self.latent, view, instance.identity)
+        networks, record = self._networks, Recorder()
+        inputs = conditioning(self.metadata, self.latent, plan.view, identity)
         with clock.stage("field"):
-            self._networks.field.show(identity_shares(self.metadata, self.latent, instance.identity))
-            data = self._drawn(plan, inputs, passes, clock)
-        with clock.stage("compose"):
-            return _layer(plan, data, passes)
+            networks.field.show(identity_shares(self.metadata, self.latent, identity))
+            correctives, transforms = self.model.joints(plan.view.pose)
+            networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
+            return Recorded(record_features(networks, record, plan, inputs, self._threshold), record)
 
-    def _drawn(
-        self, plan: Plan, inputs: tuple[np.ndarray, np.ndarray | None], passes: frozenset[str], clock: Clock
-    ) -> np.ndarray:
-        """(N,) float32: number of rays and three more, the box's planes, then the feature image's if it is wanted."""
-        networks, gpu, record = self._networks, self._gpu, Recorder()
-        correctives, transforms = self.model.joints(plan.view.pose)
-        networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
-        features = record_features(networks, record, plan, inputs, self._floor)
-        picture = record_picture(networks, record, plan, features)
-        if plan.stretched:
-            size = (plan.working.width, plan.working.height)
-            picture = record_resized(gpu, record, picture, size, "stretched")
-        if plan.scale != 1.0:
-            picture = record_resized(gpu, record, picture, (plan.box.width, plan.box.height), "resized")
-        wanted = [(features.count, 16), record_passes(networks, record, plan, picture, passes)]
-        if "rgba_low" in passes:
-            wanted.append(record_low(networks, record, plan, features))
-        data = gpu.submit(record, wanted, clock.check)
-        return np.frombuffer(data, dtype=np.float32)
+    def upsample(self, plan: Plan, features: Recorded, clock: Clock) -> Picture:
+        """See the base class; recorded, not yet computed."""
+        with clock.stage("field"):
+            return record_picture(self._networks, features.record, plan, features.image)
+
+    def layer(
+        self, plan: Plan, features: Recorded, picture: Picture, passes: frozenset[str], clock: Clock
+    ) -> Layer | None:
+        """See the base class; here all that was recorded is computed."""
+        networks, gpu, (image, record) = self._networks, self._gpu, features
+        with clock.stage("field"):
+            if plan.stretched:
+                size = (plan.working.width, plan.working.height)
+                picture = record_resized(gpu, record, picture, size, "stretched")
+            if plan.scale != 1.0:
+                picture = record_resized(gpu, record, picture, (plan.box.width, plan.box.height), "resized")
+            wanted = [(image.count, 16), record_passes(networks, record, plan, picture, passes)]
+            if "rgba_low" in passes:
+                wanted.append(record_low(networks, record, plan, image))
+            data = gpu.submit(record, wanted, clock.check)
+        with clock.stage("compose"):
+            return _layer(plan, np.frombuffer(data, dtype=np.float32), passes)
 
 
 def _layer(plan: Plan, data: np.ndarray, passes: frozenset[str]) -> Layer | None:
-    """What came back as a layer; None when no ray met the hand."""
+    """What came back as a layer: number of rays and three more, the box's planes, then the feature image's if wanted;
+    None when no ray met the hand."""
     if not data[:1].view(np.uint32)[0]:
         return None
     planes = _planes(data[4:], (plan.box.height, plan.box.width), passes)
@@ -202,14 +177,8 @@ def _finite(depth: np.ndarray) -> np.ndarray:
 
 
 def _low_image(plan: Plan, data: np.ndarray) -> LowImage:
-    """The feature image's colours in its own grid, or resized to the part of the image where they lie."""
-    box, size = plan.low_box, (plan.low.width, plan.low.height)
-    pixels = box.width * box.height
-    rgba = data[: 4 * pixels].reshape(box.height, box.width, 4)
-    depth = _finite(data[4 * pixels : 5 * pixels].reshape(box.height, box.width)) * np.float32(plan.view.scale)
-    if plan.scale == 1.0:
-        return LowImage(box, size, rgba, depth)
-    image = resize(on_canvas(rgba, box.left, box.top, *size), plan.box.width, plan.box.height)
-    mean = float(depth[np.isfinite(depth)].mean())
-    whole = (plan.view.camera.width, plan.view.camera.height)
-    return LowImage(plan.box, whole, image, np.full(image.shape[:2], mean, dtype=np.float32))
+    """What :func:`low_image` makes of the feature image."""
+    size = (plan.low_box.height, plan.low_box.width)
+    pixels = size[0] * size[1]
+    depth = _finite(data[4 * pixels : 5 * pixels].reshape(size))
+    return low_image(plan, data[: 4 * pixels].reshape(*size, 4), depth)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from ...avatars.arrays import AvatarArrays
 from ...hand.data import HandData
+from ..thresholds import EARLY_TERMINATION, Precision
 from .adapters import choose
 from .device import Gpu, GpuFull, GpuLost
-from .hand import TRANSMITTANCE_FLOORS, GpuHand, refusal
+from .hand import GpuHand, refusal
 from .trial import Trial
 
 
@@ -26,7 +26,7 @@ class GpuSession:
         DeviceError: there is no such GPU, or its driver gives no device.
     """
 
-    def __init__(self, device: str, precision: Literal["fast", "exact"], required: bool) -> None:
+    def __init__(self, device: str, precision: Precision, required: bool) -> None:
         adapter = choose(device)
         trial = Trial(adapter)
         if trial.failed and not required:
@@ -34,7 +34,7 @@ class GpuSession:
                 f"{adapter.name} ended the processes that last drew on it.", "Choose it by name to try again."
             )
         self._gpu: Gpu | None = Gpu(adapter, trial)
-        self._precision: Literal["fast", "exact"] = precision
+        self._precision: Precision = precision
         self._notes: list[str] = []
         self._away = False
 
@@ -52,7 +52,7 @@ class GpuSession:
             self._notes.append(f"The avatar {arrays.metadata.name!r} is drawn on the processor: {why}.")
             return None
         self._gpu.forget_bindings()
-        return GpuHand(arrays, data, self._gpu, self._precision == "fast", TRANSMITTANCE_FLOORS[self._precision])
+        return GpuHand(arrays, data, self._gpu, self._precision == "fast", EARLY_TERMINATION[self._precision])
 
     @contextmanager
     def left(self, error: GpuLost) -> Iterator[None]:

@@ -1,0 +1,107 @@
+"""An avatar ready to be drawn, in whichever room: features, then super-resolution, then the layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from ..avatars.metadata import AvatarMetadata
+from ..cameras import Camera
+from ..frames import HandInstance
+from ..framing import resampling
+from ..hand.data import HandData
+from ..identities import IdentityChoice
+from ..poses import HandPose
+from .clock import Clock
+from .layer import Layer, blended
+from .plan import Plan, plan_hand
+from .setup import avatar_view
+
+Features = TypeVar("Features")
+Picture = TypeVar("Picture")
+
+
+class DrawnHand(ABC, Generic[Features, Picture]):
+    """An avatar and its hand model where they are drawn: ``CpuHand``, ``GpuHand`` or ``TorchHand``.
+
+    Args:
+        metadata: of the avatar.
+        hand: the model it was trained on.
+
+    Attributes:
+        metadata, hand: the same.
+        arithmetic: network -> type of number that it is multiplied in, for ``field`` and ``super_resolution``.
+        crop: whether no more is made than the hand's picture depends on.
+
+    Raises:
+        AvatarError: the avatar was trained on another hand.
+    """
+
+    crop = True
+
+    def __init__(self, metadata: AvatarMetadata, hand: HandData) -> None:
+        metadata.check_hand(hand)
+        self.metadata, self.hand = metadata, hand
+        self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float32")
+
+    def render(
+        self,
+        instance: HandInstance,
+        camera: Camera,
+        passes: frozenset[str],
+        clock: Clock,
+        scale: float | None = None,
+        limit: float | None = None,
+    ) -> Layer | None:
+        """Draw one hand.
+
+        Args:
+            instance: the hand.
+            camera: of the request.
+            passes: which of ``depth``, ``normal``, ``uvd`` and ``rgba_low`` to make; ``rgba`` is always there.
+            clock: takes times, asks for cancellation; within the workers' jobs the caller sees to that.
+            scale: size at which the networks run over the image's; None for the avatar's own.
+            limit: the largest that this may be.
+
+        Returns:
+            The layer, or None when the hand is out of view.
+
+        Raises:
+            AvatarError: the wrong side, or an identity that the avatar does not have.
+            GpuLost: the GPU has gone, or has no memory for this frame.
+        """
+        view = avatar_view(self.metadata, self.hand, instance, camera)
+        with clock.stage("skinning"):
+            vertices = self.posed(view.pose)
+        factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
+        plans = (plan_hand(self.metadata, view, vertices, factor, self.crop) for factor in factors)
+        layers = [None if plan is None else self._drawn(plan, instance.identity, passes, clock) for plan in plans]
+        layer = blended(layers, factors.values())
+        return layer.flipped(view.camera.width) if layer is not None and view.mirrored else layer
+
+    def _drawn(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Layer | None:
+        """The layer of a plan, not mirrored; None when no ray meets the hand."""
+        features = self.features(plan, identity, passes, clock)
+        if features is None:
+            return None
+        return self.layer(plan, features, self.upsample(plan, features, clock), passes, clock)
+
+    @abstractmethod
+    def posed(self, pose: HandPose) -> np.ndarray:
+        """(V, 3) float32 vertices of the proxy, metres."""
+
+    @abstractmethod
+    def features(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Features | None:
+        """The feature image of ``plan.low_box``: bounds, samples, field, integration; None when no ray has any."""
+
+    @abstractmethod
+    def upsample(self, plan: Plan, features: Features, clock: Clock) -> Picture:
+        """Super-resolution's picture of ``plan.picture``: colour, opacity, and depths enlarged."""
+
+    @abstractmethod
+    def layer(
+        self, plan: Plan, features: Features, picture: Picture, passes: frozenset[str], clock: Clock
+    ) -> Layer | None:
+        """The picture in the layer's box, with the passes that are asked for; None when no ray met the hand."""
