@@ -22,7 +22,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "render": (".views.command", "pictures", "render views of an avatar: stills, sequences, videos"),
     "mesh": (".meshes.command", "meshes", "take the surface out of an avatar: OBJ, PLY, glTF"),
     "bench": (".benchmark.command", "rendering", "measure how fast an avatar is drawn on this machine"),
+    "bench-training": (".training.bench_command", "training", "measure how fast the training step is"),
     "import": (".avatars.import_command", "import", "turn an official LiveHand checkpoint into an avatar"),
+    "parity": (".avatars.parity_command", "plain", "compare with a recorded case of the published pipeline"),
     "prepare": (".prepare", "rendering", "compile the renderer for this processor, once"),
     "doctor": (".doctor", "rendering", "say what is installed, which devices there are, and what is missing"),
 }

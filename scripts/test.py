@@ -22,7 +22,7 @@ LINTERS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
-    "mypy scripts": ["mypy", "scripts"],
+    "mypy scripts": ["mypy", "scripts", "tools"],
 }
 
 

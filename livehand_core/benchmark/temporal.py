@@ -2,7 +2,7 @@
 
 A point of the skin that both frames see should keep its colour but for what light and view change, which is little from
 one frame of a slow motion to the next. What changes more is shimmer. The same measure on path-traced frames says how
-much change is the scene's own. ``scripts/temporal_quality.py`` calls this. Needs torch for the rasteriser.
+much change is the scene's own. ``tools/temporal_quality.py`` calls this. Needs torch for the rasteriser.
 """
 
 from __future__ import annotations

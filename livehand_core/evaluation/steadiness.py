@@ -1,6 +1,6 @@
 """Does an avatar shimmer on a capture's poses? Two slow films, compared frame to frame along the skin's known motion.
 
-The measure is ``benchmark.temporal``'s; ``scripts/temporal_quality.py`` sets it beside path-traced films.
+The measure is ``benchmark.temporal``'s; ``tools/temporal_quality.py`` sets it beside path-traced films.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def read_hand(path: Path) -> HandData:
     except ARCHIVE_ERRORS as error:
         raise HandModelError(
             f"The built-in hand {path} cannot be read ({error}).",
-            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
+            "Install LiveHand again, or run tools/build_hand.py from a source checkout.",
         ) from error
 
 

@@ -126,7 +126,7 @@ def stored_flesh(folder: Path = ASSETS) -> Flesh:
     except ARCHIVE_ERRORS as error:
         raise HandModelError(
             f"The built-in hand's relief {path} cannot be read ({error}).",
-            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
+            "Install LiveHand again, or run tools/build_hand.py from a source checkout.",
         ) from error
 
 

@@ -1,6 +1,6 @@
 """The skin of the built-in hand: stored planes of pigment and height, and the colours that an identity gives them.
 
-The planes are the same for everyone and lie in the proxy's texture coordinates; ``scripts/build_hand.py`` makes them.
+The planes are the same for everyone and lie in the proxy's texture coordinates; ``tools/build_hand.py`` makes them.
 Colours follow Beer and Lambert's law: what skin reflects falls exponentially with the melanin and the blood in it.
 NumPy only.
 """
@@ -104,7 +104,7 @@ def stored_planes(folder: Path = ASSETS) -> dict[str, np.ndarray]:
     except ARCHIVE_ERRORS as error:
         raise HandModelError(
             f"The built-in hand's skin {path} cannot be read ({error}).",
-            "Install LiveHand again, or run scripts/build_hand.py from a source checkout.",
+            "Install LiveHand again, or run tools/build_hand.py from a source checkout.",
         ) from error
     for plane in planes.values():
         plane.flags.writeable = False

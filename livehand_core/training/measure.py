@@ -1,4 +1,4 @@
-"""How fast the training step is, beside the plain one in the same run. Called by ``scripts/bench_training.py``."""
+"""How fast the training step is, beside the plain one in the same run. Called by training/bench_command."""
 
 from __future__ import annotations
 

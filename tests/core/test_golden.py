@@ -12,7 +12,6 @@ import pytest
 from livehand_core.rendering.torch.parity import IMAGE_TOLERANCE, STAGE_TOLERANCE, case_avatar, compare, load_case
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "parity.py"
 STAGES = (
     *("bounds", "ray_origins", "ray_directions", "points", "uv", "signed_distance", "view_directions", "raw"),
     *("feature_map", "opacity", "depth", "rgb_low", "rgb_high"),
@@ -66,9 +65,9 @@ def test_empty_stages_are_a_difference_and_no_traceback(stages: tuple[str, ...],
     assert not compare(changed, avatar).passed
 
 
-def test_script_reports_by_exit_code(tmp_path: Path) -> None:
+def test_the_command_reports_by_exit_code(tmp_path: Path) -> None:
     def run(case: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(SCRIPT), str(case), str(GOLDEN / "uvd_sr4_seed2.tar")]
+        command = [sys.executable, "-m", "livehand_core", "parity", str(case), str(GOLDEN / "uvd_sr4_seed2.tar")]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     good = run(GOLDEN / "uvd_sr4_seed2.npz")

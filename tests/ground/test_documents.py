@@ -107,7 +107,7 @@ def test_scripts_and_modules_and_their_options_are_there(page: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent != LOG], ids=name)
 def test_files_that_are_named_are_there(page: Path) -> None:
     """Of the log nothing is asked: it tells of code of its day."""
-    folders = ("livehand_core", "livehand_blender", "scripts", "tests")
+    folders = ("livehand_core", "livehand_blender", "scripts", "tools", "tests")
     paths = {f"/{name(path)}" for folder in folders for path in (ROOT / folder).rglob("*.*")}
     named = re.findall(r"`([\w/]+\.(?:py|wgsl))`", CODE.sub("", text_of(page)))
     assert [word for word in named if not any(path.endswith("/" + word) for path in paths)] == []
@@ -117,7 +117,7 @@ def test_files_that_are_named_are_there(page: Path) -> None:
 def test_operators_and_variables_that_are_named_are_there(page: Path) -> None:
     sources = "".join(
         text_of(path)
-        for folder in ("livehand_core", "livehand_blender", "scripts", "tests")
+        for folder in ("livehand_core", "livehand_blender", "scripts", "tools", "tests")
         for path in (ROOT / folder).rglob("*.py")
     )
     operators = set(re.findall(r'bl_idname = "livehand\.(\w+)"', sources))

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted((ROOT / "livehand_core").rglob("*.py"))
 ADDON = sorted((ROOT / "livehand_blender").rglob("*.py"))
-SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("scripts", "tools") for path in (ROOT / folder).rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:

@@ -144,7 +144,7 @@ def test_what_is_missing_is_named_by_the_package_and_once(monkeypatch: pytest.Mo
 def test_nobody_is_sent_to_a_package_that_is_not_published() -> None:
     """There is no ``livehand`` on any index: messages name the button, or libraries that are there."""
     wrong = re.compile(r"pip install[^\n]*\blivehand\b(?!-)|livehand\[\w+\]==")
-    folders = ("livehand_core", "livehand_blender", "scripts")
+    folders = ("livehand_core", "livehand_blender", "scripts", "tools")
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for folder in folders

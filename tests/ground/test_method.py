@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("livehand_core", "livehand_blender", "scripts", "tests", "docs")
+FOLDERS = ("livehand_core", "livehand_blender", "scripts", "tools", "tests", "docs")
 SOURCES = [
     path for folder in FOLDERS for ending in ("*.py", "*.md", "*.wgsl") for path in (ROOT / folder).rglob(ending)
 ]

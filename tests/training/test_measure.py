@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 
 from livehand_core.captures.capture import Capture
+from livehand_core.cli import main
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
 from livehand_core.training.config import TrainingConfig, preset
@@ -39,3 +42,19 @@ def test_gradient_errors_are_told_by_parameter(capture: Capture, config: Trainin
     errors = gradient_error(capture.folder, config)
     assert "field.layers.0.weight" in errors and "super_resolution.colour1.bias" in errors
     assert 0.0 < max(errors.values()) < 1e-3
+
+
+def test_the_command_prints_and_writes_what_was_measured(
+    capture: Capture,
+    config: TrainingConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("livehand_core.training.bench_command.preset", lambda name, **settings: config)
+    path = tmp_path / "figures.json"
+    assert main(["bench-training", str(capture.folder), "--only", "gradients", "--json", str(path)]) == 0
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    assert figures.keys() == {"gradient_error"} and 0.0 < figures["gradient_error"] < 1e-3
+    assert f"worst {figures['gradient_error']:.1e}" in capsys.readouterr().out
+    assert main(["bench-training", str(tmp_path / "none"), "--only", "gradients"]) == 2

@@ -1,4 +1,4 @@
-"""Every stage of a frame against a recorded case of the published pipeline; ``scripts/parity.py`` and tests call it."""
+"""Every stage of a frame against a recorded case of the published pipeline; avatars/parity_command calls it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the built-in hand and writes it to ``livehand_core/assets``: ``python scripts/build_hand.py``.
+"""Builds the built-in hand and writes it to ``livehand_core/assets``: ``python tools/build_hand.py``.
 
 Our own geometry, licence CC0-1.0, deterministic. Rest pose as MANO's right hand: fingers along -x, palm facing -y,
 thumb towards +z, wrist joint at the origin, metres; the wrist is open at x = 34 mm. Needs bpy (unwrapping, decimation)
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from hand_builder import remesh, rigging, texture, unwrap  # noqa: E402
 from hand_builder.sizes import edge_length  # noqa: E402

@@ -1,4 +1,4 @@
-"""Lets MediaPipe's hand model judge renders of the built-in hand: ``python scripts/judge_hand.py``.
+"""Lets MediaPipe's hand model judge renders of the built-in hand: ``python tools/judge_hand.py``.
 
 Renders 100 views (right and left, palm, back and both sides; gestures and natural poses) of the high-detail hand with
 Cycles and asks MediaPipe for hands in them. It judges three things: how many it finds, how many on the right side, and
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from hand_builder.anatomy import tips  # noqa: E402
 from judge_setting import add_sleeve, room  # noqa: E402

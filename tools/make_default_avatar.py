@@ -1,6 +1,6 @@
 """Make the avatar that ships inside: capture the built-in hand with Cycles, train, measure, put it into the package.
 
-    .venv/bin/python scripts/make_default_avatar.py
+    .venv/bin/python tools/make_default_avatar.py
 
 About 20 minutes of capture and 55 of training on two CPU cores; both go on where they were when started again.
 """

@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: trains variants for the same time and measures them on held-out views.
 
-    .venv/bin/python scripts/ablation.py captures/default --minutes 4
+    .venv/bin/python tools/ablation.py captures/default --minutes 4
 
 The minutes are the processor's, so a busy machine delays the table and does not change it. Every variant is a training
 run of its own in out/ablation, so an interrupted table goes on where it was. The rows without super-resolution are the

@@ -1,6 +1,6 @@
 """Does an avatar shimmer? A slow orbit and a slow curl, frame to frame, beside path-traced frames of the same motions.
 
-    .venv/bin/python scripts/temporal_quality.py
+    .venv/bin/python tools/temporal_quality.py
 
 Prints the change and the flicker along the surface's known motion, for the avatar and for Cycles, and writes
 out/temporal/ORBIT_or_CURL.webp (a film: avatar, Cycles, both differences) and a contact sheet. Cycles' frames are made

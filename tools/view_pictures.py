@@ -1,6 +1,6 @@
 """Make the pictures of docs/views.md and docs/training.md anew, by the commands that stand there and by Blender.
 
-    .venv/bin/python scripts/view_pictures.py [--avatar FILE] [--family FILE]
+    .venv/bin/python tools/view_pictures.py [--avatar FILE] [--family FILE]
 
 Writes docs/images/views.webp and docs/images/mesh.webp, or, of an avatar of several identities, identities.webp there;
 takes about a minute on two cores.

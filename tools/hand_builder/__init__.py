@@ -1,0 +1,1 @@
+"""The parts of ``tools/build_hand.py``: anatomy, distance field, remeshing, rigging, unwrapping, textures."""
