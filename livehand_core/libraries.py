@@ -51,6 +51,7 @@ JOBS = {
     "meshes": Job("Taking the mesh out of an avatar", "meshes", (*_DRAW, "torch", "scipy", "skimage")),
     "training": Job("Training", "train", (*_DRAW, "torch", "igl", "PIL", "tomli_w"),
                     ("fcpw", "lpips", "tensorboard")),
+    "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),
     "evaluation": Job("Evaluation", "evaluation", (*_DRAW, "torch", "PIL", "skimage"),
                       ("lpips", "pytorch_msssim", "torch_fidelity")),
 }  # fmt: skip
@@ -58,11 +59,13 @@ JOBS = {
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "igl": "libigl",
     "imageio_ffmpeg": "imageio-ffmpeg",
     "pytorch_msssim": "pytorch-msssim",
     "skimage": "scikit-image",
     "torch_fidelity": "torch-fidelity",
+    "yaml": "pyyaml",
 }
 """Module -> the package that pip installs it by, where that has another name."""
 

@@ -114,6 +114,12 @@ def read_rgba8(path: _Path, mask: _Path | None = None) -> np.ndarray:
     return np.asarray(open_rgba(path, mask))
 
 
+def read_rgb8(path: _Path) -> np.ndarray:
+    """(H, W, 3) uint8 sRGB, upright, whatever its alpha. Raises CaptureError as :func:`open_picture`."""
+    with open_picture(path) as opened:
+        return np.asarray(_rgba(opened).convert("RGB"))
+
+
 def premultiply(rgba8: np.ndarray) -> np.ndarray:
     """(..., 4) uint8 straight -> (..., 4) float32 display-referred sRGB in [0, 1], premultiplied after encoding."""
     values = rgba8.astype(np.float32) / 255.0

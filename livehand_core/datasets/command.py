@@ -1,0 +1,209 @@
+"""``livehand dataset KIND FOLDER CAPTURE``: a data set of real hands becomes a capture."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import CaptureError
+from ..files import atomic_path, check_writable
+from ..interrupts import INTERRUPTED, interruptible
+from ..libraries import require
+from ..progress import Progress
+from .conventions import SETS, DataSet, find_set
+from .source import Choice, Instant, LeftOut, Notes, ReadInstants, chosen
+
+READERS = {
+    "interhand": "interhand",
+    "livehand": "livehand_folder",
+    "hanco": "hanco",
+    "freihand": "freihand",
+    "dexycb": "dexycb",
+    "ho3d": "ho3d",
+    "arctic": "arctic",
+    "cameras": "reconstruction",
+}
+"""Data set -> module of its reader."""
+
+SHOWN = 12
+"""Reasons that are printed; the file has all."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    sets = "; ".join(f"{row.name}: {row.title}" for row in SETS.values())
+    parser.description = (
+        "Make a capture of a data set of real hands: poses and cameras in one convention, images undistorted and cut "
+        "out by masks, one shape for each person. What cannot be used is left out and listed in left_out.json. "
+        f"A run that was stopped goes on where it was. The data sets are {sets}."
+    )
+    parser.add_argument("kind", choices=tuple(SETS), metavar="KIND", help=", ".join(SETS))
+    parser.add_argument("folder", type=Path, help="the data set, as it was unpacked")
+    parser.add_argument("capture", type=Path, help="folder of the capture to be written")
+    parser.add_argument("--side", choices=("right", "left"), default="right", help="which hand (right)")
+    parser.add_argument("--split", default="", help="train, val or test; the first that is there")
+    for name in ("captures", "subjects", "sequences", "cameras"):
+        parser.add_argument(f"--{name}", nargs="+", default=[], metavar="NAME", help=f"only these {name}")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth instant")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N instants")
+    parser.add_argument("--interacting", action="store_true", help="also instants in which both hands are seen")
+    parser.add_argument("--poses", type=Path, help="hand parameters of own cameras, a motion file")
+    parser.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut images to the hand")
+    parser.add_argument("--keep-grey", action="store_true", help="take images of grey cameras, too")
+    parser.add_argument("--worst-fit", type=float, default=20.0, metavar="MM", help="leave out fits that are more off")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare images")
+    parser.add_argument("--part", metavar="I/N", help="prepare only this share of the instants, 1/N to N/N; no capture")
+    parser.add_argument("--merge", action="store_true", help="only make the capture of the parts that are there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare and merge; 0 when done, 130 when it was interrupted."""
+    require("datasets")
+    from .merge import merge
+    from .prepare import Settings, prepare
+
+    row, choice = _row(args), _choice(args)
+    if not args.folder.is_dir():
+        raise CaptureError(f"{args.folder} is no folder.", "Give the folder that the data set was unpacked to.")
+    check_writable(args.capture / "transforms.json")
+    _same_source(args.capture, row, args.folder, choice)
+    settings = Settings(
+        row.hand_model,
+        row.cropped if args.crop is None else args.crop,
+        keep_grey=args.keep_grey,
+        worst_fit=args.worst_fit * 1e-3,
+    )
+    notes = Notes()
+    instants = _share(_instants(row, args, choice, notes), args.part)
+    progress = Progress("instants")
+    with interruptible("stopping after this instant; the same command goes on") as asked:
+        if not args.merge:
+            total = _Counted(instants)
+            prepare(
+                args.capture,
+                _until(total, asked),
+                settings,
+                max(args.workers, 1),
+                lambda done: progress(done, max(total.count, done + 1), "preparing"),
+            )
+        else:
+            for _ in instants:
+                pass
+    progress.close()
+    if asked():
+        return INTERRUPTED
+    if args.part:
+        print(f"part {args.part} is prepared; livehand dataset ... --merge makes the capture")
+        return 0
+    capture = merge(args.capture, row, notes.left_out)
+    _tell(args.capture, notes)
+    cameras = len({frame.camera_name for frame in capture.frames})
+    print(f"{args.capture}: {len(capture.frames)} images of {len(capture.poses.poses)} poses by {cameras} cameras")
+    return 0
+
+
+def reader(kind: str) -> ReadInstants:
+    """The function that reads a data set's instants."""
+    function: ReadInstants = import_module(f".{READERS[kind]}", __package__).read_instants
+    return function
+
+
+def _instants(row: DataSet, args: argparse.Namespace, choice: Choice, notes: Notes) -> Iterator[Instant]:
+    if row.name == "cameras":
+        from .reconstruction import read_cameras
+
+        return chosen(read_cameras(args.folder, args.poses, choice, notes), choice)
+    return chosen(reader(row.name)(args.folder, choice, notes), choice)
+
+
+def _row(args: argparse.Namespace) -> DataSet:
+    """The data set's row; own cameras' poses tell of which hand model they are."""
+    row = find_set(args.kind)
+    if row.name != "cameras":
+        return row
+    from .reconstruction import hand_model_of
+
+    args.poses = args.poses or args.folder / "poses.npz"
+    return replace(row, hand_model=hand_model_of(args.poses))
+
+
+def _choice(args: argparse.Namespace) -> Choice:
+    return Choice(
+        args.side,
+        args.split,
+        tuple(args.captures),
+        tuple(args.subjects),
+        tuple(args.sequences),
+        tuple(args.cameras),
+        max(args.every, 1),
+        max(args.limit, 0),
+        args.interacting,
+    )
+
+
+def _same_source(capture: Path, row: DataSet, folder: Path, choice: Choice) -> None:
+    """Refuse a folder that holds another preparation, whose parts would be mixed with this one's."""
+    path = capture / "source.json"
+    told = {"set": row.name, "side": choice.side, "folder": folder.resolve().name}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if known != told:
+            raise CaptureError(
+                f"{capture} holds a preparation of {known}, not of {told}.", "Choose another folder for the capture."
+            )
+        return
+    if (capture / "transforms.json").exists():
+        raise CaptureError(f"{capture} holds another capture.", "Choose another folder.")
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _share(instants: Iterator[Instant], part: str | None) -> Iterator[Instant]:
+    """The instants of one part of many, told by their names: the same ones whoever asks."""
+    if part is None:
+        return instants
+    try:
+        index, count = (int(number) for number in part.split("/"))
+    except ValueError:
+        index, count = 0, 0
+    if not 1 <= index <= count:
+        raise CaptureError(f"--part {part} is no share of the work.", "Give 1/4, 2/4 and so on.")
+    return (
+        instant
+        for instant in instants
+        if int(hashlib.sha256(instant.name.encode()).hexdigest()[:8], 16) % count == index - 1
+    )
+
+
+class _Counted:
+    """Instants that are counted as they are read."""
+
+    def __init__(self, instants: Iterator[Instant]) -> None:
+        self._instants, self.count = instants, 0
+
+    def __iter__(self) -> Iterator[Instant]:
+        for instant in self._instants:
+            self.count += 1
+            yield instant
+
+
+def _until(instants: _Counted, asked: object) -> Iterator[Instant]:
+    for instant in instants:
+        if asked():  # type: ignore[operator]
+            return
+        yield instant
+
+
+def _tell(capture: Path, notes: Notes) -> None:
+    """Print what was left out, by reason."""
+    entries = json.loads((capture / "left_out.json").read_text(encoding="utf-8"))
+    lines = Notes([LeftOut(**entry) for entry in entries]).summary()
+    for line in lines[:SHOWN]:
+        print(f"left out: {line}")
+    if len(lines) > SHOWN:
+        print(f"and {len(lines) - SHOWN} reasons more; {capture / 'left_out.json'} lists all")

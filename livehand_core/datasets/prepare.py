@@ -1,0 +1,296 @@
+"""One instant of a data set becomes pictures with masks: a task that knows nothing of the others.
+
+A task writes its images and, when they are all there, its part: ``parts/{name}.json``. A part that is there and was
+made of the same input is not made again, so that preparation goes on where it was stopped, on one machine or on many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cameras import Camera
+from ..captures.images import open_mask, read_rgb8, write_image
+from ..documents import Reader
+from ..errors import CaptureError, LiveHandError
+from ..files import atomic_path
+from ..hand.library import find_hand
+from ..hand.skinning import pose_joints
+from ..poses import HandPose
+from .conventions import OPENPOSE_TO_MANO
+from .masks import BAND, Posed, Window, find_mask, hand_window, silhouettes, within
+from .source import ANNOTATION, Instant, Labels, LeftOut, View
+
+PARTS = "parts"
+IMAGES = "images"
+
+PART = Reader("The part", CaptureError, "Remove it and prepare the data set again.")
+
+SMALLEST_MASK = 250
+"""Pixels; with fewer there is no hand to learn from."""
+
+BLACK = 16
+"""Of 255: an image whose brightest pixels are below this was not exposed."""
+
+GREY = 3
+"""Of 255: an image whose three channels differ by no more is grey."""
+
+OVERLAP = 0.5
+"""Intersection over union of mask and silhouette below which the fit does not lie on the hand."""
+
+AHEAD = 4
+"""Tasks a worker that wait for it: annotations are not read faster than they are worked on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images are prepared.
+
+    Attributes:
+        hand_model: whose parameters the poses are.
+        cropped: whether images are cut to the hand and ``margin`` metres around it.
+        keep_grey: whether images of grey cameras are taken.
+        worst_fit: metres that the fitted joints may be off the annotated ones, in the mean.
+    """
+
+    hand_model: str
+    cropped: bool = False
+    margin: float = 0.03
+    keep_grey: bool = False
+    worst_fit: float = 0.02
+
+
+def prepare(
+    folder: Path, instants: Iterable[Instant], settings: Settings, workers: int, done: Callable[[int], None]
+) -> None:
+    """Make the part of every instant.
+
+    Args:
+        folder: of the capture.
+        workers: processes; 1 works in this one.
+        done: called with the number of instants that are finished.
+
+    Raises:
+        LiveHandError: the disk is full or the folder cannot be written.
+    """
+    if workers == 1:
+        for count, instant in enumerate(instants, 1):
+            prepare_instant(folder, instant, settings)
+            done(count)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        waiting: list[Any] = []
+        count, source = 0, iter(instants)
+        while True:
+            waiting += [
+                pool.submit(prepare_instant, folder, instant, settings)
+                for instant in islice(source, AHEAD * workers - len(waiting))
+            ]
+            if not waiting:
+                return
+            waiting.pop(0).result()
+            count += 1
+            done(count)
+
+
+def prepare_instant(folder: Path, instant: Instant, settings: Settings) -> None:
+    """Make the images and the part of one instant, unless they are there."""
+    path = part_path(folder, instant.name)
+    key = _digest(instant, settings)
+    if _is_there(folder, path, key):
+        return
+    hand = find_hand(settings.hand_model, instant.hand.side)
+    error = fit_error(instant, settings)
+    frames: list[dict[str, Any]] = []
+    left_out: list[LeftOut] = []
+    if error > settings.worst_fit:
+        left_out.append(LeftOut(instant.name, "the fitted joints lie far off the annotated ones"))
+    else:
+        posed = Posed.of(hand, instant.hand)
+        others = tuple(Posed.of(find_hand(settings.hand_model, pose.side), pose) for pose in instant.others)
+        for view in instant.views:
+            made = _prepare_view(folder, instant, view, posed, others, settings)
+            (left_out if isinstance(made, LeftOut) else frames).append(made)  # type: ignore[arg-type]
+    part = {
+        "key": key,
+        "name": instant.name,
+        "identity": instant.identity,
+        "pose": instant.hand.to_json(),
+        "fit_error": None if np.isnan(error) else round(error, 5),
+        "frames": frames,
+        "left_out": [list(entry) for entry in left_out],
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(part, indent=1), encoding="utf-8")
+
+
+def part_path(folder: Path, name: str) -> Path:
+    """Where the part of an instant lies; its name may have slashes."""
+    return folder / PARTS / f"{name.replace('/', '.')}.json"
+
+
+def read_parts(folder: Path) -> Iterator[dict[str, Any]]:
+    """All parts, by name. Raises CaptureError for one that is damaged."""
+    for path in sorted((folder / PARTS).glob("*.json")):
+        part = PART.json(path)
+        if not isinstance(part, dict) or not {"name", "identity", "pose", "frames", "left_out"} <= part.keys():
+            raise PART.damaged(path, "it is no part")
+        yield part
+
+
+def fit_error(instant: Instant, settings: Settings) -> float:
+    """Metres between fitted and annotated joints in the mean, the hand's shift as a whole included; NaN without."""
+    if instant.joints is None:
+        return float("nan")
+    fitted = pose_joints(find_hand(settings.hand_model, instant.hand.side), instant.hand)
+    away = np.linalg.norm(fitted - instant.joints[list(OPENPOSE_TO_MANO)], axis=1)
+    return float(np.nanmean(away)) if np.isfinite(away).any() else float("nan")
+
+
+def _prepare_view(
+    folder: Path, instant: Instant, view: View, posed: Posed, others: tuple[Posed, ...], settings: Settings
+) -> dict[str, Any] | LeftOut:
+    place = str(view.image)
+    try:
+        rgb = read_rgb8(view.image)
+        told = None if view.mask is None else _told_mask(view.mask)
+    except LiveHandError as error:
+        return LeftOut(place, f"it cannot be read ({error.message[:120].rstrip('.')})")
+    fault = _fault(rgb, settings)
+    if fault:
+        return LeftOut(place, fault)
+    camera = _sized(view.camera, rgb)
+    if camera is None:
+        size, named = f"{rgb.shape[1]} x {rgb.shape[0]}", f"{view.camera.width} x {view.camera.height}"
+        return LeftOut(place, f"the image has {size} pixels, its camera {named}")
+    if told is not None and told.shape != rgb.shape[:2]:
+        return LeftOut(place, "its mask has another size")
+    rgb, told, valid = _straight(view, camera, rgb, told)
+    window = _window(camera, posed, valid, settings)
+    if window.empty:
+        return LeftOut(place, "the hand is not in the image")
+    mask = find_mask(rgb, camera, posed, others) if told is None else within(told, camera, posed, others)
+    mask &= valid
+    own = Window(0, 0, camera.width, camera.height)
+    drawn = silhouettes(camera, own, posed, others) == 1
+    pixels, union = int(window.of(mask).sum()), int((mask | drawn).sum())
+    if pixels < SMALLEST_MASK:
+        return LeftOut(place, f"fewer than {SMALLEST_MASK} pixels of it are the hand")
+    if int((mask & drawn).sum()) < OVERLAP * union:
+        return LeftOut(place, "its mask does not lie where the fit is")
+    file = f"{IMAGES}/{instant.name}/{view.name}.png"
+    alpha = window.of(mask)[..., None]
+    write_image(folder / file, np.concatenate([window.of(rgb) * alpha / 255.0, alpha], axis=2), premultiplied=False)
+    cut = camera.crop(window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0)
+    return {"image": file, "source": place, "camera_name": view.name, "camera": cut.to_json()}
+
+
+def _fault(rgb: np.ndarray, settings: Settings) -> str:
+    """What is wrong with an image as a whole; empty where nothing is."""
+    if np.percentile(rgb.max(axis=2), 99.5) < BLACK:
+        return "it is black"
+    spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
+    if not settings.keep_grey and np.percentile(spread, 99.9) <= GREY:
+        return "its camera is grey (--keep-grey takes it)"
+    return ""
+
+
+def _sized(camera: Camera, rgb: np.ndarray) -> Camera | None:
+    """The camera with the image's size; None where it cannot be meant.
+
+    Wrong sizes in the metadata are known of some cameras; the lens was calibrated on the true images. Images of another
+    resolution are scaled as a whole.
+    """
+    height, width = rgb.shape[:2]
+    if (width, height) == (camera.width, camera.height):
+        return camera
+    if abs(width * camera.height - height * camera.width) <= max(camera.width, camera.height):
+        return camera.resized(width, height)
+    inside = 0.25 * width < camera.cx < 0.75 * width and 0.25 * height < camera.cy < 0.75 * height
+    return camera.with_pixels(width=width, height=height) if inside else None
+
+
+def _told_mask(mask: Path | Labels) -> np.ndarray:
+    """(H, W) bool. Raises LiveHandError."""
+    if isinstance(mask, Labels):
+        arrays = ANNOTATION.arrays(mask.path)
+        if mask.key not in arrays:
+            raise CaptureError(f"{mask.path} has no {mask.key}.", "Download it again.")
+        labels: np.ndarray = arrays[mask.key] == mask.value
+        return labels
+    grey: np.ndarray = np.asarray(open_mask(mask)) >= 128
+    return grey
+
+
+def _straight(
+    view: View, camera: Camera, rgb: np.ndarray, told: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Image and mask as a pinhole camera would have seen them, and which pixels it did see."""
+    if view.lens.is_straight:
+        return rgb, told, np.ones(rgb.shape[:2], dtype=bool)
+    ones = np.ones((*rgb.shape[:2], 1), dtype=np.float32)
+    stack = np.concatenate([rgb.astype(np.float32), ones, ones * (0.0 if told is None else told[..., None])], axis=2)
+    drawn = view.lens.undistorted(stack, camera)
+    image = np.rint(drawn[..., :3]).clip(0, 255).astype(np.uint8)
+    return image, None if told is None else drawn[..., 4] >= 0.5, drawn[..., 3] > 0.999
+
+
+def _window(camera: Camera, posed: Posed, valid: np.ndarray, settings: Settings) -> Window:
+    """The part of the image that is kept: around the hand, and only where the camera saw something."""
+    around = hand_window(camera, posed, settings.margin)
+    window = around if settings.cropped else Window(0, 0, camera.width, camera.height)
+    if around.empty or valid.all():
+        return Window(0, 0, 0, 0) if around.empty else window
+    x0, y0, x1, y1 = window.x0, window.y0, window.x1, window.y1
+    while x0 < x1 and y0 < y1:
+        part = ~valid[y0:y1, x0:x1]
+        if not part.any():
+            return Window(x0, y0, x1, y1)
+        # The side with most of what was not seen gives way.
+        sides = [part[:, 0].mean(), part[:, -1].mean(), part[0].mean(), part[-1].mean()]
+        side = int(np.argmax(sides))
+        x0, x1, y0, y1 = x0 + (side == 0), x1 - (side == 1), y0 + (side == 2), y1 - (side == 3)
+        if not any(sides):
+            return Window(x0, y0, x1, y1)
+    return Window(0, 0, 0, 0)
+
+
+def _is_there(folder: Path, path: Path, key: str) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        part = PART.json(path)
+        return part["key"] == key and all((folder / frame["image"]).is_file() for frame in part["frames"])
+    except (LiveHandError, KeyError, TypeError):
+        return False
+
+
+def _digest(instant: Instant, settings: Settings) -> str:
+    """Of all that a part is made of, but the images' content."""
+    told = {
+        "pose": instant.hand.to_json(),
+        "others": [pose.to_json() for pose in instant.others],
+        "identity": instant.identity,
+        "joints": None if instant.joints is None else np.round(instant.joints, 6).tolist(),
+        "views": [
+            [view.image.name, view.name, view.camera.to_json(), repr(view.lens), repr(view.mask is None)]
+            for view in instant.views
+        ],
+        "settings": repr(settings),
+        "band": BAND,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def pose_of(part: dict[str, Any]) -> HandPose:
+    """The pose that a part tells. Raises PoseError."""
+    return HandPose.from_json(part["pose"])
