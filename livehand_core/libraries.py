@@ -15,7 +15,7 @@ from .errors import LibraryError
 
 WITH_TRAINING = "Make Environment (With Training)"
 
-BUTTONS = {"engine": "Make Environment", "torch": "Make Environment (Build: CUDA)", "views": ""}
+BUTTONS = {"engine": "Make Environment", "torch": "Make Environment (Build: CUDA)", "views": "", "datasets": ""}
 """Extra -> what brings it in the add-on's preferences, nothing where no button does; the others take training's."""
 
 

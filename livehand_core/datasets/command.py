@@ -10,13 +10,14 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from ..documents import Reader
 from ..errors import CaptureError
 from ..files import atomic_path, check_writable
 from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
 from ..progress import Progress
 from .conventions import SETS, DataSet, find_set
-from .source import Choice, Instant, LeftOut, Notes, ReadInstants, chosen
+from .source import LEFT_OUT, Choice, Instant, LeftOut, Notes, ReadInstants, chosen
 
 READERS = {
     "interhand": "interhand",
@@ -29,6 +30,8 @@ READERS = {
     "cameras": "reconstruction",
 }
 """Data set -> module of its reader."""
+
+SOURCE = Reader("The note of what a preparation was made of", CaptureError, "Remove it and prepare again.")
 
 SHOWN = 12
 """Reasons that are printed; the file has all."""
@@ -151,7 +154,7 @@ def _same_source(capture: Path, row: DataSet, folder: Path, choice: Choice) -> N
     path = capture / "source.json"
     told = {"set": row.name, "side": choice.side, "folder": folder.resolve().name}
     if path.is_file():
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = SOURCE.json(path)
         if known != told:
             raise CaptureError(
                 f"{capture} holds a preparation of {known}, not of {told}.", "Choose another folder for the capture."
@@ -201,9 +204,9 @@ def _until(instants: _Counted, asked: object) -> Iterator[Instant]:
 
 def _tell(capture: Path, notes: Notes) -> None:
     """Print what was left out, by reason."""
-    entries = json.loads((capture / "left_out.json").read_text(encoding="utf-8"))
+    entries = SOURCE.json(capture / LEFT_OUT)
     lines = Notes([LeftOut(**entry) for entry in entries]).summary()
     for line in lines[:SHOWN]:
         print(f"left out: {line}")
     if len(lines) > SHOWN:
-        print(f"and {len(lines) - SHOWN} reasons more; {capture / 'left_out.json'} lists all")
+        print(f"and {len(lines) - SHOWN} reasons more; {capture / LEFT_OUT} lists all")

@@ -18,9 +18,7 @@ from ..hand.library import find_hand
 from ..poses import HandPose, PoseSequence
 from .conventions import DataSet
 from .prepare import pose_of, read_parts
-from .source import LeftOut
-
-LEFT_OUT = "left_out.json"
+from .source import LEFT_OUT, LeftOut
 
 CAMERAS_HELD_OUT = 16
 """One camera of so many is kept for evaluation."""

@@ -21,6 +21,10 @@ ANNOTATION = Reader("The annotation", CaptureError, "Download it again.", limit=
 """The largest there are, InterHand2.6M's for training, have a few thousand MiB."""
 
 
+LEFT_OUT = "left_out.json"
+"""In a capture's folder: all that of the data set is not in it."""
+
+
 class LeftOut(NamedTuple):
     """Something of a data set that is not in the capture.
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import environment
 import pytest
 
+from livehand_core import libraries
+
 ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted((ROOT / "livehand_core").rglob("*.py"))
 ADDON = sorted((ROOT / "livehand_blender").rglob("*.py"))
@@ -103,9 +105,7 @@ def test_the_lock_pins_every_dependency(version: tuple[int, int]) -> None:
 
 
 def test_every_library_the_core_imports_is_declared() -> None:
-    distribution = {"igl": "libigl", "PIL": "pillow", "skimage": "scikit-image"}
-    distribution |= {"pytorch_msssim": "pytorch-msssim", "torch_fidelity": "torch-fidelity"}
-    distribution |= {"imageio_ffmpeg": "imageio-ffmpeg"}
+    distribution = libraries.DISTRIBUTIONS
     extras = project()["optional-dependencies"]
     assert isinstance(extras, dict)
     declared = " ".join(["numpy", *(line for lines in extras.values() for line in lines)])
