@@ -87,7 +87,9 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
     choose_instructions(args.instructions)
     if args.plain_frames:
         require("plain", "--plain-frames 0 leaves it out.")
-    requests = animation(settings)
+    from .load import LoadWatch
+
+    requests, watch = animation(settings), LoadWatch()
     with ExitStack() as stack:
         started = transport = None
         if not args.no_engine:
@@ -103,7 +105,8 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         _say(f"renderer{' and engine' if started else ''}: {settings.frames} frames")
         options = {"precision": args.precision} if args.precision else {}
         renderer = Renderer(args.device, **options)
-        timings, *others = time_in_turns([renderer.render, *([started[0].render] if started else [])], requests)
+        with watch.during("frames", *([started[0].start().pid] if started else [])):
+            timings, *others = time_in_turns([renderer.render, *([started[0].render] if started else [])], requests)
         engine = None
         if started:
             from .engine_run import engine_figures
@@ -130,7 +133,8 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         from .peaks import cuda_peaks, gemm_peaks
 
         _say(f"plain formulation: {args.plain_frames} frames")
-        comparison = compare(renderer.render, animation(replace(settings, frames=args.plain_frames)), plain)
+        with watch.during("comparison"):
+            comparison = compare(renderer.render, animation(replace(settings, frames=args.plain_frames)), plain)
         _say("matrix products")
         if plain.startswith("cuda"):
             peaks = cuda_peaks(plain)
@@ -145,6 +149,7 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         precision=args.precision or "",
         arithmetic=renderer.arithmetic(settings.avatar),
         machine=machine,
+        load=watch.load(),
         timings=timings,
         comparison=comparison,
         peaks=peaks,

@@ -11,6 +11,7 @@ import numpy as np
 from .animation import AnimationSettings
 from .comparison import Comparison
 from .engine_run import EngineFigures
+from .load import Load
 from .soak import SoakFigures
 from .timing import Timings
 
@@ -24,6 +25,7 @@ class Report:
         device, precision: of the renderer; an empty precision is its own choice.
         arithmetic: ``field`` and ``super_resolution`` -> type of number that is multiplied, as in ``peaks``.
         machine: see ``machine.describe``.
+        load: what other programs did meanwhile.
         timings: of the renderer in this process.
         comparison: with the plain formulation.
         peaks: type -> 10^9 operations a second of a matrix product.
@@ -43,6 +45,7 @@ class Report:
     engine: EngineFigures | None = None
     soak: SoakFigures | None = None
     transport_ms: float | None = None
+    load: Load = field(default_factory=Load)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -101,6 +104,7 @@ class Report:
                 "precision": self.precision,
             },
             "machine": self.machine,
+            "load": self.load.to_json(),
             "soak": None if self.soak is None else self.soak.to_json(),
             "warnings": list(self.warnings),
         }
@@ -167,6 +171,7 @@ def table(report: Report) -> str:
         )
     if report.soak is not None:
         lines += _soak_lines(report.soak)
+    lines += report.load.lines()
     lines += [f"note: {line}" for line in report.warnings]
     return "\n".join(lines)
 

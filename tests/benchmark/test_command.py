@@ -12,6 +12,7 @@ import pytest
 from livehand_core.avatars import new_avatar, save_avatar
 from livehand_core.benchmark.animation import AnimationSettings, animation
 from livehand_core.benchmark.engine_run import measure_transport
+from livehand_core.benchmark.load import busy_seconds
 from livehand_core.benchmark.machine import describe, resident_mb
 from livehand_core.benchmark.peaks import gemm_peaks
 from livehand_core.benchmark.timing import Timings, time_frames, time_in_turns
@@ -20,7 +21,7 @@ from livehand_core.frames import FrameRequest
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.passes import RenderPasses
 
-ASKED_FOR = {"fps_median", "p95_ms", "ratio_to_plain", "gemm_share", "first_frame_s", "rss_mb", "stages_ms", "machine"}
+ASKED_FOR = {"fps_median", "p95_ms", "ratio_to_plain", "gemm_share", "first_frame_s", "rss_mb", "stages_ms", "machine", "load"}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,11 @@ def test_figures_without_an_engine(avatar: Path, tmp_path: Path, capsys: pytest.
     assert 0.0 < figures["gemm_share"] < 1.0 and figures["gemm_peaks_gflops"]["float32"] > 1.0
     assert figures["first_frame_s"] is None and figures["rss_mb"] is None
     assert figures["plain"]["gflop"] > 0.01 and figures["plain"]["psnr_db"] > 45.0
+    if busy_seconds() is not None:
+        assert figures["load"]["others"].keys() == {"frames", "comparison"}
+        assert all(0.0 <= share <= 1.0 for share in figures["load"]["others"].values())
     printed = capsys.readouterr().out
+    assert "load: " in printed
     assert "frames a second" in printed and "super_resolution" in printed and "the renderer is" in printed
 
 
