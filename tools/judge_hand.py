@@ -33,7 +33,7 @@ from livehand_core.cameras import Camera, look_at  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.gestures import GESTURES, mirror_hand_pose, sample_pose  # noqa: E402
-from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES, identity, shape  # noqa: E402
+from livehand_core.hand.looks import DEFAULT_LOOK, LOOKS, look_of  # noqa: E402
 from livehand_core.hand.skinning import joint_transforms, pose_joints, pose_vertices  # noqa: E402
 from livehand_core.poses import HandPose, Side  # noqa: E402
 from livehand_core.rotations import slerp  # noqa: E402
@@ -85,7 +85,7 @@ class Finding:
     side: Side
 
 
-def view_plan(person: str = DEFAULT_IDENTITY, size: int = SIZE, seed: int = 3) -> list[View]:
+def view_plan(look: str = DEFAULT_LOOK, size: int = SIZE, seed: int = 3) -> list[View]:
     """``PER_VIEW`` views of each family, right and left hands in turn; named gestures first, then natural poses.
 
     Args:
@@ -103,7 +103,7 @@ def view_plan(person: str = DEFAULT_IDENTITY, size: int = SIZE, seed: int = 3) -
             up = np.array([-1.0, 0.0, 0.0]) + random.normal(0.0, 0.25, size=3)
             if side == "left":
                 pose, towards, up = mirror_hand_pose(pose), towards * [-1.0, 1.0, 1.0], up * [-1.0, 1.0, 1.0]
-            hand = HandPose(np.zeros(3), pose, shape(identity(person)), np.zeros(3), side)
+            hand = HandPose(np.zeros(3), pose, look_of(look).shape, np.zeros(3), side)
             plan.append(View(family, hand, _framed(hand, towards / np.linalg.norm(towards), up, size)))
     return plan
 
@@ -140,7 +140,7 @@ def true_landmarks(view: View) -> tuple[np.ndarray, float]:
     return pixels, width
 
 
-def render_views(plan: list[View], folder: Path, samples: int, person: str, sleeve: bool) -> None:
+def render_views(plan: list[View], folder: Path, samples: int, look: str, sleeve: bool) -> None:
     """Write 000.png and so on (RGBA) into ``folder``."""
     import bpy
 
@@ -152,10 +152,10 @@ def render_views(plan: list[View], folder: Path, samples: int, person: str, slee
     for side in ("right", "left"):
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         scene = bpy.context.scene
-        hand = create_detail_hand(side, scene, person)
+        hand = create_detail_hand(side, scene, look)
         add_studio(scene, mirrored=side == "left")
         if sleeve:
-            rest = HandPose(np.zeros(3), np.zeros((15, 3)), shape(identity(person)), np.zeros(3), side)
+            rest = HandPose(np.zeros(3), np.zeros((15, 3)), look_of(look).shape, np.zeros(3), side)
             add_sleeve(scene, pose_vertices(builtin_hand(side), rest))
         configure_cycles(scene, samples, (size, size))
         prepare_output(scene, (size, size))
@@ -298,7 +298,7 @@ def contact_sheet(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "judge")
-    parser.add_argument("--identity", choices=sorted(IDENTITIES), default=DEFAULT_IDENTITY, help="whose hand")
+    parser.add_argument("--identity", choices=sorted(LOOKS), default=DEFAULT_LOOK, help="whose hand")
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--keep", action="store_true", help="judge the pictures that are already there")
     parser.add_argument("--bare", action="store_true", help="the hand alone, before grey, filling half of the picture")

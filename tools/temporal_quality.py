@@ -27,7 +27,7 @@ from livehand_core.captures.shooting import Shooting  # noqa: E402
 from livehand_core.frames import FrameRequest, HandInstance  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.gestures import gesture  # noqa: E402
-from livehand_core.hand.identities import DEFAULT_IDENTITY  # noqa: E402
+from livehand_core.hand.looks import DEFAULT_LOOK  # noqa: E402
 from livehand_core.poses import HandPose, interpolate  # noqa: E402
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def render_cycles(options: argparse.Namespace) -> None:
         print(f"[temporal] Cycles, {options.cycles}: {done} of {count} frames", flush=True)
         return True
 
-    hand = capture.StudioHand(scene, DEFAULT_IDENTITY)
+    hand = capture.StudioHand(scene, DEFAULT_LOOK)
     shoot(scene, plan, cache_folder(options, options.cycles), hand, builtin_hand("right"), told=told)
 
 

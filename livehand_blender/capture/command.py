@@ -27,7 +27,7 @@ from livehand_core.captures.plan import (
 )
 from livehand_core.captures.shooting import Shooting
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES, identity, shape
+from livehand_core.hand.looks import DEFAULT_LOOK, LOOKS, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 
@@ -45,8 +45,8 @@ class StudioHand:
 
     fits_proxy = True
 
-    def __init__(self, scene: Any, person: str) -> None:
-        self._hand = create_detail_hand("right", scene, person)
+    def __init__(self, scene: Any, look: str) -> None:
+        self._hand = create_detail_hand("right", scene, look)
 
     def pose(self, number: int, pose: HandPose) -> None:
         """Bring it into a pose."""
@@ -55,7 +55,7 @@ class StudioHand:
 
 def make_plan(options: argparse.Namespace) -> Shooting:
     """The plan depends on nothing but the options, so a stopped capture finds the same one again."""
-    betas = shape(identity(options.identity))
+    betas = look_of(options.identity).shape
     poses = [replace(pose, betas=betas) for pose in capture_poses(options.poses, options.seed)]
     data = builtin_hand("right")
     points = np.concatenate([pose_vertices(data, pose) for pose in poses])
@@ -136,7 +136,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("folder", type=Path, help="the capture's folder")
     parser.add_argument(
-        "--identity", choices=sorted(IDENTITIES), default=DEFAULT_IDENTITY, help="whose hand: skin, nails and shape"
+        "--identity", choices=sorted(LOOKS), default=DEFAULT_LOOK, help="whose hand: skin, nails and shape"
     )
     parser.add_argument("--cameras", type=int, default=100)
     parser.add_argument("--poses", type=int, default=112)

@@ -10,7 +10,7 @@ import numpy as np
 
 from livehand_core.hand import detail, flesh
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.identities import DEFAULT_IDENTITY, identity
+from livehand_core.hand.looks import DEFAULT_LOOK, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose, Side
 
@@ -26,15 +26,15 @@ def detail_mesh(side: Side) -> detail.DetailMesh:
     return _MESHES[side]
 
 
-def posed_detail(pose: HandPose, person: str = DEFAULT_IDENTITY) -> np.ndarray:
+def posed_detail(pose: HandPose, look: str = DEFAULT_LOOK) -> np.ndarray:
     """(N, 3) float64 world positions in metres of the built-in hand's detail vertices.
 
-    The shape is the pose's betas; the person's tendons, veins and nails come on top.
+    The shape is the pose's betas; the look's tendons, veins and nails come on top.
 
     Raises:
         HandModelError: nobody has that name.
     """
-    data, maps, whose = builtin_hand(pose.side), flesh.stored_flesh(), identity(person)
+    data, maps, whose = builtin_hand(pose.side), flesh.stored_flesh(), look_of(look)
     mesh = detail_mesh(pose.side)
     vertices = detail.detail_vertices(mesh, pose_vertices(data, pose), flesh.offsets(maps, pose, whose))
     if whose.nail_length:
@@ -43,14 +43,14 @@ def posed_detail(pose: HandPose, person: str = DEFAULT_IDENTITY) -> np.ndarray:
 
 
 def create_detail_hand(
-    side: Side = "right", scene: bpy.types.Scene | None = None, person: str = DEFAULT_IDENTITY
+    side: Side = "right", scene: bpy.types.Scene | None = None, look: str = DEFAULT_LOOK
 ) -> bpy.types.Object:
     """A new object of the built-in high-detail hand at rest, linked to the scene's collection.
 
     World coordinates are those of HandPose: the object's own transform stays the identity.
 
     Raises:
-        HandModelError: nobody has the name ``person``.
+        HandModelError: ``look`` is no name of one.
     """
     topology = detail_mesh(side)
     mesh = bpy.data.meshes.new(f"LiveHand detail {side}")
@@ -60,13 +60,13 @@ def create_detail_hand(
     layer.data.foreach_set("uv", corners.reshape(-1))
     mesh.polygons.foreach_set("use_smooth", np.ones(len(topology.faces), dtype=bool))
     mesh.attributes.new(FOLDS, "FLOAT_VECTOR", "POINT")
-    mesh.materials.append(skin_material(person))
-    mesh.materials.append(cap_material(person))
+    mesh.materials.append(skin_material(look))
+    mesh.materials.append(cap_material(look))
     materials = np.zeros(len(topology.faces), dtype=np.int32)
     materials[topology.skin_faces :] = 1
     mesh.polygons.foreach_set("material_index", materials)
     thing = bpy.data.objects.new(mesh.name, mesh)
-    thing["livehand_side"], thing["livehand_identity"] = side, person
+    thing["livehand_side"], thing["livehand_identity"] = side, look
     (scene or bpy.context.scene).collection.objects.link(thing)
     update_detail_hand(thing, HandPose.rest(side))
     return thing

@@ -22,7 +22,7 @@ from livehand_core.captures.plan import (
 from livehand_core.captures.shooting import Shooting
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
-from livehand_core.hand.identities import identity, shape
+from livehand_core.hand.looks import look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
@@ -105,15 +105,15 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
         sampled = capture_poses(settings.pose_count, settings.seed, hand.side)
         poses = [replace(here, hand_pose=pose.hand_pose) for pose in sampled]
     if settings.look == "BUILTIN":
-        poses = _of_person(poses, settings.identity, data)
+        poses = _of_look(poses, settings.identity, data)
     if len(poses) < 2:
         raise CaptureError(f"There are {len(poses)} poses to capture.", "Take more, or a longer animation.")
     cameras = _dome(settings, poses, data) if settings.cameras_from == "DOME" else _own(scene, settings, scale)
     held_out = frozenset(_last(settings.held_out_poses, len(poses), frames is not None))
     order = capture_order(cameras, len(poses), held_out, settings.cameras_per_pose, EXTRA, settings.seed)
     origin = f"{settings.renderer.title()}, Blender {bpy.app.version_string}, {settings.samples} samples"
-    person = settings.identity if settings.look == "BUILTIN" else ""
-    plan = Shooting(cameras, tuple(poses), held_out, tuple(order), data.name, settings.licence, origin, person)
+    identity = settings.identity if settings.look == "BUILTIN" else ""
+    plan = Shooting(cameras, tuple(poses), held_out, tuple(order), data.name, settings.licence, origin, identity)
     return ScenePlan(plan, frames, scale, data)
 
 
@@ -133,11 +133,11 @@ def _animated(scene: Any, rig: Any, frames: tuple[int, ...]) -> list[HandPose]:
     return poses
 
 
-def _of_person(poses: list[HandPose], name: str, data: HandData) -> list[HandPose]:
+def _of_look(poses: list[HandPose], name: str, data: HandData) -> list[HandPose]:
     """The poses on that identity's hand, its wrist where it was; betas that the rig has of its own stay."""
     if any(pose.betas.any() for pose in poses):
         return poses
-    betas = shape(identity(name))
+    betas = look_of(name).shape
     return [reenacted(pose, betas, data) for pose in poses]
 
 

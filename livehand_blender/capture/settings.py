@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from livehand_core.hand.identities import DEFAULT_IDENTITY, IDENTITIES
+from livehand_core.hand.looks import DEFAULT_LOOK, LOOKS
 
 from .. import compat
 from ..registration import classes, properties, registration
@@ -45,10 +45,8 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     identity: EnumProperty(
         name="Identity",
         description="Whose skin, nails and shape the built-in hand has; betas that you have set on the rig stay",
-        items=tuple(
-            (name, name.title(), person.about, number) for number, (name, person) in enumerate(IDENTITIES.items())
-        ),
-        default=DEFAULT_IDENTITY,
+        items=tuple((name, name.title(), look.about, number) for number, (name, look) in enumerate(LOOKS.items())),
+        default=DEFAULT_LOOK,
     )
     cameras_from: EnumProperty(
         name="Cameras",

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from livehand_core.hand.identities import identity
+from livehand_core.hand.looks import look_of
 from livehand_core.hand.skin import PLANES, reflectance, skin_images
 
 FOLDS = "livehand_folds"
@@ -20,24 +20,24 @@ SCATTERING_METRES = 0.0042
 SCATTERING_RADIUS = (1.0, 0.38, 0.22)
 
 
-def skin_material(person: str) -> bpy.types.Material:
+def skin_material(look: str) -> bpy.types.Material:
     """The skin of one of the people that come with LiveHand, made once a file.
 
     Raises:
         HandModelError: nobody has that name, or the stored maps cannot be read.
     """
-    name = f"LiveHand skin {person}"
+    name = f"LiveHand skin {look}"
     if name in bpy.data.materials:
         return bpy.data.materials[name]
-    whose = identity(person)
+    whose = look_of(look)
     made = skin_images(whose)
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     tree = material.node_tree
     nodes = tree.nodes
     principled = nodes["Principled BSDF"]
-    colour = _image(tree, f"LiveHand colour {person}", made.colour, "sRGB")
-    surface = _image(tree, f"LiveHand surface {person}", made.surface, "Non-Color")
+    colour = _image(tree, f"LiveHand colour {look}", made.colour, "sRGB")
+    surface = _image(tree, f"LiveHand surface {look}", made.surface, "Non-Color")
     folds = nodes.new("ShaderNodeAttribute")
     folds.attribute_name = FOLDS
     stands = nodes.new("ShaderNodeSeparateXYZ")
@@ -79,16 +79,16 @@ def skin_material(person: str) -> bpy.types.Material:
     return material
 
 
-def cap_material(person: str) -> bpy.types.Material:
+def cap_material(look: str) -> bpy.types.Material:
     """What closes the wrist of one of the people: dull skin without detail, for a flat face that shines looks cut."""
-    name = f"LiveHand wrist {person}"
+    name = f"LiveHand wrist {look}"
     if name in bpy.data.materials:
         return bpy.data.materials[name]
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     principled = material.node_tree.nodes["Principled BSDF"]
     plain = {plane: np.full(1, 1.0 if plane in ("blood", "melanin") else 0.0) for plane in PLANES}
-    principled.inputs["Base Color"].default_value = (*reflectance(plain, identity(person))[0].tolist(), 1.0)
+    principled.inputs["Base Color"].default_value = (*reflectance(plain, look_of(look))[0].tolist(), 1.0)
     principled.inputs["Roughness"].default_value = 1.0
     principled.inputs["Specular IOR Level"].default_value = 0.0
     principled.subsurface_method = "BURLEY"

@@ -41,14 +41,14 @@ class DetailSubject:
 
     fits_proxy = True
 
-    def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None, person: str) -> None:
+    def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None, look: str) -> None:
         if rig.livehand.model != BUILTIN_MODEL:
             raise CaptureError(
                 f"The built-in skin does not fit {rig.name!r}, a hand of the model {rig.livehand.model!r}.",
                 "Capture its own meshes.",
             )
         self._scene, self._frames = scene, frames
-        self.objects = [create_detail_hand(HandRig.of(rig).side, scene, person)]
+        self.objects = [create_detail_hand(HandRig.of(rig).side, scene, look)]
         self.objects[0].matrix_world = Matrix.Scale(scale, 4)
         for mesh in rig_meshes(rig):
             mesh.hide_render = True

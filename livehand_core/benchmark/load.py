@@ -43,7 +43,7 @@ class Load:
     def lines(self) -> list[str]:
         """What a person is told."""
         before = [] if self.average_before is None else [f"{self.average_before:.2f} in the minute before"]
-        shares = ", ".join(f"{share:.0%} of the processors' time during the {part}" for part, share in self.others.items())
+        shares = ", ".join(f"{share:.0%} of the processors during the {part}" for part, share in self.others.items())
         during = [f"other programs took {shares}"] if shares else []
         lines = [f"load: {'; '.join([*before, *during]) or 'unknown on this system'}"]
         worst = max(self.others.values(), default=0.0)

@@ -18,8 +18,8 @@ from ..poses import HandPose
 from .builtin import ASSETS
 from .data import HandData
 from .gestures import joint_angles, mirror_hand_pose
-from .identities import Identity
 from .limits import FINGERS, JOINT_AXES
+from .looks import HandLook
 from .skinning import joint_transforms
 
 FLESH_FILE = "hand_offset.npz"
@@ -34,7 +34,7 @@ class Flesh:
 
     Attributes:
         still: (N,) metres along the normal in every pose: what subdivision rounds off, nails, the wrist's rounded end.
-        veins: (N,) metres of veins, for an identity's ``veins`` of 1.
+        veins: (N,) metres of veins, for a look's ``veins`` of 1.
         moves: for each name of ``MOVES`` (N,) metres at full strength.
         regions: (15, N) 0 to 1: how much the bend of joints 1 to 15 acts on the folds of the skin at a vertex.
         nails: (N,) 0 to 1: how far a vertex goes with the free edge of a nail that grows, 0 off the nails.
@@ -148,18 +148,18 @@ def _right_angles(pose: HandPose) -> np.ndarray:
     return joint_angles(mirror_hand_pose(pose.hand_pose) if pose.side == "left" else pose.hand_pose)
 
 
-def offsets(flesh: Flesh, pose: HandPose, identity: Identity) -> np.ndarray:
+def offsets(flesh: Flesh, pose: HandPose, look: HandLook) -> np.ndarray:
     """(N,) metres along the normal that flesh and bones add to the subdivided proxy in a pose."""
     angles = _right_angles(pose)
-    total = flesh.still + identity.veins * flesh.veins
+    total = flesh.still + look.veins * flesh.veins
     for name, move in flesh.moves.items():
-        lean = identity.tendons if "tendon" in name else 1.0
+        lean = look.tendons if "tendon" in name else 1.0
         total = total + lean * MOVES[name](angles) * move
     return total
 
 
-def nail_growth(flesh: Flesh, data: HandData, weights: np.ndarray, pose: HandPose, identity: Identity) -> np.ndarray:
-    """(N, 3) metres by which an identity's nails reach further than the default hand's, along their last bones.
+def nail_growth(flesh: Flesh, data: HandData, weights: np.ndarray, pose: HandPose, look: HandLook) -> np.ndarray:
+    """(N, 3) metres by which a look's nails reach further than the default hand's, along their last bones.
 
     Args:
         data: the built-in hand of the pose's side.
@@ -168,7 +168,7 @@ def nail_growth(flesh: Flesh, data: HandData, weights: np.ndarray, pose: HandPos
     tips = 3 + 3 * np.arange(len(FINGERS))
     along = JOINT_AXES[tips - 1, 2] * (np.array([-1.0, 1.0, 1.0]) if pose.side == "left" else 1.0)
     turned = np.einsum("jik,jk->ji", joint_transforms(data, pose)[tips, :3, :3], along)
-    return 1e-3 * identity.nail_length * flesh.nails[:, None] * (weights[:, tips] @ turned)
+    return 1e-3 * look.nail_length * flesh.nails[:, None] * (weights[:, tips] @ turned)
 
 
 def fold_state(flesh: Flesh, pose: HandPose) -> np.ndarray:

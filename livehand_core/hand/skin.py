@@ -1,4 +1,4 @@
-"""The skin of the built-in hand: stored planes of pigment and height, and the colours that an identity gives them.
+"""The skin of the built-in hand: stored planes of pigment and height, and the colours that a look gives them.
 
 The planes are the same for everyone and lie in the proxy's texture coordinates; ``tools/build_hand.py`` makes them.
 Colours follow Beer and Lambert's law: what skin reflects falls exponentially with the melanin and the blood in it.
@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import HandModelError
 from ..files import ARCHIVE_ERRORS
 from .builtin import ASSETS
-from .identities import Identity
+from .looks import HandLook
 
 MAPS_FILE = "hand_maps.npz"
 MAP_SIZE = 2048
@@ -117,34 +117,34 @@ def to_srgb(linear: np.ndarray) -> np.ndarray:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
 
 
-def reflectance(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray:
+def reflectance(layers: dict[str, np.ndarray], look: HandLook) -> np.ndarray:
     """(..., 3) float32 linear colour of skin and nails.
 
     Args:
         layers: values of the ``PLANES``, all of one shape.
-        identity: whose skin it is.
+        look: whose skin it is.
     """
     palm = np.clip(layers["palm"], 0.0, 1.0)
     # Dark skin is darker everywhere, but not as much more mottled.
     even = 1.0 - PALM_FADES * palm
-    melanin = identity.melanin * even + identity.melanin**0.35 * (layers["melanin"] - even)
-    melanin = melanin + palm * 0.20 * identity.melanin**0.8
-    melanin = melanin + identity.spots * layers["spots"] * (0.5 + 0.5 * identity.melanin)
-    melanin = melanin + identity.age_spots * layers["age"]
-    blood = identity.blood * layers["blood"] * (0.80 + 0.26 * palm) + 0.25 * identity.veins * layers["vein"]
+    melanin = look.melanin * even + look.melanin**0.35 * (layers["melanin"] - even)
+    melanin = melanin + palm * 0.20 * look.melanin**0.8
+    melanin = melanin + look.spots * layers["spots"] * (0.5 + 0.5 * look.melanin)
+    melanin = melanin + look.age_spots * layers["age"]
+    blood = look.blood * layers["blood"] * (0.80 + 0.26 * palm) + 0.25 * look.veins * layers["vein"]
     cavity = 1.2 * np.clip(-layers["fine"] - 0.01, 0.0, 0.35) * (1.0 - layers["nail"])
-    cavity = cavity + identity.wrinkles * (0.90 * np.clip(-layers["palmar"], 0.0, 0.8))
-    cavity = cavity + identity.wrinkles * 0.80 * np.clip(-layers["dorsal"], 0.0, 0.6)
-    cavity = (cavity + 0.07 * layers["cuticle"]) * (0.75 + 0.25 * identity.melanin)
+    cavity = cavity + look.wrinkles * (0.90 * np.clip(-layers["palmar"], 0.0, 0.8))
+    cavity = cavity + look.wrinkles * 0.80 * np.clip(-layers["dorsal"], 0.0, 0.6)
+    cavity = (cavity + 0.07 * layers["cuticle"]) * (0.75 + 0.25 * look.melanin)
     depth = (
         melanin[..., None] * _MELANIN
         + blood[..., None] * _BLOOD
-        + (identity.veins * layers["vein"])[..., None] * _VEIN
+        + (look.veins * layers["vein"])[..., None] * _VEIN
         + cavity[..., None] * _CREASE
         + (palm * 0.03)[..., None] * np.array([0.0, 0.0, 4.0])
     )
     colour = _CLEAR * np.exp(-depth)
-    shade = np.exp(-0.10 * identity.melanin**1.6 * _MELANIN - 0.12 * identity.blood * _BLOOD)
+    shade = np.exp(-0.10 * look.melanin**1.6 * _MELANIN - 0.12 * look.blood * _BLOOD)
     quick = np.exp(-0.22 * np.clip(layers["blood"] - 0.6, 0.0, 2.0)[..., None] * _BLOOD)
     plate = _NAIL * shade * quick
     plate = plate + (_MOON * shade - plate) * (0.75 * layers["moon"])[..., None]
@@ -152,18 +152,18 @@ def reflectance(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray
     return (colour + (plate - colour) * layers["nail"][..., None]).astype(np.float32)
 
 
-def roughness(layers: dict[str, np.ndarray], identity: Identity) -> np.ndarray:
+def roughness(layers: dict[str, np.ndarray], look: HandLook) -> np.ndarray:
     """(...) float32 0 to 1: nails shine, the palm is dull, furrows more so, and oil lies on knuckles and back."""
     palm = np.clip(layers["palm"], 0.0, 1.0)
     rough = 0.50 + 0.07 * palm - 0.05 * (layers["blood"] - 1.0) * (1.0 - palm)
     rough = rough + 0.35 * np.clip(-layers["fine"], 0.0, 0.2) + 0.2 * np.clip(-layers["palmar"], 0.0, 0.5)
-    rough = rough + identity.dryness * 0.12
+    rough = rough + look.dryness * 0.12
     nail = layers["nail"]
     return (rough + (0.35 + 0.08 * layers["free"] - rough) * nail).astype(np.float32)
 
 
-def skin_images(identity: Identity, folder: Path = ASSETS) -> SkinImages:
-    """The identity's skin as images in the proxy's texture coordinates.
+def skin_images(look: HandLook, folder: Path = ASSETS) -> SkinImages:
+    """The skin of a look as images in the proxy's texture coordinates.
 
     Raises:
         HandModelError: the asset is missing or damaged.
@@ -175,8 +175,8 @@ def skin_images(identity: Identity, folder: Path = ASSETS) -> SkinImages:
     layers = {name: decode(name, plane[used]) for name, plane in planes.items()}
     shared = [planes[name][used].astype(np.float32) / 255.0 for name in ("fine", "dorsal", "palmar")]
     texels = (
-        np.concatenate([to_srgb(reflectance(layers, identity)), layers["nail"][:, None]], axis=1),
-        np.stack([*shared, roughness(layers, identity)], axis=1),
+        np.concatenate([to_srgb(reflectance(layers, look)), layers["nail"][:, None]], axis=1),
+        np.stack([*shared, roughness(layers, look)], axis=1),
     )
     images = []
     for values in texels:

@@ -21,7 +21,17 @@ from livehand_core.frames import FrameRequest
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.passes import RenderPasses
 
-ASKED_FOR = {"fps_median", "p95_ms", "ratio_to_plain", "gemm_share", "first_frame_s", "rss_mb", "stages_ms", "machine", "load"}
+ASKED_FOR = {
+    "fps_median",
+    "p95_ms",
+    "ratio_to_plain",
+    "gemm_share",
+    "first_frame_s",
+    "rss_mb",
+    "stages_ms",
+    "machine",
+    "load",
+}
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_a_system_that_tells_nothing_is_no_idle_one() -> None:
 
 def test_long_times_are_warned_of_without_a_comparison() -> None:
     assert Load(0.5, {"frames": 0.2}).lines() == [
-        "load: 0.50 in the minute before; other programs took 20% of the processors' time during the frames",
+        "load: 0.50 in the minute before; other programs took 20% of the processors during the frames",
         "warning: other programs took 20% of the processors meanwhile: the times are too long; "
         "measure again on an idle machine",
     ]

@@ -121,7 +121,7 @@ def test_an_identity_brings_its_shape_and_betas_of_ones_own_stay(addon) -> None:
     import bpy
 
     from livehand_blender.capture.planning import make_plan
-    from livehand_core.hand.identities import identity, shape
+    from livehand_core.hand.looks import look_of
 
     scene, rig = make_scene("")
     rig.location = (0.3, 0.2, 1.0)
@@ -132,7 +132,7 @@ def test_an_identity_brings_its_shape_and_betas_of_ones_own_stay(addon) -> None:
     old = make_plan(scene, rig).shooting
     data = builtin_hand("right")
     for before, after in zip(plain.poses, old.poses, strict=True):
-        np.testing.assert_array_equal(after.betas, shape(identity("old")))
+        np.testing.assert_array_equal(after.betas, look_of("old").shape)
         np.testing.assert_array_equal(after.hand_pose, before.hand_pose)
         wrists = [data.rest_joints(pose.betas)[0] + pose.transl for pose in (before, after)]
         np.testing.assert_allclose(wrists[1], wrists[0], atol=1e-7)

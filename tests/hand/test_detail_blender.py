@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livehand_core.hand.gestures import gesture
-from livehand_core.hand.identities import IDENTITIES, identity
+from livehand_core.hand.looks import LOOKS, look_of
 from livehand_core.poses import HandPose
 
 bpy = pytest.importorskip("bpy")
@@ -34,19 +34,19 @@ def test_update_moves_the_mesh_to_the_pose(scene) -> None:  # type: ignore[no-un
     assert len(scene.collection.objects) == 2
 
 
-@pytest.mark.parametrize("person", sorted(IDENTITIES))
-def test_the_wrist_is_closed_in_the_colour_of_the_skin(scene, person: str) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("look", sorted(LOOKS))
+def test_the_wrist_is_closed_in_the_colour_of_the_skin(scene, look: str) -> None:  # type: ignore[no-untyped-def]
     from livehand_blender.capture.detail_hand import create_detail_hand, detail_mesh
     from livehand_core.hand.skin import skin_images, stored_planes
 
-    mesh = create_detail_hand("right", scene, person).data
+    mesh = create_detail_hand("right", scene, look).data
     number = np.empty(len(mesh.polygons), dtype=np.int32)
     mesh.polygons.foreach_get("material_index", number)
     topology = detail_mesh("right")
     np.testing.assert_array_equal(number, np.arange(len(number)) >= topology.skin_faces)
     cap = np.array(mesh.materials[1].node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value)[:3]
     back = (stored_planes()["melanin"] > 100)[::-1] & (stored_planes()["blood"] > 60)[::-1]
-    skin = skin_images(identity(person)).colour[back][:, :3] ** 2.2
+    skin = skin_images(look_of(look)).colour[back][:, :3] ** 2.2
     np.testing.assert_allclose(cap, np.median(skin, axis=0), rtol=0.3)
 
 

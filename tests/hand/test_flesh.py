@@ -9,12 +9,12 @@ from livehand_core.errors import HandModelError
 from livehand_core.hand import detail, flesh
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import gesture, joint_rotations
-from livehand_core.hand.identities import IDENTITIES, identity
 from livehand_core.hand.limits import FINGERS
+from livehand_core.hand.looks import LOOKS, look_of
 from livehand_core.hand.skinning import joint_transforms, pose_vertices
 from livehand_core.poses import HandPose, Side
 
-DEFAULT = identity("default")
+DEFAULT = look_of("default")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_strengths_change_smoothly_with_the_pose() -> None:
 
 def test_people_differ_in_shape_veins_and_tendons() -> None:
     maps, pose = flesh.stored_flesh(), HandPose.rest("right")
-    people = list(IDENTITIES.values())
+    people = list(LOOKS.values())
     assert len(people) >= 3
     for k, first in enumerate(people):
         for second in people[k + 1 :]:
@@ -103,9 +103,9 @@ def test_long_nails_grow_out_of_the_finger_tips_and_nothing_else_does(mesh: deta
     data, maps = builtin_hand(side), flesh.stored_flesh()
     weights = mesh.operator.apply(data.weights)
     pose = HandPose(np.array([0.3, 0.8, -0.2]), gesture("hook", side), np.zeros(10), np.zeros(3), side)
-    growth = flesh.nail_growth(maps, data, weights, pose, identity("young"))
+    growth = flesh.nail_growth(maps, data, weights, pose, look_of("young"))
     length = np.linalg.norm(growth, axis=1)
-    assert length.max() == pytest.approx(1e-3 * identity("young").nail_length, rel=0.03)
+    assert length.max() == pytest.approx(1e-3 * look_of("young").nail_length, rel=0.03)
     grown = length > 0.5 * length.max()
     assert set(weights[grown].argmax(axis=1)) == {3, 6, 9, 12, 15} and grown.mean() < 0.02
     # Away from the last joint of each finger.

@@ -7,7 +7,7 @@ import pytest
 
 from livehand_core.errors import HandModelError
 from livehand_core.hand import skin
-from livehand_core.hand.identities import IDENTITIES, identity, shape
+from livehand_core.hand.looks import LOOKS, look_of
 
 
 def bare(**values: float) -> dict[str, np.ndarray]:
@@ -33,45 +33,45 @@ def test_missing_maps_are_a_clear_error(tmp_path) -> None:  # type: ignore[no-un
 
 
 def test_pigments_do_what_they_do() -> None:
-    person = identity("default")
-    plain = skin.reflectance(bare(), person)[0]
+    look = look_of("default")
+    plain = skin.reflectance(bare(), look)[0]
     assert plain[0] > plain[1] > plain[2]
-    red = skin.reflectance(bare(blood=2.0), person)[0]
+    red = skin.reflectance(bare(blood=2.0), look)[0]
     assert red[0] / red[1] > 1.15 * plain[0] / plain[1]
-    brown = skin.reflectance(bare(melanin=2.0), person)[0]
+    brown = skin.reflectance(bare(melanin=2.0), look)[0]
     assert (brown < plain).all() and brown[2] / brown[0] < plain[2] / plain[0]
-    vein = skin.reflectance(bare(vein=1.0), person)[0]
+    vein = skin.reflectance(bare(vein=1.0), look)[0]
     assert vein[0] / vein[2] < plain[0] / plain[2]
-    furrow = skin.reflectance(bare(palmar=-0.5), person)[0]
+    furrow = skin.reflectance(bare(palmar=-0.5), look)[0]
     assert (furrow < 0.9 * plain).all()
-    palm = skin.reflectance(bare(palm=1.0, melanin=0.2), identity("young"))[0]
-    assert palm.mean() > 1.3 * skin.reflectance(bare(), identity("young"))[0].mean()
+    palm = skin.reflectance(bare(palm=1.0, melanin=0.2), look_of("young"))[0]
+    assert palm.mean() > 1.3 * skin.reflectance(bare(), look_of("young"))[0].mean()
 
 
 def test_dark_skin_is_no_more_mottled_than_light_skin() -> None:
-    def contrast(person: str) -> float:
-        few, much = (skin.reflectance(bare(melanin=value), identity(person))[0] for value in (0.85, 1.15))
+    def contrast(look: str) -> float:
+        few, much = (skin.reflectance(bare(melanin=value), look_of(look))[0] for value in (0.85, 1.15))
         return float((few / much).max())
 
     assert contrast("young") < 1.5 * contrast("default")
 
 
 def test_old_skin_has_spots_that_young_skin_has_not() -> None:
-    for person, darker in (("old", 0.88), ("default", 1.0)):
-        plain, spot = (skin.reflectance(bare(age=value), identity(person))[0] for value in (0.0, 1.0))
+    for look, darker in (("old", 0.88), ("default", 1.0)):
+        plain, spot = (skin.reflectance(bare(age=value), look_of(look))[0] for value in (0.0, 1.0))
         assert (spot <= darker * plain).all()
     np.testing.assert_array_equal(spot, plain)
 
 
 def test_nails_shine_and_furrows_do_not() -> None:
-    person = identity("default")
-    plain = skin.roughness(bare(), person)[0]
-    assert skin.roughness(bare(nail=1.0), person)[0] < plain - 0.1
-    assert skin.roughness(bare(fine=-0.2), person)[0] > plain
+    look = look_of("default")
+    plain = skin.roughness(bare(), look)[0]
+    assert skin.roughness(bare(nail=1.0), look)[0] < plain - 0.1
+    assert skin.roughness(bare(fine=-0.2), look)[0] > plain
 
 
 def test_people_look_different() -> None:
-    tones = {name: skin.reflectance(bare(), person)[0] for name, person in IDENTITIES.items()}
+    tones = {name: skin.reflectance(bare(), look)[0] for name, look in LOOKS.items()}
     assert len(tones) >= 3
     names = list(tones)
     for k, first in enumerate(names):
@@ -81,7 +81,7 @@ def test_people_look_different() -> None:
 
 
 def test_images_are_repeatable_and_in_range() -> None:
-    first, again = (skin.skin_images(identity("default")) for _ in range(2))
+    first, again = (skin.skin_images(look_of("default")) for _ in range(2))
     np.testing.assert_array_equal(first.colour, again.colour)
     for image in (first.colour, first.surface):
         assert image.shape == (skin.MAP_SIZE, skin.MAP_SIZE, 4)
@@ -93,6 +93,6 @@ def test_images_are_repeatable_and_in_range() -> None:
 
 def test_unknown_people_are_named_in_the_error() -> None:
     with pytest.raises(HandModelError, match=r"'nobody'.*default, young, old"):
-        identity("nobody")
-    for person in IDENTITIES.values():
-        assert shape(person).shape == (10,)
+        look_of("nobody")
+    for look in LOOKS.values():
+        assert look.shape.shape == (10,)

@@ -1,4 +1,7 @@
-"""Whose hand it is: the parameters of the built-in hand's people, and those that come with it, by name."""
+"""How the built-in hand may look: the looks that come with it, by the name of the identity that shows each.
+
+The identities of an avatar are another thing: ``avatars/identities``.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ import numpy as np
 
 from ..errors import HandModelError
 
-DEFAULT_IDENTITY = "default"
+DEFAULT_LOOK = "default"
 
 
 @dataclass(frozen=True)
-class Identity:
-    """One person's hand.
+class HandLook:
+    """Skin, nails and shape of one hand.
 
     Attributes:
         name: what it is called on the command line and in menus.
@@ -45,12 +48,19 @@ class Identity:
     dryness: float = 0.0
     nail_length: float = 0.0
 
+    @property
+    def shape(self) -> np.ndarray:
+        """(10,) float64 shape coefficients."""
+        betas = np.zeros(10)
+        betas[: len(self.betas)] = self.betas
+        return betas
 
-IDENTITIES: Mapping[str, Identity] = {
-    person.name: person
-    for person in (
-        Identity(DEFAULT_IDENTITY, "Light skin, thirty years"),
-        Identity(
+
+LOOKS: Mapping[str, HandLook] = {
+    look.name: look
+    for look in (
+        HandLook(DEFAULT_LOOK, "Light skin, thirty years"),
+        HandLook(
             "young",
             "Dark skin, slender, long nails, hardly any veins",
             betas=(-1.2, 0.5, -1.1, -0.9, -0.5, 0.2, 0.2, 0.8, 0.0, -0.9),
@@ -62,7 +72,7 @@ IDENTITIES: Mapping[str, Identity] = {
             spots=0.0,
             nail_length=1.0,
         ),
-        Identity(
+        HandLook(
             "old",
             "Light skin with age spots, deep folds, veins and tendons, broad fingers",
             betas=(0.9, -0.3, 1.0, 0.9, -0.6, -0.2, 0.1, -0.8, 0.3, 0.8),
@@ -77,22 +87,15 @@ IDENTITIES: Mapping[str, Identity] = {
         ),
     )
 }
-"""The people that come with LiveHand. The avatar that ships inside is of the first."""
+"""The looks that come with LiveHand. The avatar that ships inside has the first."""
 
 
-def shape(person: Identity) -> np.ndarray:
-    """(10,) float64 shape coefficients of an identity."""
-    betas = np.zeros(10)
-    betas[: len(person.betas)] = person.betas
-    return betas
-
-
-def identity(name: str) -> Identity:
-    """The identity of a name.
+def look_of(name: str) -> HandLook:
+    """The look of a name.
 
     Raises:
         HandModelError: there is none.
     """
-    if name not in IDENTITIES:
-        raise HandModelError(f"The identity {name!r} is unknown.", f"Choose one of {', '.join(IDENTITIES)}.")
-    return IDENTITIES[name]
+    if name not in LOOKS:
+        raise HandModelError(f"The identity {name!r} is unknown.", f"Choose one of {', '.join(LOOKS)}.")
+    return LOOKS[name]
