@@ -164,9 +164,16 @@ def disk_time(folder: Path) -> float:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a claim was touched."""
+    """Seconds since a claim was touched.
+
+    One that was touched in the future is older than a clock that was set back. It counts as touched now: a maker that
+    lives goes on touching it, and the claim of a dead one ages from here.
+    """
     try:
-        return disk_time(path.parent) - path.stat().st_mtime
+        age = disk_time(path.parent) - path.stat().st_mtime
+        if age < -TOUCH_SECONDS:
+            os.utime(path)
+        return max(age, 0.0)
     except OSError:
         return 0.0
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 LONGEST_LINE = 800
 """Letters; a message quotes what it found in a file, and that may be a book."""
 
@@ -29,6 +33,17 @@ class LiveHandError(Exception):
 
     def __reduce__(self) -> tuple[type[LiveHandError], tuple[str, str]]:
         return type(self), (self.message, self.remedy)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within the block errors name this file, also those of values that do not know where they come from."""
+    try:
+        yield
+    except LiveHandError as error:
+        if path.name in error.message:
+            raise
+        raise type(error)(f"{path}: {error.message}", error.remedy) from error
 
 
 class AvatarError(LiveHandError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 import secrets
 import struct
+import time
 import tokenize
 import zipfile
 import zlib
@@ -16,6 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from .errors import LiveHandError
+
+RENAME_SECONDS = 2.0
+_TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}\.tmp(\.[^.]*)?")
 
 ARCHIVE_ERRORS = (
     *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, ArithmeticError, MemoryError),
@@ -44,12 +49,39 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, target)
+        _rename(temporary, target)
     except OSError as error:
         raise unwritable(error, target) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _rename(temporary: Path, target: Path) -> None:
+    """Rename onto the target; Windows refuses that for as long as any program reads it, which is a moment."""
+    end = time.monotonic() + RENAME_SECONDS
+    while True:
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
+
+
+def remove_leftovers(folder: Path, *but: str) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder.
+
+    Args:
+        folder: nobody may be writing into it.
+        but: names of files that others may write all the same.
+    """
+    for path in folder.glob(".*.tmp*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is not None and f"{match[1]}{match[2]}" not in but:
+            with suppress(OSError):
+                path.unlink()
 
 
 def check_writable(*targets: str | os.PathLike[str] | None) -> None:

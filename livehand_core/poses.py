@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from .errors import PoseError
+from .errors import PoseError, naming
 from .files import ARCHIVE_ERRORS, atomic_path
 from .records import AS_IS, build
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
@@ -239,5 +240,6 @@ class PoseSequence:
         Raises:
             PoseError: the file is not there, is damaged or has other keys.
         """
-        rows = PoseRows.load(path)
-        return cls(tuple(rows.pose(index) for index in range(len(rows))), rows.fps)
+        with naming(Path(path)):
+            rows = PoseRows.load(path)
+            return cls(tuple(rows.pose(index) for index in range(len(rows))), rows.fps)

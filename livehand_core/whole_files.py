@@ -24,7 +24,8 @@ def is_complete(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             return check(file, path.stat().st_size)
-        except (struct.error, ValueError, IndexError, KeyError):
+        except (struct.error, ValueError, LookupError, OverflowError, OSError):
+            # Of places that no file has, which are the last two.
             return False
 
 

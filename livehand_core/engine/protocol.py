@@ -36,6 +36,9 @@ T = TypeVar("T")
 class ProtocolError(EngineError):
     """The other side said something that is not this protocol."""
 
+    def __init__(self, message: str, remedy: str = "Render again; if it recurs, install LiveHand again.") -> None:
+        super().__init__(message, remedy)
+
 
 def read_message(descriptor: int) -> Message | None:
     """Read one message from a pipe, waiting for it; None when the other side has closed the pipe.

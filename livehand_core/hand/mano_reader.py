@@ -47,7 +47,7 @@ def read_mano(path: str | Path, uv: str | Path | None = None, side: Side | None 
     if side is None:
         side = "left" if "left" in path.name.lower() else "right"
     arrays = {key: _array(content, key, path) for key in _SHAPES}
-    vertices = arrays["v_template"].shape[0]
+    vertices = len(np.atleast_1d(arrays["v_template"]))
     for key, shape in _SHAPES.items():
         expected = tuple(vertices if size == "V" else size for size in shape)
         actual = arrays[key].shape

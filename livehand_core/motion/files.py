@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..documents import Reader
-from ..errors import LiveHandError, PoseError
+from ..errors import PoseError, naming
 from ..files import ARCHIVE_ERRORS, atomic_path
 from ..pickles import PickleError, read_object_array, read_pickle
 from ..poses import PoseSequence
@@ -44,14 +44,10 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
     path = Path(path)
     if path.suffix.lower() in _READERS:
         try:
-            return _read(path, options)
+            with naming(path):
+                return _read(path, options)
         except ARCHIVE_ERRORS as error:
             raise MOTION.damaged(path, f"it is no motion file: {str(error)[:200]}") from error
-        except LiveHandError as error:
-            if path.name in error.message:
-                raise
-            # Of a hand model, for instance, which does not know what it was asked for.
-            raise type(error)(f"{path.name}: {error.message}", error.remedy) from error
     raise PoseError(f"{path.name} is no motion file LiveHand knows.", f"Give one of {', '.join(_READERS)}.")
 
 

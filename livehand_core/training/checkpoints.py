@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,11 @@ def checkpoint_path(run: Path) -> Path:
 def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
     """Write the newest checkpoint in place of the last. Raises LiveHandError when the disk is full."""
     document = {"format_version": FORMAT_VERSION, **vars(checkpoint)}
+    # By way of memory: where the disk is full torch raises what tells nothing, or ends the process.
+    content = io.BytesIO()
+    torch.save(document, content)
     with atomic_path(checkpoint_path(run)) as temporary:
-        torch.save(document, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(run: Path, device: torch.device) -> Checkpoint:

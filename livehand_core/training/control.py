@@ -17,7 +17,7 @@ from typing import Literal
 
 from ..documents import Reader
 from ..errors import LiveHandError, TrainingError
-from ..files import atomic_path, try_lock
+from ..files import atomic_path, remove_leftovers, try_lock
 from ..records import build
 
 FORMAT_VERSION = 1
@@ -126,7 +126,7 @@ def read_status(run: Path) -> RunStatus:
         status = build(RunStatus, document, unknown="pass")
     except ValueError as error:
         raise STATUS.damaged(path, error) from error
-    fresh = status.state == "starting" and time.time() - status.updated < START_SECONDS
+    fresh = status.state == "starting" and _is_young(status)
     if status.alive and not fresh and not is_running(run):
         return replace(status, state="interrupted", seconds_left=-1.0, message="Its process has ended unexpectedly.")
     return status
@@ -191,8 +191,13 @@ def forget_old_orders(run: Path) -> None:
     except LiveHandError:
         clear_order(run)
         return
-    if status.state != "starting" or time.time() - status.updated >= START_SECONDS:
+    if status.state != "starting" or not _is_young(status):
         clear_order(run)
+
+
+def _is_young(status: RunStatus) -> bool:
+    """Whether a status was just written; one of the future was written before the clock was set back."""
+    return abs(time.time() - status.updated) < START_SECONDS
 
 
 def is_running(run: Path) -> bool:
@@ -232,6 +237,7 @@ def locked(run: Path) -> Iterator[None]:
             raise TrainingError(
                 f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
             )
+        remove_leftovers(run, ORDER_FILE)
         yield
 
 

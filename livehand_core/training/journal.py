@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,18 @@ BOARD_ERRORS = (OSError, RuntimeError, ValueError)
 """What TensorBoard's writer raises, on the thread that writes and on others, when its folder is gone or full."""
 
 
+def _ends_in_a_line(path: Path) -> bool:
+    """Whether a file's last line was cut short, by a process that was killed or a disk that was full."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        if not stream.tell():
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
+
+
 class Journal:
     """Writes the numbers of a run as they come; ``close`` when done.
 
@@ -27,7 +40,10 @@ class Journal:
         self.on_numbers: Callable[[str, int, dict[str, float]], None] = lambda kind, step, values: None
         self._path = run / METRICS_FILE
         try:
+            cut = _ends_in_a_line(self._path)
             self._lines = self._path.open("a", encoding="utf-8")
+            if cut:
+                self._lines.write("\n")
         except OSError as error:
             raise unwritable(error, self._path) from error
         self._board: Any = None

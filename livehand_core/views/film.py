@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
@@ -89,6 +91,8 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
         if code:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
+            if any(os.strerror(errno.ENOSPC) in line for line in lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise LiveHandError(
                 f"ffmpeg could not write {path.name} ({lines[-1] if lines else f'it ended with {code}'}).",
                 "Choose another suffix, or a folder for PNG frames.",

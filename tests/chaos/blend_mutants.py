@@ -56,7 +56,16 @@ def damaged_scene(data: bytes, rng: random.Random) -> bytes:
         accident = rng.choice(ACCIDENTS)
         try:
             accident(rng)
-        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, OverflowError, UnicodeError):
+        except (
+            StopIteration,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            KeyError,
+            OverflowError,
+            UnicodeError,
+        ):
             # Blender itself does not let it happen, or an earlier accident took away what it is about.
             continue
     bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False)

@@ -46,7 +46,7 @@ def make_sound(folder: Path) -> None:
     save_avatar(
         folder / "a.safetensors", new_avatar(hand, sizes, identities=(Identity("a", (0.5,) * 10), Identity("b")))
     )
-    camera = _camera()
+    camera = small_camera()
     poses = PoseSequence((HandPose.rest(), HandPose.rest()))
     frames = tuple(CaptureFrame(f"images/{index}.png", camera, f"cam{index}", index) for index in range(2))
     write_capture(Capture(folder / "capture", frames, poses, hand.name, frozenset({"cam1"}), frozenset({1})))
@@ -79,10 +79,11 @@ def make_sound(folder: Path) -> None:
 def shooting() -> Shooting:
     """A small plan of a capture, as in ``capture/plan.json``."""
     poses = (HandPose.rest(), HandPose.rest())
-    return Shooting(Rig(("a",), (_camera(),), frozenset()), poses, frozenset(), ((0, 0), (1, 0)), "livehand")
+    return Shooting(Rig(("a",), (small_camera(),), frozenset()), poses, frozenset(), ((0, 0), (1, 0)), "livehand")
 
 
-def _camera() -> Camera:
+def small_camera() -> Camera:
+    """Eight pixels square, before the hand."""
     place = look_at(np.array([0.0, -0.5, 0.0]), np.zeros(3), np.array([1.0, 0.0, 0.0]))
     return Camera(8, 8, 20.0, 20.0, 4.0, 4.0, place)
 

@@ -16,6 +16,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+TESTS = f"""
+import sys, types
+# A package of this name may be installed.
+sys.modules["tests"] = types.ModuleType("tests")
+sys.modules["tests"].__path__ = [{str(ROOT / "tests")!r}]
+"""
+"""How a program given by ``python -c`` comes by the modules of the tests."""
 START_SECONDS = 120.0
 """That a process may take to its first seed: torch or Blender is imported."""
 HANG_SECONDS = 20.0
