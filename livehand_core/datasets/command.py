@@ -59,6 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut images to the hand")
     parser.add_argument("--keep-grey", action="store_true", help="take images of grey cameras, too")
     parser.add_argument("--worst-fit", type=float, default=20.0, metavar="MM", help="leave out fits that are more off")
+    parser.add_argument(
+        "--published", type=Path, metavar="FOLDER", help="write the published code's layout of it as well"
+    )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare images")
     parser.add_argument("--part", metavar="I/N", help="prepare only this share of the instants, 1/N to N/N; no capture")
     parser.add_argument("--merge", action="store_true", help="only make the capture of the parts that are there")
@@ -105,6 +108,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     capture = merge(args.capture, row, notes.left_out)
     _tell(args.capture, notes)
+    if args.published is not None:
+        from .published_layout import write_published
+
+        write_published(capture, args.published, lambda done, of: progress(done, of, "published layout"))
+        progress.close()
     cameras = len({frame.camera_name for frame in capture.frames})
     print(f"{args.capture}: {len(capture.frames)} images of {len(capture.poses.poses)} poses by {cameras} cameras")
     return 0

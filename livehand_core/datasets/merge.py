@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,25 @@ from .conventions import DataSet
 from .prepare import pose_of, read_parts
 from .source import LEFT_OUT, LeftOut
 
+RATE = 30.0
+"""Frames a second of the poses' file; they need not follow one another."""
+
 CAMERAS_HELD_OUT = 16
 """One camera of so many is kept for evaluation."""
 POSES_HELD_OUT = 10
 """One pose of so many is kept for evaluation."""
 
 
-def merge(folder: Path, row: DataSet, left_out: list[LeftOut], fps: float = 30.0) -> Capture:
+def merge(
+    folder: Path, row: DataSet, left_out: list[LeftOut], held_out: Callable[[str], bool] | None = None
+) -> Capture:
     """Write the capture of all parts in a folder, and ``left_out.json``.
 
     Args:
         folder: of the capture.
         row: the data set.
         left_out: what its reader has not even given to preparation.
+        held_out: which instants are kept for evaluation, by name; None chooses cameras and poses, evenly spread.
 
     Raises:
         CaptureError: no image is left, or a part is damaged.
@@ -49,13 +56,18 @@ def merge(folder: Path, row: DataSet, left_out: list[LeftOut], fps: float = 30.0
     poses = _one_shape([(part["identity"], pose_of(part)) for part in kept], row.hand_model)
     frames = [_frame(entry, index, part["identity"]) for index, part in enumerate(kept) for entry in part["frames"]]
     names = sorted({frame.camera_name for frame in frames})
+    if held_out is None:
+        cameras = frozenset(names[i] for i in _spread(len(names), CAMERAS_HELD_OUT))
+        kept_poses = frozenset(_spread(len(kept), POSES_HELD_OUT))
+    else:
+        cameras, kept_poses = frozenset(), frozenset(i for i, part in enumerate(kept) if held_out(part["name"]))
     capture = Capture(
         folder,
         tuple(frames),
-        PoseSequence(tuple(poses), fps),
+        PoseSequence(tuple(poses), RATE),
         row.hand_model,
-        frozenset(names[i] for i in _spread(len(names), CAMERAS_HELD_OUT)),
-        frozenset(_spread(len(kept), POSES_HELD_OUT)),
+        cameras,
+        kept_poses,
         row.licence,
         f"prepared from {row.title}",
     )

@@ -47,7 +47,8 @@ def check(capture: Capture, world: World) -> None:
         x, y = np.rint(moved.mean(axis=0)).astype(int)
         mask = np.zeros((world.cameras[name].height, world.cameras[name].width), bool)
         own = capture.image(frame)[..., 3] > 0.5
-        mask[y : y + own.shape[0], x : x + own.shape[1]] = own
+        rows, columns = np.nonzero(own)
+        mask[rows + y, columns + x] = True
         told = world.image(index, name)[1]
         assert (mask & told).sum() / (mask | told).sum() > 0.95
         assert depth.min() > 0
