@@ -50,11 +50,14 @@ def room(random: np.random.Generator, size: int) -> np.ndarray:
     return np.clip(soft + random.normal(0.0, 2.0, soft.shape), 0.0, 255.0).astype(np.uint8)
 
 
-def sleeve_surface(hand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A tube that widens from the wrist on, with a turned-in edge.
+def sleeve_surface(
+    hand: np.ndarray, profile: tuple[tuple[float, float], ...] = _SLEEVE
+) -> tuple[np.ndarray, np.ndarray]:
+    """A tube that goes on from the wrist, by default a sleeve with a turned-in edge that widens.
 
     Args:
         hand: (V, 3) metres, a hand's vertices with the wrist at rest, its fingers along x.
+        profile: metres along the arm, and radii of the wrist there.
 
     Returns:
         (N, 3) vertices in metres and (F, 4) int64 faces.
@@ -68,11 +71,11 @@ def sleeve_surface(hand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     outline = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     outline = np.sign(outline) * abs(outline) ** 0.85 * half
     rings = []
-    for along, wide in _SLEEVE:
+    for along, wide in profile:
         rounder = np.array([1.0 + 0.25 * np.clip(along / 0.2, 0.0, 1.0), 1.0])
         x = np.full((_CORNERS, 1), outward * (end + along))
         rings.append(np.concatenate([x, middle + wide * rounder * outline], axis=1))
-    here = np.arange((len(_SLEEVE) - 1) * _CORNERS).reshape(-1, _CORNERS)
+    here = np.arange((len(profile) - 1) * _CORNERS).reshape(-1, _CORNERS)
     beside = np.roll(here, -1, axis=1)
     faces = np.stack([here, beside, beside + _CORNERS, here + _CORNERS], axis=-1).reshape(-1, 4)
     return np.concatenate(rings), faces

@@ -19,13 +19,11 @@ from ..captures.images import upright_size
 from ..errors import CaptureError, LiveHandError
 from ..pickles import PickleError, read_object_array, to_array
 from ..poses import HandPose, Side
-from .conventions import SETS
+from .conventions import DataSet
 from .source import ANNOTATION, Choice, Instant, Notes, View, camera_to_world, pinhole, require_folder, wanted
 
-ROW = SETS["arctic"]
 
-
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """The instants, subject by subject. Raises CaptureError where the folders are not there."""
     takes = require_folder(folder, "raw_seqs", "data/raw_seqs")
     base = takes.parent
@@ -38,17 +36,17 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
             if not wanted(sequence, choice.sequences):
                 continue
             try:
-                yield from _sequence(base, subject.name, sequence, file, cameras[subject.name], choice, notes)
+                yield from _sequence(base, subject.name, sequence, file, cameras[subject.name], row, choice, notes)
             except (LiveHandError, KeyError, TypeError, ValueError) as error:
                 notes.unusable(f"{subject.name}/{sequence}", error)
 
 
 def _sequence(
-    base: Path, subject: str, sequence: str, file: Path, rig: Any, choice: Choice, notes: Notes
+    base: Path, subject: str, sequence: str, file: Path, rig: Any, data_set: DataSet, choice: Choice, notes: Notes
 ) -> Iterator[Instant]:
     table = _table(file)
     other: Side = "left" if choice.side == "right" else "right"
-    own, second = _poses(table[choice.side], choice.side), _poses(table[other], other)
+    own, second = _poses(table[choice.side], data_set, choice.side), _poses(table[other], data_set, other)
     matrices, intrinsics = np.asarray(rig["world2cam"]), np.asarray(rig["intris_mat"])
     folders = {
         index + 1: base / "images" / subject / sequence / str(index + 1)
@@ -83,7 +81,7 @@ def _table(path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _poses(fit: Mapping[str, Any], side: Side) -> list[HandPose]:
+def _poses(fit: Mapping[str, Any], row: DataSet, side: Side) -> list[HandPose]:
     orient, fingers, transl = (np.asarray(to_array(fit[key]), dtype=np.float64) for key in ("rot", "pose", "trans"))
     betas = np.ravel(to_array(fit["shape"]))[:10]
-    return [ROW.pose(*row, side) for row in zip(orient, fingers, [betas] * len(orient), transl, strict=True)]
+    return [row.pose(*numbers, side) for numbers in zip(orient, fingers, [betas] * len(orient), transl, strict=True)]

@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth instant")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N instants")
     parser.add_argument("--interacting", action="store_true", help="also instants in which both hands are seen")
+    parser.add_argument("--hand-model", metavar="ID", help="whose parameters the fits are, where not the set's own")
     parser.add_argument("--poses", type=Path, help="hand parameters of own cameras, a motion file")
     parser.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut images to the hand")
     parser.add_argument("--keep-grey", action="store_true", help="take images of grey cameras, too")
@@ -129,12 +130,14 @@ def _instants(row: DataSet, args: argparse.Namespace, choice: Choice, notes: Not
         from .reconstruction import read_cameras
 
         return chosen(read_cameras(args.folder, args.poses, choice, notes), choice)
-    return chosen(reader(row.name)(args.folder, choice, notes), choice)
+    return chosen(reader(row.name)(args.folder, row, choice, notes), choice)
 
 
 def _row(args: argparse.Namespace) -> DataSet:
     """The data set's row; own cameras' poses tell of which hand model they are."""
     row = find_set(args.kind)
+    if args.hand_model:
+        return replace(row, hand_model=args.hand_model)
     if row.name != "cameras":
         return row
     from .reconstruction import hand_model_of

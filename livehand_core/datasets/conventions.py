@@ -24,9 +24,6 @@ class DataSet:
         hand_model: whose parameters it holds: with the left hand's shape mended, or without.
         components: whether finger poses are principal components.
         flat_mean: whether finger poses are relative to the flat hand, or else to MANO's mean pose.
-        metres: metres in a unit of its cameras.
-        opengl: whether its cameras' axes are OpenGL's (y up, looking along -z) in place of OpenCV's.
-        left: whether it has left hands.
         cropped: whether its images are cut to the hand: they are large, or the hand is small in them.
     """
 
@@ -36,9 +33,6 @@ class DataSet:
     hand_model: str = MANO
     components: bool = False
     flat_mean: bool = False
-    metres: float = 1.0
-    opengl: bool = False
-    left: bool = True
     cropped: bool = True
 
     def pose(self, orient: Any, fingers: Any, betas: Any, transl: Any, side: Side) -> HandPose:
@@ -61,12 +55,12 @@ class DataSet:
 SETS = {
     row.name: row
     for row in (
-        DataSet("interhand", "InterHand2.6M", "CC-BY-NC 4.0", metres=1e-3, cropped=False),
+        DataSet("interhand", "InterHand2.6M", "CC-BY-NC 4.0", cropped=False),
         DataSet("livehand", "processed InterHand2.6M of LiveHand", "CC-BY-NC 4.0", cropped=False),
-        DataSet("hanco", "HanCo", "non-commercial research", left=False),
-        DataSet("freihand", "FreiHAND", "non-commercial research", left=False, cropped=False),
+        DataSet("hanco", "HanCo", "non-commercial research"),
+        DataSet("freihand", "FreiHAND", "non-commercial research", cropped=False),
         DataSet("dexycb", "DexYCB", "CC-BY-NC 4.0", MANO_UNFIXED, components=True),
-        DataSet("ho3d", "HO-3D", "non-commercial research", flat_mean=True, opengl=True, left=False),
+        DataSet("ho3d", "HO-3D", "non-commercial research", flat_mean=True),
         DataSet("arctic", "ARCTIC", "non-commercial research"),
         DataSet("cameras", "own cameras", "", flat_mean=True),
     )

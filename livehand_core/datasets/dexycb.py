@@ -20,14 +20,13 @@ import numpy as np
 from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
 from ..poses import HandPose, Side
-from .conventions import JOINTS, SETS
+from .conventions import JOINTS, DataSet
 from .source import ANNOTATION, Choice, Instant, Labels, Notes, View, pinhole, require_folder, wanted
 
-ROW = SETS["dexycb"]
 HAND_LABEL = 255
 
 
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """The instants, subject by subject. Raises CaptureError where the calibration is not there."""
     require_folder(folder, "calibration")
     for subject in sorted(path for path in folder.iterdir() if path.is_dir() and "subject" in path.name):
@@ -38,7 +37,7 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
                 continue
             place = f"{subject.name}/{sequence.name}"
             try:
-                yield from _sequence(folder, subject.name, sequence, choice, notes)
+                yield from _sequence(folder, subject.name, sequence, row, choice, notes)
             except (LiveHandError, KeyError, TypeError, ValueError) as error:
                 notes.unusable(place, error)
 
@@ -53,7 +52,9 @@ def read_yaml(path: Path) -> Any:
         raise CaptureError(f"{path} is no YAML ({str(error).splitlines()[0]}).", "Download it again.") from error
 
 
-def _sequence(folder: Path, subject: str, sequence: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def _sequence(
+    folder: Path, subject: str, sequence: Path, row: DataSet, choice: Choice, notes: Notes
+) -> Iterator[Instant]:
     meta = read_yaml(sequence / "meta.yml")
     sides = [str(side) for side in meta["mano_sides"]]
     if choice.side not in sides:
@@ -77,13 +78,13 @@ def _sequence(folder: Path, subject: str, sequence: Path, choice: Choice, notes:
         intrinsics = np.array([[k["fx"], 0.0, k["ppx"]], [0.0, k["fy"], k["ppy"]], [0.0, 0.0, 1.0]])
         cameras[serial] = pinhole(intrinsics, matrix, int(size[0]), int(size[1]))
     for frame in range(int(meta["num_frames"])):
-        instant = _instant(subject, sequence, frame, cameras, shape, choice.side, notes)
+        instant = _instant(subject, sequence, frame, cameras, shape, row, choice.side, notes)
         if instant is not None:
             yield instant
 
 
 def _instant(
-    subject: str, sequence: Path, frame: int, cameras: Any, shape: Any, side: Side, notes: Notes
+    subject: str, sequence: Path, frame: int, cameras: Any, shape: Any, row: DataSet, side: Side, notes: Notes
 ) -> Instant | None:
     views, hand, joints = [], None, None
     for serial, camera in cameras.items():
@@ -94,7 +95,7 @@ def _instant(
             continue
         if hand is None:
             told = ANNOTATION.arrays(labels)
-            hand = _hand(np.ravel(told["pose_m"]), shape, side, camera.camera_to_world)
+            hand = _hand(np.ravel(told["pose_m"]), shape, row, side, camera.camera_to_world)
             joint = np.reshape(told["joint_3d"], (JOINTS, 3)).astype(np.float64)
             if (joint != -1.0).all():
                 joints = joint @ camera.camera_to_world[:3, :3].T + camera.camera_to_world[:3, 3]
@@ -106,10 +107,10 @@ def _instant(
     return Instant(place, hand, tuple(views), subject.rpartition("-")[2] or subject, joints)
 
 
-def _hand(numbers: np.ndarray, shape: Any, side: Side, matrix: np.ndarray) -> HandPose | None:
+def _hand(numbers: np.ndarray, shape: Any, row: DataSet, side: Side, matrix: np.ndarray) -> HandPose | None:
     """The pose in the master camera's frame; all zero means that there is no hand."""
     if not numbers.any():
         return None
-    pose = ROW.pose(numbers[:3], numbers[3:48], shape, numbers[48:51], side)
-    wrist = find_hand(ROW.hand_model, side).rest_joints(pose.betas)[0]
+    pose = row.pose(numbers[:3], numbers[3:48], shape, numbers[48:51], side)
+    wrist = find_hand(row.hand_model, side).rest_joints(pose.betas)[0]
     return pose.moved(matrix[:3, :3], matrix[:3, 3], wrist)

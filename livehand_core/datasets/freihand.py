@@ -15,15 +15,14 @@ import numpy as np
 from ..captures.images import upright_size
 from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
-from .conventions import JOINTS, SETS
+from .conventions import JOINTS, DataSet
 from .source import ANNOTATION, Choice, Instant, Notes, View, pinhole, wanted
 
-ROW = SETS["freihand"]
 UNIQUE = 32560
 """Annotations of the training set; images beyond show the same hands before other backgrounds."""
 
 
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """One instant an annotation, of one image: the first version there is.
 
     Raises:
@@ -52,8 +51,8 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
             numbers = np.asarray(fit, dtype=np.float64).reshape(-1)[:61]
             joint = np.asarray(points, dtype=np.float64).reshape(JOINTS, 3)
             # The fits place no wrist but by the image; the joints are their own, and the first is the wrist.
-            wrist = find_hand(ROW.hand_model, "right").rest_joints(numbers[48:58])[0]
-            hand = ROW.pose(numbers[:3], numbers[3:48], numbers[48:58], joint[0] - wrist, "right")
+            wrist = find_hand(row.hand_model, "right").rest_joints(numbers[48:58])[0]
+            hand = row.pose(numbers[:3], numbers[3:48], numbers[48:58], joint[0] - wrist, "right")
             camera = pinhole(np.asarray(k), np.eye(4), *upright_size(image))
         except (LiveHandError, ValueError, TypeError) as error:
             notes.unusable(place, error)

@@ -17,13 +17,11 @@ import numpy as np
 
 from ..captures.images import upright_size
 from ..errors import LiveHandError
-from .conventions import JOINTS, SETS
+from .conventions import JOINTS, DataSet
 from .source import ANNOTATION, Choice, Instant, Notes, View, camera_to_world, pinhole, require_folder, wanted
 
-ROW = SETS["hanco"]
 
-
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """The instants, sequence by sequence. Raises CaptureError where the folders are not there."""
     pictures = require_folder(folder, "rgb", "rgb_merged")
     meta = ANNOTATION.json(folder / "meta.json") if (folder / "meta.json").is_file() else {}
@@ -38,7 +36,7 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
             if choice.split and _told(meta, "is_train", sequence.name, file.stem, True) != (choice.split == "train"):
                 continue
             try:
-                instant = _instant(folder, pictures, sequence.name, file, meta, choice, notes)
+                instant = _instant(folder, pictures, sequence.name, file, meta, row, choice, notes)
             except (LiveHandError, KeyError, TypeError, ValueError, IndexError) as error:
                 notes.unusable(place, error)
                 continue
@@ -47,11 +45,11 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
 
 
 def _instant(
-    folder: Path, pictures: Path, sequence: str, file: Path, meta: Any, choice: Choice, notes: Notes
+    folder: Path, pictures: Path, sequence: str, file: Path, meta: Any, row: DataSet, choice: Choice, notes: Notes
 ) -> Instant:
     fit = ANNOTATION.json(file)
     pose = np.ravel(fit["poses"])
-    hand = ROW.pose(pose[:3], pose[3:], fit["shapes"], fit["global_t"], "right")
+    hand = row.pose(pose[:3], pose[3:], fit["shapes"], fit["global_t"], "right")
     calibration = ANNOTATION.json(folder / "calib" / sequence / file.name)
     joints_file = folder / "xyz" / sequence / file.name
     joints = np.reshape(ANNOTATION.json(joints_file), (JOINTS, 3)) if joints_file.is_file() else None

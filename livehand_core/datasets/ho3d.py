@@ -17,10 +17,8 @@ from ..captures.images import upright_size
 from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_hand
 from ..pickles import PickleError, read_pickle, to_array
-from .conventions import JOINTS, SETS
+from .conventions import JOINTS, DataSet
 from .source import ANNOTATION, Choice, Instant, Notes, View, pinhole, require_folder, wanted
-
-ROW = SETS["ho3d"]
 
 AXES = OPENGL_TO_OPENCV[:3, :3]
 
@@ -28,7 +26,7 @@ JOINT_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8
 """Where the usual 21 joints stand among the set's: MANO's 16, then the tips from thumb to little finger."""
 
 
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """One instant an image. Raises CaptureError where the folders are not there."""
     split = require_folder(folder, *([choice.split] if choice.split else ["train", "training", "evaluation"]))
     for sequence in sorted(path for path in split.iterdir() if (path / "meta").is_dir()):
@@ -43,7 +41,7 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
                 notes.skip(place, "the image is not there")
                 continue
             try:
-                instant = _instant(place, sequence.name, image, read_table(file))
+                instant = _instant(place, sequence.name, image, read_table(file), row)
             except (LiveHandError, KeyError, TypeError, ValueError) as error:
                 notes.unusable(place, error)
                 continue
@@ -64,13 +62,13 @@ def read_table(path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _instant(place: str, sequence: str, image: Path, table: Mapping[str, Any]) -> Instant | None:
+def _instant(place: str, sequence: str, image: Path, table: Mapping[str, Any], row: DataSet) -> Instant | None:
     if table.get("handPose") is None:
         return None
     pose = np.ravel(to_array(table["handPose"])).astype(np.float64)
     betas, transl = to_array(table["handBeta"]), to_array(table["handTrans"])
-    hand = ROW.pose(pose[:3], pose[3:48], betas, transl, "right")
-    wrist = find_hand(ROW.hand_model, "right").rest_joints(hand.betas)[0]
+    hand = row.pose(pose[:3], pose[3:48], betas, transl, "right")
+    wrist = find_hand(row.hand_model, "right").rest_joints(hand.betas)[0]
     joints = None
     if table.get("handJoints3D") is not None:
         told = np.asarray(to_array(table["handJoints3D"]), dtype=np.float64).reshape(-1, 3)

@@ -16,10 +16,8 @@ import numpy as np
 from ..cameras import Camera
 from ..errors import CameraError, CaptureError, PoseError
 from ..poses import HandPose, Side
-from .conventions import JOINTS, SETS
+from .conventions import JOINTS, DataSet
 from .source import ANNOTATION, Choice, Instant, Notes, View, camera_to_world, wanted
-
-ROW = SETS["interhand"]
 
 WRIST_FIRST = (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)
 """Where the usual 21 joints stand among the set's, which begin with the thumb's tip and end with the wrist."""
@@ -28,11 +26,14 @@ SPLITS = ("train", "test", "val")
 LAYOUTS = ("", "all/", "machine_annot/", "human_annot/")
 ROOTS = ("", "InterHand2.6M_5fps_batch1/", "InterHand2.6M_30fps_batch1/", "5fps/", "30fps/")
 
+METRES = 1e-3
+"""In a unit of cameras and joints."""
+
 NOT_SEEN = 1.0
 """All three coordinates of a joint that was not annotated, in older releases."""
 
 
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """The instants of one hand, capture by capture, by frame number.
 
     Raises:
@@ -53,12 +54,12 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
             continue
         try:
             pair = fits[str(capture)].get(str(frame)) or {}
-            hand = _hand(pair, choice.side)
+            hand = _hand(pair, row, choice.side)
             if hand is None:
                 notes.skip(name, f"there is no fit of the {choice.side} hand")
                 continue
             other: Side = "left" if choice.side == "right" else "right"
-            second = _hand(pair, other) if entries[0]["hand_type"] == "interacting" else None
+            second = _hand(pair, row, other) if entries[0]["hand_type"] == "interacting" else None
             seen = _joints(joints, capture, frame, choice.side)
             views = tuple(_views(entries, cameras[str(capture)], images, choice, notes))
         except (KeyError, TypeError, ValueError, AttributeError, PoseError) as error:
@@ -131,14 +132,14 @@ def _by_instant(data: Any, choice: Choice, notes: Notes) -> dict[tuple[int, int]
     return found
 
 
-def _hand(pair: Mapping[str, Any], side: Side) -> HandPose | None:
+def _hand(pair: Mapping[str, Any], row: DataSet, side: Side) -> HandPose | None:
     fit = pair.get(side)
     if not fit:
         return None
     pose = np.asarray(fit["pose"], dtype=np.float64).reshape(48)
     if not pose.any():
         return None
-    return ROW.pose(pose[:3], pose[3:], fit["shape"], fit["trans"], side)
+    return row.pose(pose[:3], pose[3:], fit["shape"], fit["trans"], side)
 
 
 def _joints(document: Any, capture: int, frame: int, side: Side) -> np.ndarray | None:
@@ -152,7 +153,7 @@ def _joints(document: Any, capture: int, frame: int, side: Side) -> np.ndarray |
         valid &= np.asarray(entry["joint_valid"], dtype=np.float64).reshape(-1) > 0.5
     first = 0 if side == "right" else JOINTS
     own = slice(first, first + JOINTS)
-    joints: np.ndarray = np.where(valid[own, None], place[own] * ROW.metres, np.nan)[list(WRIST_FIRST)]
+    joints: np.ndarray = np.where(valid[own, None], place[own] * METRES, np.nan)[list(WRIST_FIRST)]
     return joints if np.isfinite(joints).any() else None
 
 
@@ -166,7 +167,7 @@ def _views(
             turn = np.asarray(cameras["camrot"][name], dtype=np.float64).reshape(3, 3)
             centre = np.asarray(cameras["campos"][name], dtype=np.float64).reshape(3)
             focal, point = cameras["focal"][name], cameras["princpt"][name]
-            matrix = camera_to_world(np.concatenate([turn, -(turn @ centre)[:, None]], axis=1), ROW.metres)
+            matrix = camera_to_world(np.concatenate([turn, -(turn @ centre)[:, None]], axis=1), METRES)
             camera = Camera(
                 int(entry["width"]), int(entry["height"]), float(focal[0]), float(focal[1]), float(point[0]),
                 float(point[1]), matrix,

@@ -17,14 +17,12 @@ import numpy as np
 from ..captures.images import upright_size
 from ..errors import CaptureError, LiveHandError
 from ..pickles import to_array
-from .conventions import SETS
+from .conventions import DataSet
 from .ho3d import read_table
 from .source import Choice, Instant, Notes, View, pinhole, wanted
 
-ROW = SETS["livehand"]
 
-
-def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instant]:
+def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> Iterator[Instant]:
     """The instants by frame number. Raises CaptureError where ``calib.yml`` is not there or has no cameras."""
     calibration = next((path for path in (folder, *folder.parents[:2]) if (path / "calib.yml").is_file()), None)
     if calibration is None:
@@ -38,7 +36,7 @@ def read_instants(folder: Path, choice: Choice, notes: Notes) -> Iterator[Instan
                 notes.skip(place.name, f"it shows a {told} hand")
                 continue
             pose = np.ravel(to_array(table["pose"]))
-            hand = ROW.pose(pose[:3], pose[3:48], to_array(table["shape"]), to_array(table["trans"]), choice.side)
+            hand = row.pose(pose[:3], pose[3:48], to_array(table["shape"]), to_array(table["trans"]), choice.side)
         except (LiveHandError, KeyError, TypeError, ValueError) as error:
             notes.unusable(place.name, error)
             continue

@@ -145,7 +145,7 @@ def find_mask(rgb: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed,
         return mask
     _, depth = camera.project(hand.vertices)
     band = max(2, round(BAND * camera.fx / float(np.median(depth))))
-    labels = silhouettes(camera, window, hand, others)
+    labels = _with_arm(silhouettes(camera, window, hand, others), camera, window, hand, 2 * band)
     window.of(mask)[:] = _decided(window.of(rgb), labels, band)
     return mask
 
@@ -160,10 +160,25 @@ def within(mask: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed, .
         return answer
     _, depth = camera.project(hand.vertices)
     band = max(2, round(2.0 * BAND * camera.fx / float(np.median(depth))))
-    labels = silhouettes(camera, window, hand, others)
+    labels = _with_arm(silhouettes(camera, window, hand, others), camera, window, hand, band)
     near = cv2.dilate((labels == HAND).astype(np.uint8), _disc(band)) > 0
     window.of(answer)[:] = window.of(mask) & near & (labels != ARM)
     return answer
+
+
+def _with_arm(labels: np.ndarray, camera: Camera, window: Window, hand: Posed, width: int) -> np.ndarray:
+    """Labels in which all within ``width`` pixels of the arm and behind the wrist's rim is arm. Arms are wider."""
+    import cv2
+
+    if not (labels == ARM).any():
+        return labels
+    middle = hand.vertices[np.unique(hand.rim)].mean(axis=0)
+    pixels, _ = camera.project(np.stack([middle, middle + 0.01 * hand.forearm]))
+    start, along = pixels[0] - (window.x0, window.y0), pixels[1] - pixels[0]
+    rows, columns = np.indices(labels.shape)
+    behind = (columns + 0.5 - start[0]) * along[0] + (rows + 0.5 - start[1]) * along[1] > 0.0
+    near = cv2.dilate((labels == ARM).astype(np.uint8), _disc(width)) > 0
+    return np.where(behind & near & (labels == 0), ARM, labels).astype(np.uint8)
 
 
 def _decided(rgb: np.ndarray, labels: np.ndarray, band: int) -> np.ndarray:

@@ -83,9 +83,9 @@ def capture_of(config: PublishedConfig, side: Side, done: Callable[[int], None])
 
 
 def _instants(config: PublishedConfig, side: Side, notes: Notes) -> Iterator[Instant]:
-    yield from read_instants(config.training, Choice(side), notes)
+    yield from read_instants(config.training, ROW, Choice(side), notes)
     if config.validation is not None:
-        for instant in read_instants(config.validation, Choice(side), notes):
+        for instant in read_instants(config.validation, ROW, Choice(side), notes):
             yield replace(instant, name=VALIDATION + instant.name)
 
 

@@ -16,6 +16,7 @@ from ..captures.lens import NO_LENS, Lens
 from ..documents import MEBIBYTE, Reader
 from ..errors import CaptureError, HandModelError, LiveHandError
 from ..poses import HandPose, Side
+from .conventions import DataSet
 
 ANNOTATION = Reader("The annotation", CaptureError, "Download it again.", limit=8192 * MEBIBYTE, allow_nan=True)
 """The largest there are, InterHand2.6M's for training, have a few thousand MiB."""
@@ -148,8 +149,8 @@ class Notes:
         return [f"{count} x {reason} (first: {first[reason]})" for reason, count in counts.most_common()]
 
 
-ReadInstants = Callable[[Path, Choice, Notes], Iterator[Instant]]
-"""A reader: the folder, what of it is taken, and where what is left out is told."""
+ReadInstants = Callable[[Path, DataSet, Choice, Notes], Iterator[Instant]]
+"""A reader: the folder, the data set's row, what of it is taken, and where what is left out is told."""
 
 
 def chosen(instants: Iterable[Instant], choice: Choice) -> Iterator[Instant]:
