@@ -15,7 +15,13 @@ from .errors import LibraryError
 
 WITH_TRAINING = "Make Environment (With Training)"
 
-BUTTONS = {"engine": "Make Environment", "torch": "Make Environment (Build: CUDA)", "views": "", "datasets": ""}
+BUTTONS = {
+    "engine": "Make Environment",
+    "track": "Make Environment",
+    "torch": "Make Environment (Build: CUDA)",
+    "views": "",
+    "datasets": "",
+}
 """Extra -> what brings it in the add-on's preferences, nothing where no button does; the others take training's."""
 
 
@@ -52,6 +58,7 @@ JOBS = {
     "training": Job("Training", "train", (*_DRAW, "torch", "igl", "PIL", "tomli_w"),
                     ("fcpw", "lpips", "tensorboard")),
     "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),
+    "tracking": Job("Tracking hands", "track", ("numpy", "cv2", "ai_edge_litert"), ("imageio_ffmpeg",)),
     "evaluation": Job("Evaluation", "evaluation", (*_DRAW, "torch", "PIL", "skimage"),
                       ("lpips", "pytorch_msssim", "torch_fidelity")),
 }  # fmt: skip
@@ -59,6 +66,7 @@ JOBS = {
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
     "igl": "libigl",
     "imageio_ffmpeg": "imageio-ffmpeg",

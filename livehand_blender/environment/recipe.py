@@ -49,7 +49,7 @@ TORCH_BYTES = {
     "DEFAULT": _CUDA_BYTES if sys.platform == "linux" else _CPU_BYTES,
 }
 """Build of torch -> about what is downloaded with it, which is only for the progress bar, and room on the disk."""
-RENDERING_BYTES = (0.09e9, 0.6e9)
+RENDERING_BYTES = (0.18e9, 0.9e9)
 """The same without torch."""
 
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "bytes": 1.0}
@@ -87,6 +87,12 @@ class Wish:
     def job(self) -> str:
         """What it is made for, of ``libraries.JOBS``."""
         return "training" if self.training else "rendering" if self.build == "CPU" else "torch"
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What is installed: all that the job needs, and the tracker, which a folder of wheels may be without."""
+        tracker = self.wheels is None or any(self.wheels.glob("ai_edge_litert-*.whl"))
+        return (JOBS[self.job].extra, *((JOBS["tracking"].extra,) if tracker else ()))
 
     @property
     def with_torch(self) -> bool:
@@ -194,7 +200,7 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
     python = environment_python(wish.folder)
     pip = _make_venv(wish, python, cancelled)
     meter = _Meter(wish.sizes[0], tell)
-    core = f"{wish.source}[{JOBS[wish.job].extra}]"
+    core = f"{wish.source}[{','.join(wish.extras)}]"
     if wish.wheels is not None:
         local = ["--no-index", "--find-links", str(wish.wheels)]
         _pip(wish, pip, [*local, core], meter, cancelled)

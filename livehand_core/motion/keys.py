@@ -43,6 +43,9 @@ ROLES: dict[str, tuple[str, ...]] = {
 BODY = ("bodypose", "posebody", "jawpose", "posejaw", "poseeye", "leyepose", "reyepose", "expression")
 """Names that only tables of whole bodies have."""
 
+TRACKED = ("trackingcamera", "trackingconfidence")
+"""What ``livehand track`` writes besides the motion, for whoever asks for it."""
+
 PREFIXES = {"left": ("left", "lefthand", "l", "lhand", "lh"), "right": ("right", "righthand", "r", "rhand", "rh")}
 """What stands before a name that is of one hand: ``right_hand_pose``, ``lhand_betas``."""
 

@@ -13,7 +13,7 @@ from ..hand.library import MANO, MANO_UNFIXED
 from ..poses import BETA_COUNT, HandPose, PoseSequence, Side, interpolate
 from ..rotations import axis_angle_to_matrix
 from .convention import FINGER_NUMBERS, Motion, ReadOptions, decode_fingers, into_world
-from .keys import BODY, frames_a_second, of_one_hand, plain, sides_of, sort_keys, truth
+from .keys import BODY, TRACKED, frames_a_second, of_one_hand, plain, sides_of, sort_keys, truth
 from .layouts import choose_table, listed, tables_of
 from .shapes import BODIES, Parts, check_units, frames_of, numbers, rotation_rows, split_pose, whole_rows
 from .wrist import rest_wrists
@@ -293,7 +293,8 @@ class _Reader:
         return answer
 
     def _tell_unused(self) -> None:
-        unused = [key for key in self.table if key not in self.used and _there(self.table[key])]
+        others = [key for key in self.table if key not in self.used and plain(key) not in TRACKED]
+        unused = [key for key in others if _there(self.table[key])]
         if unused:
             more = f" and {len(unused) - 6} more" if len(unused) > 6 else ""
             self.notes.append(f"Not used: {', '.join(unused[:6])}{more}.")

@@ -45,7 +45,8 @@ def test_a_button_that_a_message_names_brings_what_the_job_needs(name: str) -> N
     extra = {"": "", "Make Environment": "engine", "Make Environment (Build: CUDA)": "torch"}.get(
         button_of(name), "train"
     )
-    assert not extra or set(packages(JOBS[name].modules)) <= brought_by(extra)
+    # Every environment that the add-on makes has the tracker, too.
+    assert not extra or set(packages(JOBS[name].modules)) <= brought_by(extra) | brought_by("track")
 
 
 def test_rendering_asks_for_neither_torch_nor_anything_of_restricted_use() -> None:

@@ -1,0 +1,1 @@
+"""A camera sees a hand, and its pose comes out: pictures -> landmarks -> hand pose."""
