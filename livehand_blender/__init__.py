@@ -30,6 +30,7 @@ _ROOMS = (
     "capture.settings",
     "capture.operators",
     "meshes.operators",
+    "batch",
     "ui.panels",
     "ui.rig_panels",
     "ui.mesh_panels",

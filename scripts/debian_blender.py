@@ -1,7 +1,7 @@
 """The installed extension in Debian's own Blender: ``sudo python3 scripts/debian_blender.py [--suite sid]``.
 
 Makes a small Debian in build/ (debootstrap), installs its Blender and the extension's zip in it, lets Blender validate
-and build the extension, makes the demo scene and renders it with ``blender -b FILE -a`` and with render_batch.py. The
+and build the extension, makes the demo scene and renders it with ``blender -b FILE -a`` and with the batch. The
 engine runs in the project's own environment, which is mounted there at the same path. Needs root, and about 1.5 GB.
 """
 
@@ -72,9 +72,8 @@ def exercise(debian: Debian, archive: Path, out: Path, step: int, avatar: str) -
     inside(debian, ["blender", "-b", str(scene), *frames, "-a"])
     count = len(list(out.glob("frame_*.png")))
     say(f"{count} frames in {time.monotonic() - started:.1f} s, Blender's start and the engine's included")
-    batch = ["--python-exit-code", "1", "--python", str(ROOT / "scripts" / "render_batch.py"), "--"]
     wanted = ["--frames", "24,60", "--output", str(out / "frame_batch_####.png")]
-    inside(debian, ["blender", "--background", str(scene), *batch, *wanted])
+    inside(debian, ["blender", "--background", str(scene), "--command", "livehand_batch", *wanted])
 
 
 def inside(debian: Debian, command: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The one engine process of this Blender, which outlives the RenderEngine objects, and a record of the last frame.
 
-Called by render/engine, the panels, the preferences' check button and scripts/render_batch.
+Called by render/engine, the panels, the preferences' check button and the batch.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""scripts/render_batch.py: its command line, and whole runs in processes of their own."""
+"""The batch: its command line, and whole runs in processes of their own."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import re
 import shutil
@@ -18,25 +17,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from livehand_core.errors import LiveHandError
+from livehand_core.farm.output import parse_output
+from livehand_core.frame_lists import chunk_of, parse_chunk, parse_frames
 from livehand_core.whole_files import is_complete
 from tests.blender.exr import read_exr
 from tests.blender.helpers import ROOT, index_pass, make_scene, run_python
 
-SCRIPT = ROOT / "scripts" / "render_batch.py"
+BATCH = ("-m", "livehand_blender.batch")
 ENVIRONMENT = {"LIVEHAND_PYTHON": sys.executable}
-
-
-def _load():
-    spec = importlib.util.spec_from_file_location("render_batch", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules["render_batch"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-batch = _load()
 
 
 @pytest.mark.parametrize(
@@ -50,49 +39,49 @@ batch = _load()
     ],
 )
 def test_frame_lists(text: str, frames: list[int]) -> None:
-    assert batch.parse_frames(text) == frames
+    assert parse_frames(text) == frames
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,,2", "3-1", "1-5x0", "1-", "1.5", "1-2-3"])
 def test_bad_frame_lists_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
-        batch.parse_frames(text)
+        parse_frames(text)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])
 def test_chunks_share_out_every_frame_once(count: int) -> None:
     frames = list(range(1, 12))
-    parts = [batch.chunk_of(frames, index, count) for index in range(1, count + 1)]
+    parts = [chunk_of(frames, index, count) for index in range(1, count + 1)]
     assert [frame for part in parts for frame in part] == frames
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_bad_chunks_are_refused() -> None:
-    assert batch.parse_chunk("2/8") == (2, 8)
+    assert parse_chunk("2/8") == (2, 8)
     for text in ("0/3", "4/3", "1", "a/b"):
         with pytest.raises(argparse.ArgumentTypeError):
-            batch.parse_chunk(text)
+            parse_chunk(text)
 
 
 def test_output_patterns() -> None:
-    assert batch.parse_output(Path("/o/####.png"), None).path(12) == Path("/o/0012.png")
-    assert batch.parse_output(Path("/o/a_##_b.exr"), None).path(-3) == Path("/o/a_-3_b.exr")
-    assert batch.parse_output(Path("/o/shot"), "png").path(7) == Path("/o/shot0007.png")
-    movie = batch.parse_output(Path("/o/a_####.mp4"), None)
+    assert parse_output(Path("/o/####.png"), None).path(12) == Path("/o/0012.png")
+    assert parse_output(Path("/o/a_##_b.exr"), None).path(-3) == Path("/o/a_-3_b.exr")
+    assert parse_output(Path("/o/shot"), "png").path(7) == Path("/o/shot0007.png")
+    movie = parse_output(Path("/o/a_####.mp4"), None)
     assert movie.movie == Path("/o/a.mp4") and movie.path(3) == Path("/o/a.frames/0003.png")
     for pattern, chosen in (("/o/a.tiff", None), ("/o/a", None), ("/o/a.png", "exr")):
-        with pytest.raises(batch.BatchError):
-            batch.parse_output(Path(pattern), chosen)
+        with pytest.raises(LiveHandError):
+            parse_output(Path(pattern), chosen)
 
 
 def test_help_needs_no_blender() -> None:
-    answer = run_python("-S", SCRIPT, "--help")
+    answer = run_python("-S", *BATCH, "--help")
     assert answer.returncode == 0 and "--frames" in answer.stdout and "Exit code" in answer.stdout
 
 
 def test_wrong_calls_give_2(tmp_path: Path) -> None:
     for arguments in (["--frames", "9-1", "--output", "a.png"], [], ["--output", str(tmp_path / "a.xyz")]):
-        answer = run_python(SCRIPT, *arguments)
+        answer = run_python(*BATCH, *arguments)
         assert answer.returncode == 2, answer.stdout
         assert "rror" in answer.stderr
 
@@ -119,11 +108,11 @@ def _rendered(text: str) -> list[int]:
 @pytest.mark.bpy
 def test_chunks_resume_log_and_range_warning(animation: Path, tmp_path: Path) -> None:
     pattern = tmp_path / "out" / "####.png"
-    first = run_python(SCRIPT, animation, "--output", pattern, "--chunk", "1/2", environment=ENVIRONMENT)
+    first = run_python(*BATCH, animation, "--output", pattern, "--chunk", "1/2", environment=ENVIRONMENT)
     assert first.returncode == 0, first.stdout + first.stderr
     assert _rendered(first.stdout) == [1, 2] and "warning" not in first.stdout
     untouched = (tmp_path / "out" / "0001.png").stat().st_mtime_ns
-    second = run_python(SCRIPT, animation, "--output", pattern, "--resume", environment=ENVIRONMENT)
+    second = run_python(*BATCH, animation, "--output", pattern, "--resume", environment=ENVIRONMENT)
     assert second.returncode == 0, second.stdout + second.stderr
     assert _rendered(second.stdout) == [3, 4, 5]
     assert re.search(
@@ -139,7 +128,7 @@ def test_chunks_resume_log_and_range_warning(animation: Path, tmp_path: Path) ->
 @pytest.mark.bpy
 def test_multilayer_exr(animation: Path, tmp_path: Path) -> None:
     arguments = ["--frames", "2", "--output", tmp_path / "a.exr"]
-    answer = run_python(SCRIPT, animation, *arguments, environment=ENVIRONMENT)
+    answer = run_python(*BATCH, animation, *arguments, environment=ENVIRONMENT)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     path = tmp_path / "a0002.exr"
     assert is_complete(path)
@@ -157,7 +146,7 @@ def test_movie_is_made_by_the_last_chunk_and_keeps_colours(animation: Path, tmp_
     movie = tmp_path / "hand.mp4"
     for chunk in ("2/2", "1/2"):
         assert not movie.exists()
-        answer = run_python(SCRIPT, animation, "--output", movie, "--chunk", chunk, environment=ENVIRONMENT)
+        answer = run_python(*BATCH, animation, "--output", movie, "--chunk", chunk, environment=ENVIRONMENT)
         assert answer.returncode == 0, answer.stdout + answer.stderr
     assert is_complete(movie) and not list(tmp_path.glob(".*"))
     clip = bpy.data.movieclips.load(str(movie))
@@ -184,7 +173,7 @@ def test_failures_are_told_and_end_with_1(animation: Path, tmp_path: Path) -> No
         rig.scale.z = height
         rig.keyframe_insert("scale", frame=frame)
     bpy.ops.wm.save_mainfile()
-    arguments = [SCRIPT, animation, "--frames", "2-4", "--output", tmp_path / "o" / "#.png"]
+    arguments = [*BATCH, animation, "--frames", "2-4", "--output", tmp_path / "o" / "#.png"]
     stopped = run_python(*arguments, environment=ENVIRONMENT)
     assert stopped.returncode == 1 and _rendered(stopped.stdout) == [2, 3]
     assert "FAILED: The armature" in stopped.stdout and "non-uniformly" in stopped.stdout
@@ -196,12 +185,12 @@ def test_failures_are_told_and_end_with_1(animation: Path, tmp_path: Path) -> No
         ([animation, "--scene", "Nowhere"], "no scene 'Nowhere'"),
         ([animation, "--engine", "NOWHERE"], "'NOWHERE' is unknown"),
     ):
-        answer = run_python(SCRIPT, *wrong, "--output", tmp_path / "x.png", environment=ENVIRONMENT)
+        answer = run_python(*BATCH, *wrong, "--output", tmp_path / "x.png", environment=ENVIRONMENT)
         assert answer.returncode == 2 and told in answer.stderr, answer.stderr
 
 
 def _begin(animation: Path, pattern: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(animation), "--output", str(pattern), *more]
+    command = [sys.executable, *BATCH, str(animation), "--output", str(pattern), *more]
     environment = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
@@ -295,7 +284,7 @@ def test_the_frames_of_a_batch_that_was_killed_are_taken_over(slow_animation: Pa
 @pytest.mark.bpy
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_rendered(animation: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    answer = run_python(SCRIPT, animation, "--output", tmp_path / "file" / "#.png", environment=ENVIRONMENT)
+    answer = run_python(*BATCH, animation, "--output", tmp_path / "file" / "#.png", environment=ENVIRONMENT)
     assert answer.returncode == 2 and "cannot be written" in answer.stderr and not _rendered(answer.stdout), answer
 
 
@@ -320,7 +309,7 @@ def test_full_disk(animation: Path, small_disk: Path, name: str) -> None:
     arguments = ["--output", small_disk / name, "--frames", "1"]
     if name == "#.png":
         (small_disk / "more").write_bytes(bytes(4096))
-    answer = run_python(SCRIPT, animation, *arguments, environment=ENVIRONMENT)
+    answer = run_python(*BATCH, animation, *arguments, environment=ENVIRONMENT)
     # Where nothing at all can be written it is told before the work begins.
     code, said = (2, answer.stderr) if name == "#.png" else (1, answer.stdout)
     assert answer.returncode == code and bool(_rendered(answer.stdout)) == (code == 1), answer.stdout

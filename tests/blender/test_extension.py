@@ -180,8 +180,10 @@ def test_installed_extension_renders(archive: Path, tiny_avatar: Path, tmp_path:
     log = next(line for line in answer.stdout.splitlines() if line.startswith("LOG "))
     assert log.startswith(f"LOG {tmp_path / 'user'}") and log.endswith("True")
 
-    # The batch script takes the installed extension before the checkout that it lies in.
+    # The batch of the installed extension, called as with Blender's --python-expr.
+    code = "import bpy, addon_utils; addon_utils.enable('bl_ext.user_default.livehand'); "
+    code += "from bl_ext.user_default.livehand import batch; batch.run()"
     arguments = [tmp_path / "out.blend", "--frames", "1", "--output", tmp_path / "#.png"]
-    answer = run_python(ROOT / "scripts" / "render_batch.py", *arguments, environment=environment)
+    answer = run_python("-c", code, "--", *arguments, environment=environment)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "LiveHand is bl_ext.user_default.livehand." in answer.stdout and (tmp_path / "1.png").is_file()

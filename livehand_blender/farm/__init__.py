@@ -1,0 +1,1 @@
+"""Many frames without a window: rendered one by one, shared with other workers, put together as a video."""
