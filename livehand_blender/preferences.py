@@ -105,9 +105,9 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         options=compat.PATH_OPTIONS,
     )
     keep_training: BoolProperty(
-        name="Train On Without Blender",
-        description="Training goes on when Blender is closed or the add-on is switched off; otherwise it is stopped "
-        "and can be resumed",
+        name="Go On Without Blender",
+        description="Training and captures go on when Blender is closed or the add-on is switched off; otherwise they "
+        "are stopped and can be gone on with",
         default=True,
     )
 

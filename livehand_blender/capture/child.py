@@ -2,42 +2,22 @@
 
     blender -b --python child.py -- PACKAGE SCENE.blend SCENE RIG FOLDER
 
-It tells its progress in lines that begin with "LIVEHAND", and ends when its standard input does.
+It lives by itself: files in the folder tell how far it is, and what it is told.
 """
 
 import importlib
-import json
 import os
 import sys
-import threading
 from pathlib import Path
-from typing import Any, NoReturn
-
-import bpy
+from typing import NoReturn
 
 
 def main() -> int:
-    """Photograph; 0 when all is there, 3 when it failed (the last line says why)."""
-    package, blend, scene_name, rig_name, folder = sys.argv[sys.argv.index("--") + 1 :]
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    """Photograph; 0 when all is there or it was stopped, 3 when it failed."""
+    package, blend, scene, rig, folder = sys.argv[sys.argv.index("--") + 1 :]
     _enable(package)
-    try:
-        bpy.ops.wm.open_mainfile(filepath=blend, load_ui=False)
-        scene, rig = bpy.data.scenes[scene_name], bpy.data.objects[rig_name]
-        if bpy.context.window is not None:
-            bpy.context.window.scene = scene
-        capture = importlib.import_module(f"{package}.capture.process")
-        made = capture.photograph(scene, rig, Path(folder), _say)
-    except Exception as error:
-        # Also what a bug raises must reach the Blender that waits.
-        if not hasattr(error, "remedy"):
-            import traceback
-
-            traceback.print_exc()
-        _say({"error": str(error) or type(error).__name__, "remedy": ""})
-        return 3
-    _say({"made": made})
-    return 0
+    photographs = importlib.import_module(f"{package}.capture.photographs")
+    return int(photographs.make(Path(blend), scene, rig, Path(folder)))
 
 
 def _enable(package: str) -> None:
@@ -52,10 +32,6 @@ def _enable(package: str) -> None:
     importlib.import_module(package).register()
 
 
-def _say(document: dict[str, Any]) -> None:
-    print(f"\nLIVEHAND {json.dumps(document)}", flush=True)
-
-
 def _end(status: int) -> NoReturn:
     lifecycle = sys.modules.get(f"{sys.argv[sys.argv.index('--') + 1]}.lifecycle")
     if lifecycle is not None:
@@ -63,12 +39,6 @@ def _end(status: int) -> NoReturn:
     # The add-on could not be enabled: Blender has not begun anything.
     sys.stdout.flush()
     os._exit(status)
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    _end(4)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The operator that captures the hand."""
+"""The operators that capture the hand, and that find a capture again which another Blender has started."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
@@ -8,12 +8,15 @@ from typing import Any
 import bpy
 from bpy.props import StringProperty
 
+from livehand_core.captures.going import read_status, stop
+from livehand_core.errors import LiveHandError
+
 from ..background import Task, TaskOperator
-from ..preferences import data_folder
-from ..registration import classes, registration
+from ..preferences import data_folder, preference
+from ..registration import classes, leaving, registration
 from ..rig.armature import active_hand
 from .planning import chosen_hand, own_cameras
-from .process import Job, run, save_copy
+from .process import Job, follow, run, save_copy, stop_own
 
 CAPTURE_KEY = "capture"
 
@@ -44,10 +47,52 @@ class LIVEHAND_OT_capture(TaskOperator, bpy.types.Operator):
                 known.livehand_training.capture = str(folder)
 
         self._folder = folder
-        return Task("The capture", lambda task: run(job, task), settle)
+        captures = captures_folder()
+        return Task("The capture", lambda task: run(job, captures, task), settle)
 
     def done_message(self, answer: int) -> str:
         return f"{answer} pictures in {self._folder}"
+
+
+class LIVEHAND_OT_capture_follow(TaskOperator, bpy.types.Operator):
+    """Follow a capture that goes on without the Blender that started it, as if it were this one's"""
+
+    bl_idname = "livehand.capture_follow"
+    bl_label = "Follow Capture"
+    bl_options = {"REGISTER"}
+    task_key = CAPTURE_KEY
+
+    folder: StringProperty(name="Folder", description="Of the capture", subtype="DIR_PATH")
+
+    def make_task(self, _context: Any) -> Task[int]:
+        self._folder = folder = Path(bpy.path.abspath(self.folder))
+        read_status(folder)
+        return Task("The capture", lambda task: follow(folder, task))
+
+    def done_message(self, answer: int) -> str:
+        return f"{answer} pictures in {self._folder}"
+
+
+class LIVEHAND_OT_capture_stop(bpy.types.Operator):
+    """End a capture after the picture it is at; capture again to go on with it"""
+
+    bl_idname = "livehand.capture_stop"
+    bl_label = "Stop Capture"
+
+    folder: StringProperty(name="Folder", description="Of the capture", subtype="DIR_PATH")
+
+    def execute(self, _context: Any) -> set[str]:
+        try:
+            stop(Path(bpy.path.abspath(self.folder)))
+        except LiveHandError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+def captures_folder() -> Path:
+    """The add-on's own folder of captures."""
+    return data_folder() / "captures"
 
 
 def capture_folder(scene: Any, rig: Any) -> Path:
@@ -56,7 +101,15 @@ def capture_folder(scene: Any, rig: Any) -> Path:
     if chosen:
         return Path(bpy.path.abspath(chosen))
     file = Path(bpy.data.filepath).stem or "untitled"
-    return data_folder() / "captures" / bpy.path.clean_name(f"{file} {rig.name}")
+    return captures_folder() / bpy.path.clean_name(f"{file} {rig.name}")
 
 
-register, unregister = registration(classes(LIVEHAND_OT_capture))
+def _stop_captures() -> None:
+    if not preference("keep_training", True):
+        stop_own()
+
+
+register, unregister = registration(
+    classes(LIVEHAND_OT_capture, LIVEHAND_OT_capture_follow, LIVEHAND_OT_capture_stop),
+    leaving(_stop_captures),
+)

@@ -6,15 +6,12 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from livehand_core.engine.interpreters import kill, start_options
 from livehand_core.errors import EngineError
 
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 2.0
-"""How long a program that has lost its input may take to end by itself."""
 
 
 def run_lines(
@@ -23,7 +20,6 @@ def run_lines(
     log: Path | None,
     cancelled: Callable[[], bool],
     take: Callable[[str], None] = lambda line: None,
-    hold_input: bool = False,
 ) -> tuple[int, list[str]]:
     """Run a program to its end; (exit code, its last lines, errors among them).
 
@@ -31,7 +27,6 @@ def run_lines(
         log: file that its lines are appended to.
         cancelled: asked ten times a second; True ends the program and all it has started.
         take: called with each line.
-        hold_input: keep its standard input open, so that it may notice the end of this process by its closing.
 
     Raises:
         EngineError: it cannot be started, the log cannot be written, or it was cancelled.
@@ -39,7 +34,7 @@ def run_lines(
     try:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE if hold_input else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -74,17 +69,8 @@ def run_lines(
                 _append(log, line)
         return process.wait(), last
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
-            _wait(process)
         kill(process)
         process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Let a program that notices the end of its input take its leave."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_SECONDS)
 
 
 def failure_line(lines: Sequence[str]) -> str:

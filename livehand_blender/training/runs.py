@@ -12,12 +12,12 @@ from pathlib import Path
 from livehand_core.captures.capture import TRANSFORMS
 from livehand_core.engine.interpreters import child_environment, core_command, start_options
 from livehand_core.errors import LiveHandError, TrainingError
+from livehand_core.processes import clear_order
 from livehand_core.training.control import (
     AVATAR_FILE,
     CHECKPOINT_FILE,
     LOG_FILE,
     RunStatus,
-    clear_order,
     find_runs,
     give_order,
     read_status,

@@ -6,12 +6,14 @@ from typing import Any
 
 import bpy
 
+from livehand_core.captures.going import CaptureStatus
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import CaptureError
 
 from ..background import draw_task, draw_text, is_running
-from ..capture.operators import CAPTURE_KEY, capture_folder
+from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
 from ..capture.planning import chosen_hand, image_counts
+from ..capture.process import look
 from ..registration import classes, registration
 from ..rig.armature import active_hand
 from .disclosure import draw_disclosure
@@ -19,6 +21,7 @@ from .disclosure import draw_disclosure
 FEW_IMAGES = 80
 """Pictures below which an avatar shows form and little else (docs/training.md)."""
 
+_looked: tuple[float, list[tuple[Path, CaptureStatus]]] = (0.0, [])
 _counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
 
 
@@ -49,6 +52,8 @@ class LIVEHAND_PT_capture(bpy.types.Panel):
         _draw_settings(chosen, settings, hand)
         if hand is not None:
             _draw_start(layout, scene, hand)
+        if not is_running(CAPTURE_KEY):
+            _draw_going(layout)
 
 
 def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
@@ -110,6 +115,23 @@ def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
         )
     if there is not None:
         row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(folder)
+
+
+def _draw_going(layout: Any) -> None:
+    """The captures that go on, which another Blender has started, or this one before it was closed."""
+    for folder, status in _going():
+        row = layout.row(align=True)
+        row.progress(factor=status.progress, text=f"{folder.name}: {status.line()}")
+        row.operator("livehand.capture_follow", text="", icon="HIDE_OFF").folder = str(folder)
+        row.operator("livehand.capture_stop", text="", icon="X").folder = str(folder)
+
+
+def _going() -> list[tuple[Path, CaptureStatus]]:
+    """What :func:`look` finds; looked up at most every two seconds."""
+    global _looked
+    if time.monotonic() - _looked[0] > 2.0:
+        _looked = (time.monotonic(), look(captures_folder()))
+    return _looked[1]
 
 
 def _count(folder: Path) -> tuple[int, int] | None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CaptureError, LiveHandError, TrainingError
 from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
+from ..processes import Order
 from .config import PRESETS, TrainingConfig, load_config, preset, save_config
 from .control import (
     AVATAR_FILE,
     CHECKPOINT_FILE,
-    Order,
     RunStatus,
     describe,
     give_order,

@@ -17,13 +17,12 @@ from typing import Literal
 
 from ..documents import Reader
 from ..errors import LiveHandError, TrainingError
-from ..files import atomic_path, remove_leftovers, try_lock
+from ..files import atomic_path
+from ..processes import Order, clear_order, held, is_running, is_young, write_order
 from ..records import build
 
 FORMAT_VERSION = 1
 STATUS_FILE = "status.json"
-ORDER_FILE = "order.txt"
-LOCK_FILE = "run.lock"
 LOG_FILE = "train.log"
 AVATAR_FILE = "avatar.safetensors"
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -34,13 +33,8 @@ STATUS = Reader(
     "The status", TrainingError, "Delete it: the run's checkpoint is another file, and can be resumed.", limit=1 << 20
 )
 
-ORDER = Reader("The order", TrainingError, limit=1 << 10)
-
-START_SECONDS = 120.0
-"""How long a run may be "starting" before its process has taken the lock: importing torch is slow on a busy machine."""
 
 State = Literal["starting", "rays", "training", "paused", "done", "stopped", "interrupted", "failed"]
-Order = Literal["go", "pause", "stop"]
 ALIVE: tuple[State, ...] = ("starting", "rays", "training", "paused")
 
 
@@ -126,7 +120,7 @@ def read_status(run: Path) -> RunStatus:
         status = build(RunStatus, document, unknown="pass")
     except ValueError as error:
         raise STATUS.damaged(path, error) from error
-    fresh = status.state == "starting" and _is_young(status)
+    fresh = status.state == "starting" and is_young(status.updated)
     if status.alive and not fresh and not is_running(run):
         return replace(status, state="interrupted", seconds_left=-1.0, message="Its process has ended unexpectedly.")
     return status
@@ -161,27 +155,7 @@ def give_order(run: Path, order: Order) -> None:
     status = read_status(run)
     if not status.alive:
         raise TrainingError(f"The run {run} is not running (it is {status.state}).", "Resume it first.")
-    with atomic_path(run / ORDER_FILE) as temporary:
-        temporary.write_text(order, encoding="utf-8")
-
-
-def read_order(run: Path) -> Order:
-    """What the run's process is asked to do; ``"go"`` when nothing was said."""
-    try:
-        text = ORDER.text(run / ORDER_FILE).strip()
-    except LiveHandError:
-        return "go"
-    return text if text in ("pause", "stop") else "go"  # type: ignore[return-value]
-
-
-def clear_order(run: Path) -> None:
-    """Forget an order that was given to an earlier process. Raises TrainingError when the folder cannot be written."""
-    try:
-        (run / ORDER_FILE).unlink(missing_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{run / ORDER_FILE} cannot be removed ({error}).", "Check the folder and the disk."
-        ) from error
+    write_order(run, order)
 
 
 def forget_old_orders(run: Path) -> None:
@@ -191,25 +165,8 @@ def forget_old_orders(run: Path) -> None:
     except LiveHandError:
         clear_order(run)
         return
-    if status.state != "starting" or not _is_young(status):
+    if status.state != "starting" or not is_young(status.updated):
         clear_order(run)
-
-
-def _is_young(status: RunStatus) -> bool:
-    """Whether a status was just written; one of the future was written before the clock was set back."""
-    return abs(time.time() - status.updated) < START_SECONDS
-
-
-def is_running(run: Path) -> bool:
-    """Whether some process holds the run's lock. The system gives a lock back however its holder ends."""
-    path = run / LOCK_FILE
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb+") as stream:
-            return not try_lock(stream, shared=True)
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -220,24 +177,10 @@ def locked(run: Path) -> Iterator[None]:
         TrainingError: another process works on it.
         LiveHandError: the folder cannot be written.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        stream = (run / LOCK_FILE).open("ab+")
-    except OSError as error:
-        raise TrainingError(
-            f"{run} cannot be written ({error.strerror}).", "Choose a folder you may write to."
-        ) from error
-    with stream:
-        for _ in range(10):
-            if try_lock(stream, shared=False):
-                break
-            # Someone who only looks holds it for a moment.
-            time.sleep(0.05)
-        else:
-            raise TrainingError(
-                f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
-            )
-        remove_leftovers(run, ORDER_FILE)
+    busy = TrainingError(
+        f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
+    )
+    with held(run, busy):
         yield
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import LiveHandError
-from .control import RunStatus, State, clear_order, forget_old_orders, read_order, write_status
+from ..processes import clear_order, read_order
+from .control import RunStatus, State, forget_old_orders, write_status
 
 WRITE_SECONDS = 1.0
 PAUSE_POLL_SECONDS = 0.2

@@ -65,7 +65,8 @@ def read_checkpoint(path: Path) -> None:
 
 def read_run(path: Path) -> None:
     from livehand_blender.training.runs import look
-    from livehand_core.training.control import describe, read_order, read_status
+    from livehand_core.processes import read_order
+    from livehand_core.training.control import describe, read_status
 
     look(path.parent.parent)
     read_order(path.parent)
@@ -148,6 +149,13 @@ def read_plan(path: Path) -> None:
     shooting().claim(path.parent)
 
 
+def read_going(path: Path) -> None:
+    from livehand_core.captures.going import read_status
+
+    status = read_status(path.parent)
+    assert 0.0 <= status.progress <= 1.0 and status.line()
+
+
 def read_record(path: Path) -> None:
     from sound import RECORD
 
@@ -186,6 +194,7 @@ KINDS = {
     "capture": Kind("capture/transforms.json", _text, read_capture),
     "capture poses": Kind("capture/poses.npz", damaged_archive, read_capture),
     "capture picture": Kind("capture/images/0.png", damaged_picture, read_capture),
+    "capture status": Kind("planned/capture.json", _text, read_going),
     "plan": Kind("planned/plan.json", _text, read_plan),
     "motion json": Kind("motion.json", _text, read_motion),
     "motion npz": Kind("motion.npz", damaged_archive, read_motion),

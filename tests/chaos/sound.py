@@ -11,6 +11,8 @@ import numpy as np
 
 from livehand_blender.environment.recipe import STAMP, Stamp
 from livehand_core.cameras import Camera, look_at
+from livehand_core.captures.going import CaptureStatus
+from livehand_core.captures.going import write_status as write_capture_status
 from livehand_core.captures.plan import Rig
 from livehand_core.captures.shooting import Shooting
 from livehand_core.frames import FrameRequest, HandInstance
@@ -120,6 +122,7 @@ def _write_models(folder: Path) -> None:
 def _write_views(folder: Path) -> None:
     """Folders that a program goes on with: a capture's plan, a folder of views, an environment, a list of poses."""
     shooting().claim(folder / "planned")
+    write_capture_status(folder / "planned", CaptureStatus("stopped", 1, 2))
     (folder / "views").mkdir()
     (folder / "views" / FRAMES_RECORD).write_text(json.dumps(RECORD))
     (folder / "environment").mkdir()

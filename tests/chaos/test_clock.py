@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from livehand_core import claims
+from livehand_core import claims, processes
 from livehand_core.claims import Holder, claimed
+from livehand_core.processes import ORDER_FILE
 from livehand_core.training import control
 from livehand_core.training.control import RunStatus, read_status
 
@@ -22,11 +23,11 @@ def test_a_run_that_died_while_it_started_is_not_starting_for_an_hour(
     control.write_status(tmp_path, RunStatus("starting", "x"))
     assert read_status(tmp_path).state == "starting"
     now = time.time()
-    monkeypatch.setattr(control.time, "time", lambda: now - HOUR)
+    monkeypatch.setattr(processes.time, "time", lambda: now - HOUR)
     assert read_status(tmp_path).state == "interrupted"
-    (tmp_path / control.ORDER_FILE).write_text("stop")
+    (tmp_path / ORDER_FILE).write_text("stop")
     control.forget_old_orders(tmp_path)
-    assert not (tmp_path / control.ORDER_FILE).exists()
+    assert not (tmp_path / ORDER_FILE).exists()
 
 
 def test_the_claim_of_a_dead_maker_ages_after_the_clock_was_set_back(

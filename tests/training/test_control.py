@@ -21,8 +21,9 @@ from livehand_core.captures.capture import Capture
 from livehand_core.errors import TrainingError
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
+from livehand_core.processes import ORDER_FILE, is_running
 from livehand_core.training import control
-from livehand_core.training.control import RunStatus, find_runs, give_order, is_running, locked, read_status
+from livehand_core.training.control import RunStatus, find_runs, give_order, locked, read_status
 from livehand_core.training.curves import draw_curves, read_curves
 from livehand_core.training.monitor import Monitor
 
@@ -70,7 +71,7 @@ def test_a_run_is_paused_goes_on_and_is_stopped_from_outside(
     assert still.step == paused.step and still.pid == os.getpid() and later.step > still.step
     status = read_status(run)
     assert (status.state, status.name, status.preset) == ("stopped", "tubes", "quick")
-    assert status.step >= later.step and not is_running(run) and not (run / control.ORDER_FILE).exists()
+    assert status.step >= later.step and not is_running(run) and not (run / ORDER_FILE).exists()
     assert cli.main(["train", "--status", str(run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["state"] == "stopped"
     # Nothing more is to be steered.
@@ -87,7 +88,7 @@ def test_an_order_counts_while_the_run_starts_and_an_old_one_does_not(tmp_path: 
         monitor.tell(state="training")
         assert monitor.stop_asked()
         monitor.close("stopped")
-    (tmp_path / control.ORDER_FILE).write_text("stop")
+    (tmp_path / ORDER_FILE).write_text("stop")
     with locked(tmp_path):
         monitor = Monitor(tmp_path, RunStatus("starting", "x"), lambda: False)
         monitor.tell(state="training")

@@ -1,0 +1,103 @@
+"""What the capture's own Blender does: it opens the copy of the scene, photographs it, and tells how far it is."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from livehand_core.captures.going import CaptureStatus, locked, write_status
+from livehand_core.errors import LiveHandError
+from livehand_core.processes import clear_order, read_order
+
+from .planning import make_plan
+from .shoot import shoot
+from .subjects import prepare_scene
+
+TELL_SECONDS = 0.5
+
+
+class Teller:
+    """Writes the status of a capture, at most twice a second while it goes on.
+
+    Args:
+        folder: of the capture, whose lock is held.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._status = CaptureStatus("going", pid=os.getpid())
+        self._told = 0.0
+
+    def say(self, message: str) -> None:
+        """Say what is being done."""
+        self._status = replace(self._status, message=message)
+        write_status(self._folder, self._status)
+
+    def count(self, made: int, planned: int) -> None:
+        """Say how many pictures there are."""
+        self._status = replace(self._status, made=made, planned=planned)
+        if time.monotonic() - self._told >= TELL_SECONDS or made == planned:
+            self._told = time.monotonic()
+            # A full disk is found by the next picture; the status is not worth ending the capture.
+            with suppress(LiveHandError):
+                write_status(self._folder, self._status)
+
+    def end(self, state: Any, message: str = "", made: int | None = None) -> None:
+        """Say how it ended."""
+        made = self._status.made if made is None else made
+        write_status(self._folder, replace(self._status, state=state, message=message, made=made))
+
+
+def make(blend: Path, scene_name: str, rig_name: str, folder: Path) -> int:
+    """Photograph what the file shows; 0 when all is there or it was stopped, 3 when it failed."""
+    try:
+        with locked(folder):
+            teller = Teller(folder)
+            try:
+                _make(blend, scene_name, rig_name, folder, teller)
+            except Exception as error:
+                # Also what a bug raises must reach whoever follows.
+                if not isinstance(error, LiveHandError):
+                    traceback.print_exc()
+                teller.end("failed", str(error) or type(error).__name__)
+                return 3
+            finally:
+                for name in (blend.name, f"{blend.name}1"):
+                    with suppress(OSError):
+                        blend.with_name(name).unlink(missing_ok=True)
+    except LiveHandError as error:
+        print(f"livehand: {error}", flush=True)
+        return 3
+    return 0
+
+
+def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Teller) -> None:
+    teller.say("Opening the scene")
+    bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False)
+    scene, rig = bpy.data.scenes[scene_name], bpy.data.objects[rig_name]
+    if bpy.context.window is not None:
+        bpy.context.window.scene = scene
+    teller.say("Choosing cameras and poses")
+    plan = make_plan(scene, rig)
+    teller.say("Making the scene ready")
+    subject = prepare_scene(scene, rig, plan, plan.data)
+    whole = len(plan.shooting.order)
+    teller.say("Taking the first picture")
+    asked = False
+
+    def told(done: int, count: int) -> bool:
+        nonlocal asked
+        teller.count(whole - count + done, whole)
+        asked = asked or read_order(folder) == "stop"
+        return not asked
+
+    made = shoot(scene, plan.shooting, folder, subject, plan.data, plan.scale, told)
+    clear_order(folder)
+    teller.end("stopped" if asked and made < whole else "done", made=made)
