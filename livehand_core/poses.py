@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from .errors import PoseError, naming
-from .files import ARCHIVE_ERRORS, atomic_path
+from .errors import PoseError
+from .files import atomic_path
 from .records import AS_IS, build
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
 
@@ -156,53 +155,6 @@ def interpolate(start: HandPose, end: HandPose, fraction: float) -> HandPose:
 
 
 @dataclass(frozen=True)
-class PoseRows:
-    """What a motion file holds, not yet looked at: its values may be NaN and its sides may be mixed.
-
-    Attributes:
-        full_poses: (n, 48).
-        betas: (n, 10).
-        transl: (n, 3) metres.
-        sides: (n,) of each row.
-        fps: frames a second.
-    """
-
-    full_poses: np.ndarray
-    betas: np.ndarray
-    transl: np.ndarray
-    sides: tuple[str, ...]
-    fps: float
-
-    def __len__(self) -> int:
-        return len(self.full_poses)
-
-    def pose(self, index: int) -> HandPose:
-        """One row. Raises PoseError when it is no pose."""
-        values = self.full_poses[index]
-        side: Any = self.sides[index]
-        return HandPose(values[:3], values[3:], self.betas[index], self.transl[index], side)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> PoseRows:
-        """Read what :meth:`PoseSequence.save` writes; betas and side may also be given once for all rows.
-
-        Raises:
-            PoseError: the file is not there, is damaged or has other keys or shapes.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                poses, transl = archive["poses"].astype(np.float64), archive["trans"].astype(np.float64)
-                betas = np.broadcast_to(archive["betas"], (len(poses), BETA_COUNT)).astype(np.float64)
-                sides = np.broadcast_to(archive["side"], (len(poses),))
-                fps = float(archive["mocap_framerate"])
-        except (*ARCHIVE_ERRORS, TypeError) as error:
-            raise PoseError(f"{path} is not a motion file ({error}).", "Give a .npz written by LiveHand.") from error
-        if poses.ndim != 2 or poses.shape[1] != 48 or transl.shape != (len(poses), 3):
-            raise PoseError(f"{path} has poses of shape {poses.shape}; (n, 48) is needed.", "Export hands only.")
-        return cls(poses, betas, transl, tuple(str(side) for side in sides), fps)
-
-
-@dataclass(frozen=True)
 class PoseSequence:
     """A motion of one hand: poses at a constant rate.
 
@@ -222,7 +174,10 @@ class PoseSequence:
             raise PoseError("The motion mixes right and left hands.", "Keep one sequence a hand.")
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write ``.npz`` with AMASS-like keys: poses (n, 48), betas (n, 10), trans (n, 3), mocap_framerate, side."""
+        """Write ``.npz`` with AMASS-like keys: poses (n, 48), betas (n, 10), trans (n, 3), mocap_framerate, side.
+
+        ``motion.read_motion`` reads it.
+        """
         with atomic_path(path) as temporary:
             np.savez_compressed(
                 temporary,
@@ -232,14 +187,3 @@ class PoseSequence:
                 mocap_framerate=np.float64(self.fps),
                 side=np.array(self.poses[0].side),
             )
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> PoseSequence:
-        """Read what :meth:`save` writes; betas may also be one row for all frames.
-
-        Raises:
-            PoseError: the file is not there, is damaged or has other keys.
-        """
-        with naming(Path(path)):
-            rows = PoseRows.load(path)
-            return cls(tuple(rows.pose(index) for index in range(len(rows))), rows.fps)

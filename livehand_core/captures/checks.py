@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -111,20 +111,6 @@ def find_problems(
     found = (*problems, *([Problem("all images", whole)] if whole else []), *bad)
     kept, pixels = tuple(frame for frame, _ in sound), tuple(count for _, count in sound)
     return Inspection(replace(capture, frames=kept), pixels, found, float(np.median(known)) if known else None)
-
-
-def check_capture(capture: Capture, frames: Iterable[CaptureFrame] | None = None) -> list[int]:
-    """Look at the images of ``frames`` (all when None) and count the pixels of their masks.
-
-    Raises:
-        CaptureError: one error that lists every image that cannot be used.
-    """
-    chosen = list(capture.frames if frames is None else frames)
-    whole, looks = _compared(capture, chosen, _look_at(capture, chosen))
-    problems = [Problem("all images", whole)] if whole else []
-    problems += [Problem(frame.image, look.reason) for frame, look in zip(chosen, looks, strict=True) if look.reason]
-    raise_problems(capture.folder, problems)
-    return [look.pixels for look in looks]
 
 
 class _Look(NamedTuple):

@@ -66,16 +66,6 @@ def read_message(descriptor: int) -> Message | None:
     return message
 
 
-def write_message(descriptor: int, message: Message) -> None:
-    """Write one message to a pipe, waiting while it is full.
-
-    Raises:
-        EngineError: the message does not fit or holds values that JSON cannot carry.
-        OSError: the other side is gone.
-    """
-    write_bytes(descriptor, encode(message))
-
-
 def write_bytes(descriptor: int, coded: bytes) -> None:
     """Write what :func:`encode` made to a pipe, waiting while it is full; OSError when the other side is gone."""
     view = memoryview(coded)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import HandModelError
 from ..files import ARCHIVE_ERRORS
+from ..passes import linear_to_srgb
 from .builtin import ASSETS
 from .looks import HandLook
 
@@ -111,12 +112,6 @@ def stored_planes(folder: Path = ASSETS) -> dict[str, np.ndarray]:
     return planes
 
 
-def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Display-referred values of linear ones (IEC 61966-2-1), both 0 to 1."""
-    linear = np.clip(linear, 0.0, 1.0)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1.0 / 2.4) - 0.055)
-
-
 def reflectance(layers: dict[str, np.ndarray], look: HandLook) -> np.ndarray:
     """(..., 3) float32 linear colour of skin and nails.
 
@@ -175,7 +170,7 @@ def skin_images(look: HandLook, folder: Path = ASSETS) -> SkinImages:
     layers = {name: decode(name, plane[used]) for name, plane in planes.items()}
     shared = [planes[name][used].astype(np.float32) / 255.0 for name in ("fine", "dorsal", "palmar")]
     texels = (
-        np.concatenate([to_srgb(reflectance(layers, look)), layers["nail"][:, None]], axis=1),
+        np.concatenate([linear_to_srgb(np.clip(reflectance(layers, look), 0.0, 1.0)), layers["nail"][:, None]], axis=1),
         np.stack([*shared, roughness(layers, look)], axis=1),
     )
     images = []

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from livehand_core.captures.capture import read_capture
-from livehand_core.captures.checks import check_capture
+from livehand_core.captures.checks import inspect_capture
 from livehand_core.captures.images import read_rgba8
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import LiveHandError
@@ -53,8 +53,7 @@ def test_a_moved_scaled_left_hand_is_captured_where_it_stands_and_goes_on(addon,
     folder = tmp_path / "capture"
     before = {obj.name: obj.visible_camera for obj in scene.objects}
     assert bpy.ops.livehand.capture(folder=str(folder)) == {"FINISHED"}
-    capture = read_capture(folder)
-    check_capture(capture)
+    capture = inspect_capture(folder).capture
     assert progress_of(folder) == (len(capture.frames), len(capture.frames)) and len(capture.frames) >= 6
     data = builtin_hand("left")
     for frame in capture.frames:

@@ -11,7 +11,7 @@ import pytest
 
 from livehand_core.cameras import Camera, look_at
 from livehand_core.captures.capture import Capture, CaptureFrame, read_capture, write_capture
-from livehand_core.captures.checks import check_capture
+from livehand_core.captures.checks import inspect_capture
 from livehand_core.captures.images import mask_box, read_image, write_image
 from livehand_core.errors import CaptureError
 from livehand_core.poses import HandPose, PoseSequence
@@ -107,7 +107,7 @@ def test_all_bad_images_are_named_at_once(capture: Capture) -> None:
     capture.path(capture.frames[3]).write_bytes(b"not an image")
     write_image(capture.path(capture.frames[4]), hand_image()[..., :3])
     with pytest.raises(CaptureError) as caught:
-        check_capture(capture)
+        inspect_capture(capture.folder)
     text = str(caught.value)
     for number, reason in enumerate(("missing", "mask is empty", "23 x 32", "cannot be read", "alpha")):
         assert any(capture.frames[number].image in line and reason in line for line in text.splitlines()), reason
@@ -115,7 +115,7 @@ def test_all_bad_images_are_named_at_once(capture: Capture) -> None:
 
 
 def test_sound_images_pass_with_their_mask_sizes(capture: Capture) -> None:
-    assert check_capture(capture) == [16 * 12] * 6
+    assert inspect_capture(capture.folder).mask_pixels == (16 * 12,) * 6
 
 
 def test_bad_frames_are_named_at_once(capture: Capture) -> None:

@@ -49,12 +49,6 @@ def read_motion(path: Path) -> None:
     read(path)
 
 
-def read_poses(path: Path) -> None:
-    from livehand_core.poses import PoseSequence
-
-    PoseSequence.load(path)
-
-
 def read_checkpoint(path: Path) -> None:
     import torch
 
@@ -200,7 +194,7 @@ KINDS = {
     "motion npz": Kind("motion.npz", damaged_archive, read_motion),
     "motion pickle": Kind("motion.pkl", damaged_pickle, read_motion),
     "motion npy": Kind("motion.npy", damaged_bytes, read_motion),
-    "poses": Kind("poses.npz", damaged_archive, read_poses),
+    "poses": Kind("poses.npz", damaged_archive, read_motion),
     "hand model": Kind("MANO_RIGHT.pkl", damaged_pickle, read_hand_model),
     "hand model npz": Kind("mano.npz", damaged_archive, read_hand_model),
     "texture layout": Kind("mano.obj", damaged_lines, read_hand_model),

@@ -163,7 +163,8 @@ def speaker(script: WriteScript, body: str) -> Path:
     program = script("").with_name("speaker.py")
     program.write_text(
         f"import sys, time; sys.path.insert(0, {str(root)!r})\n"
-        f"from livehand_core.engine.protocol import encode, read_message, write_message\n{body}"
+        f"from livehand_core.engine.protocol import encode, read_message, write_bytes\n"
+        f"def write_message(descriptor, message): write_bytes(descriptor, encode(message))\n{body}"
     )
     return script(f'exec "{sys.executable}" "{program}"\n')
 

@@ -45,7 +45,7 @@ def test_a_message_comes_back_as_it_was(fields: dict, kind: str) -> None:
 def test_messages_follow_each_other_and_end_with_none() -> None:
     reading, writing = os.pipe()
     for number in range(3):
-        protocol.write_message(writing, {"type": "cancel", "id": number})
+        protocol.write_bytes(writing, protocol.encode({"type": "cancel", "id": number}))
     os.close(writing)
     assert [protocol.read_message(reading)["id"] for _ in range(3)] == [0, 1, 2]  # type: ignore[index]
     assert protocol.read_message(reading) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -65,23 +63,6 @@ def test_interpolation_has_its_ends_and_refuses_mixed_sides() -> None:
         np.testing.assert_allclose(blend.transl, end.transl)
     with pytest.raises(PoseError, match="right and a left"):
         interpolate(first, make_pose(6, "left"), 0.5)
-
-
-def test_motion_file_round_trip(tmp_path: Path) -> None:
-    sequence = PoseSequence([make_pose(seed) for seed in range(5)], fps=24.0)
-    sequence.save(tmp_path / "motion.npz")
-    again = PoseSequence.load(tmp_path / "motion.npz")
-    assert again.fps == 24.0 and len(again.poses) == 5
-    for a, b in zip(again.poses, sequence.poses, strict=True):
-        np.testing.assert_array_equal(a.full_pose, b.full_pose)
-
-
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"PK\x03\x04 cut short"])
-def test_rubbish_motion_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "motion.npz"
-    path.write_bytes(content)
-    with pytest.raises(PoseError, match=r"motion\.npz is not a motion file"):
-        PoseSequence.load(path)
 
 
 def test_empty_motion_is_refused() -> None:
