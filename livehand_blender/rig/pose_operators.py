@@ -30,6 +30,30 @@ _PIXELS_A_BLEND = 300.0
 """How far the mouse goes from the current pose to the gesture."""
 
 
+def _blend_property(default: float) -> Any:
+    """The declaration of how far an operator goes from the current pose to a gesture."""
+    return FloatProperty(
+        name="Blend",
+        description="How far to go from the current pose (0) to the gesture (1)",
+        default=default,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        options={"SKIP_SAVE"},
+    )
+
+
+def _finger_property(description: str) -> Any:
+    """The declaration of the fingers that an operator works on, all by default."""
+    return EnumProperty(
+        name="Fingers",
+        description=description,
+        items=_FINGER_ITEMS,
+        default=_ALL_FINGERS,
+        options={"ENUM_FLAG", "SKIP_SAVE"},
+    )
+
+
 class LIVEHAND_OT_pose_preset(HandOperator):
     """Move the active hand's fingers to a named gesture, or part of the way; the wrist stays where it is"""
 
@@ -37,22 +61,8 @@ class LIVEHAND_OT_pose_preset(HandOperator):
     bl_label = "Pose Preset"
 
     gesture: EnumProperty(name="Gesture", description="The pose to go to", items=gesture_items())
-    blend: FloatProperty(
-        name="Blend",
-        description="How far to go from the current pose (0) to the gesture (1)",
-        default=1.0,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        options={"SKIP_SAVE"},
-    )
-    fingers: EnumProperty(
-        name="Fingers",
-        description="The fingers that move",
-        items=_FINGER_ITEMS,
-        default=_ALL_FINGERS,
-        options={"ENUM_FLAG", "SKIP_SAVE"},
-    )
+    blend: _blend_property(1.0)
+    fingers: _finger_property("The fingers that move")
     keyframe: key_property()
 
     def apply(self, context: Any, rig: Any) -> None:
@@ -69,15 +79,7 @@ class LIVEHAND_OT_blend_pose(HandOperator):
     bl_options = {"REGISTER", "UNDO", "BLOCKING", "GRAB_CURSOR"}
 
     gesture: EnumProperty(name="Gesture", description="The pose to go to", items=gesture_items())
-    blend: FloatProperty(
-        name="Blend",
-        description="How far to go from the current pose (0) to the gesture (1)",
-        default=0.5,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        options={"SKIP_SAVE"},
-    )
+    blend: _blend_property(0.5)
     keyframe: key_property()
 
     def invoke(self, context: Any, event: Any) -> set[str]:
@@ -151,13 +153,7 @@ class LIVEHAND_OT_set_ik(HandOperator):
     bl_idname = "livehand.set_ik"
     bl_label = "Finger Tip IK"
 
-    fingers: EnumProperty(
-        name="Fingers",
-        description="The fingers whose IK is set",
-        items=_FINGER_ITEMS,
-        default=_ALL_FINGERS,
-        options={"ENUM_FLAG", "SKIP_SAVE"},
-    )
+    fingers: _finger_property("The fingers whose IK is set")
     influence: FloatProperty(
         name="Influence",
         description="0: the finger's own rotations (FK); 1: the tip is where its target is",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import found_later
 from .identities import Identity
 from .metadata import Architecture, AvatarMetadata, PoseStatistics, read_metadata, topology_hash
 
@@ -26,16 +26,13 @@ __all__ = [
     "topology_hash",
 ]
 
-_HOMES = {
-    "Avatar": ".file",
-    "load_avatar": ".file",
-    "new_avatar": ".file",
-    "save_avatar": ".file",
-    "import_checkpoint": ".official",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+__getattr__ = found_later(
+    __name__,
+    {
+        "Avatar": ".file",
+        "load_avatar": ".file",
+        "new_avatar": ".file",
+        "save_avatar": ".file",
+        "import_checkpoint": ".official",
+    },
+)

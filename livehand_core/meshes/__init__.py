@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import found_later
 from .files import write_mesh
 from .mesh import Mesh
 
@@ -16,8 +16,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Mesh", "MeshSettings", "extract_mesh", "write_mesh"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in ("MeshSettings", "extract_mesh"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".extract", __name__), name)
+__getattr__ = found_later(__name__, {"MeshSettings": ".extract", "extract_mesh": ".extract"})

@@ -5,9 +5,9 @@ The sizes (``FieldConfig``, ``SuperResolutionConfig``) import without torch; tor
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import found_later
 from .config import FieldConfig, SuperResolutionConfig
 
 if TYPE_CHECKING:
@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FieldConfig", "RadianceField", "SuperResolution", "SuperResolutionConfig", "encode", "look_up"]
 
-_HOMES = {
-    "encode": ".encoding",
-    "look_up": ".encoding",
-    "RadianceField": ".field",
-    "SuperResolution": ".super_resolution",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+__getattr__ = found_later(
+    __name__,
+    {
+        "encode": ".encoding",
+        "look_up": ".encoding",
+        "RadianceField": ".field",
+        "SuperResolution": ".super_resolution",
+    },
+)

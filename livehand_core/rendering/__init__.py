@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import found_later
 
 if TYPE_CHECKING:
     from ..framing import low_resolution
@@ -14,18 +15,6 @@ if TYPE_CHECKING:
     from .torch.integration import Integrated, compositing_weights, integrate
     from .torch.rays import Rays, camera_rays
     from .torch.sampling import from_weights, stratified
-
-_HOMES = {
-    "Integrated": ".torch.integration",
-    "Rays": ".torch.rays",
-    "Renderer": ".renderer",
-    "camera_rays": ".torch.rays",
-    "compositing_weights": ".torch.integration",
-    "from_weights": ".torch.sampling",
-    "integrate": ".torch.integration",
-    "low_resolution": "..framing",
-    "stratified": ".torch.sampling",
-}
 
 __all__ = [
     "Integrated",
@@ -39,8 +28,17 @@ __all__ = [
     "stratified",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+__getattr__ = found_later(
+    __name__,
+    {
+        "Integrated": ".torch.integration",
+        "Rays": ".torch.rays",
+        "Renderer": ".renderer",
+        "camera_rays": ".torch.rays",
+        "compositing_weights": ".torch.integration",
+        "from_weights": ".torch.sampling",
+        "integrate": ".torch.integration",
+        "low_resolution": "..framing",
+        "stratified": ".torch.sampling",
+    },
+)
