@@ -124,7 +124,7 @@ def _read_all(folder: Path) -> None:
 
     from livehand_core.avatars.arrays import read_arrays
     from livehand_core.captures.images import read_rgba8
-    from livehand_core.poses import PoseSequence
+    from livehand_core.motion import read_motion
     from livehand_core.training.checkpoints import load_checkpoint
     from livehand_core.training.control import read_status
 
@@ -132,5 +132,5 @@ def _read_all(folder: Path) -> None:
     found = load_checkpoint(folder / "checkpoint", torch.device("cpu"))
     assert (found.model["weight"] == found.step).all()
     read_status(folder / "status")
-    assert len(PoseSequence.load(folder / "poses" / "poses.npz").poses) == 200
+    assert len(read_motion(folder / "poses" / "poses.npz").sequence.poses) == 200
     read_rgba8(folder / "picture" / "picture.png")
