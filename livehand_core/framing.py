@@ -77,6 +77,10 @@ class Box:
         """Shifted by some pixels."""
         return Box(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
+    def times(self, factor: int) -> Box:
+        """The same pixels in an image of ``factor`` times the size."""
+        return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
+
     def of(self, camera: Camera) -> Camera:
         """The camera's view through this box."""
         return camera.crop(self.left, self.top, self.width, self.height)

@@ -13,15 +13,18 @@ from .encoding import encode, look_up
 
 
 class RadianceField(nn.Module):
-    """MLP of docs/method.md 1.6 over rays x samples.
+    """MLP of docs/method.md 1.6 over rays x samples. Parameters keep the published shapes.
 
-    Two exact rearrangements keep it cheap: what is constant over the frame (latent, pose) enters as a bias, and the
-    feature layer, being linear, is folded into the next one. Parameters keep the published shapes.
+    Args:
+        config: its sizes.
+        folded: multiply by the two rearrangements of docs/method.md 1.10, which change nothing but rounding: what is
+            constant over the frame (latent, pose) is a bias of the first layer, and the feature layer, being linear,
+            becomes a part of the next one. Otherwise every sample has its complete input and every layer its product.
     """
 
-    def __init__(self, config: FieldConfig) -> None:
+    def __init__(self, config: FieldConfig, folded: bool = True) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.folded = config, folded
         self.textures = nn.ParameterList(
             torch.zeros(size, size, config.texture_channels) for size in config.texture_sizes
         )
@@ -65,32 +68,40 @@ class RadianceField(nn.Module):
         textures: Sequence[torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The part without view direction: (..., 3) -> last hidden activations (..., width) and sigma_raw (...)."""
-        config = self.config
         constant = self._constant(pose, latent)
         encoded = self._encode(positions, self.textures if textures is None else textures)
-        hidden = self._with_input(self.layers[0], encoded, constant)
-        for index, layer in enumerate(self.layers[1:], start=1):
-            hidden = functional.relu(hidden, inplace=True)
-            if index == SKIP_AFTER_LAYER + 1:
-                tail = functional.linear(hidden, layer.get_parameter("weight")[:, config.input_size :])
-                hidden = self._with_input(layer, encoded, constant) + tail
+        hidden = None
+        for index, layer in enumerate(self.layers):
+            if hidden is None or index == SKIP_AFTER_LAYER + 1:
+                hidden = self._with_input(layer, encoded, constant, hidden)
             else:
                 hidden = layer(hidden)
-        hidden = functional.relu(hidden, inplace=True)
-        return hidden, self.density(hidden)[..., 0] * config.density_scale
+            hidden = functional.relu(hidden, inplace=True)
+        assert hidden is not None
+        return hidden, self.density(hidden)[..., 0] * self.config.density_scale
 
     def view_term(self, view_directions: torch.Tensor) -> torch.Tensor:
-        """(R, 3) unit directions -> (R, view_width): what the view layer adds for a ray, the same for its samples."""
-        config = self.config
-        bias = self.view.weight[:, : config.width] @ self.feature.bias + self.view.bias
-        directions = encode(view_directions, config.view_frequencies)
-        return functional.linear(directions, self.view.weight[:, config.width :], bias)
+        """(R, 3) unit directions -> (R, .): what the view layer takes of a ray, the same for its samples.
+
+        Folded it is (R, view_width), what that layer adds for the ray; else the directions' encoding.
+        """
+        directions = encode(view_directions, self.config.view_frequencies)
+        if not self.folded:
+            return directions
+        width = self.config.width
+        bias = self.view.weight[:, :width] @ self.feature.bias + self.view.bias
+        return functional.linear(directions, self.view.weight[:, width:], bias)
 
     def colour_of(self, hidden: torch.Tensor, view_term: torch.Tensor) -> torch.Tensor:
         """(..., width) activations and the ray's view term -> (..., feature_channels) colour_raw."""
-        # view(feature(h)) = (Wv Wf) h + Wv bf: one matrix in place of two.
-        folded = self.view.weight[:, : self.config.width] @ self.feature.weight
-        return self.colour(functional.relu(functional.linear(hidden, folded) + view_term))
+        if self.folded:
+            # view(feature(h)) = (Wv Wf) h + Wv bf: one matrix in place of two.
+            folded = self.view.weight[:, : self.config.width] @ self.feature.weight
+            seen = functional.linear(hidden, folded) + view_term
+        else:
+            feature = self.feature(hidden)
+            seen = self.view(torch.cat([feature, view_term.expand(*feature.shape[:-1], -1)], dim=-1))
+        return self.colour(functional.relu(seen))
 
     def _encode(self, positions: torch.Tensor, textures: Iterable[torch.Tensor]) -> torch.Tensor:
         """(..., 3 or 6) positions, with normals where the field takes them -> (..., position_size)."""
@@ -112,12 +123,20 @@ class RadianceField(nn.Module):
             latent = pose.new_zeros(self.config.latent_size)
         return torch.cat([latent.expand(*pose.shape[:-1], -1), pose], dim=-1)
 
-    def _with_input(self, layer: nn.Module, encoded: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
-        """The layer's answer to its input columns: encoded position (per sample) and constant (as a bias)."""
+    def _with_input(
+        self, layer: nn.Module, encoded: torch.Tensor, constant: torch.Tensor, hidden: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The answer of a layer that takes the input: encoded position (per sample), constant, activations if any."""
         assert isinstance(layer, nn.Linear)
-        size, end = self.config.position_size, self.config.input_size
-        if constant.dim() == 2:
-            per_ray = functional.linear(constant.to(layer.weight.dtype), layer.weight[:, size:end], layer.bias)
-            return functional.linear(encoded, layer.weight[:, :size]) + per_ray[:, None]
-        bias = torch.addmv(layer.bias, layer.weight[:, size:end], constant.to(layer.weight.dtype))
-        return functional.linear(encoded, layer.weight[:, :size], bias)
+        weight, size, end = layer.weight, self.config.position_size, self.config.input_size
+        if not self.folded:
+            per_sample = constant if constant.dim() == 1 else constant[:, None]
+            parts = [encoded, per_sample.expand(*encoded.shape[:-1], -1), *(() if hidden is None else (hidden,))]
+            answer: torch.Tensor = layer(torch.cat(parts, dim=-1))
+            return answer
+        bias = functional.linear(constant.to(weight.dtype), weight[:, size:end], layer.bias)
+        if constant.dim() == 1:
+            answer = functional.linear(encoded, weight[:, :size], bias)
+        else:
+            answer = functional.linear(encoded, weight[:, :size]) + bias[:, None]
+        return answer if hidden is None else answer + functional.linear(hidden, weight[:, end:])

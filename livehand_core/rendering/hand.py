@@ -18,6 +18,7 @@ from .clock import Clock
 from .layer import Layer, blended
 from .plan import Plan, plan_hand
 from .setup import avatar_view
+from .view import View
 
 Features = TypeVar("Features")
 Picture = TypeVar("Picture")
@@ -72,14 +73,22 @@ class DrawnHand(ABC, Generic[Features, Picture]):
             AvatarError: the wrong side, or an identity that the avatar does not have.
             GpuLost: the GPU has gone, or has no memory for this frame.
         """
-        view = avatar_view(self.metadata, self.hand, instance, camera)
-        with clock.stage("skinning"):
-            vertices = self.posed(view.pose)
+        view, vertices = self.seen(instance, camera, clock)
         factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
         plans = (plan_hand(self.metadata, view, vertices, factor, self.crop) for factor in factors)
         layers = [None if plan is None else self._drawn(plan, instance.identity, passes, clock) for plan in plans]
         layer = blended(layers, factors.values())
         return layer.flipped(view.camera.width) if layer is not None and view.mirrored else layer
+
+    def seen(self, instance: HandInstance, camera: Camera, clock: Clock) -> tuple[View, np.ndarray]:
+        """The avatar's own view of a hand, and its (V, 3) float32 posed mesh there, metres.
+
+        Raises:
+            AvatarError: the wrong side.
+        """
+        view = avatar_view(self.metadata, self.hand, instance, camera)
+        with clock.stage("skinning"):
+            return view, self.posed(view.pose)
 
     def _drawn(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Layer | None:
         """The layer of a plan, not mirrored; None when no ray meets the hand."""

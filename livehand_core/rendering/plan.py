@@ -83,8 +83,7 @@ def plan_hand(
     canvas = size = (working.width, working.height)
     if metadata.pixel_offset == 0.0:
         canvas = (low.width * factor, low.height * factor)
-    edges = (low_box.left, low_box.top, low_box.right, low_box.bottom)
-    picture = Box(*(edge * factor for edge in edges)).grown(0, *canvas)
+    picture = low_box.times(factor).grown(0, *canvas)
     stretched = canvas != size
     if scale == 1.0 and not stretched:
         box = picture

@@ -140,7 +140,7 @@ def canonical_coordinates(
     mode: SignMode = "pseudo_normal",
     normals: SurfaceNormals | None = None,
 ) -> torch.Tensor:
-    """(u, v, d) of each point. Not differentiable.
+    """(u, v, d) of each point. Differentiable in the points and the vertices while the nearest triangle stays.
 
     Args:
         points: (N, 3) world space, metres.
@@ -154,14 +154,13 @@ def canonical_coordinates(
     Returns:
         (N, 3): u and v in texture units, d in metres, positive outside.
     """
+    offset = points - nearest.closest
+    distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
+    normals = normals or SurfaceNormals.of(vertices, faces)
     with torch.no_grad():
-        offset = points - nearest.closest
-        distance = torch.sqrt(offset.square().sum(dim=-1) + DISTANCE_EPSILON)
-        normals = normals or SurfaceNormals.of(vertices, faces)
-        normal = sign_normals(faces, nearest, mode, normals)
-        sign = torch.sign((offset * normal).sum(dim=-1))
-        face, barycentric = speaking_corners(
-            faces, nearest.face, nearest.barycentric, normals.neighbours, lowest_faces(faces, len(vertices))
-        )
-        uv = (barycentric[..., None] * face_uv[face]).sum(dim=-2)
-        return torch.cat([uv, (sign * distance)[:, None]], dim=-1)
+        sign = torch.sign((offset * sign_normals(faces, nearest, mode, normals)).sum(dim=-1))
+    face, barycentric = speaking_corners(
+        faces, nearest.face, nearest.barycentric, normals.neighbours, lowest_faces(faces, len(vertices))
+    )
+    uv = (barycentric[..., None] * face_uv[face]).sum(dim=-2)
+    return torch.cat([uv, (sign * distance)[:, None]], dim=-1)

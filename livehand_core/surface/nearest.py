@@ -46,18 +46,18 @@ class SurfaceTree:
         self._query = (_igl_query if exact or not _HAS_FCPW else _fcpw_query)(*arrays)
 
     def nearest(self, points: torch.Tensor) -> NearestSurface:
-        """Nearest triangle, and the nearest point in it, for each of (N, 3) points. Not differentiable.
+        """Nearest triangle, and the nearest point in it, for each of (N, 3) points.
 
-        A GPU's points come to the CPU for it, which is faster than trying all triangles there.
+        Differentiable in the points and the vertices while the triangle stays. A GPU's points come to the CPU for it,
+        which is faster than trying all triangles there.
         """
-        with torch.no_grad():
-            if len(points):
-                face = torch.from_numpy(self._query(points.detach().cpu().numpy())).to(points.device)
-            else:
-                face = torch.zeros(0, dtype=torch.int64, device=points.device)
-            corners = self._vertices[self._faces[face]]
-            barycentric = closest_barycentric(points, corners)
-            return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=-2))
+        if len(points):
+            face = torch.from_numpy(self._query(points.detach().cpu().numpy())).to(points.device)
+        else:
+            face = torch.zeros(0, dtype=torch.int64, device=points.device)
+        corners = self._vertices[self._faces[face]]
+        barycentric = closest_barycentric(points, corners)
+        return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=-2))
 
 
 def nearest_surface(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> NearestSurface:

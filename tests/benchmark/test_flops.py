@@ -16,7 +16,6 @@ from livehand_core.benchmark.flops import (
     super_resolution_flop,
     view_flop,
 )
-from livehand_core.benchmark.plain import plain_field
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 
 
@@ -40,9 +39,9 @@ def test_the_fields_layers(config: FieldConfig) -> None:
 
 @pytest.mark.parametrize("config", [FieldConfig(), FieldConfig(depth=7, width=40, latent_size=8)])
 def test_the_layers_as_they_are_written_down(config: FieldConfig) -> None:
-    field, count = RadianceField(config), 300
+    field, count = RadianceField(config, folded=False), 300
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        plain_field(field, torch.rand(count, 3), torch.rand(count, 3), torch.zeros(45), None)
+        field(torch.rand(count, 1, 3), torch.rand(count, 3), torch.zeros(45))
     assert counter.get_total_flops() == pytest.approx(count * plain_flop(config), rel=1e-3)
 
 

@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter
 
 from livehand_core.avatars import Architecture, Avatar, load_avatar, new_avatar
 from livehand_core.benchmark.animation import AnimationSettings, animation
-from livehand_core.benchmark.plain import PlainRenderer, plain_field
+from livehand_core.benchmark.plain import PlainRenderer
 from livehand_core.cameras import Camera, look_at
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.builtin import builtin_hand
@@ -137,11 +137,12 @@ def test_light_is_spent_along_each_ray(bent_pose: HandPose) -> None:
 def test_the_field_unfolded_is_the_field(depth: int) -> None:
     config = replace(FIELD, depth=depth, latent_size=8, normal_frequencies=2, distance_scale=8.0, density_scale=5.0)
     torch.manual_seed(1)
-    field = RadianceField(config)
+    field, plain = RadianceField(config), RadianceField(config, folded=False)
+    plain.load_state_dict(field.state_dict())
     positions, directions = torch.rand(40, 1, 6), torch.nn.functional.normalize(torch.randn(40, 3), dim=-1)
     pose, latent = torch.rand(45), torch.rand(8)
     with torch.inference_mode():
         colour, sigma = field(positions, directions, pose, latent)
-        plain_colour, plain_sigma = plain_field(field, positions[:, 0], directions, pose, latent)
-    torch.testing.assert_close(plain_colour, colour[:, 0], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(plain_sigma, sigma[:, 0], atol=1e-4, rtol=1e-5)
+        plain_colour, plain_sigma = plain(positions, directions, pose, latent)
+    torch.testing.assert_close(plain_colour, colour, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(plain_sigma, sigma, atol=1e-4, rtol=1e-5)

@@ -145,7 +145,7 @@ def test_super_resolution_in_tiles_is_the_same(monkeypatch: pytest.MonkeyPatch) 
     camera = camera_at((-0.08, 0.1, 0.4), 160, 128, 300.0)
     with torch.inference_mode():
         whole = renderer.render(one(), camera, frozenset(), Clock())
-        monkeypatch.setattr("livehand_core.rendering.torch.hand.TILE", 17)
+        monkeypatch.setattr("livehand_core.rendering.torch.picture.TILE", 17)
         tiled = renderer.render(one(), camera, frozenset(), Clock())
     assert whole is not None
     assert tiled is not None

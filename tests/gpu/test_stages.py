@@ -19,7 +19,7 @@ from livehand_core.rendering.gpu.device import Gpu, Recorder
 from livehand_core.rendering.gpu.frame import Picture, record_features, record_resized
 from livehand_core.rendering.gpu.hand import GpuHand
 from livehand_core.rendering.placing import on_canvas
-from livehand_core.rendering.torch import hand as reference
+from livehand_core.rendering.torch.picture import resized, support_mask
 from livehand_core.rendering.torch.rays import camera_rays
 from livehand_core.surface import (
     SurfaceNormals,
@@ -209,7 +209,7 @@ def test_super_resolution_whole_and_in_tiles(
     with torch.no_grad():
         theirs = module(features[None], opacity[None, None])[0].permute(1, 2, 0).numpy()
     # Where no ray is nothing is drawn, and nothing need be right.
-    drawn = reference.support_mask(rays > 0.0, factor).numpy()
+    drawn = support_mask(rays > 0.0, factor).numpy()
     assert 0.1 < drawn.mean() < 0.4
     assert np.abs(ours.reshape(size)[..., :outputs] - theirs)[drawn].max() < 1e-4
 
@@ -226,5 +226,5 @@ def test_resizing(gpu: Gpu, size: tuple[int, int]) -> None:
     answer = record_resized(gpu, record, Picture(gpu.upload(picture), 18, place, (33, 26)), size, "resized")
     (ours,) = run(gpu, record, [(answer.buffer, size[0] * size[1] * 8)])
     canvas = on_canvas(torch.from_numpy(picture), place, (33, 26))
-    theirs = reference.resize(canvas, *size).numpy()
+    theirs = resized(canvas, *size).numpy()
     assert np.abs(ours.reshape(theirs.shape) - theirs).max() < 1e-5

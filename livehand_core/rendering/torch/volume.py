@@ -1,15 +1,14 @@
-"""Rays with bounds -> features, opacity and depth: canonicalisation, field and integration, a chunk of rays at once."""
+"""Rays with bounds -> features, opacity and depth: canonical coordinates, field and integration, some rays at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
 from ...avatars.metadata import AvatarMetadata
-from ...networks import RadianceField
-from ...surface import SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
+from ...networks import FieldConfig, RadianceField
+from ...surface import SignMode, SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
 from ..blocks import in_blocks
 from ..clock import Clock
 from .integration import Integrated, integrate
@@ -20,16 +19,8 @@ RAYS_AT_ONCE = {"cpu": 2048, "cuda": 1 << 16}
 
 SAMPLES_AT_ONCE = 4
 
-TRANSMITTANCE_FLOOR = 1e-4
-"""What a ray lets through when it ends: at most this much of any colour, a fortieth of an 8-bit step, is left out."""
-
-
-class Marched(NamedTuple):
-    """Sums along R rays; see ``Integrated``."""
-
-    features: torch.Tensor
-    opacity: torch.Tensor
-    depth: torch.Tensor
+EARLY_TERMINATION = 1e-4
+"""Transmittance below which a ray ends: at most this much of any colour, a fortieth of an 8-bit step, is left out."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +42,34 @@ class Proxy:
     tree: SurfaceTree
 
     @classmethod
-    def of(cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor, neighbours: torch.Tensor) -> Proxy:
-        """With its normals found; ``neighbours`` is ``face_neighbours(faces)``."""
+    def of(
+        cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor, neighbours: torch.Tensor | None = None
+    ) -> Proxy:
+        """With its normals found; ``neighbours`` is ``face_neighbours(faces)``, when at hand."""
         normals = SurfaceNormals.of(vertices, faces, neighbours)
         return cls(vertices, faces, face_uv, normals, SurfaceTree(vertices, faces))
 
-    def canonical(self, points: torch.Tensor, metadata: AvatarMetadata) -> torch.Tensor:
-        """(N, 3) points -> (N, 3) coordinates that the avatar's field takes, or (N, 6) with the surface's normal."""
-        if metadata.architecture.field.coordinates == "xyz":
+    def coordinates(self, points: torch.Tensor, field: FieldConfig, sign: SignMode) -> torch.Tensor:
+        """What a field takes of points: (u, v, d), and the surface's normal where it asks for it, or the points.
+
+        Differentiable in the points and the vertices, as far as the nearest triangle stays the same.
+
+        Args:
+            points: (..., 3) metres, in the frame of the vertices.
+            field: says which coordinates.
+            sign: how the sign of d is found.
+
+        Returns:
+            (..., 3 or 6).
+        """
+        if field.coordinates == "xyz":
             return points
-        nearest = self.tree.nearest(points)
-        uvd = canonical_coordinates(
-            points, self.vertices, self.faces, self.face_uv, nearest, metadata.sign, self.normals
-        )
-        if not metadata.architecture.field.normal_frequencies:
-            return uvd
-        return torch.cat([uvd, smooth_normals(self.faces, nearest, self.normals)], dim=-1)
+        flat = points.reshape(-1, 3)
+        nearest = self.tree.nearest(flat)
+        found = canonical_coordinates(flat, self.vertices, self.faces, self.face_uv, nearest, sign, self.normals)
+        if field.normal_frequencies:
+            found = torch.cat([found, smooth_normals(self.faces, nearest, self.normals)], dim=-1)
+        return found.view(*points.shape[:-1], -1)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def volume_render(
     bounds: tuple[torch.Tensor, torch.Tensor],
     conditioning: Conditioning,
     clock: Clock,
-) -> Marched:
+    plain: bool = False,
+) -> Integrated:
     """Evaluate the field along rays.
 
     Args:
@@ -101,28 +105,27 @@ def volume_render(
         bounds: near and far, (R,) each.
         conditioning: pose and latent.
         clock: takes the stages' times and is asked between chunks whether to stop.
+        plain: evaluate every sample of every ray; differentiable in the fields, the conditioning and the proxy.
 
     Returns:
         The sums over R rays (of the fine pass where there is one).
     """
     architecture = metadata.architecture
     step = RAYS_AT_ONCE["cpu" if rays.origins.device.type == "cpu" else "cuda"]
-    parts: list[Marched] = []
+    parts: list[Integrated] = []
 
     def draw(start: int, stop: int) -> None:
         chunk = slice(start, stop)
         march = _March(metadata, proxy, Rays(*(value[chunk] for value in rays)), conditioning, clock)
-        depths = stratified(bounds[0][chunk], bounds[1][chunk], architecture.n_samples)
-        if fields[1] is None:
-            parts.append(march.front_to_back(fields[0], depths))
-        else:
-            coarse = march.at_once(fields[0], depths)
-            depths = from_weights(depths, coarse.weights, architecture.n_importance)
-            parts.append(march.front_to_back(fields[1], depths))
+        depths, field = stratified(bounds[0][chunk], bounds[1][chunk], architecture.n_samples), fields[0]
+        if fields[1] is not None:
+            coarse = march.at_once(field, depths)
+            depths, field = from_weights(depths, coarse.weights, architecture.n_importance), fields[1]
+        parts.append(march.at_once(field, depths) if plain else march.front_to_back(field, depths))
         clock.check()
 
     in_blocks(len(rays.origins), step, draw, clock.notes.append)
-    return Marched(*(torch.cat(values) for values in zip(*parts, strict=True)))
+    return Integrated(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 class _March:
@@ -136,8 +139,7 @@ class _March:
 
     def _positions(self, rays: Rays, depths: torch.Tensor) -> torch.Tensor:
         with self.clock.stage("nearest"):
-            points = rays.at(depths)
-            return self.proxy.canonical(points.reshape(-1, 3), self.metadata).view(*depths.shape, -1)
+            return self.proxy.coordinates(rays.at(depths), self.metadata.architecture.field, self.metadata.sign)
 
     def at_once(self, field: RadianceField, depths: torch.Tensor) -> Integrated:
         """All samples of all rays."""
@@ -148,23 +150,21 @@ class _March:
         with self.clock.stage("integrate"):
             return integrate(colour, sigma, depths, self.rays.lengths, last_interval=self.metadata.last_interval)
 
-    def front_to_back(self, field: RadianceField, depths: torch.Tensor) -> Marched:
+    def front_to_back(self, field: RadianceField, depths: torch.Tensor) -> Integrated:
         """The same sums, a few samples at a time, without what cannot be seen.
 
         Rays drop out when their transmittance has gone, and colours are only looked up where there is density: both
-        exact but for TRANSMITTANCE_FLOOR.
+        exact but for EARLY_TERMINATION.
         """
         rays, count = self.rays, len(depths)
         last = torch.full_like(depths[:, :1], self.metadata.last_interval)
-        interval = torch.cat([depths.diff(dim=-1), last], dim=-1)
-        lengths = interval * rays.lengths[:, None]
-        through = depths.new_ones(count)
+        lengths = torch.cat([depths.diff(dim=-1), last], dim=-1) * rays.lengths[:, None]
+        transmittance, weights = depths.new_ones(count), torch.zeros_like(depths)
         features = depths.new_zeros(count, field.config.feature_channels)
-        opacity, depth = depths.new_zeros(count), depths.new_zeros(count)
         with self.clock.stage("field"):
             view_term = field.view_term(rays.view_directions)
         for start in range(0, depths.shape[1], SAMPLES_AT_ONCE):
-            alive = torch.nonzero(through > TRANSMITTANCE_FLOOR).squeeze(-1)
+            alive = torch.nonzero(transmittance > EARLY_TERMINATION).squeeze(-1)
             if not len(alive):
                 break
             part = (alive, slice(start, start + SAMPLES_AT_ONCE))
@@ -175,13 +175,11 @@ class _March:
                 alpha = 1.0 - torch.exp(-torch.relu(sigma) * lengths[part])
                 passed = torch.cumprod(1.0 - alpha + 1e-10, dim=-1)
                 before = torch.cat([torch.ones_like(passed[:, :1]), passed[:, :-1]], dim=-1)
-                weights = through[alive, None] * before * alpha
-                through[alive] *= passed[:, -1]
-                opacity[alive] += weights.sum(dim=-1)
-                depth[alive] += (weights * depths[part]).sum(dim=-1)
-                ray, sample = torch.nonzero(weights > 0.0, as_tuple=True)
+                weights[part] = weight = transmittance[alive, None] * before * alpha
+                transmittance[alive] *= passed[:, -1]
+                ray, sample = torch.nonzero(weight > 0.0, as_tuple=True)
             with self.clock.stage("field"):
                 colour = field.colour_of(hidden[ray, sample], view_term[alive[ray]])
             with self.clock.stage("integrate"):
-                features.index_add_(0, alive[ray], torch.sigmoid(colour) * weights[ray, sample, None])
-        return Marched(features, opacity, depth)
+                features.index_add_(0, alive[ray], torch.sigmoid(colour) * weight[ray, sample, None])
+        return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights)
