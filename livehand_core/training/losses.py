@@ -77,7 +77,12 @@ class _Compiled(torch.autograd.Function):
 
 
 def perceptual_error(
-    image: torch.Tensor, target: torch.Tensor, structure: float, gradient: float, frame: Frame | None = None
+    image: torch.Tensor,
+    target: torch.Tensor,
+    structure: float,
+    gradient: float,
+    frame: Frame | None = None,
+    plain: bool = False,
 ) -> torch.Tensor:
     """The weight-free perceptual term: structure and gradient errors at three scales, each half the last.
 
@@ -86,6 +91,7 @@ def perceptual_error(
         structure, gradient: weights of the two parts.
         frame: of an image that holds all of a larger one that is not flat: the answer is the larger one's, and both
             must be 0 where they are flat (subtract what they are there; neither part sees a constant).
+        plain: by torch alone, also where there are compiled loops.
 
     Returns:
         Scalar: the mean a pixel of each scale, times the number of pixels, of the frame where there is one.
@@ -97,7 +103,7 @@ def perceptual_error(
         (image, target), frame = _bordered((image, target), frame)
         windows = 3 * max(frame.width - STRUCTURE_WINDOW + 1, 1) * max(frame.height - STRUCTURE_WINDOW + 1, 1)
         weights = structure * pixels / windows, gradient * pixels / (3 * frame.width * frame.height)
-        if has_loops(image.device):
+        if has_loops(image.device) and not plain:
             total = total + _Compiled.apply(image, target, weights)  # type: ignore[no-untyped-call]
         else:
             total = total + weights[0] * structure_error(image, target) + weights[1] * gradient_error(image, target)

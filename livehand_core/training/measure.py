@@ -17,21 +17,12 @@ from ..hand.library import find_hand
 from ..rendering import integrate
 from .config import TrainingConfig
 from .empty_space import EmptyPoints, empty_space_loss
-from .enlarge import enlarge
 from .journal import Journal
 from .losses import perceptual_error
 from .march import Samples, ray_values
 from .memory import keep_freed_memory
 from .model import AvatarModel
-from .plain_step import (
-    Noise,
-    plain_empty_space,
-    plain_field,
-    plain_loss,
-    plain_perceptual,
-    plain_rays,
-    plain_super_resolution,
-)
+from .plain_step import Noise, plain_empty_space, plain_loss, plain_model, plain_rays
 from .step import TileTask, tile_loss
 from .tiles import Tile, partition
 from .trainer import Trainer
@@ -60,8 +51,9 @@ def measure_training_step(folder: Path, config: TrainingConfig, steps: int, plai
         try:
             trainer.advance()
             fast = [_milliseconds(trainer.advance) for _ in range(steps)]
-            optimiser = torch.optim.Adam(trainer.model.parameters(), lr=1e-6)
-            plain = [_milliseconds(lambda: _plain_step(trainer, optimiser)) for _ in range(plain_steps)]
+            model = plain_model(trainer.model, torch.float32)
+            optimiser = torch.optim.Adam(model.parameters(), lr=1e-6)
+            plain = [_milliseconds(lambda: _plain_step(trainer, model, optimiser)) for _ in range(plain_steps)]
         finally:
             trainer.close()
     times = {"plain_ms": median(plain), "fast_ms": median(fast)}
@@ -79,12 +71,10 @@ def gradient_error(folder: Path, config: TrainingConfig) -> dict[str, float]:
     generator = torch.Generator().manual_seed(1)
     rays = view.rays(_image(view), config.samples, generator)
     noise = Noise.drawn(config, rays, generator)
-    wide = {key: value.double() for key, value in model.named_buffers()}
-    wide |= {key: value.detach().double().requires_grad_() for key, value in model.named_parameters()}
-    radius = model.super_resolution.config.receptive_radius
-    sizes = model.field.config, model.super_resolution.config
-    loss = plain_loss(wide, sizes, config, view, rays, noise, border=radius, empty=empty)
-    wanted = torch.autograd.grad(loss, [wide[key] for key in parameters])
+    wide, radius = plain_model(model, torch.float64), model.super_resolution.config.receptive_radius
+    loss = plain_loss(wide, config, view, rays, noise, border=radius, empty=empty)
+    theirs = dict(wide.named_parameters())
+    wanted = torch.autograd.grad(loss, [theirs[key] for key in parameters])
     pairs = zip(parameters, found, wanted, strict=True)
     return {key: float((a.double() - b).norm() / b.norm()) for key, a, b in pairs}
 
@@ -151,16 +141,14 @@ def _whole_task(model: AvatarModel, view: View, samples: int, generator: torch.G
     return TileTask(view, tile, 1, view.mask.size - tile.pixels, rays, generator)
 
 
-def _plain_step(trainer: Trainer, optimiser: torch.optim.Optimizer) -> None:
-    model, config = trainer.model, trainer.config
-    weights = dict(model.named_parameters()) | dict(model.named_buffers())
-    sizes = model.field.config, model.super_resolution.config
+def _plain_step(trainer: Trainer, model: AvatarModel, optimiser: torch.optim.Optimizer) -> None:
+    config = trainer.config
     optimiser.zero_grad()
     for number, view in enumerate(trainer.views):
         generator = torch.Generator().manual_seed(number)
-        rays = plain_rays(view, config.samples, generator)
+        rays = plain_rays(view, model.field.config, config.samples, generator)
         noise = Noise.drawn(config, rays, generator)
-        loss = plain_loss(weights, sizes, config, view, rays, noise, empty=_empty_points(trainer, number))
+        loss = plain_loss(model, config, view, rays, noise, empty=_empty_points(trainer, number))
         (loss / len(trainer.views)).backward()
     optimiser.step()
 
@@ -175,14 +163,14 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig, empty: EmptyP
     whole = view.rays(_image(view), config.samples, generator)
     radius, factor = model.super_resolution.config.receptive_radius, model.super_resolution.config.factor
     wide = task.tile.grown(radius)
-    weights = dict(model.named_parameters()) | dict(model.named_buffers())
+    plain = plain_model(model, torch.float32)
     field, network = list(model.field.parameters()), list(model.super_resolution.parameters())
     pose = model.pose_input(view.pose).detach()
 
     def plain_volume() -> None:
-        colour, sigma = plain_field(weights, model.field.config, whole.positions, whole.directions, pose)
+        colour, sigma = plain.field(whole.positions, whole.directions, pose)
         answer = integrate(colour, sigma, whole.depths, whole.lengths, None, config.last_interval)
-        torch.autograd.grad(answer.features.sum() + answer.opacity.sum(), field)
+        torch.autograd.grad(answer.features.sum() + answer.opacity.sum(), list(plain.field.parameters()))
 
     def fast_volume() -> None:
         samples = Samples(task.rays.positions, task.rays.depths, task.rays.lengths, None)
@@ -192,31 +180,26 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig, empty: EmptyP
     low = [torch.rand(tile.y1 - tile.y0, tile.x1 - tile.x0, 33).permute(2, 0, 1) for tile in (_image(view), wide)]
     slopes = [torch.rand(4, factor * image.shape[1], factor * image.shape[2]) for image in low]
 
-    def plain_enlarging() -> None:
-        image = low[0].requires_grad_()
-        answer = plain_super_resolution(weights, model.super_resolution.config, image)
-        torch.autograd.grad(answer, [*network, image], slopes[0])
-
-    def fast_enlarging() -> None:
-        image = low[1].requires_grad_()
-        answer = enlarge(model.super_resolution, image[None])[0]
-        torch.autograd.grad(answer, [*network, image], slopes[1])
+    def upsampling(number: int) -> None:
+        image = low[number].requires_grad_()
+        answer = model.super_resolution(image[None, :-1], image[None, -1:])[0]
+        torch.autograd.grad(answer, [*network, image], slopes[number])
 
     targets = [(view.target(tile)[:3], view.low_target(tile)[:3]) for tile in (_image(view), task.tile)]
     pictures = [[torch.rand_like(target).requires_grad_() for target in pair] for pair in targets]
     amounts = config.structure_weight, config.gradient_weight
 
-    def similarity(error: Callable[..., torch.Tensor], pair: int) -> None:
-        for picture, target in zip(pictures[pair], targets[pair], strict=True):
-            total = error(picture, target, *amounts) + (picture - target).square().mean()
+    def similarity(number: int, plain: bool) -> None:
+        for picture, target in zip(pictures[number], targets[number], strict=True):
+            total = perceptual_error(picture, target, *amounts, plain=plain) + (picture - target).square().mean()
             torch.autograd.grad(total, picture)
 
     nothing: dict[str, _Part] = {}
     if empty is not None:
 
         def plain_emptiness() -> None:
-            loss = plain_empty_space(weights, model.field.config, empty)
-            torch.autograd.grad(loss, field, allow_unused=True)
+            loss = plain_empty_space(plain, empty)
+            torch.autograd.grad(loss, list(plain.field.parameters()), allow_unused=True)
 
         def fast_emptiness() -> None:
             torch.autograd.grad(empty_space_loss(model, empty), field, allow_unused=True)
@@ -224,12 +207,12 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig, empty: EmptyP
         nothing = {"empty space": (plain_emptiness, fast_emptiness)}
     return {
         "geometry": (
-            lambda: plain_rays(view, config.samples, generator),
+            lambda: plain_rays(view, model.field.config, config.samples, generator),
             lambda: _whole_task(model, view, config.samples, generator),
         ),
         "field and compositing": (plain_volume, fast_volume),
-        "super-resolution": (plain_enlarging, fast_enlarging),
-        "losses": (lambda: similarity(plain_perceptual, 0), lambda: similarity(perceptual_error, 1)),
+        "super-resolution": (lambda: upsampling(0), lambda: upsampling(1)),
+        "losses": (lambda: similarity(0, plain=True), lambda: similarity(1, plain=False)),
         **nothing,
     }
 

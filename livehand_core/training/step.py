@@ -10,11 +10,11 @@ from ..cameras import Camera
 from ..networks import SuperResolution
 from .config import TrainingConfig
 from .empty_space import EVERY, EmptyPoints, empty_space_loss
-from .enlarge import enlarge
 from .losses import Frame, perceptual_error, squared_error
 from .march import Samples, ray_values
 from .model import AvatarModel
 from .perceptual import Lpips
+from .precision import product_precision
 from .tiles import Tile
 from .views import TileRays, View
 
@@ -59,7 +59,7 @@ class TileTask(NamedTuple):
 
 
 def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> TileImages:
-    """Render the task's tile of the feature image and enlarge it.
+    """Render the task's tile of the feature image and upsample it.
 
     The tile is rendered with a border of the network's receptive radius, so its pixels are those of the whole image.
     """
@@ -83,8 +83,9 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
     # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.
     image = image.view(1, height, width, -1).permute(0, 3, 1, 2)
-    high = enlarge(model.super_resolution, image)[0]
-    high = high[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
+    with product_precision(image.device):
+        high = model.super_resolution(image[:, :-1], image[:, -1:])[0]
+    high = high.to(image.dtype)[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
     low = image[0, :, radius:-radius, radius:-radius]
     return TileImages(high, torch.cat([low[:3], low[-1:]]))
 
@@ -97,7 +98,7 @@ def background(super_resolution: SuperResolution) -> torch.Tensor:
     nothing = torch.zeros((1, config.in_channels + 1, side, side), device=device)
     answer = super_resolution(nothing[:, :-1], nothing[:, -1:])[0]
     middle = config.receptive_radius * config.factor
-    # The filter behind the enlarging convolution takes out all that differs between its phases.
+    # The filter behind the upsampling convolution takes out all that differs between its phases.
     return answer[:, middle, middle]
 
 

@@ -179,6 +179,12 @@ class View:
         rows, columns = (torch.from_numpy(value).long().to(self._device) for value in (pixels.rows, pixels.columns))
         return rays, self._low_image[:, rows, columns].float().T
 
+    def at_rest(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) float32 points of the world in the frame in which the wrist rests, or in the published conditioning
+        as they are."""
+        answer: np.ndarray = ((points - self._placed) @ self.wrist + self._rest).astype(np.float32)
+        return answer
+
     def _sampled(
         self, pixels: Pixels, window: tuple[int, int, int], samples: int, generator: torch.Generator
     ) -> TileRays:
@@ -191,7 +197,7 @@ class View:
         numbers = torch.from_numpy(pixels.rows - top).long() * width + torch.from_numpy(pixels.columns - left)
         if self.coordinates == "xyz":
             points = rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None]
-            positions = torch.from_numpy(((points - self._placed) @ self.wrist + self._rest).astype(np.float32))
+            positions = torch.from_numpy(self.at_rest(points))
         else:
             positions = self._canonical(rays, depths, wrist)
         answer = TileRays(

@@ -8,14 +8,13 @@ import torch
 
 from livehand_core.captures.capture import Capture
 from livehand_core.hand.data import HandData
-from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from livehand_core.networks import FieldConfig, RadianceField
 from livehand_core.rendering import integrate
 from livehand_core.training.config import TrainingConfig, preset
 from livehand_core.training.empty_space import EmptySpace
-from livehand_core.training.enlarge import enlarge
 from livehand_core.training.march import Samples, ray_values
 from livehand_core.training.model import AvatarModel, warm_start
-from livehand_core.training.plain_step import Noise, plain_loss, plain_rays
+from livehand_core.training.plain_step import Noise, plain_loss, plain_model, plain_rays
 from livehand_core.training.step import TileTask, tile_loss
 from livehand_core.training.tiles import Tile, partition
 from livehand_core.training.views import HandMesh, View
@@ -69,11 +68,9 @@ def test_gradients_are_those_of_the_plain_step(
     generator = torch.Generator().manual_seed(5)
     whole = view.rays(Tile(0, 0, view.low.width, view.low.height), config.samples, generator)
     noise = Noise.drawn(config, whole, generator)
-    wide = {key: value.double() for key, value in model.named_buffers()}
-    wide |= {key: value.detach().double().requires_grad_() for key, value in parameters.items()}
-    sizes = model.field.config, model.super_resolution.config
-    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius, empty=empty)
-    oracle = torch.autograd.grad(wanted, [wide[key] for key in parameters], allow_unused=True)
+    wide = plain_model(model, torch.float64)
+    wanted = plain_loss(wide, config, view, whole, noise, border=radius, empty=empty)
+    oracle = torch.autograd.grad(wanted, list(wide.parameters()), allow_unused=True)
 
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
     for key, a, b in zip(parameters, found, oracle, strict=True):
@@ -86,10 +83,10 @@ def test_gradients_are_those_of_the_plain_step(
 
 def test_plain_rays_are_the_views(capture: Capture, tubes: HandData) -> None:
     """Bounds, samples and canonical coordinates, but for points as near to one face as to another."""
-    _, view = model_and_view(capture, tubes, preset("cpu", steps=1, hidden=(8, 8)))
+    model, view = model_and_view(capture, tubes, preset("cpu", steps=1, hidden=(8, 8)))
     whole = Tile(0, 0, view.low.width, view.low.height)
     found = view.rays(whole, 5, torch.Generator().manual_seed(1))
-    wanted = plain_rays(view, 5, torch.Generator().manual_seed(1))
+    wanted = plain_rays(view, model.field.config, 5, torch.Generator().manual_seed(1))
     for name in ("pixels", "depths", "lengths", "directions"):
         torch.testing.assert_close(getattr(found, name), getattr(wanted, name), rtol=0.0, atol=1e-6)
     different = (found.positions - wanted.positions).abs().amax(dim=-1) > 1e-4
@@ -127,29 +124,3 @@ def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool, textures: t
     pairs = [torch.autograd.grad(value, inputs, gradient) for value in (found, wanted)]
     for a, b in zip(*pairs, strict=True):
         assert (a - b).norm() <= 1e-5 * b.norm()
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_enlarging_is_the_network(threads: int) -> None:
-    """In float64, activations and colours that reach their limits among them."""
-    torch.manual_seed(2)
-    network = SuperResolution(SuperResolutionConfig(hidden=(12, 6))).double()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter += 0.2 * torch.randn_like(parameter)
-    image = torch.randn(1, 33, 9, 7, dtype=torch.float64)
-    image[:, :, 2, 3] *= 400.0
-    image.requires_grad_()
-    gradient = torch.randn(1, 4, 18, 14, dtype=torch.float64)
-    inputs = [*network.parameters(), image]
-    wanted = network(image[:, :-1], image[:, -1:])
-    torch.set_num_threads(threads)
-    try:
-        found = enlarge(network, image)
-        gradients = torch.autograd.grad(found, inputs, gradient)
-    finally:
-        torch.set_num_threads(1)
-    assert (wanted - wanted.clamp(-256.0, 256.0)).abs().max() > 0.0
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-5)
-    for a, b in zip(gradients, torch.autograd.grad(wanted, inputs, gradient), strict=True):
-        assert (a - b).norm() <= 1e-6 * b.norm()

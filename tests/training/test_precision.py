@@ -8,7 +8,7 @@ import torch
 
 from livehand_core.captures.capture import Capture
 from livehand_core.hand.data import HandData
-from livehand_core.training import enlarge, march
+from livehand_core.training import march, step
 from livehand_core.training.config import TrainingConfig
 from livehand_core.training.model import AvatarModel, warm_start
 from livehand_core.training.precision import product_precision
@@ -45,10 +45,9 @@ def test_bfloat16_products_give_nearly_the_same_loss_and_gradient(
     wanted = torch.cat([g.reshape(-1) for g in torch.autograd.grad(exact, parameters)])
     # As on a device without the compiled loops, and with bfloat16.
     monkeypatch.setattr(march, "has_loops", lambda _: False)
-    monkeypatch.setattr(enlarge, "has_loops", lambda _: False)
     whole = loss_of(model, view, config).total
     assert whole.item() == pytest.approx(exact.item(), rel=1e-5)
-    for module in (march, enlarge):
+    for module in (march, step):
         monkeypatch.setattr(module, "product_precision", lambda _: torch.autocast("cpu", dtype=torch.bfloat16))
     quick = loss_of(model, view, config).total
     found = torch.cat([g.reshape(-1) for g in torch.autograd.grad(quick, parameters)])

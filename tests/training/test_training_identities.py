@@ -25,7 +25,7 @@ from livehand_core.training.config import TrainingConfig, preset
 from livehand_core.training.empty_space import EmptySpace
 from livehand_core.training.journal import Journal
 from livehand_core.training.model import AvatarModel, warm_start
-from livehand_core.training.plain_step import Noise, plain_loss
+from livehand_core.training.plain_step import Noise, plain_loss, plain_model
 from livehand_core.training.ray_stage import RayPool, draw_rays, ray_loss, train_on_rays
 from livehand_core.training.step import TileTask, tile_loss
 from livehand_core.training.tiles import Tile, partition
@@ -101,11 +101,10 @@ def test_gradients_are_those_of_the_plain_step(capture: Capture, tubes: HandData
     generator = torch.Generator().manual_seed(5)
     whole = view.rays(Tile(0, 0, view.low.width, view.low.height), config.samples, generator)
     noise = Noise.drawn(config, whole, generator)
-    wide = {key: value.double() for key, value in model.named_buffers()}
-    wide |= {key: value.detach().double().requires_grad_() for key, value in model.named_parameters()}
-    sizes = model.field.config, model.super_resolution.config
-    wanted = plain_loss(wide, sizes, config, view, whole, noise, border=radius, empty=empty)
-    oracle = torch.autograd.grad(wanted, [wide[key] for key in parameters])
+    wide = plain_model(model, torch.float64)
+    wanted = plain_loss(wide, config, view, whole, noise, border=radius, empty=empty)
+    theirs = dict(wide.named_parameters())
+    oracle = torch.autograd.grad(wanted, [theirs[key] for key in parameters])
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
     for key, a, b in zip(parameters, found, oracle, strict=True):
         assert b.norm() > 0.0, key
