@@ -65,14 +65,18 @@ def rotation(matrix: np.ndarray) -> np.ndarray:
     return inverse @ basis(directions @ np.asarray(matrix, dtype=np.float64))
 
 
-@cache
-def _spread() -> tuple[np.ndarray, np.ndarray]:
-    """64 directions of Fibonacci's spiral, and the pseudo-inverse of the basis there."""
-    count = 64
+def spread_directions(count: int) -> np.ndarray:
+    """(count, 3) unit vectors evenly over the sphere, along Fibonacci's spiral."""
     z = 1.0 - (2.0 * np.arange(count) + 1.0) / count
     turn = np.arange(count) * math.pi * (3.0 - math.sqrt(5.0))
     ring = np.sqrt(1.0 - z * z)
-    directions = np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=-1)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=-1)
+
+
+@cache
+def _spread() -> tuple[np.ndarray, np.ndarray]:
+    """64 directions, and the pseudo-inverse of the basis there."""
+    directions = spread_directions(64)
     return directions, np.linalg.pinv(basis(directions))
 
 

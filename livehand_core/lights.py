@@ -50,7 +50,8 @@ class Lamp:
 
     Attributes:
         colour: (3,) linear RGB. Of a far lamp: irradiance of a surface that faces it, W/m2. Of a near lamp: radiant
-            intensity along its axis, W/sr, so that the irradiance at r metres is colour / r2.
+            intensity along its axis, W/sr, so that the irradiance at r metres is colour / r2; of a disc of the radius s
+            colour / (r2 + s2).
         direction: of a far lamp: unit vector towards it.
         position: of a near lamp: its middle, metres.
         size: of a far lamp: angular diameter in radians, up to pi. Of a near lamp: diameter in metres.
@@ -114,11 +115,13 @@ class Lamp:
         away = np.array(self.position) - points
         distance = np.linalg.norm(away, axis=-1, keepdims=True)
         towards = np.where(distance > 1e-12, away / np.maximum(distance, 1e-12), [0.0, 0.0, 1.0])
-        # From within itself a lamp looks as it does at its surface.
         radius = 0.5 * self.size
-        distance = np.maximum(distance, max(radius, NEAREST))[..., 0]
-        strength = self._profile(towards) / distance**2
-        return towards, strength[..., None] * colour, np.sqrt(1.0 - (radius / distance) ** 2)
+        # From within itself a ball looks as it does at its surface. A disc is flat: exact on its axis.
+        flat = self.emission == "disc"
+        distance = np.maximum(distance[..., 0], NEAREST if flat else max(radius, NEAREST))
+        square = distance**2 + (radius**2 if flat else 0.0)
+        strength = self._profile(towards) / square
+        return towards, strength[..., None] * colour, np.sqrt(1.0 - radius**2 / square)
 
     def moved(self, rotation: np.ndarray, translation: Sequence[float] | np.ndarray, scale: float = 1.0) -> Lamp:
         """The lamp after the world is turned (3, 3) about the origin, made ``scale`` times as large, then shifted.
@@ -191,7 +194,7 @@ class Light:
         object.__setattr__(self, "lamps", tuple(self.lamps))
 
     @classmethod
-    def uniform(cls, radiance: Sequence[float], lamps: Iterable[Lamp] = ()) -> Light:
+    def uniform(cls, radiance: Sequence[float] | np.ndarray, lamps: Iterable[Lamp] = ()) -> Light:
         """The same (3,) radiance from everywhere, and lamps."""
         values = _black()
         values[0] = np.asarray(radiance, dtype=np.float64) * math.sqrt(4.0 * math.pi)

@@ -18,6 +18,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from livehand_core.captures.lighting import light_shots
 from livehand_core.captures.plan import (
     capture_order,
     capture_poses,
@@ -25,15 +26,16 @@ from livehand_core.captures.plan import (
     held_out_count,
     make_rig,
 )
-from livehand_core.captures.shooting import Shooting
+from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.looks import DEFAULT_LOOK, LOOKS, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 
 from .detail_hand import create_detail_hand, update_detail_hand
+from .lighting import LightStage, read_panoramas
 from .shoot import prepare_output, shoot
-from .studio import add_studio, configure_cycles
+from .studio import CENTRE, add_studio, configure_cycles, studio_light
 
 FOCAL_PIXELS = 1400.0
 FILL = 0.97
@@ -76,7 +78,7 @@ def make_plan(options: argparse.Namespace) -> Shooting:
         rig,
         tuple(poses),
         held_out,
-        tuple(first_part(order, rig, held_out, options.limit)),
+        tuple(Shot(*entry) for entry in first_part(order, rig, held_out, options.limit)),
         data.name,
         licence="CC0-1.0",
         origin=f"Cycles, Blender {bpy.app.version_string}, {options.samples} samples, denoised; "
@@ -102,10 +104,13 @@ def capture(options: argparse.Namespace) -> None:
     folder: Path = options.folder
     plan = make_plan(options)
     scene = set_up_scene(options)
+    light = None
+    if options.many_lights:
+        studio = studio_light()
+        plan, lights = light_shots(plan, studio, np.array(CENTRE), options.seed, read_panoramas(options.hdris))
+        light = LightStage(scene, plan, lights, options.samples, options.test_samples)
     began = time.monotonic()
-    kept = sum(
-        pose in plan.held_out_poses or plan.rig.names[camera] in plan.rig.held_out for pose, camera in plan.order
-    )
+    kept = sum(plan.is_test(shot) for shot in plan.order)
     print(
         f"{len(plan.rig.cameras)} cameras, {len(plan.poses)} poses, {len(plan.order)} images: "
         f"{len(plan.order) - kept} to train on, {kept} to test with",
@@ -123,7 +128,8 @@ def capture(options: argparse.Namespace) -> None:
             return False
         return True
 
-    made = shoot(scene, plan, folder, StudioHand(scene, options.identity), builtin_hand("right"), told=told)
+    hand = StudioHand(scene, options.identity)
+    made = shoot(scene, plan, folder, hand, builtin_hand("right"), told=told, light=light)
     print(f"{made} images in {folder}", flush=True)
 
 
@@ -147,6 +153,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=334)
     parser.add_argument("--height", type=int, default=512)
     parser.add_argument("--samples", type=int, default=8, help="paths a pixel before denoising")
+    parser.add_argument(
+        "--many-lights",
+        action="store_true",
+        help="each picture in a light of its own: soft lamps, skies, suns; tests in lights that are not trained in",
+    )
+    parser.add_argument(
+        "--hdris", type=Path, help="folder of panoramas (.exr, .hdr) for tests; by default those that Blender brings"
+    )
+    parser.add_argument("--test-samples", type=int, default=64, help="of test pictures under many lights")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after this long; 0 renders all")
     parser.add_argument("--limit", type=int, default=0, help="only the first images of the plan; 0 for all")
     parser.add_argument("--seed", type=int, default=0)

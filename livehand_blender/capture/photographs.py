@@ -16,6 +16,7 @@ from livehand_core.captures.going import CaptureStatus, locked, write_status
 from livehand_core.errors import LiveHandError
 from livehand_core.processes import clear_order, read_order
 
+from .lighting import many_lights
 from .planning import make_plan
 from .shoot import shoot
 from .subjects import prepare_scene
@@ -87,7 +88,10 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
     teller.say("Choosing cameras and poses")
     plan = make_plan(scene, rig)
     teller.say("Making the scene ready")
-    subject = prepare_scene(scene, rig, plan, plan.data)
+    subject, light = prepare_scene(scene, rig, plan, plan.data), None
+    if scene.livehand_capture.many_lights:
+        shooting, light = many_lights(scene, plan, plan.data)
+        plan = replace(plan, shooting=shooting)
     whole = len(plan.shooting.order)
     teller.say("Taking the first picture")
     asked = False
@@ -98,6 +102,6 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
         asked = asked or read_order(folder) == "stop"
         return not asked
 
-    made = shoot(scene, plan.shooting, folder, subject, plan.data, plan.scale, told)
+    made = shoot(scene, plan.shooting, folder, subject, plan.data, plan.scale, told, light)
     clear_order(folder)
     teller.end("stopped" if asked and made < whole else "done", made=made)

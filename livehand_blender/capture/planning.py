@@ -10,6 +10,7 @@ import numpy as np
 
 from livehand_core.avatars.identities import reenacted
 from livehand_core.cameras import Camera
+from livehand_core.captures.lighting import lit_tests
 from livehand_core.captures.plan import (
     Rig,
     capture_order,
@@ -19,7 +20,7 @@ from livehand_core.captures.plan import (
     outermost,
     spread_names,
 )
-from livehand_core.captures.shooting import Shooting
+from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
 from livehand_core.hand.looks import look_of
@@ -83,7 +84,10 @@ def image_counts(settings: Any, frames: int) -> tuple[int, int]:
         cameras = sum(obj.type == "CAMERA" for obj in collection.all_objects) if collection else 0
     kept = held_out_count(settings.held_out_cameras, cameras), held_out_count(settings.held_out_poses, poses)
     used, training = cameras - kept[0], poses - kept[1]
-    tests = kept[0] * kept[1] + kept[1] * min(EXTRA, used) + kept[0] * min(EXTRA, training)
+    grid = kept[0] * kept[1]
+    if settings.many_lights:
+        grid = lit_tests(grid)
+    tests = grid + kept[1] * min(EXTRA, used) + kept[0] * min(EXTRA, training)
     return training * min(settings.cameras_per_pose, used), tests
 
 
@@ -113,7 +117,8 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
     order = capture_order(cameras, len(poses), held_out, settings.cameras_per_pose, EXTRA, settings.seed)
     origin = f"{settings.renderer.title()}, Blender {bpy.app.version_string}, {settings.samples} samples"
     identity = settings.identity if settings.look == "BUILTIN" else ""
-    plan = Shooting(cameras, tuple(poses), held_out, tuple(order), data.name, settings.licence, origin, identity)
+    shots = tuple(Shot(*entry) for entry in order)
+    plan = Shooting(cameras, tuple(poses), held_out, shots, data.name, settings.licence, origin, identity)
     return ScenePlan(plan, frames, scale, data)
 
 

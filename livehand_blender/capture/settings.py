@@ -117,6 +117,12 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         description="Take soft studio light around the hand in place of this scene's own lamps and world",
         default=False,
     )
+    many_lights: BoolProperty(
+        name="Many Lights",
+        description="Take each picture in a light of its own, soft lamps, skies and suns, in place of the scene's: "
+        "material for avatars that answer to light. Tests are taken in lights of other kinds",
+        default=False,
+    )
     licence: StringProperty(name="Licence", description="SPDX id or a short statement about the pictures")
     seed: IntProperty(name="Seed", description="Of sampled poses and camera rolls", default=0, min=0)
     show_more: BoolProperty(name="More", description="Show more settings of the capture", default=False)

@@ -16,7 +16,7 @@ import numpy as np
 from mathutils import Matrix
 
 from livehand_core.cameras import OPENGL_TO_OPENCV, Camera
-from livehand_core.captures.shooting import Shooting
+from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.files import atomic_path
 from livehand_core.hand.data import HandData
@@ -48,6 +48,7 @@ def shoot(
     data: HandData,
     scale: float = 1.0,
     told: Callable[[int, int], bool] = lambda done, count: True,
+    light: Callable[[Shot], None] | None = None,
 ) -> int:
     """Render every image of the plan that is not there yet; how many there are in the end.
 
@@ -56,6 +57,7 @@ def shoot(
         data: hand model of the plan's poses.
         scale: of the world: world = scale * (point of the plan).
         told: called with images made and images to make; False ends it.
+        light: called before each image, to show its light; None leaves the scene's own.
 
     Raises:
         CaptureError: Blender could not render.
@@ -66,17 +68,20 @@ def shoot(
     eye = _add_camera(scene)
     last, vertices = -1, np.zeros((0, 3))
     told(0, len(missing))
-    for done, (pose, number) in enumerate(missing, start=1):
+    for done, shot in enumerate(missing, start=1):
+        pose, number, _ = shot
         if pose != last:
             subject.pose(pose, plan.poses[pose])
             vertices, last = pose_vertices(data, plan.poses[pose]), pose
         camera = plan.rig.cameras[number]
         place_camera(scene, eye, camera, scale)
         _set_border(scene, camera, vertices if subject.fits_proxy else None)
+        if light is not None:
+            light(shot)
         if hasattr(scene, "cycles"):
             # Each image gets its own noise; the same one everywhere would be learnt as texture.
-            scene.cycles.seed = pose * len(plan.rig.names) + number
-        _render_to(scene, folder / plan.image(pose, number))
+            scene.cycles.seed = pose * len(plan.rig.names) + number + 7919 * (shot.light or 0)
+        _render_to(scene, folder / plan.image(*shot))
         if done % WRITE_EVERY == 0:
             plan.write_documents(folder)
         if not told(done, len(missing)):

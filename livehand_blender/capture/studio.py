@@ -10,6 +10,10 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from livehand_core.lights import Lamp, Light
+
+from ..render.lamps import AREA_INTENSITY
+
 CENTRE = (-0.085, 0.0, 0.008)
 """Middle of the hand in the wrist's frame of a right hand, metres: what the lights aim at."""
 
@@ -20,6 +24,8 @@ _LIGHTS = (
     ("side", (0.10, -0.45, 1.10), 0.6, 4.5, (0.95, 0.975, 1.0)),
     ("rim", (0.50, 0.45, -0.95), 0.5, 5.0, (0.97, 0.985, 1.0)),
 )
+
+_WORLD, _WORLD_STRENGTH = (0.90, 0.93, 1.0), 0.17
 
 
 def add_studio(
@@ -50,11 +56,24 @@ def add_studio(
     world = bpy.data.worlds.new("LiveHand studio")
     world.use_nodes = True
     background = world.node_tree.nodes["Background"]
-    background.inputs["Color"].default_value = (0.90, 0.93, 1.0, 1.0)
-    background.inputs["Strength"].default_value = 0.17 * strength
+    background.inputs["Color"].default_value = (*_WORLD, 1.0)
+    background.inputs["Strength"].default_value = _WORLD_STRENGTH * strength
     scene.world = world
     move_studio(rig, np.eye(4) if wrist is None else wrist)
     return rig
+
+
+def studio_light(mirrored: bool = False) -> Light:
+    """The studio's light as data, in the wrist's frame of a hand of its own size."""
+    flip = np.array([-1.0 if mirrored else 1.0, 1.0, 1.0])
+    centre, lamps = np.array(CENTRE) * flip, []
+    for _, offset, size, power, colour in _LIGHTS:
+        place = np.array(offset) * flip
+        intensity = np.array(colour) * power * AREA_INTENSITY
+        lamps.append(
+            Lamp(tuple(intensity), position=tuple(centre + place), size=size, emission="disc", axis=tuple(-place))
+        )
+    return Light.uniform(np.array(_WORLD) * _WORLD_STRENGTH, lamps)
 
 
 def move_studio(rig: bpy.types.Object, wrist: np.ndarray) -> None:

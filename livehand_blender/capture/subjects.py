@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from livehand_core.captures.shooting import Shooting
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
 from livehand_core.poses import HandPose
@@ -121,7 +122,7 @@ def prepare_scene(scene: Any, rig: Any, plan: Any, data: HandData) -> DetailSubj
     for obj in subject.objects:
         obj.visible_camera, obj.hide_render = True, False
         obj.is_holdout = False
-    if settings.studio:
+    if settings.studio and not settings.many_lights:
         _studio(scene, plan, data)
     _renderer(scene, settings)
     return subject
@@ -133,11 +134,16 @@ def _studio(scene: Any, plan: Any, data: HandData) -> None:
             obj.hide_render = True
     first = plan.shooting.poses[0]
     light = add_studio(scene, mirrored=first.side == "left", strength=plan.scale**2)
+    rotation, place = first_wrist(plan.shooting, data)
     wrist = np.eye(4)
-    wrist[:3, :3] = axis_angle_to_matrix(first.global_orient) * plan.scale
-    joint = data.rest_joints(first.betas)[0]
-    wrist[:3, 3] = plan.scale * (joint + first.transl)
+    wrist[:3, :3], wrist[:3, 3] = rotation * plan.scale, place * plan.scale
     move_studio(light, wrist)
+
+
+def first_wrist(plan: Shooting, data: HandData) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 3) rotation and (3,) place of the wrist in the plan's first pose, in the plan's world."""
+    first = plan.poses[0]
+    return axis_angle_to_matrix(first.global_orient), data.rest_joints(first.betas)[0] + first.transl
 
 
 def _renderer(scene: Any, settings: Any) -> None:

@@ -62,7 +62,11 @@ def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
     layout.prop(settings, "look")
     if settings.look == "BUILTIN":
         layout.prop(settings, "identity")
-    layout.prop(settings, "studio")
+    column = layout.column(align=True)
+    column.prop(settings, "many_lights")
+    only = column.row()
+    only.enabled = not settings.many_lights
+    only.prop(settings, "studio")
     column = layout.column(align=True)
     column.prop(settings, "cameras_from")
     if settings.cameras_from == "DOME":

@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -23,6 +23,7 @@ from ..files import atomic_path
 from ..poses import HandPose, PoseSequence
 from .images import read_image
 from .lens import NO_LENS, Lens
+from .light_part import CaptureLight, exposure_of_frame, held_out_lights, light_of_frame, read_lights
 from .own_part import FORMAT_VERSION, held_out, own_part, unread
 from .pose_file import read_pose_file
 from .transforms import (
@@ -40,8 +41,9 @@ from .transforms import (
 TRANSFORMS = "transforms.json"
 POSES = "poses.npz"
 
-Split = Literal["train", "camera", "pose", "both"]
-"""What is new about a frame: nothing, its camera, its pose, or both. Only ``"train"`` is ever trained on."""
+Split = Literal["train", "camera", "pose", "both", "light", "relight"]
+"""What is new about a frame: nothing, its camera, its pose, or both; its light, or all three of them. Only ``"train"``
+is ever trained on."""
 
 CAPTURE = Reader("The capture's document", CaptureError, "Write the capture again.", allow_nan=True)
 
@@ -58,6 +60,8 @@ class CaptureFrame:
         identity: whose hand it is, by name; empty where a capture knows only one.
         mask: path of the mask, where it is not the image's alpha; empty otherwise.
         lens: how the image is distorted; it is undone when the image is read.
+        light: index into the capture's lights; None where it is not told.
+        exposure: stops: the image shows the scene's linear values times two to this power.
     """
 
     image: str
@@ -67,6 +71,8 @@ class CaptureFrame:
     identity: str = ""
     mask: str = ""
     lens: Lens = NO_LENS
+    light: int | None = None
+    exposure: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,8 @@ class Capture:
         licence: SPDX id or a short statement about the images.
         origin: how the images came to be, free text.
         notes: what a person should know about how it was read, one sentence each.
+        lights: that its images were taken in; none where they are not told.
+        held_out_lights: indices of lights that are kept for evaluation.
     """
 
     folder: Path
@@ -94,11 +102,15 @@ class Capture:
     licence: str = ""
     origin: str = ""
     notes: tuple[str, ...] = ()
+    lights: tuple[CaptureLight, ...] = ()
+    held_out_lights: frozenset[int] = frozenset()
 
     def split(self, frame: CaptureFrame) -> Split:
         """What is new about ``frame``."""
         new_camera = frame.camera_name in self.held_out_cameras
         new_pose = frame.pose in self.held_out_poses
+        if frame.light is not None and frame.light in self.held_out_lights:
+            return "relight" if new_camera and new_pose else "light"
         if new_camera and new_pose:
             return "both"
         return "camera" if new_camera else "pose" if new_pose else "train"
@@ -106,6 +118,10 @@ class Capture:
     def frames_of(self, split: Split) -> tuple[CaptureFrame, ...]:
         """The frames of one split, in their order."""
         return tuple(frame for frame in self.frames if self.split(frame) == split)
+
+    def light(self, frame: CaptureFrame) -> CaptureLight | None:
+        """The light that ``frame`` was taken in; None where it is not told."""
+        return None if frame.light is None else self.lights[frame.light]
 
     def hand(self, frame: CaptureFrame) -> HandPose:
         """The hand's pose in ``frame``."""
@@ -148,6 +164,7 @@ def write_capture(capture: Capture) -> None:
             "held_out_poses": sorted(capture.held_out_poses),
             "licence": capture.licence,
             "origin": capture.origin,
+            **_lights_to_json(capture),
         },
     }
     capture.poses.save(capture.folder / POSES)
@@ -201,6 +218,7 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
         world = read_world(document)
         hand_model, file = text(extra, "hand_model"), text(extra, "poses", POSES)
         licence, origin = text(extra, "licence", ""), text(extra, "origin", "")
+        lights, dark = read_lights(extra)
     except Misread as error:
         raise CaptureError(f"{path} cannot be meant: {error}.", "Correct it, or write the capture again.") from error
     table = read_pose_file(folder / file.replace("\\", "/"), hand_model)
@@ -208,6 +226,7 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
     for count, entry in enumerate(document["frames"]):
         try:
             frame = _frame_from_json(folder, entry, document, world)
+            frame = replace(frame, light=light_of_frame(entry, len(lights), dark), exposure=exposure_of_frame(entry))
         except (CameraError, CaptureError, Misread) as error:
             problems.append(Problem(f"frame {count} ({_name_of(entry)})", _reason(error)))
             continue
@@ -227,10 +246,22 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
     if not document["frames"]:
         problems.append(Problem(TRANSFORMS, "there are no frames"))
     cameras, poses, wrong = held_out(path, extra, document["frames"], len(table.poses.poses))
+    kept_lights, strange = held_out_lights(path, extra, len(lights))
     notes, slips = unread(document, extra)
     capture = Capture(
-        folder, tuple(frames), table.poses, hand_model, cameras, poses, licence, origin, (*table.notes, *notes)
+        folder,
+        tuple(frames),
+        table.poses,
+        hand_model,
+        cameras,
+        poses,
+        licence,
+        origin,
+        (*table.notes, *notes),
+        lights,
+        kept_lights,
     )
+    wrong += [*strange, *((f"light {count}", reason) for count, reason in dark.items())]
     return capture, (*problems, *(Problem(*found) for found in (*wrong, *slips)))
 
 
@@ -290,6 +321,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+def _lights_to_json(capture: Capture) -> dict[str, Any]:
+    if not capture.lights:
+        return {}
+    return {
+        "lights": [light.to_json() for light in capture.lights],
+        "held_out_lights": sorted(capture.held_out_lights),
+    }
+
+
 def _frame_to_json(frame: CaptureFrame) -> dict[str, Any]:
     camera = frame.camera
     return {
@@ -306,6 +346,7 @@ def _frame_to_json(frame: CaptureFrame) -> dict[str, Any]:
         "transform_matrix": (camera.camera_to_world @ OPENGL_TO_OPENCV).tolist(),
         "camera": frame.camera_name,
         "pose": frame.pose,
+        **({} if frame.light is None else {"light": frame.light, "exposure": frame.exposure}),
     }
 
 

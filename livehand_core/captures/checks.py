@@ -20,6 +20,7 @@ from .capture import Capture, CaptureFrame, Problem, Split, raise_problems, scan
 from .diagnosis import PICTURES, View, lens_is_gone, likely_cause
 from .images import open_rgba, premultiply, upright_size
 from .lens import NO_LENS
+from .light_part import stops_of_hand, unusual_brightness
 from .silhouettes import SOLID, Box, mask_bounds, overlap
 
 if TYPE_CHECKING:
@@ -105,12 +106,26 @@ def find_problems(
     frames = [frame for frame in capture.frames if splits is None or capture.split(frame) in splits]
     looks = _look_at(capture, frames, told)
     whole, looks = _compared(capture, frames, looks)
+    looks = _lit(looks)
     sound = [(frame, look.pixels) for frame, look in zip(frames, looks, strict=True) if not (look.reason or whole)]
     bad = [Problem(frame.image, look.reason) for frame, look in zip(frames, looks, strict=True) if look.reason]
     known = [look.overlap for look in looks if look.overlap is not None]
     found = (*problems, *([Problem("all images", whole)] if whole else []), *bad)
     kept, pixels = tuple(frame for frame, _ in sound), tuple(count for _, count in sound)
     return Inspection(replace(capture, frames=kept), pixels, found, float(np.median(known)) if known else None)
+
+
+def check_one_light(capture: Capture, frames: Sequence[CaptureFrame]) -> None:
+    """Raises CaptureError when frames to train on were taken in several lights or exposures: an avatar that brings its
+    own light along would learn a mixture of them."""
+    lights, exposures = {frame.light for frame in frames}, {frame.exposure for frame in frames}
+    if len(lights) < 2 and len(exposures) < 2:
+        return
+    several = f"{len(lights)} lights" if len(lights) > 1 else f"{len(exposures)} exposures"
+    raise CaptureError(
+        f"The pictures of {capture.folder} to train on were taken in {several}; this LiveHand trains avatars of one.",
+        "Train on a capture of one light, made without Many Lights.",
+    )
 
 
 class _Look(NamedTuple):
@@ -120,11 +135,13 @@ class _Look(NamedTuple):
         reason: why it cannot be used; empty when it can.
         pixels: of its mask.
         overlap: of mask and posed hand; None where they were not compared.
+        stops: how bright the hand is for the light that is told; None where none is told.
     """
 
     reason: str = ""
     pixels: int = 0
     overlap: float | None = None
+    stops: float | None = None
 
 
 def _look_at(
@@ -170,6 +187,15 @@ def _compared(capture: Capture, frames: Sequence[CaptureFrame], looks: list[_Loo
             reason = f"mask and posed hand overlap by {value:.2f} only"
             answer[number] = looks[number]._replace(reason=f"{reason}: probably {cause}" if cause else reason)
     return "", answer
+
+
+def _lit(looks: list[_Look]) -> list[_Look]:
+    """The looks after hands were held against their lights."""
+    wrong = unusual_brightness([look.stops for look in looks])
+    return [
+        look if look.reason or place not in wrong else look._replace(reason=wrong[place])
+        for place, look in enumerate(looks)
+    ]
 
 
 def _whole_problem(capture: Capture, frames: Sequence[CaptureFrame], overlaps: np.ndarray) -> str:
@@ -219,7 +245,10 @@ def _seen(capture: Capture, frame: CaptureFrame) -> View:
 
 def _mask(capture: Capture, frame: CaptureFrame) -> Image:
     """8 bit grey, as a camera without distortion would have seen it. Raises CaptureError."""
-    rgba = open_rgba(capture.path(frame), capture.mask_path(frame))
+    return _mask_of(open_rgba(capture.path(frame), capture.mask_path(frame)), frame)
+
+
+def _mask_of(rgba: Image, frame: CaptureFrame) -> Image:
     if frame.lens.is_straight:
         return rgba.getchannel("A")
     from PIL import Image as library
@@ -252,7 +281,8 @@ def _look(capture: Capture, frame: CaptureFrame, view: _View) -> _Look:
         size = upright_size(path)
         if size != wanted:
             return _Look(f"the image is {size[0]} x {size[1]} pixels, its camera says {wanted[0]} x {wanted[1]}")
-        mask = _mask(capture, frame)
+        rgba = open_rgba(path, capture.mask_path(frame))
+        mask = _mask_of(rgba, frame)
     except CaptureError as error:
         return _Look(error.message.rstrip("."))
     pixels = sum(mask.histogram()[SOLID:])
@@ -264,7 +294,20 @@ def _look(capture: Capture, frame: CaptureFrame, view: _View) -> _Look:
     value = 0.0 if view.problem else overlap(mask, view.vertices, view.data.faces, frame.camera)
     if value == 0.0:
         reason = view.problem or "the mask lies elsewhere than pose and camera put the hand"
-    return _Look(reason, pixels, value if pixels >= COMPARED_MASK or value == 0.0 else None)
+    compared = value if pixels >= COMPARED_MASK or value == 0.0 else None
+    return _Look(reason, pixels, compared, _stops(capture, frame, rgba, view.vertices.mean(axis=0)))
+
+
+def _stops(capture: Capture, frame: CaptureFrame, rgba: Image, middle: np.ndarray) -> float | None:
+    """How bright the hand is for its light; None where the light is not told."""
+    told = capture.light(frame)
+    if told is None:
+        return None
+    # Every eighth pixel of each row and column tells it, at a sixtieth of the time.
+    pixels = np.asarray(rgba.resize((max(rgba.width // 8, 1), max(rgba.height // 8, 1)), 0), dtype=np.float32) / 255.0
+    hand = pixels[pixels[..., 3] > 0.99][:, :3]
+    eye = frame.camera.camera_to_world[:3, 3]
+    return stops_of_hand(hand, told.light, middle, eye, frame.exposure)
 
 
 def _mask_problem(mask: Image, pixels: int, view: _View) -> str:

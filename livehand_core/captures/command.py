@@ -15,7 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Look at every frame, pose and image of a capture and list what cannot be used: missing or damaged images, "
         "wrong sizes, empty or full masks, masks that do not lie where pose and camera put the hand and why that "
-        "probably is, hands out of view, poses that are not finite, mixed sides, held-out names that do not exist. "
+        "probably is, hands out of view, poses that are not finite, mixed sides, held-out names that do not exist, "
+        "lights that are missing or do not fit their pictures. "
         "The exit code is 1 when there is something. Training and evaluation look likewise before they begin."
     )
     parser.add_argument("capture", type=Path, help="folder of a capture")
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Look and tell; 0 when all is well, 1 otherwise."""
     require("check")
     from .checks import find_problems
+    from .light_part import lights_line
 
     found = find_problems(args.capture)
     small = sum(pixels < SMALLEST_MASK for pixels in found.mask_pixels)
@@ -38,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
             print(problem)
         for line in found.capture.notes:
             print(f"note: {line}")
+        if found.capture.lights:
+            print(lights_line(found.capture.lights, found.capture.held_out_lights))
         if found.overlap is not None:
             print(f"masks and posed hands overlap by {found.overlap:.2f} (median)")
         note = f", {small} of them with masks below {SMALLEST_MASK} pixels, which training skips" if small else ""

@@ -18,6 +18,7 @@ from ..errors import CaptureError
 from ..poses import PoseSequence
 from .capture import Capture, CaptureFrame, Split, raise_problems
 from .checks import Inspection, find_problems, inspect_capture
+from .light_part import CaptureLight
 
 
 def inspect_captures(
@@ -86,6 +87,8 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
     plain = [capture.folder.resolve().name for capture in captures]
     frames: list[CaptureFrame] = []
     cameras, held_out, first = set[str](), set[int](), 0
+    lights: list[CaptureLight] = []
+    held_out_lights = set[int]()
     for number, (capture, label) in enumerate(zip(captures, labels, strict=True)):
         # A name that two folders share is no identity's.
         default = label if plain.count(plain[number]) > 1 else plain[number]
@@ -97,12 +100,15 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
                     mask=os.path.join(label, frame.mask) if frame.mask else "",
                     camera_name=f"{label}/{frame.camera_name}",
                     pose=first + frame.pose,
+                    light=None if frame.light is None else len(lights) + frame.light,
                     identity=(names[number] if names else "") or frame.identity or default,
                 )
             )
         cameras |= {f"{label}/{camera}" for camera in capture.held_out_cameras}
         held_out |= {first + pose for pose in capture.held_out_poses}
         first += len(capture.poses.poses)
+        held_out_lights |= {len(lights) + light for light in capture.held_out_lights}
+        lights += capture.lights
     return Capture(
         root,
         tuple(frames),
@@ -113,6 +119,8 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
         "; ".join(dict.fromkeys(capture.licence for capture in captures if capture.licence)),
         "; ".join(dict.fromkeys(capture.origin for capture in captures if capture.origin)),
         tuple(dict.fromkeys(chain.from_iterable(capture.notes for capture in captures))),
+        tuple(lights),
+        frozenset(held_out_lights),
     )
 
 

@@ -20,6 +20,8 @@ OWN_KEYS = frozenset(
         "licence",
         "origin",
         "identity",
+        "lights",
+        "held_out_lights",
     }
 )
 """Of the part ``livehand``."""

@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,19 @@ from ..poses import HandPose, PoseSequence
 from ..records import build
 from ..whole_files import is_complete
 from .capture import TRANSFORMS, Capture, CaptureFrame, read_capture, write_capture
+from .light_part import CaptureLight
 from .plan import Rig
 
 PLAN_FILE = "plan.json"
 PLAN = Reader("The plan of the capture", CaptureError, "Choose an empty folder.", limit=1 << 20)
+
+
+class Shot(NamedTuple):
+    """One picture of a plan: numbers of its pose, its camera and its light; None where the light is the scene's own."""
+
+    pose: int
+    camera: int
+    light: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,28 +45,44 @@ class Shooting:
         rig: the cameras.
         poses: the hand in each pose, in the world of the cameras and in the hand model's own size.
         held_out_poses: indices of poses that are kept for evaluation.
-        order: (pose, camera) of each image, in the order in which they are made.
+        order: the images, in the order in which they are made.
         hand_model: id of the hand model.
         licence, origin: see ``Capture``.
         identity: whose hand it is, by name; empty where that does not matter.
+        lights: that are made for the capture; none where the scene's own is taken.
+        exposures: stops of each light's pictures.
+        held_out_lights: indices of lights that are kept for evaluation.
     """
 
     rig: Rig
     poses: tuple[HandPose, ...]
     held_out_poses: frozenset[int]
-    order: tuple[tuple[int, int], ...]
+    order: tuple[Shot, ...]
     hand_model: str
     licence: str = ""
     origin: str = ""
     identity: str = ""
+    lights: tuple[CaptureLight, ...] = ()
+    exposures: tuple[float, ...] = ()
+    held_out_lights: frozenset[int] = frozenset()
 
-    def image(self, pose: int, camera: int) -> str:
+    def __post_init__(self) -> None:
+        # A picture in the scene's own light may be told as pose and camera alone.
+        object.__setattr__(self, "order", tuple(Shot(*entry) for entry in self.order))
+
+    def image(self, pose: int, camera: int, light: int | None = None) -> str:
         """Path of an image in the capture's folder."""
-        return f"images/pose{pose:03d}/{self.rig.names[camera]}.png"
+        lit = "" if light is None else f"_light{light:04d}"
+        return f"images/pose{pose:03d}/{self.rig.names[camera]}{lit}.png"
 
-    def missing(self, folder: Path) -> list[tuple[int, int]]:
+    def is_test(self, shot: Shot) -> bool:
+        """Whether a picture is kept for evaluation."""
+        held_out = shot.pose in self.held_out_poses or shot.light in self.held_out_lights
+        return held_out or self.rig.names[shot.camera] in self.rig.held_out
+
+    def missing(self, folder: Path) -> list[Shot]:
         """What is not there yet, in order; a picture that breaks off is not there."""
-        return [(pose, camera) for pose, camera in self.order if not is_complete(folder / self.image(pose, camera))]
+        return [shot for shot in self.order if not is_complete(folder / self.image(*shot))]
 
     def write_documents(self, folder: Path) -> int:
         """Write ``transforms.json`` and ``poses.npz`` for the images that are there; how many there are.
@@ -65,14 +91,25 @@ class Shooting:
             LiveHandError: the folder cannot be written.
         """
         frames = []
-        for pose, camera in sorted(self.order):
-            image = self.image(pose, camera)
+        for pose, camera, light in sorted(self.order, key=lambda shot: (shot.pose, shot.camera, shot.light or 0)):
+            image = self.image(pose, camera, light)
             if is_complete(folder / image):
                 eye = self.rig.cameras[camera], self.rig.names[camera]
-                frames.append(CaptureFrame(image, *eye, pose, self.identity))
-        held_out = self.rig.held_out, self.held_out_poses
-        poses = PoseSequence(self.poses)
-        write_capture(Capture(folder, tuple(frames), poses, self.hand_model, *held_out, self.licence, self.origin))
+                stops = 0.0 if light is None else self.exposures[light]
+                frames.append(CaptureFrame(image, *eye, pose, self.identity, light=light, exposure=stops))
+        capture = Capture(
+            folder,
+            tuple(frames),
+            PoseSequence(self.poses),
+            self.hand_model,
+            self.rig.held_out,
+            self.held_out_poses,
+            self.licence,
+            self.origin,
+            lights=self.lights,
+            held_out_lights=self.held_out_lights,
+        )
+        write_capture(capture)
         return len(frames)
 
     def fingerprint(self) -> str:
@@ -84,6 +121,7 @@ class Shooting:
             "poses": [pose.to_json() for pose in self.poses],
             "hand_model": self.hand_model,
             **({"identity": self.identity} if self.identity else {}),
+            **({"lights": [light.to_json() for light in self.lights]} if self.lights else {}),
         }
         # Rounded, so that another processor's last digit does not make another plan.
         text = json.dumps(document, sort_keys=True, default=float)

@@ -26,7 +26,16 @@ FOCAL = {"x": ("fl_x", "camera_angle_x", "x_fov"), "y": ("fl_y", "camera_angle_y
 LENS_KEYS = frozenset(
     {"cx", "cy", "w", "h", "camera_model", "is_fisheye", *RADIAL, *TANGENTIAL, *FOCAL["x"], *FOCAL["y"]}
 )
-FRAME_KEYS = LENS_KEYS | {"file_path", "mask_path", "transform_matrix", "camera", "pose", "identity"}
+FRAME_KEYS = LENS_KEYS | {
+    "file_path",
+    "mask_path",
+    "transform_matrix",
+    "camera",
+    "pose",
+    "identity",
+    "light",
+    "exposure",
+}
 DOCUMENT_KEYS = LENS_KEYS | {"frames", "livehand", "applied_transform", "applied_scale"}
 
 IDLE_KEYS = frozenset({"aabb_scale", "scale", "offset", "sharpness", "colmap_im_id", "n_frames", "rotation", "time"})

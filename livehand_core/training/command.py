@@ -125,7 +125,7 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     require("training")
     import torch
 
-    from ..captures.checks import SMALLEST_MASK
+    from ..captures.checks import SMALLEST_MASK, check_one_light
     from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
     from ..hand.library import find_hand
@@ -150,6 +150,7 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
         for frame, pixels in zip(capture.frames, inspection.mask_pixels, strict=True)
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
+    check_one_light(capture, frames)
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
     lpips, perceptual = load_lpips(device)
     for line in capture.notes:

@@ -161,7 +161,7 @@ def test_a_small_capture_is_mostly_for_training(addon) -> None:
             scene, camera_count=cameras, pose_count=poses, cameras_per_pose=8, held_out_cameras=4, held_out_poses=4
         )
         plan = make_plan(scene, rig).shooting
-        kept = [(p, c) for p, c in plan.order if p in plan.held_out_poses or plan.rig.names[c] in plan.rig.held_out]
+        kept = [shot for shot in plan.order if plan.is_test(shot)]
         training, tests = image_counts(chosen, 1)
         assert (len(plan.order) - len(kept), len(kept)) == (training, tests)
         assert len(plan.rig.held_out) <= cameras / 3 and len(plan.held_out_poses) <= poses / 3

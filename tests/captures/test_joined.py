@@ -13,7 +13,7 @@ import pytest
 from livehand_core.captures.capture import Capture, read_capture, scan_capture, write_capture
 from livehand_core.captures.images import write_image
 from livehand_core.captures.joined import identities_in, identity_names, inspect_captures, join_captures
-from livehand_core.captures.shooting import Shooting
+from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.poses import PoseSequence
 
@@ -137,7 +137,7 @@ def test_a_shooting_tells_whose_hand_it_is(capture: Capture, tmp_path: Path) -> 
 
     frame = capture.frames[0]
     rig = Rig(("cam0",), (frame.camera,), frozenset())
-    shooting = Shooting(rig, capture.poses.poses, frozenset(), ((0, 0),), "some-hand", identity="anna")
+    shooting = Shooting(rig, capture.poses.poses, frozenset(), (Shot(0, 0),), "some-hand", identity="anna")
     assert shooting.fingerprint() != replace(shooting, identity="").fingerprint()
     folder = tmp_path / "shot"
     write_image(folder / shooting.image(0, 0), hand_image())
