@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,23 @@ def encode(x: np.ndarray, frequencies: int) -> np.ndarray:
     return np.concatenate(parts, axis=-1)
 
 
-def field(weights: Weights, points: np.ndarray, views: np.ndarray, latent: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """(n, 33) raw values of (n, 3) points and unit views, by the checkpoint's own names."""
+def look_up(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(S, S, C) texture, row by v, at (n, 2) places: between four texels' centres, or the border's."""
+    side, answer = len(texture), np.zeros((len(uv), texture.shape[2]))
+    for i, (u, v) in enumerate(uv):
+        x, y = (min(max(value * side - 0.5, 0.0), side - 1.0) for value in (u, v))
+        for row in {int(y), min(int(y) + 1, side - 1)}:
+            for column in {int(x), min(int(x) + 1, side - 1)}:
+                answer[i] += (1.0 - abs(x - column)) * (1.0 - abs(y - row)) * texture[row, column]
+    return answer
+
+
+def layers(weights: Weights, start: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(n, C + 1) raw values of the first layer's input and the encoded views, by the checkpoint's own names."""
 
     def linear(name: str, x: np.ndarray) -> np.ndarray:
         return x @ weights[f"{name}.weight"].astype(np.float64).T + weights[f"{name}.bias"]
 
-    rows = len(points)
-    start = np.concatenate([encode(points, 10), np.tile(latent, (rows, 1)), np.tile(pose, (rows, 1))], axis=-1)
     hidden = start
     depth = sum(name.startswith("pts_linears") and name.endswith("weight") for name in weights)
     for index in range(depth):
@@ -33,22 +42,50 @@ def field(weights: Weights, points: np.ndarray, views: np.ndarray, latent: np.nd
         if index == 4 and depth > 5:
             hidden = np.concatenate([start, hidden], axis=-1)
     sigma = linear("alpha_linear", hidden)
-    feature = linear("feature_linear", hidden)
-    view = np.maximum(linear("views_linears.0", np.concatenate([feature, encode(views, 4)], axis=-1)), 0.0)
+    view = np.maximum(linear("views_linears.0", np.concatenate([linear("feature_linear", hidden), seen], axis=-1)), 0.0)
     return np.concatenate([linear("rgb_linear", view), sigma], axis=-1)
 
 
-def integrate(raw: np.ndarray, depths: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+def field(weights: Weights, points: np.ndarray, views: np.ndarray, latent: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """(n, 33) raw values of (n, 3) points and unit views, by the checkpoint's own names."""
+    constant = np.tile(np.concatenate([latent, pose]), (len(points), 1))
+    return layers(weights, np.concatenate([encode(points, 10), constant], axis=-1), encode(views, 4))
+
+
+def avatar_field(
+    state: Weights, sizes: Any, points: np.ndarray, views: np.ndarray, latent: np.ndarray, pose: np.ndarray
+) -> np.ndarray:
+    """The same of (n, 3) points, or (n, 6) with normals, by an avatar file's names, with all that it adds.
+
+    ``sizes`` has the attributes of a FieldConfig.
+    """
+    inputs = [encode(points[:, :3] * [1.0, 1.0, sizes.distance_scale], sizes.position_frequencies)]
+    if sizes.normal_frequencies:
+        inputs.append(encode(points[:, 3:], sizes.normal_frequencies))
+    inputs += [look_up(state[f"textures.{index}"], points[:, :2]) for index in range(len(sizes.texture_sizes))]
+    inputs.append(np.tile(np.concatenate([latent, pose]), (len(points), 1)))
+    names = {"density": "alpha_linear", "feature": "feature_linear", "view": "views_linears.0", "colour": "rgb_linear"}
+    names |= {f"layers.{index}": f"pts_linears.{index}" for index in range(sizes.depth)}
+    kinds = ("weight", "bias")
+    weights = {f"{theirs}.{kind}": state[f"{ours}.{kind}"] for ours, theirs in names.items() for kind in kinds}
+    raw = layers(weights, np.concatenate(inputs, axis=-1), encode(views, sizes.view_frequencies))
+    raw[:, -1] *= sizes.density_scale
+    return raw
+
+
+def integrate(
+    raw: np.ndarray, depths: np.ndarray, lengths: np.ndarray, last_interval: float = 1e10
+) -> tuple[np.ndarray, ...]:
     """Features, opacity, depth, weights of (R, S, 33) raw values."""
     features, opacity, expected = np.zeros((len(raw), raw.shape[2] - 1)), np.zeros(len(raw)), np.zeros(len(raw))
     weights = np.zeros(depths.shape)
     for ray in range(len(raw)):
-        through = 1.0
+        transmittance = 1.0
         for i in range(depths.shape[1]):
-            step = depths[ray, i + 1] - depths[ray, i] if i + 1 < depths.shape[1] else 1e10
+            step = depths[ray, i + 1] - depths[ray, i] if i + 1 < depths.shape[1] else last_interval
             alpha = 1.0 - np.exp(-step * lengths[ray] * max(raw[ray, i, -1], 0.0))
-            weights[ray, i] = through * alpha
-            through *= 1.0 - alpha + 1e-10
+            weights[ray, i] = transmittance * alpha
+            transmittance *= 1.0 - alpha + 1e-10
             features[ray] += weights[ray, i] / (1.0 + np.exp(-raw[ray, i, :-1]))
         opacity[ray], expected[ray] = weights[ray].sum(), (weights[ray] * depths[ray]).sum()
     return features, opacity, expected, weights
@@ -137,45 +174,70 @@ def _filter(image: np.ndarray) -> np.ndarray:
     return np.stack([_convolve(channel[None], _LOW_PASS[None, None], 0)[0] for channel in image])
 
 
-def super_resolve(weights: Weights, features: np.ndarray, factor: int) -> np.ndarray:
-    """(32, h, w) -> (3, factor h, factor w), by the checkpoint's own names, modulation and all."""
+def baked(weights: Weights) -> dict[str, np.ndarray]:
+    """A checkpoint's modulated super-resolution as ordinary convolutions, by an avatar file's names."""
 
     def style(name: str) -> np.ndarray:
         matrix, bias = weights[f"{name}.affine.weight"].astype(np.float64), weights[f"{name}.affine.bias"]
         return (matrix / np.sqrt(45.0)) @ np.ones(45) + bias
 
-    def layer(name: str, x: np.ndarray, up: bool) -> np.ndarray:
+    state = {}
+    for block in (0, 1):
+        for index in (0, 1):
+            name = f"block{block}.conv{index}"
+            kernel = weights[f"{name}.weight"].astype(np.float64) * style(name)[None, :, None, None]
+            kernel = kernel / np.sqrt((kernel**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-8)
+            state |= {f"conv{block}{index}.weight": kernel, f"conv{block}{index}.bias": weights[f"{name}.bias"]}
+        name = f"block{block}.torgb"
         kernel = weights[f"{name}.weight"].astype(np.float64) * style(name)[None, :, None, None]
-        kernel = kernel / np.sqrt((kernel**2).sum(axis=(1, 2, 3), keepdims=True) + 1e-8)
+        state |= {f"colour{block}.weight": kernel / np.sqrt(kernel.shape[1])}
+        state |= {f"colour{block}.bias": weights[f"{name}.bias"]}
+    return state
+
+
+def upsample(state: Weights, features: np.ndarray, image: np.ndarray, factor: int) -> np.ndarray:
+    """(F, h, w) features and their (3 or 4, h, w) image -> (3 or 4, factor h, factor w), by an avatar file's names."""
+
+    def layer(name: str, x: np.ndarray, up: bool) -> np.ndarray:
+        kernel = state[f"{name}.weight"]
         if up:
             spread = np.zeros((len(x), 2 * x.shape[1] - 1, 2 * x.shape[2] - 1))
             spread[:, ::2, ::2] = x
             x = _filter(np.pad(_convolve(spread, kernel[:, :, ::-1, ::-1], 2), ((0, 0), (1, 1), (1, 1))))
         else:
             x = _convolve(x, kernel, 1)
-        x = x + weights[f"{name}.bias"][:, None, None]
+        x = x + state[f"{name}.bias"][:, None, None]
         return np.clip(np.where(x > 0.0, x, 0.2 * x) * np.sqrt(2.0), -256.0, 256.0)
 
     def head(name: str, x: np.ndarray) -> np.ndarray:
-        kernel = weights[f"{name}.weight"][:, :, 0, 0].astype(np.float64)
-        kernel = kernel * style(name) / np.sqrt(kernel.shape[1])
-        answer = np.einsum("oi,ihw->ohw", kernel, x) + weights[f"{name}.bias"][:, None, None]
-        return np.clip(answer, -256.0, 256.0)
+        answer = np.einsum("oi,ihw->ohw", state[f"{name}.weight"][:, :, 0, 0], x)
+        return np.clip(answer + state[f"{name}.bias"][:, None, None], -256.0, 256.0)
 
-    def enlarge(image: np.ndarray) -> np.ndarray:
+    def twice(image: np.ndarray) -> np.ndarray:
         spread = np.zeros((len(image), 2 * image.shape[1], 2 * image.shape[2]))
         spread[:, ::2, ::2] = image
         return _filter(np.pad(spread, ((0, 0), (2, 1), (2, 1))))
 
-    image = features[:3]
-    x = layer("block0.conv0", features, factor == 4)
+    x = layer("conv00", features, factor == 4)
     if factor == 4:
-        image = enlarge(image)
-    x = layer("block0.conv1", x, False)
-    image = image + head("block0.torgb", x)
-    x = layer("block1.conv0", x, True)
-    x = layer("block1.conv1", x, False)
-    return enlarge(image) + head("block1.torgb", x)
+        image = twice(image)
+    x = layer("conv01", x, False)
+    image = image + head("colour0", x)
+    x = layer("conv11", layer("conv10", x, True), False)
+    return twice(image) + head("colour1", x)
+
+
+def super_resolve(weights: Weights, features: np.ndarray, factor: int) -> np.ndarray:
+    """(32, h, w) -> (3, factor h, factor w), by the checkpoint's own names, modulation and all."""
+    return upsample(baked(weights), features, features[:3], factor)
+
+
+def slope(
+    function: Callable[..., float], arguments: Mapping[str, np.ndarray], name: str, direction: np.ndarray, step: float
+) -> float:
+    """How fast a function grows when one of its arguments moves along a direction: a central difference."""
+    ends = [function(**{**arguments, name: arguments[name] + sign * step * direction}) for sign in (1.0, -1.0)]
+    return (ends[0] - ends[1]) / (2.0 * step)
 
 
 def frame(case: dict[str, Any], checkpoint: dict[str, Any], coordinates: str) -> dict[str, np.ndarray]:
@@ -230,7 +292,7 @@ def frame(case: dict[str, Any], checkpoint: dict[str, Any], coordinates: str) ->
     return stages
 
 
-def enlarged_opacity(opacity: np.ndarray, factor: int, offset: float) -> np.ndarray:
+def upsampled_opacity(opacity: np.ndarray, factor: int, offset: float) -> np.ndarray:
     """(h, w) -> (factor h, factor w): what the low rays, ``offset`` inside their pixels, say at each high pixel's ray.
 
     High pixel I and low pixel i look the same way where factor (i + offset) = I + offset.

@@ -20,7 +20,7 @@ from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 
 from .conftest import camera_at, solid, tube_hand
-from .oracle import enlarged_opacity
+from .oracle import upsampled_opacity
 
 HANDS = {("tube", "right"): tube_hand()}
 FINE = 8
@@ -117,10 +117,10 @@ def test_all_formulations_draw_the_same_alpha(published: bool) -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 0.5])
 @pytest.mark.parametrize("factor", [2, 4])
-def test_opacity_is_enlarged_as_the_oracle_has_it(offset: float, factor: int) -> None:
+def test_opacity_is_upsampled_as_the_oracle_has_it(offset: float, factor: int) -> None:
     from livehand_core.rendering.torch.picture import upsample_bilinear
 
     opacity = np.random.default_rng(0).random((5, 7))
-    wanted = enlarged_opacity(opacity, factor, offset)
+    wanted = upsampled_opacity(opacity, factor, offset)
     answer = upsample_bilinear(torch.from_numpy(opacity)[None], factor, offset)[0]
     np.testing.assert_allclose(answer.numpy(), wanted, atol=1e-12)
