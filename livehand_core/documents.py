@@ -222,6 +222,11 @@ def _open_regular(path: Path) -> BinaryIO:
         descriptor = os.open(path, flags)
     except ValueError as error:
         raise OSError(errno.EINVAL, f"{error}") from error
+    except PermissionError:
+        # What Windows says of a folder.
+        if path.is_dir():
+            raise OSError(errno.EINVAL, "it is a folder") from None
+        raise
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")

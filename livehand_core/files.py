@@ -19,6 +19,9 @@ from typing import IO
 
 from .errors import LiveHandError
 
+LONGEST_NAME = 200
+"""Bytes of a name that is made of a text; with what is appended to it, systems take 255."""
+DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in "0123456789")])
 RENAME_SECONDS = 2.0
 _TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{8}\.tmp(\.[^.]*)?")
 
@@ -45,7 +48,8 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         LiveHandError: the disk is full or the folder cannot be written.
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.tmp{target.suffix}")
+    # Systems take names of 255 bytes, and the target's may be as long.
+    temporary = target.with_name(f".{target.stem[:32]}.{secrets.token_hex(4)}.tmp{target.suffix[:32]}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -55,6 +59,20 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def safe_name(text: str, otherwise: str) -> str:
+    """A name for a file or folder that every system takes, as near to a text as can be.
+
+    Args:
+        otherwise: the name where nothing of the text can be used.
+    """
+    name = re.sub(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]', "_", text).strip(" .")
+    name = name.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .")
+    if name.partition(".")[0].rstrip().upper() in DEVICES:
+        # On Windows they mean devices, with any suffix.
+        return f"_{name}"
+    return name or otherwise
 
 
 def _rename(temporary: Path, target: Path) -> None:

@@ -28,7 +28,10 @@ def interruptible(message: str) -> Iterator[Callable[[], bool]]:
         asked = True
         print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    # The last one is Windows' own: Ctrl-Break.
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield lambda: asked
     finally:

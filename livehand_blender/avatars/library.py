@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from tempfile import TemporaryDirectory
 from livehand_core.avatars.metadata import AVATAR, DEFAULT_AVATAR_PATH, AvatarMetadata, read_metadata
 from livehand_core.engine.interpreters import child_environment, core_command, find_interpreter
 from livehand_core.errors import AvatarError, LiveHandError
-from livehand_core.files import atomic_path
+from livehand_core.files import atomic_path, safe_name
 
 from ..environment.lines import failure_line, run_lines
 
@@ -69,7 +68,7 @@ def scan(folder: Path) -> list[Entry]:
     try:
         with os.scandir(folder) as found:
             names = sorted(
-                (entry.name for entry in found if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")),
+                (entry.name for entry in found if Path(entry.name).suffix.lower() == SUFFIX and entry.name[0] != "."),
                 key=str.lower,
             )
     except OSError:
@@ -88,7 +87,7 @@ def add_file(source: Path, folder: Path, name: str = "") -> Path:
         LiveHandError: the folder cannot be written.
     """
     metadata = read_metadata(source)
-    stem = _file_name(name or source.stem)
+    stem = safe_name(name or source.stem, "avatar")
     target = folder / f"{stem}{SUFFIX}"
     number = 2
     while target.exists():
@@ -124,7 +123,7 @@ def add_checkpoint(
     """
     python = find_interpreter(preference, made_environment, "import").path
     with TemporaryDirectory(prefix="livehand-") as name:
-        made = Path(name) / f"{_file_name(source.stem)}{SUFFIX}"
+        made = Path(name) / f"{safe_name(source.stem, 'avatar')}{SUFFIX}"
         options = ["--factor", factor] if factor else []
         command = core_command(python, ["import", str(source), str(made), "--name", source.stem, *options])
         code, lines = run_lines(command, child_environment(python), None, cancelled)
@@ -150,8 +149,3 @@ def remove(path: Path, folder: Path) -> None:
 def _same(path: Path, metadata: AvatarMetadata) -> bool:
     known, _ = describe(path)
     return known is not None and known.content_hash != "" and known.content_hash == metadata.content_hash
-
-
-def _file_name(text: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", text).strip(" .") or "avatar"

@@ -10,6 +10,7 @@ from bpy.props import StringProperty
 
 from livehand_core.captures.going import read_status, stop
 from livehand_core.errors import LiveHandError
+from livehand_core.files import safe_name
 
 from ..background import Task, TaskOperator
 from ..preferences import data_folder, preference
@@ -101,7 +102,7 @@ def capture_folder(scene: Any, rig: Any) -> Path:
     if chosen:
         return Path(bpy.path.abspath(chosen))
     file = Path(bpy.data.filepath).stem or "untitled"
-    return captures_folder() / bpy.path.clean_name(f"{file} {rig.name}")
+    return captures_folder() / safe_name(bpy.path.clean_name(f"{file} {rig.name}"), "capture")
 
 
 def _stop_captures() -> None:

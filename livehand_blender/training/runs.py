@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from livehand_core.captures.capture import TRANSFORMS
 from livehand_core.engine.interpreters import child_environment, core_command, start_options
 from livehand_core.errors import LiveHandError, TrainingError
+from livehand_core.files import safe_name
 from livehand_core.processes import clear_order
 from livehand_core.training.control import (
     AVATAR_FILE,
@@ -56,7 +56,7 @@ def check_capture_folders(folders: Sequence[Path]) -> None:
 
 def new_folder(runs: Path, name: str) -> Path:
     """A folder for a new run, named after its avatar, that is not there yet."""
-    stem = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .") or "avatar"
+    stem = safe_name(name, "avatar")
     folder, number = runs / stem, 2
     while folder.exists():
         folder = runs / f"{stem} {number}"
