@@ -59,6 +59,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--poses", type=Path, help="hand parameters of own cameras, a motion file")
     parser.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut images to the hand")
     parser.add_argument("--keep-grey", action="store_true", help="take images of grey cameras, too")
+    parser.add_argument(
+        "--refine", action=argparse.BooleanOptionalAction, default=True,
+        help="make fits better by the outlines of the masks (yes)",
+    )  # fmt: skip
     parser.add_argument("--worst-fit", type=float, default=20.0, metavar="MM", help="leave out fits that are more off")
     parser.add_argument(
         "--published", type=Path, metavar="FOLDER", help="write the published code's layout of it as well"
@@ -84,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         row.cropped if args.crop is None else args.crop,
         keep_grey=args.keep_grey,
         worst_fit=args.worst_fit * 1e-3,
+        refine=args.refine,
     )
     notes = Notes()
     instants = _share(_instants(row, args, choice, notes), args.part)

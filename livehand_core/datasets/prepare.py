@@ -27,7 +27,8 @@ from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
 from .conventions import OPENPOSE_TO_MANO
-from .masks import BAND, Posed, Window, find_mask, hand_window, silhouettes, within
+from .masks import BAND, HAND, Posed, Window, find_mask, hand_window, silhouettes, within
+from .refinement import refine
 from .source import ANNOTATION, Instant, Labels, LeftOut, View
 
 PARTS = "parts"
@@ -47,6 +48,9 @@ GREY = 3
 OVERLAP = 0.5
 """Intersection over union of mask and silhouette below which the fit does not lie on the hand."""
 
+VIEWS_TO_REFINE = 3
+"""Images of one instant from which outlines tell more than they make up."""
+
 AHEAD = 4
 """Tasks a worker that wait for it: annotations are not read faster than they are worked on."""
 
@@ -59,6 +63,7 @@ class Settings:
         hand_model: whose parameters the poses are.
         cropped: whether images are cut to the hand and ``margin`` metres around it.
         keep_grey: whether images of grey cameras are taken.
+        refine: whether fits are made better by the masks, where three cameras and more see the hand.
         worst_fit: metres that the fitted joints may be off the annotated ones, in the mean.
     """
 
@@ -67,6 +72,7 @@ class Settings:
     margin: float = 0.03
     keep_grey: bool = False
     worst_fit: float = 0.02
+    refine: bool = True
 
 
 def prepare(
@@ -108,29 +114,72 @@ def prepare_instant(folder: Path, instant: Instant, settings: Settings) -> None:
     key = _digest(instant, settings)
     if _is_there(folder, path, key):
         return
-    hand = find_hand(settings.hand_model, instant.hand.side)
     error = fit_error(instant, settings)
-    frames: list[dict[str, Any]] = []
-    left_out: list[LeftOut] = []
+    frames: list[dict[str, Any]]
     if error > settings.worst_fit:
-        left_out.append(LeftOut(instant.name, "the fitted joints lie far off the annotated ones"))
+        left_out = [LeftOut(instant.name, "the fitted joints lie far off the annotated ones")]
+        frames, hand, outlines = [], instant.hand, None
     else:
-        posed = Posed.of(hand, instant.hand)
-        others = tuple(Posed.of(find_hand(settings.hand_model, pose.side), pose) for pose in instant.others)
-        for view in instant.views:
-            made = _prepare_view(folder, instant, view, posed, others, settings)
-            (left_out if isinstance(made, LeftOut) else frames).append(made)  # type: ignore[arg-type]
+        frames, left_out, hand, outlines = _prepared(folder, instant, settings)
     part = {
         "key": key,
         "name": instant.name,
         "identity": instant.identity,
-        "pose": instant.hand.to_json(),
+        "pose": hand.to_json(),
         "fit_error": None if np.isnan(error) else round(error, 5),
+        "outlines_off": outlines,
         "frames": frames,
         "left_out": [list(entry) for entry in left_out],
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(part, indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A view that was read and looked at: straight, with the camera of its true size.
+
+    Attributes:
+        told: (H, W) bool mask that the data set brings, or None; valid: pixels that the camera saw.
+    """
+
+    view: View
+    rgb: np.ndarray
+    camera: Camera
+    told: np.ndarray | None
+    valid: np.ndarray
+
+    def mask(self, hand: Posed, others: tuple[Posed, ...]) -> np.ndarray:
+        """(H, W) bool of the hand."""
+        if self.told is not None:
+            return within(self.told, self.camera, hand, others) & self.valid
+        return find_mask(self.rgb, self.camera, hand, others) & self.valid
+
+
+def _prepared(
+    folder: Path, instant: Instant, settings: Settings
+) -> tuple[list[dict[str, Any]], list[LeftOut], HandPose, list[float] | None]:
+    """The frames that were written, what was left out, the pose, and how far outlines were off before and after."""
+    data, hand, outlines = find_hand(settings.hand_model, instant.hand.side), instant.hand, None
+    others = tuple(Posed.of(find_hand(settings.hand_model, pose.side), pose) for pose in instant.others)
+    looked_at = [_read_view(view, settings) for view in instant.views]
+    left_out = [entry for entry in looked_at if isinstance(entry, LeftOut)]
+    pictures = [entry for entry in looked_at if isinstance(entry, _Picture)]
+    posed = Posed.of(data, hand)
+    masks = [picture.mask(posed, others) for picture in pictures]
+    if settings.refine and len(pictures) >= VIEWS_TO_REFINE:
+        found = refine(data, hand, [(mask, picture.camera) for mask, picture in zip(masks, pictures, strict=True)])
+        hand, outlines = found.hand, [round(found.before, 3), round(found.after, 3)]
+        posed = Posed.of(data, hand)
+        masks = [picture.mask(posed, others) for picture in pictures]
+    frames: list[dict[str, Any]] = []
+    for picture, mask in zip(pictures, masks, strict=True):
+        made = _write_view(folder, instant.name, picture, mask, posed, others, settings)
+        if isinstance(made, LeftOut):
+            left_out.append(made)
+        else:
+            frames.append(made)
+    return frames, left_out, hand, outlines
 
 
 def part_path(folder: Path, name: str) -> Path:
@@ -156,9 +205,7 @@ def fit_error(instant: Instant, settings: Settings) -> float:
     return float(np.nanmean(away)) if np.isfinite(away).any() else float("nan")
 
 
-def _prepare_view(
-    folder: Path, instant: Instant, view: View, posed: Posed, others: tuple[Posed, ...], settings: Settings
-) -> dict[str, Any] | LeftOut:
+def _read_view(view: View, settings: Settings) -> _Picture | LeftOut:
     place = str(view.image)
     try:
         rgb = read_rgb8(view.image)
@@ -175,23 +222,33 @@ def _prepare_view(
     if told is not None and told.shape != rgb.shape[:2]:
         return LeftOut(place, "its mask has another size")
     rgb, told, valid = _straight(view, camera, rgb, told)
-    window = _window(camera, posed, valid, settings)
+    return _Picture(view, rgb, camera, told, valid)
+
+
+def _write_view(
+    folder: Path,
+    name: str,
+    picture: _Picture,
+    mask: np.ndarray,
+    posed: Posed,
+    others: tuple[Posed, ...],
+    settings: Settings,
+) -> dict[str, Any] | LeftOut:
+    place, camera = str(picture.view.image), picture.camera
+    window = _window(camera, posed, picture.valid, settings)
     if window.empty:
         return LeftOut(place, "the hand is not in the image")
-    mask = find_mask(rgb, camera, posed, others) if told is None else within(told, camera, posed, others)
-    mask &= valid
-    own = Window(0, 0, camera.width, camera.height)
-    drawn = silhouettes(camera, own, posed, others) == 1
-    pixels, union = int(window.of(mask).sum()), int((mask | drawn).sum())
-    if pixels < SMALLEST_MASK:
+    drawn = silhouettes(camera, Window(0, 0, camera.width, camera.height), posed, others) == HAND
+    if int(window.of(mask).sum()) < SMALLEST_MASK:
         return LeftOut(place, f"fewer than {SMALLEST_MASK} pixels of it are the hand")
-    if int((mask & drawn).sum()) < OVERLAP * union:
+    if int((mask & drawn).sum()) < OVERLAP * int((mask | drawn).sum()):
         return LeftOut(place, "its mask does not lie where the fit is")
-    file = f"{IMAGES}/{instant.name}/{view.name}.png"
+    file = f"{IMAGES}/{name}/{picture.view.name}.png"
     alpha = window.of(mask)[..., None]
-    write_image(folder / file, np.concatenate([window.of(rgb) * alpha / 255.0, alpha], axis=2), premultiplied=False)
+    image = np.concatenate([window.of(picture.rgb) * alpha / 255.0, alpha], axis=2)
+    write_image(folder / file, image, premultiplied=False)
     cut = camera.crop(window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0)
-    return {"image": file, "source": place, "camera_name": view.name, "camera": cut.to_json()}
+    return {"image": file, "source": place, "camera_name": picture.view.name, "camera": cut.to_json()}
 
 
 def _fault(rgb: np.ndarray, settings: Settings) -> str:

@@ -75,7 +75,7 @@ def capture_of(config: PublishedConfig, side: Side, done: Callable[[int], None])
     """
     folder = config.run / "capture"
     notes = Notes()
-    prepare(folder, _instants(config, side, notes), Settings(ROW.hand_model), 1, done)
+    prepare(folder, _instants(config, side, notes), Settings(ROW.hand_model, refine=False), 1, done)
     capture = merge(folder, ROW, notes.left_out, held_out=lambda name: name.startswith(VALIDATION))
     if config.validation is not None and not capture.held_out_poses:
         raise CaptureError(f"No image of {config.validation} could be used.", f"{folder / 'left_out.json'} says why.")

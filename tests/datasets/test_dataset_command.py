@@ -42,7 +42,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def run(source: Path, capture: Path, *options: str) -> int:
-    return main(["dataset", "interhand", str(source), str(capture), *options])
+    return main(["dataset", "interhand", str(source), str(capture), "--no-refine", *options])
 
 
 def edit(path: Path, change: object) -> None:

@@ -24,7 +24,7 @@ def world() -> World:
 
 def test_the_layout_is_written_and_read_back(tmp_path: Path, world: World) -> None:
     layouts.interhand(tmp_path / "interhand", world)
-    arguments = ["dataset", "interhand", str(tmp_path / "interhand"), str(tmp_path / "capture")]
+    arguments = ["dataset", "interhand", str(tmp_path / "interhand"), str(tmp_path / "capture"), "--no-refine"]
     assert main([*arguments, "--published", str(tmp_path / "published")]) == 0
     bounds = np.load(tmp_path / "published" / "frame00001" / "poses_bounds.npy")
     assert bounds.shape == (3, 17)
@@ -41,7 +41,7 @@ def test_the_layout_is_written_and_read_back(tmp_path: Path, world: World) -> No
     # The principal point was 3 pixels right of the middle and 2 above it.
     assert valid[0].shape == (200, 160) and not valid[0][:2].any() and not valid[0][:, -3:].any()
     assert valid[0][2:, :-3].all()
-    assert main(["dataset", "livehand", str(tmp_path / "published"), str(tmp_path / "again")]) == 0
+    assert main(["dataset", "livehand", str(tmp_path / "published"), str(tmp_path / "again"), "--no-refine"]) == 0
     again = read_capture(tmp_path / "again")
     assert len(again.frames) == 9
     assert all((frame.camera.cx, frame.camera.cy) == (80.0, 100.0) for frame in again.frames)

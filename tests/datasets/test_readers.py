@@ -28,7 +28,8 @@ LEFT = {"interhand": "mano", "dexycb": "mano-unfixed", "arctic": "mano"}
 
 def prepared(kind: str, folder: Path, *options: str) -> Capture:
     """The capture that the command makes."""
-    assert main(["dataset", kind, str(folder / kind), str(folder / "capture"), *options]) == 0
+    arguments = ["dataset", kind, str(folder / kind), str(folder / "capture"), "--no-refine"]
+    assert main([*arguments, *options]) == 0
     return read_capture(folder / "capture")
 
 

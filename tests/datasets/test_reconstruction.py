@@ -79,7 +79,7 @@ def write_colmap(folder: Path, world: World, binary: bool, count: int = 3) -> No
 
 
 def run(folder: Path, capture: Path) -> int:
-    return main(["dataset", "cameras", str(folder), str(capture)])
+    return main(["dataset", "cameras", str(folder), str(capture), "--no-refine"])
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -1,0 +1,274 @@
+"""Fits made better by the masks of all cameras: pose, place and shape that bring the mesh's outline onto the masks'.
+
+Gauss and Newton's method, damped (Levenberg, Marquardt), with Huber's weights. A residual is a distance in pixels,
+between a vertex on the mesh's outline and the mask's, or a point of the mask's outline and the nearest such vertex. The
+outline at the wrist does not count: it is where the mask was cut. Priors hold what no outline tells (a finger's twist)
+where the fit had it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..cameras import Camera
+from ..hand.data import HandData
+from ..hand.skinning import pose_joints, pose_vertices
+from ..poses import HandPose
+from .masks import Posed, Window, hand_window, silhouettes
+
+ITERATIONS = 12
+STEP = 1e-4
+"""By which each parameter is changed for its derivative: radians, metres and units of shape alike."""
+
+SPREADS = np.concatenate([np.full(3, 0.10), np.full(45, 0.15), np.full(3, 0.010), np.full(10, 0.7)])
+"""What the parameters of fits are off: turn of the wrist, of the joints (radians), place (metres), shape."""
+
+PIXEL_SPREAD = 1.5
+"""Pixels that outlines are off by nobody's fault."""
+
+HUBER = 3.0
+"""Spreads beyond which a residual pulls with constant force."""
+
+REACH = 0.025
+"""Metres: outlines farther apart do not belong together."""
+
+WRIST = 0.025
+"""Metres from the rim within which the outline does not count."""
+
+EDGE = 3.0
+"""Pixels within the silhouette's edge at which vertices between front and back lie: triangles are as large."""
+
+ALIKE = 0.4
+"""Cosine of the angle between outlines that belong together: a finger's one side is not its neighbour's other."""
+
+POINTS = 160
+"""Of a mask's outline, evenly spread."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A mask's outline in one image.
+
+    Attributes:
+        camera: of the image.
+        window: part of the image that the maps cover.
+        distance: (h, w) float32 pixels to the outline, negative inside.
+        slope: (h, w, 2) its derivative by column and row.
+        points: (M, 2) pixels on the outline; normals: (M, 2) unit, outwards.
+    """
+
+    camera: Camera
+    window: Window
+    distance: np.ndarray
+    slope: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray, camera: Camera, hand: Posed) -> Outline | None:
+        """Of an (H, W) bool mask around a hand; None where there is none."""
+        import cv2
+
+        window = hand_window(camera, hand, 2.0 * REACH)
+        own = window.of(mask).astype(np.uint8) if not window.empty else np.zeros((0, 0), np.uint8)
+        if own.size == 0 or own.all() or not own.any():
+            return None
+        inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 5) for part in (own, 1 - own))
+        distance = cv2.GaussianBlur(np.where(own > 0, 0.5 - inside, outside - 0.5).astype(np.float32), (0, 0), 1.0)
+        slope = np.stack(np.gradient(distance)[::-1], axis=-1)
+        rows, columns = np.nonzero((np.abs(distance) < 0.8) & _inner(distance.shape))
+        if not len(rows):
+            return None
+        some = np.linspace(0, len(rows) - 1, min(POINTS, len(rows))).astype(int)
+        normals = slope[rows[some], columns[some]]
+        normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
+        points = np.stack([columns[some] + window.x0 + 0.5, rows[some] + window.y0 + 0.5], axis=1)
+        return cls(camera, window, distance, slope, points, normals)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What came out.
+
+    Attributes:
+        hand: the better pose.
+        before, after: pixels between outlines, root mean square.
+    """
+
+    hand: HandPose
+    before: float
+    after: float
+
+
+def refine(data: HandData, hand: HandPose, masks: list[tuple[np.ndarray, Camera]]) -> Refined:
+    """A pose whose outlines lie on those of the masks.
+
+    Args:
+        data: the hand model.
+        hand: the fit to begin with.
+        masks: (H, W) bool and camera of each image; three and more from different sides tell depth.
+
+    Returns:
+        The fit itself where the masks do not make it better.
+    """
+    posed = Posed.of(data, hand)
+    outlines = [outline for mask, camera in masks if (outline := Outline.of(mask, camera, posed)) is not None]
+    start, damping = np.zeros(len(SPREADS)), 1.0
+    current, best = start, _cost(data, hand, start, outlines)
+    before = best[1]
+    for _ in range(ITERATIONS):
+        matrix, vector = _normal_equations(data, hand, current, outlines)
+        moved = False
+        while damping < 1e6 and not moved:
+            step = np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), -vector)
+            trial = _cost(data, hand, current + step, outlines)
+            if trial[0] < best[0]:
+                moved = best[0] - trial[0] > 1e-4 * best[0]
+                current, best, damping = current + step, trial, max(damping / 5.0, 1e-4)
+                break
+            damping *= 4.0
+        if not moved:
+            break
+    return Refined(_changed(hand, current), before, best[1])
+
+
+def _changed(hand: HandPose, change: np.ndarray) -> HandPose:
+    return replace(
+        hand,
+        global_orient=hand.global_orient + change[:3],
+        hand_pose=hand.hand_pose + change[3:48].reshape(15, 3),
+        transl=hand.transl + change[48:51],
+        betas=hand.betas + change[51:],
+    )
+
+
+def _cost(data: HandData, hand: HandPose, change: np.ndarray, outlines: list[Outline]) -> tuple[float, float]:
+    """Huber's cost with the priors, and the residuals' root mean square in pixels."""
+    vertices = pose_vertices(data, _changed(hand, change))
+    posed = _posed(data, _changed(hand, change), vertices)
+    residuals = [np.zeros(0)]
+    for outline in outlines:
+        residuals += [residual for residual, _, _ in _residuals(outline, posed)]
+    values = np.concatenate(residuals) / PIXEL_SPREAD
+    size = np.abs(values)
+    robust = np.where(size < HUBER, 0.5 * values**2, HUBER * (size - 0.5 * HUBER)).sum()
+    prior = 0.5 * float(((change / SPREADS) ** 2).sum())
+    return float(robust) + prior, PIXEL_SPREAD * float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
+
+
+def _posed(data: HandData, hand: HandPose, vertices: np.ndarray) -> Posed:
+    """As ``Posed.of``, of vertices that are known."""
+    whole = Posed.of(data, HandPose.rest(hand.side))
+    joints = pose_joints(data, hand)
+    direction = vertices[np.unique(whole.rim)].mean(axis=0) - joints[[1, 4, 7, 10]].mean(axis=0)
+    return Posed(vertices, whole.faces, whole.rim, direction / np.linalg.norm(direction))
+
+
+def _normal_equations(
+    data: HandData, hand: HandPose, change: np.ndarray, outlines: list[Outline]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(P, P) and (P,) of all residuals and the priors."""
+    base = pose_vertices(data, _changed(hand, change))
+    moves = np.stack([_derivative(data, hand, change, base, index) for index in range(len(change))], axis=-1)
+    posed = _posed(data, _changed(hand, change), base)
+    matrix, vector = np.diag(SPREADS**-2), change / SPREADS**2
+    for outline in outlines:
+        camera = outline.camera
+        for residual, which, along in _residuals(outline, posed):
+            local = (base[which] - camera.camera_to_world[:3, 3]) @ camera.camera_to_world[:3, :3]
+            depth = local[:, 2]
+            # d(pixel)/d(point in the camera's frame), taken along the residual's direction.
+            by_point = np.stack(
+                [
+                    along[:, 0] * camera.fx / depth,
+                    along[:, 1] * camera.fy / depth,
+                    -(along[:, 0] * camera.fx * local[:, 0] + along[:, 1] * camera.fy * local[:, 1]) / depth**2,
+                ],
+                axis=1,
+            )
+            rows = np.einsum("mi,ji,mjp->mp", by_point, camera.camera_to_world[:3, :3], moves[which])
+            weight = np.minimum(1.0, HUBER * PIXEL_SPREAD / np.maximum(np.abs(residual), 1e-9)) / PIXEL_SPREAD**2
+            matrix += (rows * weight[:, None]).T @ rows
+            vector = vector + rows.T @ (weight * residual)
+    return matrix, vector
+
+
+def _derivative(data: HandData, hand: HandPose, change: np.ndarray, base: np.ndarray, index: int) -> np.ndarray:
+    """(V, 3) of the vertices by one parameter."""
+    other = change.copy()
+    other[index] += STEP
+    answer: np.ndarray = (pose_vertices(data, _changed(hand, other)) - base) / STEP
+    return answer
+
+
+def _residuals(outline: Outline, posed: Posed) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Residuals in pixels, the vertex that each belongs to, and (M, 2) the direction in which its pixel counts."""
+    pixels, depth = outline.camera.project(posed.vertices)
+    if depth.min() <= 0.0:
+        return []
+    edge, inside, facing = _outline_vertices(outline, posed, pixels)
+    if not len(edge):
+        return []
+    reach = REACH * outline.camera.fx / float(np.median(depth))
+    here = pixels[edge]
+    columns, rows = _places(outline, here)
+    slope = outline.slope[rows, columns].astype(np.float64)
+    away = outline.distance[rows, columns] + inside
+    near = (np.abs(away) < reach) & ((slope * facing).sum(axis=1) > ALIKE)
+    own = (away[near], edge[near], slope[near])
+    between = here[None] - outline.points[:, None]
+    squared = (between**2).sum(axis=-1)
+    squared[outline.normals @ facing.T < ALIKE] = np.inf
+    nearest = squared.argmin(axis=1)
+    every = np.arange(len(nearest))
+    close = squared[every, nearest] < reach**2
+    off = (between[every, nearest] * outline.normals).sum(axis=1) + inside[nearest]
+    return [own, (off[close], edge[nearest[close]], outline.normals[close].astype(np.float64))]
+
+
+def _outline_vertices(outline: Outline, posed: Posed, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices between front and back whose pixels lie at the silhouette's edge, away from the wrist.
+
+    Returns:
+        Their (M,) indices, (M,) how many pixels they lie within the silhouette, and (M, 2) unit normals in the image.
+    """
+    import cv2
+
+    solid = (silhouettes(outline.camera, outline.window, posed) > 0).astype(np.uint8)
+    faces = posed.faces
+    corners = posed.vertices[faces]
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    to_camera = outline.camera.camera_to_world[:3, 3] - corners[:, 0]
+    front = (area * to_camera).sum(axis=1) > 0.0
+    seen, hidden = np.zeros(len(pixels), bool), np.zeros(len(pixels), bool)
+    seen[faces[front].reshape(-1)] = True
+    hidden[faces[~front].reshape(-1)] = True
+    rim = posed.vertices[np.unique(posed.rim)]
+    away = np.linalg.norm(posed.vertices - rim.mean(axis=0), axis=1)
+    candidate = np.flatnonzero(seen & hidden & (away > np.linalg.norm(rim - rim.mean(axis=0), axis=1).max() + WRIST))
+    columns, rows = _places(outline, pixels[candidate])
+    depth = cv2.distanceTransform(solid, cv2.DIST_L2, 5)[rows, columns] - 0.5
+    framed = _inner(solid.shape)[rows, columns]
+    kept = framed & (depth < EDGE)
+    normals = np.zeros_like(posed.vertices)
+    for corner in range(3):
+        np.add.at(normals, faces[:, corner], area)
+    flat = normals[candidate[kept]] @ outline.camera.camera_to_world[:3, :2]
+    flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return candidate[kept], np.maximum(depth[kept], -0.5), flat
+
+
+def _places(outline: Outline, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of the outline's maps that hold pixels, or are nearest to them."""
+    height, width = outline.distance.shape
+    columns = np.clip((pixels[:, 0] - outline.window.x0).astype(int), 0, width - 1)
+    return columns, np.clip((pixels[:, 1] - outline.window.y0).astype(int), 0, height - 1)
+
+
+def _inner(shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w) bool: all but a frame of two pixels."""
+    answer = np.zeros(shape[:2], dtype=bool)
+    answer[2:-2, 2:-2] = True
+    return answer
