@@ -150,7 +150,7 @@ class Connection:
             path = self._interpreter()
             log = EngineLog(self._log_path)
             self._spawn(path, log)
-            _take_broken_pipes_as_errors()
+            take_broken_pipes_as_errors()
             self.info = self._shake_hands(path)
             self._writer.start()
             threading.Thread(target=self._listen_for_life, name="livehand-engine-life", daemon=True).start()
@@ -370,7 +370,7 @@ def _concern_same(queued: Message, message: Message) -> bool:
     return message["type"] == "cancel" and bool(queued["id"] == message["id"])
 
 
-def _take_broken_pipes_as_errors() -> None:
+def take_broken_pipes_as_errors() -> None:
     """Have this thread, and those that it starts, meet a dead engine as an OSError.
 
     Blender leaves SIGPIPE as the system has it, so that a write to an engine that was just killed would end Blender.

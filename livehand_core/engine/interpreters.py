@@ -185,6 +185,11 @@ def engine_command(path: Path, arguments: Sequence[str] = ()) -> list[str]:
     return _module_command(path, "livehand_core.engine", arguments)
 
 
+def tracker_command(path: Path) -> list[str]:
+    """The command line of a tracker process on this interpreter, running the same core as the engine."""
+    return _module_command(path, "livehand_core.tracking", ())
+
+
 def core_command(path: Path, arguments: Sequence[str]) -> list[str]:
     """The command line of ``livehand ARGUMENTS`` on this interpreter, running the same core as the engine."""
     return _module_command(path, "livehand_core", arguments)

@@ -113,7 +113,7 @@ class Skeleton:
         bends = np.argwhere(JOINT_RANGES[..., 1] > JOINT_RANGES[..., 0])
         self.joints, self.kinds = bends[:, 0] + 1, bends[:, 1]
         self.low, self.high = JOINT_RANGES[tuple(bends.T)].T
-        tips = _tip_vertices(data)
+        tips = tip_vertices(data)
         regressor = data.joint_regressor.astype(np.float64)
         shaped = shaped_vertices(data, self.betas)
         rest = np.concatenate([regressor @ shaped, shaped[tips]])
@@ -204,7 +204,7 @@ def palm_length(points: np.ndarray) -> float:
     return float(np.linalg.norm(points[[5, 9, 13, 17]] - points[0], axis=1).sum())
 
 
-def _tip_vertices(data: HandData) -> np.ndarray:
+def tip_vertices(data: HandData) -> np.ndarray:
     """(5,) the vertex of each finger that lies farthest along its last bone."""
     rest = data.rest_joints()
     tips = []

@@ -117,6 +117,10 @@ class TrackedHand:
     landmarks: np.ndarray
     error: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**vars(self), "pose": self.pose.to_json(), "landmarks": self.landmarks.tolist()}
+
 
 @dataclass(frozen=True)
 class TrackedFrame:
@@ -134,6 +138,26 @@ class TrackedFrame:
     camera: Camera
     hands: tuple[TrackedHand, ...] = field(default=())
     calibrating: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            **vars(self),
+            "camera": self.camera.to_json(),
+            "hands": [hand.to_json() for hand in self.hands],
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> TrackedFrame:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            LiveHandError: a key is missing or a value does not fit.
+        """
+        try:
+            return build(cls, document)
+        except ValueError as error:
+            raise LiveHandError(f"The tracked frame does not fit: {error}.", "Use TrackedFrame.to_json.") from error
 
     def hand(self, side: Side) -> TrackedHand | None:
         """The hand of a side."""
