@@ -81,6 +81,14 @@ def action_curves(thing: Any) -> list[Any]:
     return list(animation.action.fcurves)
 
 
+def new_curves_of(thing: Any) -> Any:
+    """The collection that takes further F-curves of a data-block that has an action; has ``new(data_path, index=)``."""
+    animation = thing.animation_data
+    if hasattr(animation, "action_slot"):
+        return _channelbag(animation.action, animation.action_slot).fcurves
+    return animation.action.fcurves
+
+
 def new_action_curves(action: Any, name: str) -> Any:
     """The collection that takes the F-curves of one object in a new action; makes slot, layer and strip where needed.
 

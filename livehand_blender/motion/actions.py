@@ -50,12 +50,12 @@ def motion_action(
         if index == 0 and not wrist:
             continue
         path = bone.path_from_id()
-        _add(curves, f"{path}.{rotation_channel(bone)}", frames, _rotations(bone, bases[:, index]))
+        add_curves(curves, f"{path}.{rotation_channel(bone)}", frames, _rotations(bone, bases[:, index]))
         if index == 0:
-            _add(curves, f"{path}.location", frames, bases[:, 0, :3, 3])
+            add_curves(curves, f"{path}.location", frames, bases[:, 0, :3, 3])
     betas = np.stack([pose.betas for pose in sequence.poses])
     if shape and np.ptp(betas, axis=0).max() > 1e-9:
-        _add(curves, "livehand.betas", frames, betas)
+        add_curves(curves, "livehand.betas", frames, betas)
     return action
 
 
@@ -137,7 +137,7 @@ def _rotations(bone: Any, bases: np.ndarray) -> np.ndarray:
     return np.array(values, dtype=np.float64)
 
 
-def _add(curves: Any, path: str, frames: np.ndarray, values: np.ndarray) -> None:
+def add_curves(curves: Any, path: str, frames: np.ndarray, values: np.ndarray) -> None:
     """One F-curve for each column of values, with linear keys."""
     for index, column in enumerate(values.T):
         points = curves.new(path, index=index).keyframe_points

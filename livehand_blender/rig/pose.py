@@ -203,9 +203,26 @@ def place_target(rig: HandRig, finger: str, last: np.ndarray, length: float) -> 
     """
     target = rig.target(finger)
     if target is not None and target.parent is None:
-        tip = last[:3, 3] + length * last[:3, 1]
-        target.location = target.bone.matrix_local.inverted() @ Vector(tip)
+        target.location = _target_location(target, last, length)
     return target
+
+
+def target_places(rig: HandRig, posed: np.ndarray) -> dict[str, np.ndarray]:
+    """The locations by which the IK targets stand at the tips of a pose, (3,) by finger, of those that have one.
+
+    Args:
+        posed: (16, 4, 4) posed matrices in the armature's space.
+    """
+    places = {}
+    for finger in FINGERS:
+        target, last = rig.target(finger), finger_joints(finger)[-1]
+        if target is not None and target.parent is None:
+            places[finger] = np.array(_target_location(target, posed[last], rig.joint_bones[last].bone.length))
+    return places
+
+
+def _target_location(target: Any, last: np.ndarray, length: float) -> Any:
+    return target.bone.matrix_local.inverted() @ Vector(last[:3, 3] + length * last[:3, 1])
 
 
 def set_limits(rig: Any, active: bool) -> None:
