@@ -86,8 +86,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     architecture = metadata.architecture
     field = field_shapes(architecture.field)
     expected = {f"field.{name}": shape for name, shape in field.items()}
-    enlarge = super_resolution_shapes(architecture.super_resolution)
-    expected |= {f"super_resolution.{name}": shape for name, shape in enlarge.items()}
+    super_resolution = super_resolution_shapes(architecture.super_resolution)
+    expected |= {f"super_resolution.{name}": shape for name, shape in super_resolution.items()}
     if architecture.n_importance:
         expected |= {f"fine.{name}": shape for name, shape in field.items()}
     if architecture.field.latent_size:

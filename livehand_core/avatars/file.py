@@ -55,12 +55,12 @@ class Avatar:
         if self.fine_state is not None:
             fine = RadianceField(architecture.field)
             fine.load_state_dict(self.fine_state)
-        enlarge = SuperResolution(architecture.super_resolution)
-        enlarge.load_state_dict(self.super_resolution_state)
-        for module in (field, fine, enlarge):
+        super_resolution = SuperResolution(architecture.super_resolution)
+        super_resolution.load_state_dict(self.super_resolution_state)
+        for module in (field, fine, super_resolution):
             if module is not None:
                 module.to(device).eval().requires_grad_(False)
-        return field, fine, enlarge
+        return field, fine, super_resolution
 
     def tensors(self) -> State:
         """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
@@ -112,7 +112,7 @@ def new_avatar(
     architecture = architecture or Architecture()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        field, enlarge = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
+        field, super_resolution = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
         fine = RadianceField(architecture.field) if architecture.n_importance else None
         size, count = architecture.field.latent_size, max(len(identities), 1)
         latent = 0.01 * torch.randn(count, size) if size else None
@@ -129,7 +129,7 @@ def new_avatar(
         licence=licence,
     )
     fine_state = None if fine is None else fine.state_dict()
-    return Avatar(metadata, field.state_dict(), enlarge.state_dict(), latent, fine_state, textures)
+    return Avatar(metadata, field.state_dict(), super_resolution.state_dict(), latent, fine_state, textures)
 
 
 def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:

@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
         name=args.name or args.output.stem,
     )
     metadata = save_avatar(args.output, avatar, half=args.half)
-    field, enlarge = metadata.architecture.field, metadata.architecture.super_resolution
+    field, super_resolution = metadata.architecture.field, metadata.architecture.super_resolution
     identities = 0 if avatar.latent is None else len(avatar.latent)
     print(
         f"{args.output}: {field.coordinates}, {field.depth} layers of {field.width}, super-resolution by "
-        f"{enlarge.factor}, {identities} identity codes, {args.output.stat().st_size / 1e6:.1f} MB"
+        f"{super_resolution.factor}, {identities} identity codes, {args.output.stat().st_size / 1e6:.1f} MB"
     )
     return 0

@@ -75,8 +75,8 @@ def import_checkpoint(
             "Give the checkpoint of a run without one: its pictures would be others.",
         )
     network = _unwrapped(content.get("network_fn_state_dict"))
-    enlarge = _unwrapped(content.get("sr_module_state_dict"))
-    if not isinstance(network, Mapping) or not isinstance(enlarge, Mapping):
+    upsampler = _unwrapped(content.get("sr_module_state_dict"))
+    if not isinstance(network, Mapping) or not isinstance(upsampler, Mapping):
         raise AvatarError(
             f"{path} is not an official LiveHand checkpoint: it has no field or no super-resolution.",
             "Give the NNNNNN.tar of a training run.",
@@ -91,7 +91,7 @@ def import_checkpoint(
         field, field_state = _field(network, coordinates or _coordinates(network, options))
         fine = _unwrapped(content.get("network_fine_state_dict"))
         fine_state = _field(fine, field.coordinates)[1] if isinstance(fine, Mapping) else None
-        super_resolution, sr_state = _super_resolution(enlarge, factor)
+        super_resolution, sr_state = _super_resolution(upsampler, factor)
         n_importance = int(options.get("n_importance", 0)) or 64 if fine_state else 0
         architecture = Architecture(field, super_resolution, int(options.get("n_samples", 16)), n_importance)
         metadata = AvatarMetadata(

@@ -22,7 +22,7 @@ TAPS = 9
 """Of a 3x3 convolution."""
 
 FILTER_TAPS = 16
-"""Of the 4x4 low-pass filter after each enlarging convolution, a channel."""
+"""Of the 4x4 low-pass filter after each upsampling convolution, a channel."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,15 @@ def frame_work(architecture: Architecture, valid: np.ndarray, transmittance: np.
     coarse_samples = rays * architecture.n_samples if architecture.n_importance else 0
     field = coarse_samples * density_flop(config) + rays * view_flop(config)
     field += live * (density_flop(config) + colour_flop(config))
-    enlarge = architecture.super_resolution
+    network = architecture.super_resolution
     return FrameWork(
         rays=rays,
         samples=samples * rays,
         live_samples=live,
         field=field,
-        super_resolution=super_resolution_flop(enlarge, valid),
+        super_resolution=super_resolution_flop(network, valid),
         plain_field=(samples * rays + coarse_samples) * plain_flop(config),
-        plain_super_resolution=super_resolution_flop(enlarge, np.ones_like(valid)),
+        plain_super_resolution=super_resolution_flop(network, np.ones_like(valid)),
     )
 
 
@@ -114,7 +114,7 @@ def super_resolution_flop(config: SuperResolutionConfig, valid: np.ndarray) -> i
     """Of the convolutions for the support ``valid`` (h, w) bool.
 
     A layer is evaluated where its output is needed by the support and can differ from that of an empty image. An
-    enlarging convolution is counted as a transposed one with the filter after it, its cheaper form.
+    upsampling convolution is counted as a transposed one with the filter after it, its cheaper form.
     """
     first, second = config.hidden
     layers = [
@@ -125,18 +125,18 @@ def super_resolution_flop(config: SuperResolutionConfig, valid: np.ndarray) -> i
     ]
     # Reach of what is not constant, layer by layer, and the sizes of the grids.
     touched, masks = valid, []
-    for _, _, enlarging in layers:
-        touched = _dilated(np.repeat(np.repeat(touched, 2, axis=0), 2, axis=1), 3) if enlarging else _dilated(touched)
+    for _, _, upsampling in layers:
+        touched = _dilated(np.repeat(np.repeat(touched, 2, axis=0), 2, axis=1), 3) if upsampling else _dilated(touched)
         masks.append(touched)
     scale = len(masks[-1]) // len(valid)
     needed = np.repeat(np.repeat(valid, scale, axis=0), scale, axis=1)
     total = 0
     for index in reversed(range(4)):
-        inputs, outputs, enlarging = layers[index]
+        inputs, outputs, upsampling = layers[index]
         pixels = int((needed & masks[index]).sum())
         if index in (1, 3):
             total += pixels * outputs * config.out_channels
-        if enlarging:
+        if upsampling:
             total += pixels * outputs * FILTER_TAPS
             # Before the filter each output pixel has on average 9 / 4 of the kernel's taps over the inputs.
             total += pixels * inputs * outputs * TAPS // 4

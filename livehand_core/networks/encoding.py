@@ -1,4 +1,4 @@
-"""What coordinates become before the first layer: waves (NeRF, arXiv 2003.08934, eq. 4, no factor pi), and texels."""
+"""What coordinates become before the first layer: their encoding (NeRF, arXiv 2003.08934, eq. 4, no pi), and texels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def encode(x: torch.Tensor, frequencies: int) -> torch.Tensor:
         return x
     scales = 2.0 ** torch.arange(frequencies, dtype=x.dtype, device=x.device)
     angles = x[..., None, :] * scales[:, None]
-    waves = torch.stack([angles.sin(), angles.cos()], dim=-2)
-    return torch.cat([x, waves.flatten(-3)], dim=-1)
+    pairs = torch.stack([angles.sin(), angles.cos()], dim=-2)
+    return torch.cat([x, pairs.flatten(-3)], dim=-1)
 
 
 def look_up(texture: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:

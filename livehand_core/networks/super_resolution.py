@@ -37,7 +37,7 @@ class SuperResolution(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Unit-variance convolutions, and colour heads so small that the output starts as the enlarged input."""
+        """Unit-variance convolutions, and colour heads so small that the output starts as the upsampled input."""
         for convolution in (self.conv00, self.conv01, self.conv10, self.conv11):
             nn.init.normal_(convolution.weight, std=1.0 / math.sqrt(convolution.weight[0].numel()))
         for head in (self.colour0, self.colour1):
@@ -47,7 +47,7 @@ class SuperResolution(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: torch.Tensor, opacity: torch.Tensor | None = None) -> torch.Tensor:
-        """Enlarge. Differentiable.
+        """Upsample. Differentiable.
 
         Args:
             features: (N, in_channels, h, w) feature image, zero in the background.
@@ -61,17 +61,17 @@ class SuperResolution(nn.Module):
             assert opacity is not None, "four output channels need the low-resolution opacity"
             image = torch.cat([image, opacity], dim=1)
         if self.config.factor == 4:
-            x = _activate(self._enlarging(self.conv00, features))
-            image = self._enlarge(image)
+            x = _activate(self._upsampling(self.conv00, features))
+            image = self._upsample(image)
         else:
             x = _activate(self.conv00(features))
         x = _activate(self.conv01(x))
         image = image + self.colour0(x).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
-        x = _activate(self._enlarging(self.conv10, x))
+        x = _activate(self._upsampling(self.conv10, x))
         x = _activate(self.conv11(x))
-        return self._enlarge(image) + self.colour1(x).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        return self._upsample(image) + self.colour1(x).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
 
-    def _enlarging(self, convolution: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    def _upsampling(self, convolution: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
         """Transposed convolution of stride 2, then the 4x4 low-pass filter of each channel."""
         # A transposed convolution scatters: its kernel is the correlation kernel with in and out swapped.
         x = functional.conv_transpose2d(x, convolution.weight.transpose(0, 1), stride=2)
@@ -80,7 +80,7 @@ class SuperResolution(nn.Module):
         bias = convolution.bias
         return x if bias is None else x + bias.to(x.dtype)[:, None, None]
 
-    def _enlarge(self, image: torch.Tensor) -> torch.Tensor:
+    def _upsample(self, image: torch.Tensor) -> torch.Tensor:
         """Twice the size by zero insertion and the same filter."""
         channels = image.shape[1]
         kernel = self.kernel.to(image.dtype).expand(channels, 1, 4, 4)

@@ -107,7 +107,7 @@ class DrawnHand(ABC, Generic[Features, Picture]):
 
     @abstractmethod
     def upsample(self, plan: Plan, features: Features, clock: Clock) -> Picture:
-        """Super-resolution's picture of ``plan.picture``: colour, opacity, and depths enlarged."""
+        """Super-resolution's picture of ``plan.picture``: colour, opacity, and depths upsampled."""
 
     @abstractmethod
     def layer(

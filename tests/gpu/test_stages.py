@@ -202,7 +202,7 @@ def test_super_resolution_whole_and_in_tiles(
     rays[1, 1] = 1.0
     image = torch.cat([features, opacity[None], torch.zeros(1, height, width), rays[None], rays[None]]).permute(1, 2, 0)
     record = Recorder()
-    answer = network.enlarge(record, gpu.upload(image.numpy()), width, height)
+    answer = network.upsample(record, gpu.upload(image.numpy()), width, height)
     assert (len(record.parts) > 1) == (scratch < 1 << 26)
     size = (factor * height, factor * width, 4)
     (ours,) = run(gpu, record, [(answer, int(np.prod(size)))])

@@ -29,7 +29,7 @@ class Networks:
     metadata: AvatarMetadata
     mesh: Mesh
     field: Field
-    enlarge: SuperResolution
+    super_resolution: SuperResolution
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     """The super-resolution's picture of the feature image's box, in the working camera's canvas or rounded to it."""
     gpu, architecture = networks.gpu, networks.metadata.architecture
     factor, box = architecture.super_resolution.factor, plan.low_box
-    enlarged = networks.enlarge.enlarge(record, features.image, box.width, box.height)
+    upsampled = networks.super_resolution.upsample(record, features.image, box.width, box.height)
     width, height = box.width * factor, box.height * factor
     picture = gpu.scratch("picture", width * height * 32)
     constants: dict[str, Constant] = {
@@ -116,7 +116,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     }
     kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
     size = packed(width=box.width, height=box.height)
-    record.run(kernel, size, (features.image, enlarged, picture), tiles(width, height))
+    record.run(kernel, size, (features.image, upsampled, picture), tiles(width, height))
     return Picture(picture, width, plan.picture, plan.canvas)
 
 

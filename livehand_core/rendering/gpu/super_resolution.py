@@ -80,7 +80,7 @@ class SuperResolution:
             weights = gpu.upload(packed_weights.astype(np.float16 if half else np.float32))
             self._layers[name] = _Layer(weights, fours(inputs), fours(outputs), phases)
 
-    def enlarge(self, record: Recorder, image: Buffer, width: int, height: int) -> Buffer:
+    def upsample(self, record: Recorder, image: Buffer, width: int, height: int) -> Buffer:
         """The network over a feature image of a box.
 
         Args:
@@ -91,7 +91,7 @@ class SuperResolution:
             (factor height, factor width, 4) float32 colour and opacity, a group a pixel.
         """
         factor = self.config.factor
-        answer = self.gpu.scratch("enlarged", width * height * factor**2 * 16)
+        answer = self.gpu.scratch("upsampled", width * height * factor**2 * 16)
         for number, tile in enumerate(self._tiles(width, height)):
             if number:
                 record.cut()

@@ -144,7 +144,7 @@ class _Pipeline:
 
     def __init__(self, case: Mapping[str, np.ndarray], avatar: Avatar) -> None:
         self.case, self.metadata = case, avatar.metadata
-        self.field, self.fine, self.enlarge = avatar.networks()
+        self.field, self.fine, self.super_resolution = avatar.networks()
         architecture = avatar.metadata.architecture
         self.coordinates = architecture.field.coordinates
         factor = architecture.super_resolution.factor
@@ -212,7 +212,7 @@ class _Pipeline:
         features, opacity = put("feature_map", features), put("opacity", opacity)
         put("depth", depth)
         put("rgb_low", features[..., :3])
-        high = self.enlarge(features.movedim(-1, 0)[None], opacity[None, None])
+        high = self.super_resolution(features.movedim(-1, 0)[None], opacity[None, None])
         if high.shape[-2:] != self.size[::-1]:
             high = torch.nn.functional.interpolate(high, self.size[::-1], mode="bilinear", antialias=True)
         put("rgb_high", high[0].movedim(0, -1))

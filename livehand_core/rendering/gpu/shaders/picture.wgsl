@@ -1,4 +1,4 @@
-// The networks' picture as premultiplied colour, and the field's depths enlarged (docs/method.md 1.8).
+// The networks' picture as premultiplied colour, and the field's depths upsampled (docs/method.md 1.8).
 // Two groups of four a pixel: colour; weighted depth, weight.
 
 struct Params {
@@ -9,7 +9,7 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(1) var<storage, read> image: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> enlarged: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> upsampled: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> picture: array<vec4<f32>>;
 
 // Opacity, weighted depth, weight.
@@ -41,7 +41,7 @@ fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
     if (own.z == 0.0) {
         return;
     }
-    let answer = enlarged[pixel];
+    let answer = upsampled[pixel];
     var alpha = select(planes.x, answer.w, OWN_ALPHA);
     alpha = min(alpha * clamp((alpha - RAMP_BEGIN) / (RAMP_END - RAMP_BEGIN), 0.0, 1.0), 1.0);
     picture[2u * pixel] = vec4<f32>(min(max(answer.xyz, vec3<f32>(0.0)), vec3<f32>(alpha)), alpha);
