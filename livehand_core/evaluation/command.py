@@ -30,14 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     meanings = "; ".join(f"{protocol.name}: {protocol.meaning}" for protocol in PROTOCOLS.values())
     parser.description = (
         "Render the frames of a capture with an avatar and measure them. Splits: 'both' is new in camera and pose, "
-        "'camera' and 'pose' in one of them, 'train' was trained on. Protocols: "
+        "'camera' and 'pose' in one of them, 'light' in its light, 'relight' in all three, 'train' was trained on. "
+        "Protocols: "
         f"{meanings}; temporal: steadiness of two slow films. A report (HTML, contact sheets, JSON) goes into the "
         "folder --out. Ctrl-C ends it with a report of what was measured until then; a second one ends it at once. "
         "docs/evaluation.md explains the figures."
     )
     parser.add_argument("avatar", help="avatar file, or 'default'")
     parser.add_argument("captures", type=Path, nargs="+", metavar="CAPTURE", help="folder of a capture")
-    splits = ("both", "camera", "pose", "train")
+    splits = ("both", "relight", "camera", "pose", "light", "train")
     parser.add_argument("--splits", nargs="+", choices=splits, default=[], help="by default those that were held out")
     parser.add_argument(
         "--identities",

@@ -19,7 +19,7 @@ from ..benchmark.machine import describe
 from ..captures.capture import POSES, TRANSFORMS, Capture, Problem, Split
 from .evaluate import Measured
 from .metrics import PROTOCOLS
-from .summary import Group, Table, by_split, camera_name, grouped, identity_name, pose_name
+from .summary import Group, Table, by_split, camera_name, grouped, identity_name, light_name, pose_name, relit
 
 FORMAT_VERSION = 1
 TEMPORAL = "temporal"
@@ -79,6 +79,11 @@ class Evaluation:
 def metrics(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
     """``{protocol: {metric: value}}``: means over the headline's split. Equal images have no PSNR: None."""
     table: Table = {name: dict(values) for name, values in evaluation.headline[1].mean.items()}
+    for group in relit(evaluation.rows):
+        own = table.setdefault("relight", dict(by_split(evaluation.rows)["relight"].mean.get("relight", {})))
+        own.update(
+            {f"{group.name.replace(' ', '_')}_{key}": value for key, value in group.mean.get("relight", {}).items()}
+        )
     if evaluation.temporal:
         table[TEMPORAL] = {
             f"{film}_{key}": value for film, values in evaluation.temporal.items() for key, value in values.items()
@@ -94,7 +99,11 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "complete": evaluation.complete,
         "headline": {"split": split, "frames": len(group.rows)},
-        "protocols": {name: PROTOCOLS[name].meaning for name in PROTOCOLS if name in group.mean},
+        "protocols": {
+            name: PROTOCOLS[name].meaning
+            for name in PROTOCOLS
+            if any(name in some.mean for some in by_split(rows).values())
+        },
         "notes": list(evaluation.notes),
         "warnings": list(evaluation.warnings),
         "left_out": [problem._asdict() for problem in evaluation.problems],
@@ -103,6 +112,7 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "by_pose": _tables(grouped(rows, pose_name)),
         "by_camera": _tables(grouped(rows, camera_name)),
         "by_identity": _tables(grouped(rows, identity_name)),
+        "by_light": _tables(grouped(rows, light_name)),
         TEMPORAL: evaluation.temporal,
         "frames": [_frame(row) for row in rows],
         "reproduce": reproduction(evaluation),
@@ -167,6 +177,7 @@ def _frame(row: Measured) -> dict[str, Any]:
         "camera": frame.camera_name,
         "pose": frame.pose,
         "identity": frame.identity,
+        "light": row.light,
         "seconds": row.seconds,
         "values": row.values,
     }

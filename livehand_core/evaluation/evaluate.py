@@ -20,7 +20,7 @@ from .suite import Suite
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
-BY_WEIGHT: tuple[Split, ...] = ("both", "camera", "pose", "train")
+BY_WEIGHT: tuple[Split, ...] = ("both", "relight", "camera", "pose", "light", "train")
 """Splits, the one that says most of an avatar first."""
 
 
@@ -35,6 +35,7 @@ class Measured:
         seconds: rendering time.
         warnings: of the renderer, such as a pose outside the avatar's training range.
         features: (2, n) of the rendered and the true image, where FID and KID are measured.
+        light: kind of light that it was taken in; empty where that is not told.
     """
 
     frame: CaptureFrame
@@ -43,14 +44,17 @@ class Measured:
     seconds: float
     warnings: tuple[str, ...] = ()
     features: np.ndarray | None = field(default=None, repr=False)
+    light: str = ""
 
 
 def render_frame(
     renderer: Renderer, avatar: str, capture: Capture, frame: CaptureFrame, identity: IdentityChoice = 0
 ) -> RenderPasses:
-    """The avatar in the frame's pose, seen by the frame's camera."""
+    """The avatar in the frame's pose and light, seen by the frame's camera and exposed as its image is."""
     hand = HandInstance(capture.hand(frame), avatar, identity=identity)
-    return renderer.render(FrameRequest(frame.camera, (hand,)))
+    told = capture.light(frame)
+    light = None if told is None else told.light.scaled(2.0**frame.exposure)
+    return renderer.render(FrameRequest(frame.camera, (hand,), light=light))
 
 
 def identity_of(frame: CaptureFrame, metadata: AvatarMetadata) -> IdentityChoice:
@@ -101,10 +105,12 @@ def measure_frames(
             passes = render_frame(renderer, avatar, capture, frame, identity_of(frame, metadata))
             seconds = time.perf_counter() - start
             image, truth = passes["rgba"], capture.image(frame)
-            values = suite.measure(image, truth)
+            split, light = capture.split(frame), capture.light(frame)
+            values = suite.measure(image, truth, split)
         except (AvatarError, HandModelError, DeviceError, LibraryError):
             raise
         except LiveHandError as error:
             yield Problem(frame.image, error.message.rstrip("."))
             continue
-        yield Measured(frame, capture.split(frame), values, seconds, passes.warnings, suite.features(image, truth))
+        features, kind = suite.features(image, truth), "" if light is None else light.kind
+        yield Measured(frame, split, values, seconds, passes.warnings, features, kind)

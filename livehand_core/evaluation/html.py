@@ -20,7 +20,7 @@ from .metrics import METRICS, PROTOCOLS
 from .pictures import DIFFERENCE_GAIN, Triple
 from .steadiness import MEANING
 from .style import SHEET
-from .summary import Group, by_split, camera_name, grouped, identity_name, number, pose_name
+from .summary import Group, by_split, camera_name, grouped, identity_name, light_name, number, pose_name, relit
 
 LONGEST_CHART = 40
 """Lines; of more groups the worst are shown. The JSON has all."""
@@ -32,6 +32,8 @@ SPLIT_NAMES = {
     "both": "new camera and pose",
     "camera": "new camera",
     "pose": "new pose",
+    "relight": "new camera, pose and light",
+    "light": "new light",
     "train": "trained on",
 }
 
@@ -102,13 +104,14 @@ def _summary(evaluation: Evaluation) -> str:
             continue
         head = "".join(f"<th>{escape(METRICS[metric][0])}</th>" for metric in metrics)
         lines: list[str] = []
-        for split, group in groups.items():
-            cells = "".join(f"<td>{number(metric, tables[split].get(metric))}</td>" for metric in metrics)
+        shown = [(SPLIT_NAMES[split], group) for split, group in groups.items() if tables[split]]
+        shown += [(group.name, group) for group in relit(evaluation.rows)] if name == "relight" else []
+        for label, group in shown:
+            table = group.mean.get(name, {})
+            cells = "".join(f"<td>{number(metric, table.get(metric))}</td>" for metric in metrics)
             worst = number("psnr", group.worst.get(name, {}).get("psnr"))
             first = ' class="first"' if not lines else ""
-            lines.append(
-                f"<tr{first}><td>{SPLIT_NAMES[split]}</td><td>{len(group.rows)}</td>{cells}<td>{worst}</td></tr>"
-            )
+            lines.append(f"<tr{first}><td>{escape(label)}</td><td>{len(group.rows)}</td>{cells}<td>{worst}</td></tr>")
         parts.append(
             f'<p><b>{name}</b> <span class="faint">{escape(protocol.meaning)}</span></p><div class="scroll"><table>'
             f"<thead><tr><th>split</th><th>images</th>{head}<th>worst PSNR, dB</th></tr></thead>"
@@ -139,7 +142,12 @@ def _charts(evaluation: Evaluation) -> str:
         "line is the median.</p>",
         strips([(label, points) for label, points in groups if points], unit, name),
     ]
-    for title, namer in (("By pose", pose_name), ("By camera", camera_name), ("By identity", identity_name)):
+    for title, namer in (
+        ("By pose", pose_name),
+        ("By camera", camera_name),
+        ("By identity", identity_name),
+        ("By light", light_name),
+    ):
         tables = grouped(rows, namer)
         if len(tables) < 2:
             continue

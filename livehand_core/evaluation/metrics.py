@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..captures.capture import Split
 from ..captures.images import mask_box
 from ..errors import LiveHandError
 from ..libraries import explained
+from .bands import BANDS, detail
 
 SSIM_WINDOW = 11
 MASK = 0.5
@@ -29,6 +31,7 @@ class Protocol:
         region: truth's (H, W, 4) -> the pixels that are compared.
         metrics: what is measured of it, where it can be.
         signed_lpips: LPIPS gets values from -1 to 1, as it is meant; otherwise from 0 to 1, as published.
+        splits: whose frames it is measured on; none for all.
     """
 
     name: str
@@ -36,6 +39,11 @@ class Protocol:
     region: Callable[[np.ndarray], Box]
     metrics: tuple[str, ...]
     signed_lpips: bool = True
+    splits: tuple[Split, ...] = ()
+
+    def covers(self, split: Split | None) -> bool:
+        """Whether frames of a split are measured; None is any."""
+        return split is None or not self.splits or split in self.splits
 
 
 def _whole(truth: np.ndarray) -> Box:
@@ -74,6 +82,20 @@ PROTOCOLS: dict[str, Protocol] = {
             ("psnr", "ssim", "lpips", "fid"),
             signed_lpips=False,
         ),
+        Protocol(
+            "relight",
+            "as hand_box, on new poses by new cameras in lights that were never trained in, by kind of light",
+            _hand_box,
+            ("psnr", "ssim"),
+            splits=("relight",),
+        ),
+        Protocol(
+            "detail",
+            "bands of detail between Gaussians of so many pixels inside both masks, four pixels from their edge: root "
+            "mean square over the truth's, and correlation with the truth",
+            _whole,
+            tuple(f"{metric}_{low}_{high}" for metric in ("energy", "correlation") for low, high in BANDS),
+        ),
     )
 }
 
@@ -83,6 +105,8 @@ METRICS: dict[str, tuple[str, bool]] = {
     "ms_ssim": ("MS-SSIM", True),
     "lpips": ("LPIPS-VGG", False),
     "mask_iou": ("mask IoU", True),
+    **{f"energy_{low}_{high}": (f"energy {low}-{high} px", True) for low, high in BANDS},
+    **{f"correlation_{low}_{high}": (f"correlation {low}-{high} px", True) for low, high in BANDS},
     "fid": ("FID", False),
     "kid": ("KID", False),
 }
@@ -150,9 +174,12 @@ def measure(
     known: dict[Box, tuple[float, float]] = {}
     for protocol in (PROTOCOLS[name] for name in protocols):
         box = protocol.region(truth)
+        x0, y0, x1, y1 = box
+        part = (slice(y0, y1), slice(x0, x1))
+        if "energy_0_1" in protocol.metrics:
+            values.update({f"{protocol.name}/{key}": value for key, value in detail(image[part], truth[part]).items()})
+            continue
         if box not in known:
-            x0, y0, x1, y1 = box
-            part = (slice(y0, y1), slice(x0, x1))
             known[box] = psnr(colour[part], truth[part][..., :3]), ssim(colour[part], truth[part][..., :3])
         values[f"{protocol.name}/psnr"], values[f"{protocol.name}/ssim"] = known[box]
         if "mask_iou" in protocol.metrics and image.shape[-1] == 4:

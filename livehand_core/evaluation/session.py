@@ -70,7 +70,14 @@ class Session:
                 f"No protocol is chosen that measures images, out of {', '.join(PROTOCOLS)}.", "Add one of them."
             )
         self._metadata = read_metadata(settings.avatar)
-        self.settings = settings if settings.splits else replace(settings, splits=_held_out(settings.captures))
+        splits = settings.splits or _held_out(settings.captures)
+        measured = _measured_splits(settings.protocols)
+        self.settings = replace(settings, splits=tuple(split for split in splits if split in measured))
+        if not self.settings.splits:
+            raise CaptureError(
+                f"The protocols {', '.join(settings.protocols)} look at none of the splits {', '.join(splits)}.",
+                "Give a capture with held-out lights to relight, or choose other protocols.",
+            )
         inspection = inspect_captures(settings.captures, settings.identities, settings.skip_bad, self.settings.splits)
         self._capture, self.problems = inspection.capture, inspection.problems
         check_fit(self._metadata, self._capture)
@@ -120,6 +127,7 @@ class Session:
         place = {frame.image: number for number, frame in enumerate(self._capture.frames)}
         rows.sort(key=lambda row: place[row.frame.image])
         bias = bias_warning(rows)
+        lit = _light_note(self._capture, self._metadata)
         return Evaluation(
             avatar=resolve(settings.avatar),
             metadata=self._metadata,
@@ -129,7 +137,7 @@ class Session:
             temporal=temporal,
             problems=self.problems,
             unmeasured=tuple(unmeasured),
-            notes=(*self._capture.notes, *self._suite.notes, *([bias] if bias else [])),
+            notes=(*self._capture.notes, *self._suite.notes, *(line for line in (bias, lit) if line)),
             settings=asdict(settings)
             | {"device": self._renderer.device, "captures": [str(path) for path in settings.captures]},
             command=self._command,
@@ -163,6 +171,22 @@ def _held_out(folders: Sequence[Path]) -> tuple[Split, ...]:
     captures = [scan_capture(folder)[0] for folder in folders]
     there = {capture.split(frame) for capture in captures for frame in capture.frames}
     return tuple(split for split in BY_WEIGHT if split in there and split != "train") or ("train",)
+
+
+def _light_note(capture: Capture, metadata: AvatarMetadata) -> str:
+    """What to know of figures over several lights; empty where there is nothing."""
+    if metadata.light != "as_trained" or len({frame.light for frame in capture.frames}) < 2:
+        return ""
+    return (
+        f"The avatar {metadata.name!r} brings its own light along: figures of pictures in other lights tell how far "
+        "these are from it, and not how good the avatar is."
+    )
+
+
+def _measured_splits(protocols: Sequence[str]) -> set[Split]:
+    """The splits that some of the protocols are measured on."""
+    chosen = [PROTOCOLS[name] for name in protocols if name in PROTOCOLS]
+    return {split for split in BY_WEIGHT if any(protocol.covers(split) for protocol in chosen)}
 
 
 def check_fit(metadata: AvatarMetadata, capture: Capture) -> None:

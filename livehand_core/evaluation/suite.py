@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..captures.capture import Split
 from ..libraries import remedy
 from ..training.perceptual import cached_network
 from .distribution import Features, load_inception
@@ -48,11 +49,16 @@ class Suite:
             self.notes += (f"Not measured: {name} ({reason}).",)
         return found
 
-    def measure(self, image: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """All metrics of one image, ``"PROTOCOL/METRIC"`` -> value; arguments and errors as ``metrics.measure``."""
-        values = measure(image, truth, [protocol.name for protocol in self.protocols])
+    def measure(self, image: np.ndarray, truth: np.ndarray, split: Split | None = None) -> dict[str, float]:
+        """All metrics of one image, ``"PROTOCOL/METRIC"`` -> value; arguments and errors as ``metrics.measure``.
+
+        Args:
+            split: of the frame; protocols that look at others are left out.
+        """
+        protocols = [protocol for protocol in self.protocols if protocol.covers(split)]
+        values = measure(image, truth, [protocol.name for protocol in protocols])
         pair = [torch.from_numpy(np.ascontiguousarray(_planes(picture))).to(self._device) for picture in (image, truth)]
-        for protocol in self.protocols:
+        for protocol in protocols:
             box = protocol.region(truth)
             if self._ms_ssim is not None and "ms_ssim" in protocol.metrics and min(truth.shape[:2]) >= SMALLEST_MS_SSIM:
                 part = _cut(pair, widened(box, truth.shape[1], truth.shape[0], SMALLEST_MS_SSIM))

@@ -14,6 +14,9 @@ from .distribution import UNBIASED_FROM, frechet_distance, kernel_distance
 from .evaluate import BY_WEIGHT, Measured
 from .metrics import METRICS, PROTOCOLS
 
+WIDTH = 20
+"""Of a column."""
+
 Table = dict[str, dict[str, float]]
 """{protocol: {metric: value}}"""
 
@@ -63,7 +66,7 @@ class Group:
 
     def _over_frames(self, reduce: Callable[[list[float], bool], float]) -> Table:
         table: Table = {}
-        for key in self.rows[0].values:
+        for key in dict.fromkeys(key for row in self.rows for key in row.values):
             protocol, metric = key.split("/")
             values = [row.values[key] for row in self.rows if key in row.values]
             table.setdefault(protocol, {})[metric] = reduce(values, METRICS[metric][1])
@@ -112,6 +115,16 @@ def identity_name(row: Measured) -> str:
     return row.frame.identity or "the only one"
 
 
+def light_name(row: Measured) -> str:
+    """The kind of its light, as the capture calls it."""
+    return row.light or "not told"
+
+
+def relit(rows: Iterable[Measured]) -> list[Group]:
+    """Frames that are new in pose, camera and light, by kind of light."""
+    return grouped((row for row in rows if row.split == "relight"), light_name)
+
+
 def ranked(rows: Iterable[Measured], key: str = "hand_box/psnr") -> list[Measured]:
     """Worst first, by a metric of which more is better (the first one at hand where it was not measured)."""
     return sorted(rows, key=lambda row: row.values.get(key, next(iter(row.values.values()))))
@@ -137,10 +150,12 @@ def text_table(rows: Sequence[Measured]) -> str:
         metrics = [metric for metric in METRICS if any(metric in table for table in tables.values())]
         if not metrics:
             continue
-        lines += [f"{protocol:12s} {'frames':>6s}" + "".join(f"{METRICS[metric][0]:>12s}" for metric in metrics)]
-        for split, table in tables.items():
-            cells = "".join(f"{number(metric, table.get(metric)):>12s}" for metric in metrics)
-            lines.append(f"  {split:10s} {len(groups[split].rows):6d}{cells}")
+        lines += [f"{protocol:12s} {'frames':>6s}" + "".join(f"{METRICS[metric][0]:>{WIDTH}s}" for metric in metrics)]
+        members: list[Group] = [groups[split] for split, table in tables.items() if table]
+        for group in [*members, *(relit(rows) if protocol == "relight" else ())]:
+            table = group.mean.get(protocol, {})
+            cells = "".join(f"{number(metric, table.get(metric)):>{WIDTH}s}" for metric in metrics)
+            lines.append(f"  {group.name:10s} {len(group.rows):6d}{cells}")
     lines.append(f"{np.median([row.seconds for row in rows]):.3f} s a frame (median)")
     return "\n".join(lines)
 

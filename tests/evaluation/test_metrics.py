@@ -62,6 +62,51 @@ def test_sizes_that_differ(truth: np.ndarray) -> None:
         measure(truth[:-1], truth)
 
 
+def waves(amplitude: float, shift: float = 0.0, period: float = 5.0) -> np.ndarray:
+    """(80, 80, 4) a sine across a hand that fills most of the picture."""
+    image = np.zeros((80, 80, 4))
+    image[5:-5, 5:-5, :3] = 0.5 + amplitude * np.sin(2.0 * np.pi * np.arange(70) / period + shift)[None, :, None]
+    image[5:-5, 5:-5, 3] = 1.0
+    return image
+
+
+def test_detail_of_sines() -> None:
+    """Bands are linear: half the amplitude is half the energy; a shift by a quarter is uncorrelated."""
+    truth = waves(0.4)
+    for amplitude, shift in ((0.4, 0.0), (0.2, 0.0), (0.4, 0.5 * np.pi), (0.4, np.pi / 3)):
+        values = measure(waves(amplitude, shift), truth, ("detail",))
+        for band in ("0_1", "1_2"):
+            assert values[f"detail/energy_{band}"] == pytest.approx(amplitude / 0.4, abs=0.1)
+            assert values[f"detail/correlation_{band}"] == pytest.approx(np.cos(shift), abs=0.1)
+    assert all(value == pytest.approx(1.0) for value in measure(truth, truth, ("detail",)).values())
+
+
+def test_each_band_has_its_own_scale() -> None:
+    """What a Gaussian of 1 px takes away is missing from the finest band, and hardly from the coarsest."""
+    random = np.random.default_rng(3)
+    truth, image = waves(0.0), waves(0.0)
+    truth[5:-5, 5:-5, :3] += 0.05 * random.normal(size=(70, 70, 1))
+    from scipy.ndimage import gaussian_filter
+
+    image[..., :3] = gaussian_filter(truth[..., :3], (1.0, 1.0, 0.0))
+    values = measure(image, truth, ("detail",))
+    energies = [values[f"detail/energy_{band}"] for band in ("0_1", "1_2", "2_4")]
+    assert energies[0] < 0.35 < 0.5 < energies[1] < energies[2] and energies[2] > 0.75
+    # Noise of one's own is detail, but not the true one.
+    image[5:-5, 5:-5, :3] = 0.5 + 0.05 * random.normal(size=(70, 70, 1))
+    values = measure(image, truth, ("detail",))
+    assert values["detail/energy_0_1"] == pytest.approx(1.0, abs=0.1) and abs(values["detail/correlation_0_1"]) < 0.1
+
+
+def test_detail_looks_inside_the_hand_alone() -> None:
+    truth, image = waves(0.3), waves(0.3)
+    image[:, :5] = image[:, -5:] = 0.9
+    assert measure(image, truth, ("detail",))["detail/energy_0_1"] == pytest.approx(1.0, abs=1e-3)
+    small = np.zeros((40, 40, 4))
+    small[10:26, 10:26] = 1.0
+    assert measure(small, small, ("detail",)) == {}, "a flat hand of a few pixels has no detail to speak of"
+
+
 def test_no_hand(truth: np.ndarray) -> None:
     with pytest.raises(LiveHandError, match="no hand"):
         measure(truth, np.zeros_like(truth))

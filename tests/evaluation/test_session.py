@@ -20,13 +20,15 @@ from PIL import Image
 
 from livehand_core import cli
 from livehand_core.captures.capture import Capture, write_capture
+from livehand_core.captures.light_part import CaptureLight
 from livehand_core.errors import CaptureError, LiveHandError
 from livehand_core.evaluation.document import details, metrics
-from livehand_core.evaluation.evaluate import choose_frames, identity_of
+from livehand_core.evaluation.evaluate import choose_frames, identity_of, render_frame
 from livehand_core.evaluation.session import Session, Settings, check_fit
 from livehand_core.evaluation.steadiness import orbited
 from livehand_core.evaluation.suite import Suite
 from livehand_core.evaluation.summary import ranked
+from livehand_core.lights import Light
 
 PROTOCOLS = ("full_image", "hand_box", "published")
 
@@ -42,6 +44,50 @@ def test_an_avatar_against_itself(capture: Capture) -> None:
         assert table[name]["psnr"] > 52.0 and table[name]["ssim"] > 0.995 and table[name]["ms_ssim"] > 0.995
     assert table["full_image"]["mask_iou"] > 0.995
     assert table["published"]["psnr"] == table["full_image"]["psnr"]
+
+
+def test_relighting_is_measured_by_kind_of_light(
+    capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "lit"
+    shutil.copytree(capture.folder, folder)
+    lights = tuple(CaptureLight(Light.uniform((0.3, 0.3, 0.3)), kind) for kind in ("studio", "hdri", "hard sun"))
+    frames = [replace(frame, light=0) for frame in capture.frames]
+    (both,) = (frame for frame in frames if capture.split(frame) == "both")
+    for number in (1, 2):
+        image = f"images/lit{number}.png"
+        shutil.copy(folder / both.image, folder / image)
+        frames.append(replace(both, image=image, light=number))
+    write_capture(
+        replace(capture, folder=folder, frames=tuple(frames), lights=lights, held_out_lights=frozenset({1, 2}))
+    )
+    protocols = ("hand_box", "relight", "detail")
+    evaluation = Session(Settings("default", (folder,), protocols=protocols)).measure()
+    assert [row.split for row in evaluation.rows].count("relight") == 2
+    table = metrics(evaluation)
+    assert {"psnr", "ssim", "hdri_psnr", "hard_sun_psnr"} <= table["relight"].keys()
+    # The same picture in any light: the default avatar brings its own along, and that is said.
+    assert table["relight"]["hdri_psnr"] == pytest.approx(table["hand_box"]["psnr"])
+    assert table["detail"]["energy_1_2"] == pytest.approx(1.0, abs=0.1)
+    assert any("brings its own light along" in note for note in evaluation.notes)
+    assert set(details(evaluation)["by_light"]) == {"studio", "hdri", "hard sun"}
+    out = tmp_path / "out"
+    assert cli.main(["evaluate", "default", str(folder), "--protocols", "relight", "--out", str(out)]) == 0
+    lines = [line.split()[:-2] for line in capsys.readouterr().out.splitlines()]
+    assert ["relight", "2"] in lines and ["hdri", "1"] in lines and ["hard", "sun", "1"] in lines
+    assert "new camera, pose and light" in (out / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(CaptureError, match="look at none of the splits"):
+        Session(Settings("default", (capture.folder,), protocols=("relight",)))
+
+
+def test_a_frames_light_and_exposure_reach_the_renderer(capture: Capture) -> None:
+    asked: list[Any] = []
+    renderer: Any = SimpleNamespace(render=asked.append)
+    lit = replace(capture, lights=(CaptureLight(Light.uniform((0.3, 0.2, 0.1)), "studio"),))
+    render_frame(renderer, "default", lit, replace(capture.frames[0], light=0, exposure=1.0))
+    render_frame(renderer, "default", lit, capture.frames[0])
+    np.testing.assert_allclose(asked[0].light.ambient(np.zeros(3)), [0.6, 0.4, 0.2])
+    assert asked[1].light is None
 
 
 def test_a_hand_of_a_few_pixels_is_named_and_the_rest_measured(
@@ -135,7 +181,7 @@ def results(spoilt: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_json_is_protocol_metric_value(results: Path) -> None:
     document = json.loads((results / "metrics.json").read_text())
-    assert document.keys() == {*PROTOCOLS, "temporal"}
+    assert document.keys() == {*PROTOCOLS, "detail", "temporal"}
     for values in document.values():
         assert values and all(isinstance(value, float) for value in values.values())
     assert document["temporal"].keys() >= {"orbit_flicker", "pose_flicker"}
