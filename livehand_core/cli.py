@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "evaluate": (".evaluation.command", "evaluation", "measure an avatar on a capture's held-out images"),
     "render": (".views.command", "pictures", "render views of an avatar: stills, sequences, videos"),
     "track": (".tracking.command", "tracking", "turn the hands in a video into motion"),
+    "live": (".live.command", "live", "a window in which an avatar moves with your hand"),
     "mesh": (".meshes.command", "meshes", "take the surface out of an avatar: OBJ, PLY, glTF"),
     "bench": (".benchmark.command", "rendering", "measure how fast an avatar is drawn on this machine"),
     "bench-training": (".training.bench_command", "training", "measure how fast the training step is"),

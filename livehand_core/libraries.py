@@ -20,6 +20,7 @@ BUTTONS = {
     "track": "Make Environment",
     "torch": "Make Environment (Build: CUDA)",
     "views": "",
+    "live": "",
     "datasets": "",
 }
 """Extra -> what brings it in the add-on's preferences, nothing where no button does; the others take training's."""
@@ -59,6 +60,7 @@ JOBS = {
                     ("fcpw", "lpips", "tensorboard")),
     "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),
     "tracking": Job("Tracking hands", "track", ("numpy", "cv2", "ai_edge_litert"), ("imageio_ffmpeg",)),
+    "live": Job("The live window", "live", (*_DRAW, "cv2", "ai_edge_litert", "pygame"), ("imageio_ffmpeg",)),
     "evaluation": Job("Evaluation", "evaluation", (*_DRAW, "torch", "PIL", "skimage"),
                       ("lpips", "pytorch_msssim", "torch_fidelity")),
 }  # fmt: skip
@@ -70,6 +72,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "igl": "libigl",
     "imageio_ffmpeg": "imageio-ffmpeg",
+    "pygame": "pygame-ce",
     "pytorch_msssim": "pytorch-msssim",
     "skimage": "scikit-image",
     "torch_fidelity": "torch-fidelity",

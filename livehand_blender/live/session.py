@@ -19,7 +19,7 @@ import numpy as np
 from livehand_core.errors import LiveHandError, PoseError
 from livehand_core.poses import HandPose, Side
 from livehand_core.tracking.client import Newest, TrackerClient
-from livehand_core.tracking.takes import world_pose
+from livehand_core.tracking.takes import resampled, world_pose
 from livehand_core.tracking.values import TrackedHand
 
 from ..background import redraw
@@ -31,7 +31,7 @@ from ..rig.armature import active_hand, is_hand, why_not_editable
 from ..rig.hand_operator import evaluated_pose
 from ..rig.hand_rig import HandRig
 from ..rig.pose import apply_pose
-from .takes import bake, new_name, resampled
+from .takes import bake, new_name
 
 TICK_SECONDS = 1.0 / 60.0
 IDLE_SECONDS = 0.25

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import bpy
 import numpy as np
 
-from livehand_core.errors import PoseError
 from livehand_core.hand.limits import FINGERS
-from livehand_core.poses import HandPose, PoseSequence, interpolate
+from livehand_core.poses import PoseSequence
 
 from ..compat import new_curves_of
 from ..motion.actions import add_curves, exceeds_limits, motion_action, play
@@ -18,30 +16,6 @@ from ..rig.controls import IK_NAME
 from ..rig.hand_rig import HandRig
 from ..rig.layout import finger_joints
 from ..rig.pose import PoseWriter, set_limits, target_places
-
-
-def resampled(samples: Sequence[tuple[float, HandPose]], fps: float) -> PoseSequence:
-    """Poses at a constant rate from the first sample's moment to the last one's.
-
-    Args:
-        samples: (seconds, pose), in the order of time.
-        fps: frames a second.
-
-    Raises:
-        PoseError: there are none.
-    """
-    if not samples:
-        raise PoseError("The take has no frames: no hand was seen while it was recorded.", "Record it again.")
-    times = np.array([moment for moment, _ in samples])
-    poses = []
-    for number in range(int((times[-1] - times[0]) * fps + 1e-6) + 1):
-        moment = times[0] + number / fps
-        after = min(int(np.searchsorted(times, moment)), len(samples) - 1)
-        before = max(after - 1, 0)
-        gap = times[after] - times[before]
-        share = float(np.clip((moment - times[before]) / gap, 0.0, 1.0)) if gap > 0.0 else 1.0
-        poses.append(interpolate(samples[before][1], samples[after][1], share))
-    return PoseSequence(tuple(poses), fps)
 
 
 def bake(rig: Any, sequence: PoseSequence, name: str, start: float, wrist: bool, ik: bool) -> tuple[Any, str]:

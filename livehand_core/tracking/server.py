@@ -14,7 +14,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 from .. import __version__
@@ -22,7 +21,7 @@ from ..engine.protocol import Message, ProtocolError, encode, error_to_json, fie
 from ..errors import LiveHandError
 from .sources import Newest, Source, open_source, paced
 from .tracker import HandTracker
-from .values import SourceFrame, TrackingOptions
+from .values import TrackingOptions
 
 BEAT_SECONDS = 2.0
 
@@ -61,7 +60,9 @@ class TrackerServer:
             options = TrackingOptions.from_json(field(order, "options", dict))
             tracker = HandTracker(options)
             # The networks are loaded before the camera is switched on.
-            newest, name, fps = _opened(order)
+            rate = order.get("fps")
+            wanted = float(rate) if isinstance(rate, int | float) else None
+            newest, name, fps = open_live(field(order, "source", str), bool(order.get("loop")), wanted)
             self._out.put({"type": "opened", "name": name, "fps": fps})
             self._follow(newest, tracker)
             self._out.put({"type": "ended"})
@@ -196,25 +197,23 @@ class _Outbox:
                     write_bytes(self._descriptor, coded)
 
 
-def _opened(order: Message) -> tuple[Newest, str, float]:
-    """The source of an order, read on a thread; its name and rate."""
-    text, fps = field(order, "source", str), order.get("fps")
-    loop = bool(order.get("loop"))
+def open_live(text: str, loop: bool = False, fps: float | None = None) -> tuple[Newest, str, float]:
+    """A source as a camera is: its newest frame, read on a thread; its name and rate.
 
-    def opened() -> Source:
-        return open_source(text, float(fps) if isinstance(fps, int | float) else None)
+    Args:
+        text: as ``open_source`` takes it.
+        loop: begin a film again at its end.
+        fps: of a folder of pictures, or asked of a camera.
 
-    source = opened()
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    source = open_source(text, fps)
     current: list[Source] = [source]
 
     def again() -> Source:
-        current[0] = opened()
+        current[0] = open_source(text, fps)
         return current[0]
 
-    def frames() -> Iterator[SourceFrame]:
-        return iter(source) if source.live else paced(source, loop, again)
-
-    def close() -> None:
-        current[0].close()
-
-    return Newest(frames(), close), source.name, source.fps
+    frames = iter(source) if source.live else paced(source, loop, again)
+    return Newest(frames, lambda: current[0].close()), source.name, source.fps

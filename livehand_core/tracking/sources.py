@@ -291,9 +291,9 @@ class Newest:
 
     @property
     def over(self) -> bool:
-        """Whether the source has ended and its last frame was taken."""
+        """Whether the source has ended and its last frame was taken; one that failed has :meth:`take` say so."""
         with self._changed:
-            return self._over and self._newest is None
+            return self._over and self._newest is None and self.error is None
 
     def close(self, patience: float = 2.0) -> None:
         """Stop reading and let go of the source."""

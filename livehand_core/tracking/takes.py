@@ -17,7 +17,7 @@ from ..hand.library import find_hand
 from ..motion import WriteOptions, write_motion
 from ..motion.convention import up_rotation
 from ..motion.writing import write_parameters
-from ..poses import HandPose, PoseSequence, Side
+from ..poses import HandPose, PoseSequence, Side, interpolate
 from .offline import Take
 
 SUFFIXES = (".npz", ".json")
@@ -86,6 +86,30 @@ def read_notes(path: Path) -> TakeNotes:
         return TakeNotes(found["tracking_confidence"].astype(np.float64), camera)
     except (KeyError, TypeError, ValueError, LiveHandError) as error:
         raise _TAKE.damaged(path, f"it tells no camera: {error}") from error
+
+
+def resampled(samples: Sequence[tuple[float, HandPose]], fps: float) -> PoseSequence:
+    """Poses at a constant rate from the first sample's moment to the last one's.
+
+    Args:
+        samples: (seconds, pose), in the order of time.
+        fps: frames a second.
+
+    Raises:
+        PoseError: there are none.
+    """
+    if not samples:
+        raise PoseError("The take has no frames: no hand was seen while it was recorded.", "Record it again.")
+    times = np.array([moment for moment, _ in samples])
+    poses = []
+    for number in range(int((times[-1] - times[0]) * fps + 1e-6) + 1):
+        moment = times[0] + number / fps
+        after = min(int(np.searchsorted(times, moment)), len(samples) - 1)
+        before = max(after - 1, 0)
+        gap = times[after] - times[before]
+        share = float(np.clip((moment - times[before]) / gap, 0.0, 1.0)) if gap > 0.0 else 1.0
+        poses.append(interpolate(samples[before][1], samples[after][1], share))
+    return PoseSequence(tuple(poses), fps)
 
 
 def world_sequence(sequence: PoseSequence, model: str) -> PoseSequence:

@@ -156,7 +156,8 @@ def _frames(args: argparse.Namespace, usual: int) -> int:
     return count
 
 
-def _size(text: str | None) -> tuple[int, int]:
+def read_size(text: str | None) -> tuple[int, int]:
+    """Width and height of ``WIDTHxHEIGHT``. Raises LiveHandError when it is not understood."""
     if text is None:
         return SIZE
     width, _, height = text.lower().partition("x")
@@ -222,4 +223,4 @@ def _view_shots(
     axes = WORLD if args.keep_wrist else hand_axes(hand_of(metadata, reader.side))
     usual = 1 if still else len(poses) if args.motion is not None else FRAMES
     frames = _frames(args, usual)
-    return view_shots(track, path, axes, frames, _size(args.size), _passes(args), metadata, names), rate
+    return view_shots(track, path, axes, frames, read_size(args.size), _passes(args), metadata, names), rate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -329,16 +328,3 @@ def test_a_video_becomes_an_action_that_lies_on_the_filmed_hand(
     wall = films.write_film(tmp_path / "wall.mp4", [films.empty()] * 3)
     with pytest.raises(RuntimeError, match="No hand was found"):
         bpy.ops.livehand.track_video(filepath=str(wall))
-
-
-def test_samples_become_a_constant_rate() -> None:
-    from livehand_blender.live.takes import resampled
-    from livehand_core.errors import PoseError
-
-    rest = HandPose.rest("right")
-    samples = [(moment, replace(rest, transl=np.array([moment, 0.0, 0.0]))) for moment in (0.5, 0.52, 0.6, 1.0)]
-    sequence = resampled(samples, 10.0)
-    np.testing.assert_allclose([pose.transl[0] for pose in sequence.poses], [0.5, 0.6, 0.7, 0.8, 0.9, 1.0], atol=1e-9)
-    assert len(resampled(samples[:1], 24.0).poses) == 1
-    with pytest.raises(PoseError, match="no frames"):
-        resampled([], 24.0)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from livehand_core.errors import LiveHandError
+from livehand_core.errors import LiveHandError, PoseError
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.hand.gestures import GESTURES, joint_angles
+from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from livehand_core.tracking.calibration import calibrate
 from livehand_core.tracking.landmarks import HandLandmarks, LandmarkTracker
 from livehand_core.tracking.skeleton import Placement, Skeleton
 from livehand_core.tracking.smoothing import OneEuro, OneEuroRotation, smoothed, smoothed_rotations
+from livehand_core.tracking.takes import resampled
 from livehand_core.tracking.tracker import HandTracker
 from livehand_core.tracking.values import SourceFrame, TrackedFrame, TrackingOptions, source_camera
 
@@ -164,3 +167,13 @@ def test_a_film_of_a_hand_that_goes_away_and_comes_back(lite: LandmarkTracker) -
     frames = [tracker(SourceFrame(picture, i / FPS, i)) for i, picture in enumerate(pictures)]
     assert [frame.hands[0].state for frame in frames] == ["tracked"] * 12 + ["held"] * 5 + ["tracked"] * 12
     assert max(frame.hands[0].error for frame in frames) < 0.05
+
+
+def test_samples_become_a_constant_rate() -> None:
+    rest = HandPose.rest("right")
+    samples = [(moment, replace(rest, transl=np.array([moment, 0.0, 0.0]))) for moment in (0.5, 0.52, 0.6, 1.0)]
+    sequence = resampled(samples, 10.0)
+    np.testing.assert_allclose([pose.transl[0] for pose in sequence.poses], [0.5, 0.6, 0.7, 0.8, 0.9, 1.0], atol=1e-9)
+    assert len(resampled(samples[:1], 24.0).poses) == 1
+    with pytest.raises(PoseError, match="no frames"):
+        resampled([], 24.0)
