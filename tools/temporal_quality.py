@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from livehand_core.benchmark.animation import AnimationSettings, camera  # noqa: E402
 from livehand_core.captures.plan import Rig  # noqa: E402
-from livehand_core.captures.shooting import Shooting  # noqa: E402
+from livehand_core.captures.shooting import Shooting, Shot  # noqa: E402
 from livehand_core.frames import FrameRequest, HandInstance  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.gestures import gesture  # noqa: E402
@@ -142,7 +142,7 @@ def shooting(name: str, frames: int) -> Shooting:
     names = tuple(f"{number:03d}" for number in range(frames))
     rig = Rig(names, tuple(request.camera for request in requests), frozenset())
     poses = tuple(request.hands[0].pose for request in requests)
-    order = tuple((number, number) for number in range(frames))
+    order = tuple(Shot(number, number) for number in range(frames))
     return Shooting(rig, poses, frozenset(), order, builtin_hand("right").name, licence="CC0-1.0", origin="Cycles")
 
 

@@ -14,6 +14,7 @@ from .engine_run import EngineFigures
 from .load import Load
 from .soak import SoakFigures
 from .timing import Timings
+from .vitals import lines as trend_lines
 
 
 @dataclass(frozen=True)
@@ -230,4 +231,5 @@ def _soak_lines(soak: SoakFigures) -> list[str]:
         f"transport: {soak.transport_ms:.2f} ms a frame (p95 {soak.transport_p95_ms:.2f})",
         f"cancel: told within {soak.cancel_told_ms:.0f} ms, engine free within {soak.cancel_free_ms:.0f} ms "
         f"({soak.cancelled} large frames)",
+        *(f"  {line}" for line in trend_lines(soak.trends)),
     ]

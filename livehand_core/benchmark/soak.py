@@ -17,9 +17,13 @@ from ..frames import FrameRequest
 from .engine_run import measure_transport
 from .machine import resident_mb
 from .timing import time_frames
+from .vitals import Trend, Watch
 
 SETTLE = 50
 """Frames after which memory is looked at for the first time: caches and pools are full by then."""
+
+SAMPLES = 200
+"""Of what the engine holds, over the run."""
 
 CANCELS = 10
 CANCEL_AFTER = 0.1
@@ -40,6 +44,7 @@ class SoakFigures:
         cancel_told_ms: longest time from the cancel to the caller's answer.
         cancel_free_ms: longest time from the cancel to the engine's being free for the next frame.
         cancelled: large frames that were caught in the middle, of CANCELS.
+        trends: of what the engine held and of the frames' time, by name; see ``vitals``.
     """
 
     frames: int
@@ -53,6 +58,7 @@ class SoakFigures:
     cancel_told_ms: float
     cancel_free_ms: float
     cancelled: int
+    trends: dict[str, Trend]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -79,8 +85,15 @@ def soak(
         for number in range(SETTLE):
             client.render(requests[number % len(requests)])
         start_mb, begun = resident_mb(pid), time.perf_counter()
+        watch, times = Watch(), list[float]()
+        every = max((frames - SETTLE) // SAMPLES, 1)
         for number in range(SETTLE, frames):
+            asked = time.perf_counter()
             client.render(requests[number % len(requests)])
+            times.append(1e3 * (time.perf_counter() - asked))
+            if (number + 1) % every == 0:
+                watch.sample([pid], float(np.median(times)))
+                times.clear()
             if (number + 1) % 200 == 0:
                 memory = resident_mb(pid)
                 progress(f"frame {number + 1} of {frames}" + (f", {memory:.1f} MB" if memory else ""))
@@ -101,6 +114,7 @@ def soak(
         cancel_told_ms=told,
         cancel_free_ms=free,
         cancelled=caught,
+        trends=watch.trends(),
     )
 
 

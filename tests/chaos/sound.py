@@ -14,7 +14,7 @@ from livehand_core.cameras import Camera, look_at
 from livehand_core.captures.going import CaptureStatus
 from livehand_core.captures.going import write_status as write_capture_status
 from livehand_core.captures.plan import Rig
-from livehand_core.captures.shooting import Shooting
+from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.poses import PARENTS, HandPose, PoseSequence
 from livehand_core.views.target import RECORD as FRAMES_RECORD
@@ -81,7 +81,9 @@ def make_sound(folder: Path) -> None:
 def shooting() -> Shooting:
     """A small plan of a capture, as in ``capture/plan.json``."""
     poses = (HandPose.rest(), HandPose.rest())
-    return Shooting(Rig(("a",), (small_camera(),), frozenset()), poses, frozenset(), ((0, 0), (1, 0)), "livehand")
+    return Shooting(
+        Rig(("a",), (small_camera(),), frozenset()), poses, frozenset(), (Shot(0, 0), Shot(1, 0)), "livehand"
+    )
 
 
 def small_camera() -> Camera:
