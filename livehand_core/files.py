@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import pickle
 import re
@@ -12,10 +13,10 @@ import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .errors import LiveHandError
 
@@ -59,6 +60,17 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def write_arrays(target: str | os.PathLike[str], arrays: Mapping[str, Any], compressed: bool = True) -> None:
+    """Write an ``.npz`` of arrays by name, whole or not at all. Raises LiveHandError as :func:`atomic_path` does."""
+    import numpy as np
+
+    # By way of memory: NumPy's archive tries to go on writing after a full disk, on standard error.
+    content = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(content, **arrays)
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def safe_name(text: str, otherwise: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import PoseError
-from .files import atomic_path
+from .files import write_arrays
 from .records import AS_IS, build
 from .rotations import axis_angle_to_matrix, matrix_to_axis_angle, slerp
 
@@ -178,12 +178,11 @@ class PoseSequence:
 
         ``motion.read_motion`` reads it.
         """
-        with atomic_path(path) as temporary:
-            np.savez_compressed(
-                temporary,
-                poses=np.stack([pose.full_pose for pose in self.poses]),
-                betas=np.stack([pose.betas for pose in self.poses]),
-                trans=np.stack([pose.transl for pose in self.poses]),
-                mocap_framerate=np.float64(self.fps),
-                side=np.array(self.poses[0].side),
-            )
+        table = {
+            "poses": np.stack([pose.full_pose for pose in self.poses]),
+            "betas": np.stack([pose.betas for pose in self.poses]),
+            "trans": np.stack([pose.transl for pose in self.poses]),
+            "mocap_framerate": np.float64(self.fps),
+            "side": np.array(self.poses[0].side),
+        }
+        write_arrays(path, table)

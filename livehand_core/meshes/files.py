@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LiveHandError
-from ..files import atomic_path
+from ..files import atomic_path, write_arrays
 from ..passes import srgb_to_linear
 from .mesh import Mesh
 
@@ -122,8 +122,7 @@ def _write_glb(path: Path, mesh: Mesh) -> None:
 
 
 def _write_npz(path: Path, mesh: Mesh) -> None:
-    with path.open("wb") as stream:
-        np.savez(stream, **vars(mesh))
+    write_arrays(path, vars(mesh), compressed=False)
 
 
 WRITERS: dict[str, Callable[[Path, Mesh], None]] = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..documents import Reader
 from ..errors import PoseError, naming
-from ..files import ARCHIVE_ERRORS, atomic_path
+from ..files import ARCHIVE_ERRORS, atomic_path, write_arrays
 from ..pickles import PickleError, read_object_array, read_pickle
 from ..poses import PoseSequence
 from .convention import Motion, ReadOptions, WriteOptions
@@ -69,8 +69,7 @@ def write_motion(
         if len(sequences) != 1:
             raise PoseError(f"{path.name} holds one hand.", "Export the hands one by one, or choose .json.")
         table: dict[str, Any] = write_parameters(sequences[0], options)
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, **table)
+        write_arrays(path, table)
         return
     if path.suffix.lower() == ".json":
         text = json.dumps(write_interhand(sequences, options), allow_nan=False)

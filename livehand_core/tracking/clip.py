@@ -13,7 +13,7 @@ import numpy as np
 
 from ..documents import Reader
 from ..errors import LiveHandError
-from ..files import atomic_path
+from ..files import atomic_path, write_arrays
 from .landmarks import HandLandmarks, LandmarkTracker
 from .sources import Source
 from .values import TrackingOptions
@@ -79,16 +79,15 @@ class Store:
     def write(self, clip: Clip, first: int) -> None:
         """Keep the frames from ``first`` on."""
         rows = [(index, hand) for index, hands in enumerate(clip.hands[first:]) for hand in hands]
-        with atomic_path(self._folder / f"part_{first:08d}.npz") as temporary:
-            np.savez_compressed(
-                temporary,
-                size=np.array([clip.width, clip.height]),
-                times=np.array(clip.times[first:]),
-                frame=np.array([index for index, _ in rows], np.int64),
-                image=np.array([hand.image for _, hand in rows]).reshape(-1, 21, 2),
-                world=np.array([hand.world for _, hand in rows]).reshape(-1, 21, 3),
-                score=np.array([(hand.presence, hand.right, hand.track) for _, hand in rows]).reshape(-1, 3),
-            )
+        table = {
+            "size": np.array([clip.width, clip.height]),
+            "times": np.array(clip.times[first:]),
+            "frame": np.array([index for index, _ in rows], np.int64),
+            "image": np.array([hand.image for _, hand in rows]).reshape(-1, 21, 2),
+            "world": np.array([hand.world for _, hand in rows]).reshape(-1, 21, 3),
+            "score": np.array([(hand.presence, hand.right, hand.track) for _, hand in rows]).reshape(-1, 3),
+        }
+        write_arrays(self._folder / f"part_{first:08d}.npz", table)
 
     def discard(self) -> None:
         """Remove the folder."""

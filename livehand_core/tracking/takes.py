@@ -12,7 +12,7 @@ import numpy as np
 from ..cameras import Camera
 from ..documents import Reader
 from ..errors import LiveHandError, PoseError
-from ..files import atomic_path
+from ..files import write_arrays
 from ..hand.library import find_hand
 from ..motion import WriteOptions, write_motion
 from ..motion.convention import up_rotation
@@ -62,8 +62,7 @@ def write_takes(path: Path, takes: Sequence[Take], model: str) -> tuple[Path, ..
         table = write_parameters(sequences[take.side], WriteOptions(up="z", model=model))
         table["tracking_confidence"] = take.confidence
         table["tracking_camera"] = np.array(json.dumps(take.camera.to_json()))
-        with atomic_path(own) as temporary:
-            np.savez_compressed(temporary, **table)  # type: ignore[arg-type]
+        write_arrays(own, table)
         paths.append(own)
     return tuple(paths)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, LiveHandError
-from ..files import atomic_path
+from ..files import write_arrays
 from ..passes import RenderPasses
 from ..rendering import Renderer
 from .film import FORMATS, write_video
@@ -125,8 +125,7 @@ def _write(target: Target, number: int, passes: RenderPasses, picture: np.ndarra
     for name in target.passes:
         save_png(target.pass_picture(name, number), PASS_PICTURES[name][0](passes[name]))
     if target.arrays:
-        with atomic_path(target.array(number)) as temporary:
-            np.savez_compressed(temporary, **passes.images)  # type: ignore[arg-type]
+        write_arrays(target.array(number), passes.images)
     save_png(target.frame(number), picture)
 
 

@@ -19,7 +19,7 @@ from ...avatars.arrays import AvatarArrays
 from ...cache import cache_folder
 from ...documents import MEBIBYTE, Reader
 from ...errors import LiveHandError
-from ...files import ARCHIVE_ERRORS, atomic_path
+from ...files import ARCHIVE_ERRORS, write_arrays
 from ...hand import gestures
 from ...hand.data import HandData
 from ...kernels.kept import sources_digest
@@ -105,8 +105,7 @@ def save_findings(key: str, findings: Findings) -> None:
     shell, looked = findings.empty
     arrays |= {"orders": findings.orders, "shell": shell, "looked": np.array(looked), "ranges": findings.ranges}
     with suppress(LiveHandError, OSError):
-        with atomic_path(path) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        write_arrays(path, arrays, compressed=False)
         known = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)
         for old in known[KEPT:]:
             old.unlink()
