@@ -50,7 +50,7 @@ class Workers:
         finally:
             self._check = before
 
-    def spread(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
+    def parallel_for(self, count: int, work: Callable[[int, int], object], smallest: int = 48) -> None:
         """work(start, stop) over [0, count) in parts, all but the last one of a multiple of ``smallest``.
 
         Raises:
@@ -65,11 +65,11 @@ class Workers:
             start = stop
         self._run(parts, work)
 
-    def spread_rows(self, weights: np.ndarray, work: Callable[[int, int], object]) -> None:
+    def parallel_rows(self, weights: np.ndarray, work: Callable[[int, int], object]) -> None:
         """work(first, last) over rows, cut so that each thread gets about the same sum of weights.
 
         Raises:
-            RenderCancelled: as in :meth:`spread`.
+            RenderCancelled: as in :meth:`parallel_for`.
         """
         total = np.cumsum(weights)
         if not total[-1]:

@@ -9,7 +9,11 @@ from numba import njit
 
 from .kept import copies_of
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# Said even where it is numba's default: what a part does not say it takes from the caller that is compiled first, so
+# that the last bit of its answers would depend on the order in which kernels are first called.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "forceinline": False}
+
+_CONTRACTED: dict[str, Any] = {"fastmath": {"contract"}}
 
 # Counting references takes atomic operations, on which threads wait for each other; no allocation, no need.
 _UNCOUNTED: dict[str, Any] = _OPTIONS | {"_nrt": False}
@@ -34,7 +38,7 @@ def _kept(**options: Any) -> Any:
 compiled: Any = _kept(**_OPTIONS)
 """A function that Python calls; kept on disk. Arrays are contiguous, offsets not negative, nothing checks them."""
 
-contracted: Any = _kept(fastmath={"contract"}, **_OPTIONS)
+contracted: Any = _kept(**_OPTIONS | _CONTRACTED)
 """The same, where products and sums may fuse: that only makes them exacter."""
 
 compiled_bare: Any = _kept(**_UNCOUNTED)
@@ -45,3 +49,9 @@ inner: Any = njit(**_INNER)
 
 inlined: Any = njit(**_WITHIN)
 """A part of compiled functions that allocates nothing: it has no way in from Python and no copy of its own on disk."""
+
+contracted_inner: Any = njit(**_INNER | _CONTRACTED)
+"""As ``inner``, where products and sums may fuse."""
+
+allocating: Any = njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True})
+"""A part of compiled functions that makes their scratch memory."""

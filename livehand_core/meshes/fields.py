@@ -44,7 +44,7 @@ class Surroundings:
         count = len(origins)
         near, far = np.zeros(count, np.float32), np.full(count, length, np.float32)
         out = np.empty((count, samples, 6 if self._with_normals else 3), np.float32)
-        self._workers.spread(
+        self._workers.parallel_for(
             count,
             lambda start, stop: ray_coordinates(
                 self._proxy, origins, directions, near, far, samples, self._pseudo_normal, self._with_normals, out,

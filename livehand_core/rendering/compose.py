@@ -51,7 +51,7 @@ def compose(
     held = np.repeat([layer.holdout for layer in hands], counts)
 
     def over(pixels: np.ndarray, answer: np.ndarray, decode: bool = False) -> None:
-        workers.spread(
+        workers.parallel_for(
             height,
             lambda first, last: merge(pixels, depth, boxes, starts, first, last, decode, answer, front, distance),
         )

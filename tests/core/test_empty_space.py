@@ -14,9 +14,9 @@ from livehand_core.kernels.mesh.proxy import PosedProxy
 from livehand_core.kernels.mesh.skinning import PosedHandModel
 from livehand_core.poses import HandPose
 from livehand_core.rendering.cpu import empty_space as module
-from livehand_core.rendering.cpu.calibration import typical_constants
 from livehand_core.rendering.cpu.empty_space import EmptySpace, empty_space
 from livehand_core.rendering.cpu.field_weights import prepare_field
+from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
 from livehand_core.workers import Workers
 
 SKIN = 2e-3
@@ -25,21 +25,14 @@ SKIN = 2e-3
 def found(monkeypatch: pytest.MonkeyPatch, density: Callable[[np.ndarray], np.ndarray]) -> EmptySpace:
     """For the default avatar, were its density a function of (N, 3) u, v, d."""
 
-    def densities(
-        _weights: object, _bias: object, points: np.ndarray, sigma: np.ndarray, start: int, stop: int
-    ) -> None:
+    def densities(_weights: object, points: np.ndarray, sigma: np.ndarray, start: int, stop: int) -> None:
         sigma[start:stop] = density(points[start:stop])
 
     monkeypatch.setattr(module, "densities", densities)
     arrays = load_avatar("default").arrays()
     metadata = arrays.metadata
-    field = prepare_field(
-        metadata.architecture.field,
-        arrays.part("field."),
-        np.float32,
-        typical_constants(metadata, arrays.latent),
-        np.zeros((0, 6), np.float32),
-    )
+    config = metadata.architecture.field
+    field = prepare_field(config, arrays.part("field."), FieldArithmetic.exact(config))
     return empty_space(field, PosedHandModel(builtin_hand("right")), metadata, arrays.latent, Workers(2))
 
 
@@ -48,9 +41,9 @@ def skin(points: np.ndarray) -> np.ndarray:
 
 
 def test_rays_begin_at_the_skin_of_a_clean_avatar(monkeypatch: pytest.MonkeyPatch) -> None:
-    shell, looked = found(monkeypatch, skin)
-    known = shell[np.isfinite(shell)]
-    assert looked == np.inf and len(known) > 300
+    beyond, known_to = found(monkeypatch, skin)
+    known = beyond[np.isfinite(beyond)]
+    assert known_to == np.inf and len(known) > 300
     np.testing.assert_allclose(known, 1.5e-3 + module.CLEAN_MARGIN, atol=1e-6)
 
 
@@ -58,9 +51,9 @@ def test_a_cell_begins_where_its_own_density_does(monkeypatch: pytest.MonkeyPatc
     def half(points: np.ndarray) -> np.ndarray:
         return np.where(points[:, 2] < np.where(points[:, 0] < 0.5, SKIN, 2.0 * SKIN), 1.0, -1.0)
 
-    shell, _ = found(monkeypatch, half)
+    beyond, _ = found(monkeypatch, half)
     middle = module.SIDE // 2
-    low, high = shell[:, : middle - 2], shell[:, middle + 2 :]
+    low, high = beyond[:, : middle - 2], beyond[:, middle + 2 :]
     assert low[np.isfinite(low)].max() < high[np.isfinite(high)].min()
 
 
@@ -75,13 +68,13 @@ def test_far_from_the_skin_nothing_is_believed_of_an_avatar_with_stray_density(
         return np.where(far, 1.0, skin(points))
 
     margin = load_avatar("default").metadata.depth_margin
-    shell, looked = found(monkeypatch, stray)
-    known = shell[np.isfinite(shell)]
+    beyond, known_to = found(monkeypatch, stray)
+    known = beyond[np.isfinite(beyond)]
     if share < module.CLEAN:
-        assert looked == np.inf and np.quantile(known, 0.5) < 4e-3
+        assert known_to == np.inf and np.quantile(known, 0.5) < 4e-3
         assert known.max() > 0.02, "there it begins farther out"
     else:
-        assert module.BEYOND * margin <= looked < module.BEYOND * margin + module.STEP + 1e-6
+        assert module.BEYOND * margin <= known_to < module.BEYOND * margin + module.STEP + 1e-6
         np.testing.assert_allclose(known, 1.5e-3 + module.MARGIN, atol=1e-6)
 
 

@@ -13,11 +13,14 @@ import torch
 from livehand_core.avatars import Architecture, Avatar, new_avatar
 from livehand_core.cache import cache_folder
 from livehand_core.frames import FrameRequest, HandInstance
+from livehand_core.kernels.networks.field import EmptySpace
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.cpu import findings, hand
-from livehand_core.rendering.cpu.empty_space import EmptySpace
+from livehand_core.rendering.cpu.quantisation import field as quantised_field
+from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
+from livehand_core.rendering.cpu.quantisation.super_resolution import SuperResolutionArithmetic
 
 from .conftest import camera_at, solid, tube_hand
 
@@ -33,13 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what is found out, each time it is."""
     calls: list[str] = []
-    for name in ("typical_points", "empty_space", "activation_ranges"):
+    for place, name in ((quantised_field, "typical_points"), (hand, "empty_space"), (hand, "feature_images")):
 
-        def spy(*arguments: object, name: str = name, real: object = getattr(hand, name)) -> object:
+        def spy(*arguments: object, name: str = name, real: object = getattr(place, name)) -> object:
             calls.append(name)
             return real(*arguments)  # type: ignore[operator]
 
-        monkeypatch.setattr(hand, name, spy)
+        monkeypatch.setattr(place, name, spy)
     return calls
 
 
@@ -94,7 +97,7 @@ def test_damaged_findings_are_found_out_anew(folder: Path, counted: list[str], d
         name = next(name for name in ("steps1", "shell") if damage == "not finite" or name == "steps1")
         arrays[name] = arrays[name][:-1] if damage == "other sizes" else np.full_like(arrays[name], np.nan)
         if damage == "other sizes" and arrays[name].size == 0:
-            arrays["shell"] = arrays["shell"][:, :-1]
+            arrays["beyond"] = arrays["beyond"][:, :-1]
         np.savez(path, **arrays)
     before = len(counted)
     np.testing.assert_array_equal(picture(avatar()), wanted)
@@ -111,9 +114,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path, monkeypat
 
 def test_too_many_are_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(findings, "KEPT", 2)
-    kept = findings.Findings(
-        [np.ones(1, np.float32)] * 4, np.zeros((0, 4), np.int64), EmptySpace.unknown(), np.zeros((0, 2))
-    )
+    kept = findings.Findings(FieldArithmetic.exact(FieldConfig()), SuperResolutionArithmetic(), EmptySpace.unknown())
     for key in "abc":
         findings.save_findings(key, kept)
     assert len(list(folder.iterdir())) == 2 and (folder / "c.npz").exists()
@@ -123,9 +124,7 @@ def test_what_is_used_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """An avatar of every day is not found out anew because of others that were looked at once."""
     monkeypatch.setattr(findings, "KEPT", 2)
     field = FieldConfig(depth=2)
-    kept = findings.Findings(
-        [np.ones(1, np.float32)] * 4, np.zeros((0, field.width), np.int64), EmptySpace.unknown(), np.zeros((0, 3))
-    )
+    kept = findings.Findings(FieldArithmetic.exact(field), SuperResolutionArithmetic(), EmptySpace.unknown())
     for number, key in enumerate("ab"):
         findings.save_findings(key, kept)
         os.utime(folder / f"{key}.npz", (number + 1.0, number + 1.0))

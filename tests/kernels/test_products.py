@@ -12,26 +12,20 @@ from numba import njit
 from livehand_core.kernels import resample
 from livehand_core.kernels.networks import convolution
 from livehand_core.kernels.networks.convolution import MARGIN
-from livehand_core.kernels.networks.field import densities, march
+from livehand_core.kernels.networks.field import Compositing, EmptySpace, FieldImages, FieldRays, densities, march
 from livehand_core.kernels.networks.layers import list_active
 from livehand_core.kernels.networks.texture import put_texels
-from livehand_core.kernels.products.dot import (
-    FULL,
-    HALF,
-    Shape,
-    dot_block,
-    dot_half_block,
-    dot_listed_block,
-    lane_group,
-    pack,
-)
+from livehand_core.kernels.products.block import dot_block, dot_half_block, dot_listed_block
+from livehand_core.kernels.products.packing import FULL, HALF, Shape, lane_group, pack
 from livehand_core.kernels.target import instructions
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from livehand_core.rendering.cpu.coverage import Coverage
+from livehand_core.rendering.cpu.feature_image import FeatureImage
 from livehand_core.rendering.cpu.field_weights import prepare_field
-from livehand_core.rendering.cpu.hand import FeatureImage
-from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels, activation_ranges
-from livehand_core.rendering.cpu.unit_order import paired, reordered
+from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
+from livehand_core.rendering.cpu.quantisation.super_resolution import SuperResolutionArithmetic
+from livehand_core.rendering.cpu.quantisation.unit_order import paired, reordered
+from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels
 from livehand_core.rendering.torch.integration import integrate
 from livehand_core.workers import Workers
 
@@ -170,17 +164,18 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
 
     state = {name: value.numpy() for name, value in field.state_dict().items()}
     constants = np.concatenate([[] if code is None else code, pose])[None]
-    prepared = prepare_field(config, state, np.dtype(kind), constants, places.reshape(-1, axes))
+    stored = FieldArithmetic.exact(config)
+    if kind != "float32":
+        stored = FieldArithmetic.found(config, [state], constants, places.reshape(-1, axes))
+    prepared = prepare_field(config, state, stored)
     features = np.empty((rays, config.feature_channels), np.float32)
     opacity, depth = np.empty(rays, np.float32), np.empty(rays, np.float32)
-    bias = prepared.first_bias(pose, code)
-    everywhere = np.full((1, 1), np.inf, np.float32)
+    weights = prepared.of_frame(prepared.weights, pose, code)
     order = np.random.default_rng(0).permutation(rays)
+    given = FieldRays(places, near, far, directions * lengths[:, None], lengths, order)
+    rule, images = Compositing(np.float32(1e-3), np.float32(1e-4)), FieldImages(features, opacity, depth)
     for start, stop in ((0, 100), (100, rays)):
-        ticks = march(
-            prepared.weights, bias, everywhere, np.float32(np.inf), places, near, far, directions * lengths[:, None],
-            lengths, np.float32(1e-3), np.float32(1e-4), order, features, opacity, depth, start, stop,
-        )  # fmt: skip
+        ticks = march(weights, EmptySpace.unknown(), given, rule, images, start, stop)
         assert min(ticks) > 0
     features, opacity, depth = features[order], opacity[order], depth[order] * opacity[order]
     # Rays end when they let less than 1e-4 through; integers are good for three digits.
@@ -190,7 +185,7 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     np.testing.assert_allclose(depth, wanted.depth, atol=tolerance)
 
     raw = np.empty(rays * samples, np.float32)
-    densities(prepared.weights, bias, places.reshape(-1, axes), raw, 0, len(raw))
+    densities(weights, places.reshape(-1, axes), raw, 0, len(raw))
     np.testing.assert_allclose(
         raw, sigma.reshape(-1), atol=(1e-4 if kind == "float32" else 4e-3) * float(sigma.std()) * 4
     )
@@ -200,7 +195,7 @@ def test_texels_at_the_border_stay_and_nothing_is_read_where_a_place_is_no_numbe
     config = FieldConfig(depth=1, width=16, feature_channels=16, texture_sizes=(3,), texture_channels=1)
     field = trained_field(config, 0)
     state = {name: value.numpy() for name, value in field.state_dict().items()}
-    weights = prepare_field(config, state, np.float32, np.zeros((1, 45)), np.zeros((1, 3), np.float32)).weights
+    weights = prepare_field(config, state, FieldArithmetic.exact(config)).weights
 
     @njit  # type: ignore[misc]
     def look(texels: np.ndarray, places: np.ndarray, u: float, v: float, answer: np.ndarray) -> None:
@@ -220,28 +215,31 @@ def test_texels_at_the_border_stay_and_nothing_is_read_where_a_place_is_no_numbe
     assert value(float("nan"), float("nan")) == texture[0, 0]
 
 
-def test_a_shell_skips_what_lies_before_it() -> None:
+def test_known_empty_space_is_skipped() -> None:
     config = FieldConfig(feature_channels=16)
     prepared = prepare_field(
         config,
         {name: value.numpy() for name, value in trained_field(config, 1).state_dict().items()},
-        np.float32,
-        np.zeros((1, 45)),
-        np.zeros((1, 3), np.float32),
+        FieldArithmetic.exact(config),
     )
     places = np.full((2, 4, 3), 0.3, np.float32)
     places[..., 2] = np.linspace(0.006, -0.003, 4)
     near = np.full(2, 0.3, np.float32)
-    bias, directions = prepared.first_bias(np.zeros(45), None), np.eye(3, dtype=np.float32)[:2].copy()
+    weights = prepared.of_frame(prepared.weights, np.zeros(45), None)
 
-    def opacity(shell: float, count: int, looked: float = 1.0) -> np.ndarray:
+    def opacity(beyond: float, count: int, known: float = 1.0) -> np.ndarray:
         answer = np.empty(2, np.float32)
-        march(
-            prepared.weights, bias, np.full((3, 3), shell, np.float32), np.float32(looked),
-            places[:, -count:].copy(), near, near + np.float32(0.003 * (count - 1)), directions,
-            np.ones(2, np.float32), np.float32(1e-3), np.float32(0.0), np.arange(2),
-            np.empty((2, 16), np.float32), answer, np.empty(2, np.float32), 0, 2,
-        )  # fmt: skip
+        rays = FieldRays(
+            places[:, -count:].copy(),
+            near,
+            near + np.float32(0.003 * (count - 1)),
+            np.eye(3, dtype=np.float32)[:2].copy(),
+            np.ones(2, np.float32),
+            np.arange(2),
+        )
+        empty = EmptySpace(np.full((3, 3), beyond, np.float32), np.float32(known))
+        images = FieldImages(np.empty((2, 16), np.float32), answer, np.empty(2, np.float32))
+        march(weights, empty, rays, Compositing(np.float32(1e-3), np.float32(0.0)), images, 0, 2)
         return answer
 
     np.testing.assert_allclose(opacity(0.001, 4), opacity(np.inf, 2), atol=1e-6)
@@ -254,6 +252,18 @@ def test_a_shell_skips_what_lies_before_it() -> None:
 def feature_image(features: np.ndarray, opacity: np.ndarray, valid: np.ndarray, factor: int) -> FeatureImage:
     """What calibration looks at."""
     return FeatureImage(valid, lambda: Coverage.of(valid, factor), features, opacity, opacity)
+
+
+def arithmetic(
+    config: SuperResolutionConfig, state: dict[str, np.ndarray], image: FeatureImage
+) -> SuperResolutionArithmetic:
+    """Integers that suit a feature image."""
+
+    def drawn(stored: SuperResolutionArithmetic, shown: FeatureImage) -> np.ndarray:
+        kernels = SuperResolutionKernels(config, state, stored)
+        return kernels.upsample(shown.features, shown.opacity, shown.coverage(), Workers(2))
+
+    return SuperResolutionArithmetic.found(config, state, [image], drawn)
 
 
 @pytest.mark.skipif(not instructions().uint8, reason="no products of bytes here")
@@ -271,7 +281,7 @@ def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
         """Of input and activations, with colour heads of these strengths."""
         rows = np.array([colours] * 3 + [opacities] * (channels - 3), np.float32)[:, None, None, None]
         heads = {f"colour{k}.weight": np.ones_like(state[f"colour{k}.weight"]) * rows for k in (0, 1)}
-        return activation_ranges(config, state | heads, [image], Workers(1))[:, 0].astype(int).tolist()
+        return arithmetic(config, state | heads, image).arrays()["ranges"][:, 0].astype(int).tolist()
 
     assert bits(0.01, 0.01) == [8, 8, 16, 16]
     assert bits(0.01, 1.0) == ([16] * 4 if channels == 4 else [8, 8, 16, 16])
@@ -303,11 +313,10 @@ def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[i
         image[~covered] = np.nan
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     image = feature_image(*margined, covered, factor)
-    ranges = activation_ranges(config, state, [image], Workers(2)) if integer else None
-    kernels = SuperResolutionKernels(config, state, ranges)
+    kernels = SuperResolutionKernels(config, state, arithmetic(config, state, image) if integer else None)
     for workers in (Workers(1), Workers(2)):
         coverage = Coverage.of(covered, factor)
-        large, drawn = kernels.enlarge(*margined, coverage, workers), coverage.drawn
+        large, drawn = kernels.upsample(*margined, coverage, workers), coverage.drawn
         inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
         difference = np.abs(large[inner] - wanted)[drawn[inner]]
@@ -324,10 +333,10 @@ def test_resizing_is_antialiased_bilinear(size: tuple[int, int]) -> None:
     np.testing.assert_allclose(resample.resize(image, *size), wanted[0].permute(1, 2, 0), atol=2e-6)
 
 
-def test_masks_grow_in_all_directions_and_stay_inside() -> None:
+def test_masks_are_dilated_in_all_directions_and_stay_inside() -> None:
     mask = np.zeros((20, 18), dtype=bool)
     mask[MARGIN, MARGIN + 3] = True
-    grown = convolution.grow(mask, 2, True)
-    assert grown.sum() == 3 * 5
-    assert grown[MARGIN : MARGIN + 3, MARGIN + 1 : MARGIN + 6].all()
-    assert convolution.grow(mask, 2, False).sum() == 25
+    dilated = convolution.dilate(mask, 2, True)
+    assert dilated.sum() == 3 * 5
+    assert dilated[MARGIN : MARGIN + 3, MARGIN + 1 : MARGIN + 6].all()
+    assert convolution.dilate(mask, 2, False).sum() == 25

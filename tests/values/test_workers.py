@@ -16,7 +16,7 @@ from livehand_core.workers import PARTS, Workers
 )
 def test_every_item_is_in_one_part(threads: int, count: int, smallest: int) -> None:
     parts: list[tuple[int, int]] = []
-    Workers(threads).spread(count, lambda start, stop: parts.append((start, stop)), smallest)
+    Workers(threads).parallel_for(count, lambda start, stop: parts.append((start, stop)), smallest)
     parts.sort()
     assert [start for start, _ in parts] == [0, *(stop for _, stop in parts)][: len(parts)]
     assert sum(stop - start for start, stop in parts) == count
@@ -36,9 +36,9 @@ def test_no_part_begins_once_a_job_is_cancelled() -> None:
             raise RenderCancelled("Enough.")
 
     with pytest.raises(RenderCancelled), workers.checked(check):
-        workers.spread(100_000, lambda start, stop: begun.append(start))
+        workers.parallel_for(100_000, lambda start, stop: begun.append(start))
     assert 1 <= len(begun) <= 2
-    workers.spread(100_000, lambda start, stop: begun.append(start))
+    workers.parallel_for(100_000, lambda start, stop: begun.append(start))
     assert len(begun) > 4, "what is done afterwards is nobody's job that was cancelled"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiling import compiled
-from ..simd.lanes import WIDTH, load, maximum, minimum, store
+from ..simd.lanes import WIDTH, maximum, minimum
+from ..simd.memory import load, store
 
 
 def ray_bounds(depth: np.ndarray, kernel: int, margin: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,23 +6,15 @@ what the search tries first.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..compiling import compiled_bare
-from ..simd.lanes import (
-    WIDTH,
-    bits_equal,
-    load,
-    lowest_bit,
-    maximum,
-    splat,
-    square_root,
-    store,
-    where_equal,
-    where_less,
-)
+from ..compiling import compiled_bare, inlined
+from ..simd.lanes import WIDTH, bits_equal, lowest_bit, maximum, splat, square_root, where_equal, where_less
+from ..simd.memory import load, store
 from .proxy import CORNERS, SEAM_COLUMNS, SHADING_COLUMNS, TRIANGLE_COLUMNS, UV, VERTEX_NORMALS, PosedProxy
-from .search import search
+from .search import SearchMesh, SearchScratch, search
 from .triangle import closest_barycentric, mix, seam_coordinate, signed_side
 
 DISTANCE_EPSILON = np.float32(1e-8)
@@ -30,6 +22,23 @@ DISTANCE_EPSILON = np.float32(1e-8)
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _ALL_LANES = (1 << WIDTH) - 1
+
+
+class _Rays(NamedTuple):
+    """Rays as :func:`ray_coordinates` takes them."""
+
+    origins: np.ndarray
+    directions: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+
+
+class _Nearest(NamedTuple):
+    """What :func:`nearest_points` answers."""
+
+    face: np.ndarray
+    barycentric: np.ndarray
+    closest: np.ndarray
 
 
 def ray_coordinates(
@@ -62,10 +71,9 @@ def ray_coordinates(
         start, stop, first: see ``out``.
     """
     origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
-    _fill_coordinates(
-        proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.topology.seams, proxy.centre,
-        origins, directions, near, far, samples, pseudo_normal, with_normals, out, start, stop, first, *_scratch(proxy),
-    )  # fmt: skip
+    rays = _Rays(origins, directions, near, far)
+    mesh, scratch = SearchMesh.of(proxy), SearchScratch.of(proxy)
+    _fill_coordinates(mesh, rays, scratch, samples, pseudo_normal, with_normals, out, start, stop, first)
 
 
 def nearest_points(proxy: PosedProxy, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,81 +85,46 @@ def nearest_points(proxy: PosedProxy, points: np.ndarray) -> tuple[np.ndarray, n
     points = np.ascontiguousarray(points, dtype=np.float32)
     face = np.empty(len(points), np.int32)
     barycentric, closest = np.empty((len(points), 3), np.float32), np.empty((len(points), 3), np.float32)
-    _fill_nearest(
-        proxy.triangles, proxy.shading, proxy.leaf_boxes, proxy.group_boxes, proxy.centre, proxy.topology.order, points,
-        face, barycentric, closest, *_scratch(proxy),
-    )  # fmt: skip
+    found = _Nearest(face, barycentric, closest)
+    _fill_nearest(SearchMesh.of(proxy), SearchScratch.of(proxy), proxy.topology.order, points, found)
     return face, barycentric, closest
 
 
-def _scratch(proxy: PosedProxy) -> tuple[np.ndarray, ...]:
-    """Room for one thread: rays, means, places, answer, winners, first winners, groups, leaves."""
-    numbers = [np.zeros(size, np.float32) for size in (8 * WIDTH, 8, WIDTH, 6 * WIDTH)]
-    lists = (WIDTH, WIDTH, len(proxy.group_boxes) // 6, len(proxy.leaf_boxes) // 6)
-    return (*numbers, *(np.zeros(size, np.int32) for size in lists))
-
-
-@compiled_bare
-def _gather_rays(
-    centre: np.ndarray,
-    origins: np.ndarray,
-    directions: np.ndarray,
-    near: np.ndarray,
-    far: np.ndarray,
-    first: int,
-    stop: int,
-    rays: np.ndarray,
-    means: np.ndarray,
-) -> None:
+@inlined
+def _gather_rays(mesh, many, first, stop, scratch):
     """Sixteen rays side by side, the last one repeated: origin from the centre, direction, near, far; and the means."""
+    rays, means = scratch.rays, scratch.means
     means[:] = _ZERO
     for lane in range(WIDTH):
         ray = min(first + lane, stop - 1)
-        origin = ray if len(origins) > 1 else 0
+        origin = ray if len(many.origins) > 1 else 0
         for axis in range(3):
-            rays[axis * WIDTH + lane] = origins[origin, axis] - centre[axis]
-            rays[(3 + axis) * WIDTH + lane] = directions[ray, axis]
-        rays[6 * WIDTH + lane], rays[7 * WIDTH + lane] = near[ray], far[ray]
+            rays[axis * WIDTH + lane] = many.origins[origin, axis] - mesh.centre[axis]
+            rays[(3 + axis) * WIDTH + lane] = many.directions[ray, axis]
+        rays[6 * WIDTH + lane], rays[7 * WIDTH + lane] = many.near[ray], many.far[ray]
         for value in range(8):
             means[value] += rays[value * WIDTH + lane] * np.float32(1.0 / WIDTH)
 
 
+@inlined
+def _next_winner(place, remaining, scratch, count):
+    """The place of the lowest lane that remains, listed among the winners, and the lanes that remain without it."""
+    number = scratch.places[lowest_bit(remaining)]
+    scratch.winners[count] = np.int64(number)
+    return number, remaining & ~bits_equal(place, number)
+
+
 @compiled_bare
-def _fill_coordinates(
-    rows: np.ndarray,
-    shading: np.ndarray,
-    leaf_boxes: np.ndarray,
-    group_boxes: np.ndarray,
-    seams: np.ndarray,
-    centre: np.ndarray,
-    origins: np.ndarray,
-    directions: np.ndarray,
-    near: np.ndarray,
-    far: np.ndarray,
-    samples: int,
-    pseudo_normal: bool,
-    with_normals: bool,
-    out: np.ndarray,
-    start: int,
-    stop: int,
-    first_sample: int,
-    rays: np.ndarray,
-    means: np.ndarray,
-    places: np.ndarray,
-    answer: np.ndarray,
-    winners: np.ndarray,
-    first_winners: np.ndarray,
-    groups: np.ndarray,
-    leaves: np.ndarray,
-) -> None:
-    mesh = (rows, leaf_boxes, group_boxes)
+def _fill_coordinates(mesh, many, scratch, samples, pseudo_normal, with_normals, out, start, stop, first_sample):
+    """:func:`ray_coordinates`, with its room."""
+    rays, means, answer, shading, seams = scratch.rays, scratch.means, scratch.answer, mesh.shading, mesh.seams
     columns = 6 if with_normals else 3
     first_count = 1
     for first in range(start, stop, WIDTH):
-        _gather_rays(centre, origins, directions, near, far, first, stop, rays, means)
+        _gather_rays(mesh, many, first, stop, scratch)
         count = first_count
         for i in range(count):
-            winners[i] = first_winners[i]
+            scratch.winners[i] = scratch.first_winners[i]
         for index in range(out.shape[1]):
             fraction = np.float32(first_sample + index) / np.float32(max(samples - 1, 1))
             t = load(rays, 6 * WIDTH) * (_ONE - fraction) + load(rays, 7 * WIDTH) * fraction
@@ -160,20 +133,17 @@ def _fill_coordinates(
             pz = load(rays, 2 * WIDTH) + load(rays, 5 * WIDTH) * t
             mean = means[6] * (_ONE - fraction) + means[7] * fraction
             middle = (means[0] + means[3] * mean, means[1] + means[4] * mean, means[2] + means[5] * mean)
-            best, place = search(px, py, pz, middle, mesh, winners, count, groups, leaves)
+            best, place = search(px, py, pz, middle, mesh, scratch, count)
 
-            store(places, 0, place)
+            store(scratch.places, 0, place)
             u, v, side = splat(_ZERO), splat(_ZERO), splat(_ZERO)
             nx, ny, nz = splat(_ZERO), splat(_ZERO), splat(_ZERO)
             remaining, count = _ALL_LANES, 0
             while remaining != 0:
-                number = places[lowest_bit(remaining)]
-                winner = np.int64(number)
-                winners[count] = winner
-                count += 1
-                remaining &= ~bits_equal(place, number)
+                number, remaining = _next_winner(place, remaining, scratch, count)
+                winner, count = np.int64(number), count + 1
                 row = winner * SHADING_COLUMNS
-                weights = closest_barycentric(px, py, pz, rows, winner * TRIANGLE_COLUMNS)
+                weights = closest_barycentric(px, py, pz, mesh.triangles, winner * TRIANGLE_COLUMNS)
                 x = px - mix(weights, shading, row + CORNERS, 3)
                 y = py - mix(weights, shading, row + CORNERS + 1, 3)
                 z = pz - mix(weights, shading, row + CORNERS + 2, 3)
@@ -192,7 +162,7 @@ def _fill_coordinates(
             if index == 0:
                 first_count = count
                 for i in range(count):
-                    first_winners[i] = winners[i]
+                    scratch.first_winners[i] = scratch.winners[i]
 
             distance = square_root(best + DISTANCE_EPSILON)
             store(answer, 0, u)
@@ -211,27 +181,9 @@ def _fill_coordinates(
 
 
 @compiled_bare
-def _fill_nearest(
-    rows: np.ndarray,
-    shading: np.ndarray,
-    leaf_boxes: np.ndarray,
-    group_boxes: np.ndarray,
-    centre: np.ndarray,
-    order: np.ndarray,
-    points: np.ndarray,
-    face: np.ndarray,
-    barycentric: np.ndarray,
-    closest: np.ndarray,
-    rays: np.ndarray,
-    means: np.ndarray,
-    places: np.ndarray,
-    answer: np.ndarray,
-    winners: np.ndarray,
-    first_winners: np.ndarray,
-    groups: np.ndarray,
-    leaves: np.ndarray,
-) -> None:
-    mesh = (rows, leaf_boxes, group_boxes)
+def _fill_nearest(mesh, scratch, order, points, found):
+    """:func:`nearest_points`, with its room."""
+    rays, means, answer, centre = scratch.rays, scratch.means, scratch.answer, mesh.centre
     count = 1
     for first in range(0, len(points), WIDTH):
         many = min(WIDTH, len(points) - first)
@@ -243,17 +195,14 @@ def _fill_nearest(
                 means[axis] += value * np.float32(1.0 / WIDTH)
         px, py, pz = load(rays, 0), load(rays, WIDTH), load(rays, 2 * WIDTH)
         middle = (means[0], means[1], means[2])
-        _, place = search(px, py, pz, middle, mesh, winners, count, groups, leaves)
-        store(places, 0, place)
+        _, place = search(px, py, pz, middle, mesh, scratch, count)
+        store(scratch.places, 0, place)
         a, b, c = splat(_ZERO), splat(_ZERO), splat(_ZERO)
         remaining, count = _ALL_LANES, 0
         while remaining != 0:
-            number = places[lowest_bit(remaining)]
-            winner = np.int64(number)
-            winners[count] = winner
-            count += 1
-            remaining &= ~bits_equal(place, number)
-            weights = closest_barycentric(px, py, pz, rows, winner * TRIANGLE_COLUMNS)
+            number, remaining = _next_winner(place, remaining, scratch, count)
+            winner, count = np.int64(number), count + 1
+            weights = closest_barycentric(px, py, pz, mesh.triangles, winner * TRIANGLE_COLUMNS)
             a = where_equal(place, number, weights[0], a)
             b = where_equal(place, number, weights[1], b)
             c = where_equal(place, number, weights[2], c)
@@ -261,12 +210,12 @@ def _fill_nearest(
         store(answer, WIDTH, b)
         store(answer, 2 * WIDTH, c)
         for lane in range(many):
-            place_of = np.int64(places[lane])
-            face[first + lane] = order[place_of] if place_of < len(order) else 0
+            place_of = np.int64(scratch.places[lane])
+            found.face[first + lane] = order[place_of] if place_of < len(order) else 0
             row = place_of * SHADING_COLUMNS + CORNERS
             for axis in range(3):
-                barycentric[first + lane, axis] = answer[axis * WIDTH + lane]
+                found.barycentric[first + lane, axis] = answer[axis * WIDTH + lane]
                 value = centre[axis]
                 for corner in range(3):
-                    value += answer[corner * WIDTH + lane] * shading[row + 3 * corner + axis]
-                closest[first + lane, axis] = value
+                    value += answer[corner * WIDTH + lane] * mesh.shading[row + 3 * corner + axis]
+                found.closest[first + lane, axis] = value

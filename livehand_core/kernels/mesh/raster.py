@@ -12,7 +12,8 @@ import numpy as np
 
 from ...cameras import Camera
 from ..compiling import compiled, inlined
-from ..simd.lanes import WIDTH, load, minimum, spread, store, where_less
+from ..simd.lanes import WIDTH, minimum, where_less
+from ..simd.memory import broadcast, load, store
 
 MIN_DEPTH = 1e-3
 """Nearest depth that is drawn, in metres (perspective)."""
@@ -130,7 +131,9 @@ def _set_up(
 
 @inlined
 def _edge_function(across: Any, down: Any, triangles: np.ndarray, first: int) -> Any:
-    return across * spread(triangles, first) + (down * spread(triangles, first + 1) + spread(triangles, first + 2))
+    return across * broadcast(triangles, first) + (
+        down * broadcast(triangles, first + 1) + broadcast(triangles, first + 2)
+    )
 
 
 @compiled
@@ -157,8 +160,8 @@ def _draw(triangles: np.ndarray, depth: np.ndarray, face: np.ndarray) -> None:
                 c = _edge_function(across, down, triangles, row + 6)
                 # Edge functions sum to one over a depth-like weight: positive in front of the camera.
                 total = a + b + c
-                weighted = a * spread(triangles, row + DEPTHS) + b * spread(triangles, row + DEPTHS + 1)
-                seen = (weighted + c * spread(triangles, row + DEPTHS + 2)) / total
+                weighted = a * broadcast(triangles, row + DEPTHS) + b * broadcast(triangles, row + DEPTHS + 1)
+                seen = (weighted + c * broadcast(triangles, row + DEPTHS + 2)) / total
                 inside = minimum(a, minimum(b, c)) + np.float32(EDGE_TOLERANCE) * total
                 seen = where_less(inside, _ZERO, np.float32(np.inf), seen)
                 seen = where_less(_ZERO, total, seen, np.float32(np.inf))

@@ -6,7 +6,7 @@ are ruled out by the distance of the points' middle, leaves point by point. Exac
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,18 +14,17 @@ from ..compiling import inlined
 from ..simd.lanes import (
     WIDTH,
     WIDTH_BITS,
+    absolute,
     any_less,
     bits_less,
     largest,
-    load,
     lowest_bit,
-    magnitude,
     maximum,
     splat,
-    spread,
     square_root,
 )
-from .proxy import BOX_COLUMNS, LEAF_SIZE, TRIANGLE_COLUMNS
+from ..simd.memory import broadcast, load
+from .proxy import BOX_COLUMNS, LEAF_SIZE, TRIANGLE_COLUMNS, PosedProxy
 from .triangle import improve
 
 _ZERO, _INFINITY = np.float32(0.0), np.float32(np.inf)
@@ -34,15 +33,59 @@ _ROUNDING = np.float32(1.0001)
 """What squared reaches are stretched by, so that rounding never rules out a triangle."""
 
 
+class SearchMesh(NamedTuple):
+    """The arrays of a ``PosedProxy`` that a search and its shading read."""
+
+    triangles: np.ndarray
+    shading: np.ndarray
+    leaf_boxes: np.ndarray
+    group_boxes: np.ndarray
+    seams: np.ndarray
+    centre: np.ndarray
+
+    @classmethod
+    def of(cls, proxy: PosedProxy) -> SearchMesh:
+        """Those of a posed mesh."""
+        boxes = (proxy.leaf_boxes, proxy.group_boxes)
+        return cls(proxy.triangles, proxy.shading, *boxes, proxy.topology.seams, proxy.centre)
+
+
+class SearchScratch(NamedTuple):
+    """Room for the searches of one thread.
+
+    Attributes:
+        rays: eight numbers of sixteen rays side by side; means: of each number.
+        places: sixteen; answer: six numbers of sixteen points.
+        winners, first_winners: int32 places that were nearest lately, and at the first sample.
+        groups, leaves: int32, lists of all there are.
+    """
+
+    rays: np.ndarray
+    means: np.ndarray
+    places: np.ndarray
+    answer: np.ndarray
+    winners: np.ndarray
+    first_winners: np.ndarray
+    groups: np.ndarray
+    leaves: np.ndarray
+
+    @classmethod
+    def of(cls, proxy: PosedProxy) -> SearchScratch:
+        """For a posed mesh."""
+        numbers = [np.zeros(size, np.float32) for size in (8 * WIDTH, 8, WIDTH, 6 * WIDTH)]
+        lists = (WIDTH, WIDTH, len(proxy.group_boxes) // 6, len(proxy.leaf_boxes) // 6)
+        return cls(*numbers, *(np.zeros(size, np.int32) for size in lists))
+
+
 @inlined
 def _list_boxes(
     x: Any, y: Any, z: Any, reach: Any, boxes: np.ndarray, part: int, answer: np.ndarray, count: int
 ) -> int:
     """Append those of a point's sixteen boxes that are within its squared reach; returns the new length."""
     first = BOX_COLUMNS * part
-    dx = maximum(magnitude(x - load(boxes, first)) - load(boxes, first + 3 * WIDTH), _ZERO)
-    dy = maximum(magnitude(y - load(boxes, first + WIDTH)) - load(boxes, first + 4 * WIDTH), _ZERO)
-    dz = maximum(magnitude(z - load(boxes, first + 2 * WIDTH)) - load(boxes, first + 5 * WIDTH), _ZERO)
+    dx = maximum(absolute(x - load(boxes, first)) - load(boxes, first + 3 * WIDTH), _ZERO)
+    dy = maximum(absolute(y - load(boxes, first + WIDTH)) - load(boxes, first + 4 * WIDTH), _ZERO)
+    dz = maximum(absolute(z - load(boxes, first + 2 * WIDTH)) - load(boxes, first + 5 * WIDTH), _ZERO)
     bits = bits_less(dx * dx + (dy * dy + dz * dz), reach)
     while bits != 0:
         answer[count] = WIDTH * part + lowest_bit(bits)
@@ -52,18 +95,22 @@ def _list_boxes(
 
 
 @inlined
-def _list_leaves(
-    middle: Any, reach: Any, leaf_boxes: np.ndarray, group_boxes: np.ndarray, groups: np.ndarray, leaves: np.ndarray
-) -> int:
-    """Fill ``leaves`` with those within the squared reach of a point; returns how many."""
+def _list_leaves(middle: Any, reach: Any, mesh: SearchMesh, scratch: SearchScratch) -> int:
+    """List the leaves within the squared reach of a point; returns how many."""
     x, y, z = splat(middle[0]), splat(middle[1]), splat(middle[2])
     count = 0
-    for block in range(len(group_boxes) // BOX_COLUMNS):
-        count = _list_boxes(x, y, z, reach, group_boxes, block, groups, count)
+    for block in range(len(mesh.group_boxes) // BOX_COLUMNS):
+        count = _list_boxes(x, y, z, reach, mesh.group_boxes, block, scratch.groups, count)
     number = 0
     for i in range(count):
-        number = _list_boxes(x, y, z, reach, leaf_boxes, groups[i], leaves, number)
+        number = _list_boxes(x, y, z, reach, mesh.leaf_boxes, scratch.groups[i], scratch.leaves, number)
     return number
+
+
+@inlined
+def _outside(x: Any, boxes: np.ndarray, first: int) -> Any:
+    """How far sixteen points lie outside a box along one axis."""
+    return maximum(absolute(x - broadcast(boxes, first)) - broadcast(boxes, first + 3 * WIDTH), _ZERO)
 
 
 @inlined
@@ -74,9 +121,9 @@ def _keep_leaves(px: Any, py: Any, pz: Any, best: Any, leaf_boxes: np.ndarray, l
         leaf = leaves[i]
         # Shifts, since division of numbers that might be negative takes longer than the test.
         box = BOX_COLUMNS * (leaf >> WIDTH_BITS) + (leaf & (WIDTH - 1))
-        dx = maximum(magnitude(px - spread(leaf_boxes, box)) - spread(leaf_boxes, box + 3 * WIDTH), _ZERO)
-        dy = maximum(magnitude(py - spread(leaf_boxes, box + WIDTH)) - spread(leaf_boxes, box + 4 * WIDTH), _ZERO)
-        dz = maximum(magnitude(pz - spread(leaf_boxes, box + 2 * WIDTH)) - spread(leaf_boxes, box + 5 * WIDTH), _ZERO)
+        dx = _outside(px, leaf_boxes, box)
+        dy = _outside(py, leaf_boxes, box + WIDTH)
+        dz = _outside(pz, leaf_boxes, box + 2 * WIDTH)
         # Written always, counted when it counts: a branch here would be guessed wrong half of the time.
         leaves[kept] = leaf
         kept += any_less(dx * dx + (dy * dy + dz * dz), best)
@@ -84,35 +131,23 @@ def _keep_leaves(px: Any, py: Any, pz: Any, best: Any, leaf_boxes: np.ndarray, l
 
 
 @inlined
-def search(
-    px: Any,
-    py: Any,
-    pz: Any,
-    middle: Any,
-    mesh: Any,
-    winners: np.ndarray,
-    winner_count: int,
-    groups: np.ndarray,
-    leaves: np.ndarray,
-) -> Any:
+def search(px: Any, py: Any, pz: Any, middle: Any, mesh: SearchMesh, scratch: SearchScratch, winners: int) -> Any:
     """Squared distances of sixteen points to the mesh, and the places of the nearest triangles, both in lanes.
 
     Args:
         px, py, pz: the points.
         middle: any point near them.
-        mesh: triangles, boxes of leaves, boxes of groups.
-        winners, winner_count: places of triangles to try first, at least one.
-        groups, leaves: room for a list of all of them.
+        mesh: what is searched.
+        scratch: room, in which the first ``winners`` places to try are listed, at least one.
     """
-    rows, leaf_boxes, group_boxes = mesh
     best, place = splat(_INFINITY), splat(_ZERO)
-    for i in range(winner_count):
-        best, place = improve(px, py, pz, rows, winners[i] * TRIANGLE_COLUMNS, best, place)
+    for i in range(winners):
+        best, place = improve(px, py, pz, mesh.triangles, scratch.winners[i] * TRIANGLE_COLUMNS, best, place)
     dx, dy, dz = px - middle[0], py - middle[1], pz - middle[2]
     reach = largest(square_root(best) + square_root(dx * dx + (dy * dy + dz * dz)))
-    number = _list_leaves(middle, reach * reach * _ROUNDING, leaf_boxes, group_boxes, groups, leaves)
-    for i in range(_keep_leaves(px, py, pz, best, leaf_boxes, leaves, number)):
-        first = leaves[i] * (LEAF_SIZE * TRIANGLE_COLUMNS)
+    number = _list_leaves(middle, reach * reach * _ROUNDING, mesh, scratch)
+    for i in range(_keep_leaves(px, py, pz, best, mesh.leaf_boxes, scratch.leaves, number)):
+        first = scratch.leaves[i] * (LEAF_SIZE * TRIANGLE_COLUMNS)
         for member in range(LEAF_SIZE):
-            best, place = improve(px, py, pz, rows, first + member * TRIANGLE_COLUMNS, best, place)
+            best, place = improve(px, py, pz, mesh.triangles, first + member * TRIANGLE_COLUMNS, best, place)
     return best, place

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..compiling import inlined
-from ..simd.lanes import magnitude, maximum, minimum, spread, where_less
+from ..simd.lanes import absolute, maximum, minimum, where_less
+from ..simd.memory import broadcast
 from .proxy import (
     AB_HALF,
     AC_HALF,
@@ -43,8 +44,8 @@ _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 @inlined
 def _affine(x: Any, y: Any, z: Any, values: np.ndarray, first: int) -> Any:
     """Sixteen points along a direction, less an offset: four numbers of ``values``."""
-    inner = z * spread(values, first + 2) - spread(values, first + 3)
-    return x * spread(values, first) + (y * spread(values, first + 1) + inner)
+    inner = z * broadcast(values, first + 2) - broadcast(values, first + 3)
+    return x * broadcast(values, first) + (y * broadcast(values, first + 1) + inner)
 
 
 @inlined
@@ -56,10 +57,10 @@ def _plane(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -> Any:
 @inlined
 def _edges(x: Any, y: Any, rows: np.ndarray, row: int) -> Any:
     """Of plane coordinates: the way along ac and bc from their middles, and both edge functions, positive inside."""
-    along_ac = x * spread(rows, row + AC_X) + (y * spread(rows, row + AC_Y) - spread(rows, row + AC_MIDDLE))
-    along_bc = x * spread(rows, row + BC_X) + (y * spread(rows, row + BC_Y) - spread(rows, row + BC_MIDDLE))
-    side_ac = x * spread(rows, row + AC_Y) - (y * spread(rows, row + AC_X) - spread(rows, row + AC_OFFSET))
-    side_bc = y * spread(rows, row + BC_X) - (x * spread(rows, row + BC_Y) - spread(rows, row + BC_OFFSET))
+    along_ac = x * broadcast(rows, row + AC_X) + (y * broadcast(rows, row + AC_Y) - broadcast(rows, row + AC_MIDDLE))
+    along_bc = x * broadcast(rows, row + BC_X) + (y * broadcast(rows, row + BC_Y) - broadcast(rows, row + BC_MIDDLE))
+    side_ac = x * broadcast(rows, row + AC_Y) - (y * broadcast(rows, row + AC_X) - broadcast(rows, row + AC_OFFSET))
+    side_bc = y * broadcast(rows, row + BC_X) - (x * broadcast(rows, row + BC_Y) - broadcast(rows, row + BC_OFFSET))
     return along_ac, along_bc, side_ac, side_bc
 
 
@@ -67,9 +68,9 @@ def _edges(x: Any, y: Any, rows: np.ndarray, row: int) -> Any:
 def _edge_distances(x: Any, y: Any, edges: Any, rows: np.ndarray, row: int) -> Any:
     """Squared distances in the plane to the edges ab, ac and bc."""
     along_ac, along_bc, side_ac, side_bc = edges
-    ab = maximum(magnitude(x) - spread(rows, row + AB_HALF), _ZERO)
-    ac = maximum(magnitude(along_ac) - spread(rows, row + AC_HALF), _ZERO)
-    bc = maximum(magnitude(along_bc) - spread(rows, row + BC_HALF), _ZERO)
+    ab = maximum(absolute(x) - broadcast(rows, row + AB_HALF), _ZERO)
+    ac = maximum(absolute(along_ac) - broadcast(rows, row + AC_HALF), _ZERO)
+    bc = maximum(absolute(along_bc) - broadcast(rows, row + BC_HALF), _ZERO)
     return ab * ab + y * y, ac * ac + side_ac * side_ac, bc * bc + side_bc * side_bc
 
 
@@ -82,7 +83,7 @@ def improve(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int, best: Any, pl
     outside = minimum(ab, minimum(ac, bc))
     inner = minimum(y, minimum(edges[2], edges[3]))
     distance = z * z + where_less(_ZERO, inner, _ZERO, outside)
-    return minimum(distance, best), where_less(distance, best, spread(rows, row + PLACE), place)
+    return minimum(distance, best), where_less(distance, best, broadcast(rows, row + PLACE), place)
 
 
 @inlined
@@ -96,7 +97,11 @@ def closest_barycentric(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -
     x, y, _ = _plane(px, py, pz, rows, row)
     edges = _edges(x, y, rows, row)
     ab, ac, bc = _edge_distances(x, y, edges, rows, row)
-    half_ab, half_ac, half_bc = spread(rows, row + AB_HALF), spread(rows, row + AC_HALF), spread(rows, row + BC_HALF)
+    half_ab, half_ac, half_bc = (
+        broadcast(rows, row + AB_HALF),
+        broadcast(rows, row + AC_HALF),
+        broadcast(rows, row + BC_HALF),
+    )
     on_ab = _HALF + (_HALF * _inverse(half_ab)) * maximum(minimum(x, half_ab), _ZERO - half_ab)
     on_ac = _HALF + (_HALF * _inverse(half_ac)) * maximum(minimum(edges[0], half_ac), _ZERO - half_ac)
     on_bc = _HALF + (_HALF * _inverse(half_bc)) * maximum(minimum(edges[1], half_bc), _ZERO - half_bc)
@@ -104,8 +109,8 @@ def closest_barycentric(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -
     nearest = minimum(ab, ac)
     b, c = where_less(bc, nearest, _ONE - on_bc, b), where_less(bc, nearest, on_bc, c)
     inner = minimum(y, minimum(edges[2], edges[3]))
-    inner_c = y * _inverse(half_ac * spread(rows, row + AC_Y)) * _HALF
-    inner_b = x + half_ab - inner_c * (half_ac * spread(rows, row + AC_X) * np.float32(2.0))
+    inner_c = y * _inverse(half_ac * broadcast(rows, row + AC_Y)) * _HALF
+    inner_b = x + half_ab - inner_c * (half_ac * broadcast(rows, row + AC_X) * np.float32(2.0))
     inner_b = inner_b * _inverse(half_ab) * _HALF
     b, c = where_less(_ZERO, inner, inner_b, b), where_less(_ZERO, inner, inner_c, c)
     b, c = maximum(b, _ZERO), maximum(c, _ZERO)
@@ -116,13 +121,13 @@ def closest_barycentric(px: Any, py: Any, pz: Any, rows: np.ndarray, row: int) -
 def mix(weights: Any, values: np.ndarray, first: int, step: int) -> Any:
     """A corner attribute at barycentric coordinates."""
     a, b, c = weights
-    inner = b * spread(values, first + step) + c * spread(values, first + 2 * step)
-    return a * spread(values, first) + inner
+    inner = b * broadcast(values, first + step) + c * broadcast(values, first + 2 * step)
+    return a * broadcast(values, first) + inner
 
 
 @inlined
 def _along(x: Any, y: Any, z: Any, values: np.ndarray, first: int) -> Any:
-    return x * spread(values, first) + (y * spread(values, first + 1) + z * spread(values, first + 2))
+    return x * broadcast(values, first) + (y * broadcast(values, first + 1) + z * broadcast(values, first + 2))
 
 
 @inlined
@@ -149,10 +154,10 @@ def seam_coordinate(weights: Any, seams: np.ndarray, row: int, axis: int, own: A
     lowest face there says; ``row`` of ``ProxyTopology.seams``."""
     a, b, c = weights
     edge = row + EDGE_UV + axis
-    own = where_less(REGION_TOLERANCE, a, own, b * spread(seams, edge) + c * spread(seams, edge + 2))
-    own = where_less(REGION_TOLERANCE, b, own, a * spread(seams, edge + 4) + c * spread(seams, edge + 6))
-    own = where_less(REGION_TOLERANCE, c, own, a * spread(seams, edge + 8) + b * spread(seams, edge + 10))
+    own = where_less(REGION_TOLERANCE, a, own, b * broadcast(seams, edge) + c * broadcast(seams, edge + 2))
+    own = where_less(REGION_TOLERANCE, b, own, a * broadcast(seams, edge + 4) + c * broadcast(seams, edge + 6))
+    own = where_less(REGION_TOLERANCE, c, own, a * broadcast(seams, edge + 8) + b * broadcast(seams, edge + 10))
     corner = row + CORNER_UV + axis
-    own = where_less(REGION_TOLERANCE, maximum(b, c), own, spread(seams, corner))
-    own = where_less(REGION_TOLERANCE, maximum(a, c), own, spread(seams, corner + 2))
-    return where_less(REGION_TOLERANCE, maximum(a, b), own, spread(seams, corner + 4))
+    own = where_less(REGION_TOLERANCE, maximum(b, c), own, broadcast(seams, corner))
+    own = where_less(REGION_TOLERANCE, maximum(a, c), own, broadcast(seams, corner + 2))
+    return where_less(REGION_TOLERANCE, maximum(a, b), own, broadcast(seams, corner + 4))

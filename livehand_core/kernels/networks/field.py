@@ -2,221 +2,307 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..compiling import compiled, contracted, inner
-from ..products.dot import LANES, dot_block
+from ..compiling import allocating, compiled, contracted, contracted_inner, inner
+from ..products.block import dot_block
 from ..simd.elementary import cycles, exponential
-from .layers import COLUMNS, ROWS, ROWS_MULTIPLE, colour_layer, encode, hidden_layers, view_layer
-from .rows import linear_row, put_waves
+from ..simd.lanes import WIDTH
+from .encoding import MOST_VECTORS, put_encoding
+from .layers import (
+    COLUMNS,
+    ROWS,
+    ROWS_MULTIPLE,
+    colour_layer,
+    colour_scratch,
+    encode,
+    field_scratch,
+    hidden_layers,
+    view_layer,
+)
+from .rows import FULL_ROWS
 
 RAYS_AT_ONCE = 192
 """Rays of a block, which takes one sample of each at a time: all layers' activations stay in the second-level cache."""
 
+BLOCK_ROWS = -(-RAYS_AT_ONCE // ROWS_MULTIPLE) * ROWS_MULTIPLE
+
 REFILL = 144
 """Rays of a block that are left when new ones come in."""
 
-OPACITY_FLOOR = np.float32(1e-4)
+LEAST_OPACITY = np.float32(1e-4)
 """Opacity under which a mean depth says nothing."""
 
-WEIGHT_FLOOR = np.float32(1e-6)
+LEAST_WEIGHT = np.float32(1e-6)
 """Compositing weight under which a sample's colour is not looked up."""
 
 _ONE, _HALF, _ZERO, _TINY = np.float32(1.0), np.float32(0.5), np.float32(0.0), np.float32(1e-10)
 
+_linear_row = FULL_ROWS.linear
+
+
+class EmptySpace(NamedTuple):
+    """Where rays need not look.
+
+    Attributes:
+        beyond: (G, G) float32 by v and u: the distance from the surface in metres beyond which there was no density in
+            any pose tried; infinite where no surface point fell.
+        known: distance up to which that is known, float32.
+    """
+
+    beyond: np.ndarray
+    known: np.float32
+
+    @classmethod
+    def unknown(cls) -> EmptySpace:
+        """Look everywhere."""
+        return cls(np.full((1, 1), np.inf, dtype=np.float32), np.float32(np.inf))
+
+
+class FieldRays(NamedTuple):
+    """R rays and their S samples.
+
+    Attributes:
+        coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
+        near, far: (R,) depths along the optical axis, metres.
+        directions: (R, 3); lengths: (R,) their norms, metres that a ray advances per unit of depth.
+        pixels: (R,) int64, each ray's place in the images.
+    """
+
+    coordinates: np.ndarray
+    near: np.ndarray
+    far: np.ndarray
+    directions: np.ndarray
+    lengths: np.ndarray
+    pixels: np.ndarray
+
+
+class Compositing(NamedTuple):
+    """How samples become a pixel.
+
+    Attributes:
+        last_interval: length of the interval behind the last sample, in units of depth.
+        threshold: transmittance at which a ray ends; at most this much of any colour is left out.
+    """
+
+    last_interval: np.float32
+    threshold: np.float32
+
+
+class FieldImages(NamedTuple):
+    """What rays are composited into, pixel by pixel.
+
+    Attributes:
+        features: (P, F), F a multiple of 16, sums of weight times sigmoid(colour); opacity: (P,) of weight.
+        depth: (P,) the mean depth by weight; where there is hardly any weight the middle of near and far.
+    """
+
+    features: np.ndarray
+    opacity: np.ndarray
+    depth: np.ndarray
+
+
+class _RayBlock(NamedTuple):
+    """The rays at work: number, transmittance, next sample, slot of the view term; slots that no ray holds stand in
+    ``free`` behind as many entries as rays are alive; ``freed`` is room for a list of them."""
+
+    alive: np.ndarray
+    transmittance: np.ndarray
+    reached: np.ndarray
+    slot: np.ndarray
+    free: np.ndarray
+    freed: np.ndarray
+    wanted: np.ndarray
+
+
+class _ViewScratch(NamedTuple):
+    """Room for view terms: flat encoded directions, where each begins, taps, block sums, cosines; (slots, V) terms."""
+
+    encoded: np.ndarray
+    offsets: np.ndarray
+    taps: np.ndarray
+    sums: np.ndarray
+    cosines: np.ndarray
+    terms: np.ndarray
+
+
+@allocating
+def _ray_block():
+    return _RayBlock(
+        np.zeros(RAYS_AT_ONCE, np.int64),
+        np.zeros(RAYS_AT_ONCE, np.float32),
+        np.zeros(RAYS_AT_ONCE, np.int64),
+        np.zeros(RAYS_AT_ONCE, np.int64),
+        np.arange(RAYS_AT_ONCE),
+        np.zeros(RAYS_AT_ONCE, np.int64),
+        np.zeros(BLOCK_ROWS, np.int64),
+    )
+
+
+@allocating
+def _view_scratch(weights):
+    angles = weights.view_encoding.count
+    stride = 2 * angles + WIDTH + 3
+    return _ViewScratch(
+        np.zeros(BLOCK_ROWS * stride, np.float32),
+        np.arange(BLOCK_ROWS) * stride,
+        np.array([0, 2 * angles + 3]),
+        np.zeros((ROWS, COLUMNS), np.float32),
+        np.zeros(MOST_VECTORS * WIDTH, np.float32),
+        np.zeros((RAYS_AT_ONCE, len(weights.view_hidden.gain)), np.float32),
+    )
+
 
 @inner
-def _first_full(coordinates, ray, shell, looked):
+def _first_sample(coordinates, ray, empty):
     """The ray's first sample that is not known to lie in empty space in front of the skin."""
-    samples, side = coordinates.shape[1], shell.shape[0]
+    samples, side = coordinates.shape[1], empty.beyond.shape[0]
     for sample in range(samples):
         column = min(max(int(coordinates[ray, sample, 0] * side), 0), side - 1)
         row = min(max(int(coordinates[ray, sample, 1] * side), 0), side - 1)
         distance = coordinates[ray, sample, 2]
-        if not shell[row, column] < distance <= looked:
+        if not empty.beyond[row, column] < distance <= empty.known:
             return sample
     return samples
 
 
 @compiled
-def densities(weights, first_bias, coordinates, sigma, start, stop):
+def densities(weights, coordinates, sigma, start, stop):
     """Raw densities at points start to stop.
 
     Args:
-        weights, first_bias: as in :func:`march`.
+        weights: FieldWeights.
         coordinates: (N, C) canonical coordinates.
         sigma: (N,) written, in 1/m; negative where there is nothing.
         start, stop: points of this call.
     """
-    width, inputs = weights.hidden_gain.shape[1], len(weights.input_like)
-    rows = -(-RAYS_AT_ONCE // ROWS_MULTIPLE) * ROWS_MULTIPLE
-    encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
-    even = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    hidden = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
-    encoded_at, hidden_at = np.arange(rows) * inputs, np.arange(rows) * width
-    taps, room = np.array([0, inputs]), (weights.lanes, np.zeros(rows * (weights.lanes + 1), np.int64))
-    found = np.zeros(rows, np.float32)
-    for first in range(start, stop, rows):
-        count = min(rows, stop - first)
-        wanted = np.arange(first, first + count)
-        encode(weights, coordinates.reshape(-1), wanted, count, encoded.reshape(-1))
-        hidden_layers(
-            weights, first_bias, encoded, encoded_at, hidden_at, taps, room, count, even, odd, hidden, sums, found
-        )
-        sigma[first : first + count] = found[:count]
+    scratch = field_scratch(weights, BLOCK_ROWS)
+    for first in range(start, stop, BLOCK_ROWS):
+        count = min(BLOCK_ROWS, stop - first)
+        encode(weights, coordinates, np.arange(first, first + count), count, scratch)
+        hidden_layers(weights, scratch, count)
+        sigma[first : first + count] = scratch.sigma[:count]
 
 
 @inner
-def _see(weights, directions, lengths, rays, slots, count, rows, offsets, taps, sums, terms):
-    """terms[slot] = what the view layer adds for each of ``count`` rays, in steps of its output."""
-    waves, width = weights.view_waves, terms.shape[1]
+def _see(weights, rays, block, first, living, scratch):
+    """scratch.terms[slot] = what the view layer adds for each of the block's rays ``first`` to ``living``."""
+    angles, width, layer = weights.view_encoding.count, scratch.terms.shape[1], weights.view_term
+    encoded, count = scratch.encoded, living - first
     for index in range(count):
-        ray, at = rays[index], offsets[index]
-        # Where no wave is written, not even those that are not meant.
-        unit = at + 2 * waves + LANES
+        ray, at = block.alive[first + index], scratch.offsets[index]
+        # Where no sine is written, not even those that are not meant.
+        unit = at + 2 * angles + WIDTH
         for axis in range(3):
-            rows[unit + axis] = directions[ray, axis] / lengths[ray]
-        put_waves(weights.view_wave_scales, weights.view_wave_parts, rows, unit, waves, _ONE, rows, at)
+            encoded[unit + axis] = rays.directions[ray, axis] / rays.lengths[ray]
+        put_encoding(weights.view_encoding, encoded, unit, _ONE, scratch.cosines, encoded, at)
         for axis in range(3):
-            rows[at + 2 * waves + axis] = rows[unit + axis]
-    for block in range(len(weights.seen_layer)):
-        column = block * COLUMNS
-        for first in range(0, count, ROWS):
-            dot_block(sums, rows, offsets, first, taps, weights.seen_layer[block])
-            for m in range(min(ROWS, count - first)):
-                at = slots[first + m] * width + column
-                linear_row(sums, m, weights.seen_gain, weights.seen_bias, column, terms, at, _ZERO, column)
+            encoded[at + 2 * angles + axis] = encoded[unit + axis]
+    for part in range(len(layer.packed)):
+        column = part * COLUMNS
+        for row in range(0, count, ROWS):
+            dot_block(scratch.sums, encoded, scratch.offsets, row, scratch.taps, layer.packed[part])
+            for m in range(min(ROWS, count - row)):
+                at = block.slot[first + row + m] * width + column
+                _linear_row(scratch.sums, m, layer.gain, column, layer.bias, column, scratch.terms, at)
+
+
+@contracted_inner
+def _take_rays(empty, rays, images, block, living, upcoming, stop):
+    """Fill the block with rays from ``upcoming`` on; how many are alive then, and the next one to come."""
+    while living < RAYS_AT_ONCE and upcoming < stop:
+        ray, upcoming = upcoming, upcoming + 1
+        pixel = rays.pixels[ray]
+        images.opacity[pixel], images.depth[pixel] = _ZERO, _ZERO
+        images.features[pixel, :] = _ZERO
+        first = _first_sample(rays.coordinates, ray, empty)
+        if first < rays.coordinates.shape[1]:
+            block.alive[living], block.transmittance[living], block.reached[living] = ray, _ONE, first
+            block.slot[living] = block.free[living]
+            living += 1
+        else:
+            images.depth[pixel] = _HALF * (rays.near[ray] + rays.far[ray])
+    return living, upcoming
+
+
+@contracted_inner
+def _composite(rays, rule, images, block, living, sigma, colour):
+    """Add one sample of each ray to its pixel; how many colours are wanted, and how many rays go on."""
+    samples = rays.coordinates.shape[1]
+    found, still, ended = 0, 0, 0
+    for row in range(living):
+        ray, number, own = block.alive[row], block.reached[row], block.slot[row]
+        pixel, transmittance = rays.pixels[ray], block.transmittance[row]
+        near, far = rays.near[ray], rays.far[ray]
+        step = (far - near) / np.float32(samples - 1)
+        interval = step if number < samples - 1 else rule.last_interval
+        alpha = _ONE - exponential(-max(sigma[row], _ZERO) * interval * rays.lengths[ray])
+        share = transmittance * alpha
+        transmittance *= _ONE - alpha + _TINY
+        images.opacity[pixel] += share
+        images.depth[pixel] += share * (near + step * np.float32(number))
+        if share > LEAST_WEIGHT:
+            colour.row[found], colour.slot[found], colour.pixel[found], colour.share[found] = row, own, pixel, share
+            found += 1
+        if transmittance > rule.threshold and number + 1 < samples:
+            block.alive[still], block.transmittance[still] = ray, transmittance
+            block.reached[still], block.slot[still] = number + 1, own
+            still += 1
+        else:
+            block.freed[ended] = own
+            ended += 1
+            if images.opacity[pixel] > LEAST_OPACITY:
+                images.depth[pixel] /= images.opacity[pixel]
+            else:
+                images.depth[pixel] = _HALF * (near + far)
+    for index in range(ended):
+        block.free[still + index] = block.freed[index]
+    return found, still
 
 
 @contracted
-def march(
-    weights, first_bias, shell, looked, coordinates, near, far, directions, lengths, last_interval, floor, pixels,
-    features, opacity, depth, start, stop,
-):  # fmt: skip
+def march(weights, empty, rays, rule, images, start, stop):
     """Composite rays ``start`` to ``stop`` front to back; the sums of docs/method.md 1.7.
 
-    Rays begin where the shell says, drop out when their transmittance has gone, and colours are looked up only where
-    there is density: exact but for the floors and what the shell leaves out. A block takes one sample of each of its
-    rays at a time; new rays take the places of those that dropped out.
+    Rays begin where space is not known to be empty, drop out when their transmittance has gone, and colours are looked
+    up only where there is density: exact but for the thresholds and what empty space leaves out. A block takes one
+    sample of each of its rays at a time; new rays take the places of those that dropped out.
 
     Args:
         weights: FieldWeights.
-        first_bias: (W,) of the first layer, with this frame's pose and identity, in steps of its output.
-        shell: (G, G) distance from the surface, by v and u, beyond which there is no density; infinity to look
-            everywhere.
-        looked: distance up to which that is known; float32.
-        coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
-        near, far: (R,) depths along the optical axis, metres.
-        directions: (R, 3) of the rays; lengths: (R,) their norms, metres that a ray advances per unit of depth.
-        last_interval: length of the interval behind the last sample, in units of depth.
-        floor: transmittance at which a ray ends; at most this much of any colour is left out.
-        pixels: (R,) int64, each ray's place in the images.
-        features: (P, F), F a multiple of 16, opacity: (P,), written: sums of weight times sigmoid(colour), weight.
-        depth: (P,) written: the mean depth by weight; where there is hardly any weight the middle of near and far.
+        empty: EmptySpace.
+        rays: FieldRays.
+        rule: Compositing.
+        images: FieldImages, written.
         start, stop: rays of this call.
 
     Returns:
         The counter's ticks spent in the field and in compositing.
     """
-    samples = coordinates.shape[1]
-    width, view_width, view_waves = weights.hidden_gain.shape[1], len(weights.view_gain), weights.view_waves
-    rows = -(-RAYS_AT_ONCE // ROWS_MULTIPLE) * ROWS_MULTIPLE
-    inputs = len(weights.input_like)
-    # One row more than needed: waves are written in whole vectors, over the next row's beginning.
-    encoded = np.zeros((rows + 1, inputs), dtype=weights.input_like.dtype)
-    even = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    odd = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    hidden = np.zeros((rows, width), dtype=weights.input_like.dtype)
-    viewed = np.zeros((rows, view_width), dtype=weights.input_like.dtype)
-    sums = np.zeros((ROWS, COLUMNS), dtype=weights.sum_like.dtype)
-    sigma = np.zeros(rows, np.float32)
-    encoded_at, hidden_at, picked_at = np.arange(rows) * inputs, np.arange(rows) * width, np.zeros(rows, np.int64)
-    taps, room = np.array([0, inputs]), (weights.lanes, np.zeros(rows * (weights.lanes + 1), np.int64))
-    viewed_taps = np.array([0, view_width])
-    picked, picked_slot, picked_pixel = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    shares, wanted = np.zeros(rows, np.float32), np.zeros(rows, np.int64)
-    encoded_rows, places = encoded.reshape(-1), coordinates.reshape(-1)
-    # Of the rays in the block: number, transmittance, next sample, and where their view terms are.
-    alive, through = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.float32)
-    reached, slot = np.zeros(RAYS_AT_ONCE, np.int64), np.zeros(RAYS_AT_ONCE, np.int64)
-    free, freed = np.arange(RAYS_AT_ONCE), np.zeros(RAYS_AT_ONCE, np.int64)
-    seen_stride = 2 * view_waves + LANES + 3
-    seen, seen_at = np.zeros(rows * seen_stride, np.float32), np.arange(rows) * seen_stride
-    seen_taps, seen_sums = np.array([0, 2 * view_waves + 3]), np.zeros((ROWS, COLUMNS), np.float32)
-    terms = np.zeros((RAYS_AT_ONCE, view_width), np.float32)
-
+    samples = rays.coordinates.shape[1]
+    scratch, colour = field_scratch(weights, BLOCK_ROWS), colour_scratch(weights, BLOCK_ROWS)
+    block, view = _ray_block(), _view_scratch(weights)
     upcoming, living, field_ticks, composite_ticks = start, 0, 0, 0
     while True:
         before = cycles()
         if living <= REFILL:
             old = living
-            while living < RAYS_AT_ONCE and upcoming < stop:
-                ray, upcoming = upcoming, upcoming + 1
-                pixel = pixels[ray]
-                opacity[pixel], depth[pixel] = _ZERO, _ZERO
-                features[pixel, :] = _ZERO
-                first = _first_full(coordinates, ray, shell, looked)
-                if first < samples:
-                    alive[living], through[living], reached[living] = ray, _ONE, first
-                    # Slots that no ray holds stand behind the living.
-                    slot[living] = free[living]
-                    living += 1
-                else:
-                    depth[pixel] = _HALF * (near[ray] + far[ray])
-            fresh = living - old
-            _see(
-                weights, directions, lengths, alive[old:], slot[old:], fresh, seen, seen_at, seen_taps, seen_sums, terms
-            )  # fmt: skip
+            living, upcoming = _take_rays(empty, rays, images, block, living, upcoming, stop)
+            _see(weights, rays, block, old, living, view)
         if living == 0:
             break
         for index in range(living):
-            wanted[index] = alive[index] * samples + reached[index]
-        encode(weights, places, wanted, living, encoded_rows)
-        hidden_layers(
-            weights, first_bias, encoded, encoded_at, hidden_at, taps, room, living, even, odd, hidden, sums, sigma
-        )
+            block.wanted[index] = block.alive[index] * samples + block.reached[index]
+        encode(weights, rays.coordinates, block.wanted, living, scratch)
+        hidden_layers(weights, scratch, living)
         middle = cycles()
-        field_ticks += middle - before
-
-        found, still, ended = 0, 0, 0
-        for row in range(living):
-            ray, number, own = alive[row], reached[row], slot[row]
-            pixel, passed = pixels[ray], through[row]
-            step = (far[ray] - near[ray]) / np.float32(samples - 1)
-            interval = step if number < samples - 1 else last_interval
-            alpha = _ONE - exponential(-max(sigma[row], _ZERO) * interval * lengths[ray])
-            share = passed * alpha
-            passed *= _ONE - alpha + _TINY
-            opacity[pixel] += share
-            depth[pixel] += share * (near[ray] + step * np.float32(number))
-            if share > WEIGHT_FLOOR:
-                picked[found], picked_slot[found], picked_pixel[found], shares[found] = row, own, pixel, share
-                found += 1
-            if passed > floor and number + 1 < samples:
-                alive[still], through[still], reached[still], slot[still] = ray, passed, number + 1, own
-                still += 1
-            else:
-                freed[ended] = own
-                ended += 1
-                if opacity[pixel] > OPACITY_FLOOR:
-                    depth[pixel] /= opacity[pixel]
-                else:
-                    depth[pixel] = _HALF * (near[ray] + far[ray])
-        for index in range(ended):
-            free[still + index] = freed[index]
-        living = still
+        found, living = _composite(rays, rule, images, block, living, scratch.sigma, colour)
         after = cycles()
-        composite_ticks += after - middle
         if found:
-            view_layer(
-                weights.view_layer, weights.view_gain, hidden, picked, picked_slot, found, terms, picked_at,
-                room, viewed, sums,
-            )  # fmt: skip
-            colour_layer(
-                weights.colour_layer, weights.colour_gain, weights.colour_bias, viewed, picked_pixel, shares, found,
-                picked_at, viewed_taps, sums, features,
-            )  # fmt: skip
-        field_ticks += cycles() - after
+            view_layer(weights, scratch, colour, found, view.terms)
+            colour_layer(weights.colour, colour, found, scratch.sums, images.features)
+        field_ticks += middle - before + cycles() - after
+        composite_ticks += after - middle
     return field_ticks, composite_ticks

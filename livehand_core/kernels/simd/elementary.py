@@ -1,4 +1,4 @@
-"""Scalar helpers of the kernels: a cheap exponential, the processor's time counter."""
+"""Exponentials, sines and cosines of one number and of sixteen; the processor's time counter."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..compiling import inlined
+from .lanes import fused, maximum, minimum, negative, power_of_two, product, rounded, where_bit
+
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _ROUNDER = np.float32(12582912.0)
@@ -17,6 +20,12 @@ _ROUNDER = np.float32(12582912.0)
 _ONE = np.float32(1.0)
 _EXP_LIMIT = np.float32(87.0)
 _E2, _E3, _E4, _E5, _E6 = (np.float32(1.0 / n) for n in (2.0, 6.0, 24.0, 120.0, 720.0))
+
+_TWO_OVER_PI = np.float32(2.0 / np.pi)
+_HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (np.float32(x) for x in (1.5703125, 4.837512969970703e-4, 7.549789948768648e-8))
+"""pi/2 in three parts whose products with small integers are exact (Cody and Waite)."""
+_S3, _S5, _S7, _S9 = (np.float32(value) for value in (-1.0 / 6.0, 1.0 / 120.0, -1.0 / 5040.0, 1.0 / 362880.0))
+_C2, _C4, _C6, _C8 = (np.float32(value) for value in (-0.5, 1.0 / 24.0, -1.0 / 720.0, 1.0 / 40320.0))
 
 
 @intrinsic  # type: ignore[misc]
@@ -50,19 +59,26 @@ def exponential(x):
     return series * _float_of_bits(np.int32((np.int32(n) + np.int32(127)) << np.int32(23)))
 
 
-@intrinsic  # type: ignore[misc]
-def round_like(typing_context: Any, value: Any, like: Any) -> Any:
-    """``value`` as the array's dtype stores it: as it is for float32, else rounded; within uint8's range for uint8."""
-    target = like.dtype
+@inlined
+def exponentials(x: Any) -> Any:
+    """exp of sixteen numbers, to two units in the last place; arguments are cut to +-87."""
+    x = minimum(maximum(x, -_EXP_LIMIT), _EXP_LIMIT)
+    n = rounded(x * _LOG2E)
+    r = fused(n, -_LN2_LOW, fused(n, -_LN2_HIGH, x))
+    series = fused(product(r, _E6) + _E5, r, _E4)
+    series = fused(fused(fused(fused(series, r, _E3), r, _E2), r, _ONE), r, _ONE)
+    return product(series, power_of_two(n))
 
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        if target == types.float32:
-            return arguments[0]
-        if not target.signed:
-            return builder.fptoui(builder.fadd(arguments[0], ir.FloatType()(0.5)), ir.IntType(target.bitwidth))
-        half = builder.select(
-            builder.fcmp_ordered("<", arguments[0], ir.FloatType()(0.0)), ir.FloatType()(-0.5), ir.FloatType()(0.5)
-        )
-        return builder.fptosi(builder.fadd(arguments[0], half), ir.IntType(target.bitwidth))
 
-    return target(types.float32, like), generate
+@inlined
+def sines_cosines(x: Any) -> tuple[Any, Any]:
+    """sin and cos of sixteen angles below 1000 in size, to 2e-7."""
+    n = rounded(x * _TWO_OVER_PI)
+    r = fused(n, -_HALF_PI_3, fused(n, -_HALF_PI_2, fused(n, -_HALF_PI_1, x)))
+    s = r * r
+    sine = fused(fused(product(s, _S9) + _S7, s, _S5), s, _S3)
+    sine = fused(product(sine, s), r, r)
+    cosine = fused(product(s, _C8) + _C6, s, _C4)
+    cosine = fused(fused(cosine, s, _C2), s, _ONE)
+    first, second = where_bit(n, 1, cosine, sine), where_bit(n, 1, sine, cosine)
+    return where_bit(n, 2, negative(first), first), where_bit(n + _ONE, 2, negative(second), second)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...kernels.networks.convolution import enlarged, grow
+from ...kernels.networks.convolution import dilate, doubled
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Doubling:
     @classmethod
     def of(cls, inside: np.ndarray) -> Doubling:
         """For the answers of some pixels."""
-        return cls(inside, grow(inside, 1, False))
+        return cls(inside, dilate(inside, 1, False))
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Coverage:
         """From (h + 2 MARGIN, w + 2 MARGIN) bool, which pixels of the feature image have rays; factor 2 or 4."""
         entry: np.ndarray | Doubling
         if factor == 4:
-            entry, middle = Doubling.of(grow(valid, 2, True)), enlarged(valid)
+            entry, middle = Doubling.of(dilate(valid, 2, True)), doubled(valid)
         else:
-            entry, middle = np.flatnonzero(grow(valid, 3, True)), valid
-        near = np.flatnonzero(grow(middle, 2, True))
-        drawn = enlarged(middle)
-        return cls(valid, entry, middle, near, Doubling.of(grow(middle, 1, True)), drawn, np.flatnonzero(drawn))
+            entry, middle = np.flatnonzero(dilate(valid, 3, True)), valid
+        near = np.flatnonzero(dilate(middle, 2, True))
+        drawn = doubled(middle)
+        return cls(valid, entry, middle, near, Doubling.of(dilate(middle, 1, True)), drawn, np.flatnonzero(drawn))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,14 +12,14 @@ from ...hand.gestures import gesture
 from ...kernels.mesh.nearest import nearest_points
 from ...kernels.mesh.proxy import PosedProxy
 from ...kernels.mesh.skinning import PosedHandModel
-from ...kernels.networks.field import densities
+from ...kernels.networks.field import EmptySpace, densities
 from ...poses import HandPose
 from ...workers import Workers
-from .calibration import typical_poses
 from .field_weights import PreparedField
+from .typical_poses import typical_poses
 
 SIDE = 48
-"""Cells of the shell along u and along v."""
+"""Cells along u and along v."""
 
 TRIED = ("fist", "pinch", "spread", "thumb_up", "hook", "cup")
 """Gestures in which the field is looked at, beside the extremes of the training set."""
@@ -42,24 +41,6 @@ empty-space loss leaves a twentieth of this, avatars without it have a hundred t
 CLEAN_MARGIN, MARGIN = 1.5e-3, 3e-3
 """Metres beyond the outermost density found in which rays look all the same, for a clean avatar and for another: other
 poses differ a little. Half of it was too little for either, by 10 and 34 / 255 of opacity in poses not tried."""
-
-
-class EmptySpace(NamedTuple):
-    """Where rays need not look.
-
-    Attributes:
-        shell: (G, G) float32 by v and u: the distance in metres beyond which there was no density in any pose tried;
-            infinite where no surface point fell.
-        looked: distance up to which that is known, float32.
-    """
-
-    shell: np.ndarray
-    looked: np.float32
-
-    @classmethod
-    def unknown(cls) -> EmptySpace:
-        """Look everywhere."""
-        return cls(np.full((1, 1), np.inf, dtype=np.float32), np.float32(np.inf))
 
 
 def empty_space(
@@ -96,8 +77,8 @@ def empty_space(
         stray += int((dense & real & beyond).sum())
         looked_at += int((real & beyond).sum())
     if stray <= CLEAN * looked_at:
-        return EmptySpace(_shell(uv, farthest_real, CLEAN_MARGIN), np.float32(np.inf))
-    return EmptySpace(_shell(uv, farthest_near, MARGIN), np.float32(near[-1]))
+        return EmptySpace(_beyond(uv, farthest_real, CLEAN_MARGIN), np.float32(np.inf))
+    return EmptySpace(_beyond(uv, farthest_near, MARGIN), np.float32(near[-1]))
 
 
 def _looks(
@@ -121,11 +102,11 @@ def _looks(
         real = _is_real(proxy, levels, workers)
         for weights, code in people:
             sigma = np.empty(len(points), dtype=np.float32)
-            bias = field.first_bias(angles.reshape(-1), code)
-            workers.spread(
+            own = field.of_frame(weights, angles.reshape(-1), code)
+            workers.parallel_for(
                 len(points),
-                lambda start, stop, weights=weights, bias=bias, points=points, sigma=sigma: densities(  # type: ignore[misc]
-                    weights, bias, points, sigma, start, stop
+                lambda start, stop, own=own, points=points, sigma=sigma: densities(  # type: ignore[misc]
+                    own, points, sigma, start, stop
                 ),
             )
             yield sigma.reshape(real.shape) > 0.0, real
@@ -133,7 +114,7 @@ def _looks(
 
 def _canonical_points(field: PreparedField, proxy: PosedProxy, uv: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(F * levels, 3 or 6) canonical coordinates above the middle of each face, with the posed normal where needed."""
-    axes = len(field.weights.input_steps) - 1
+    axes = len(field.weights.coordinate_scales)
     points = np.empty((len(uv), len(levels), axes), dtype=np.float32)
     points[..., :2] = uv[:, None]
     points[..., 2] = levels
@@ -152,7 +133,7 @@ def _is_real(proxy: PosedProxy, levels: np.ndarray, workers: Workers) -> np.ndar
         _, _, closest = nearest_points(proxy, points[start:stop])
         distance[start:stop] = np.linalg.norm(points[start:stop] - closest, axis=1)
 
-    workers.spread(len(points), look)
+    workers.parallel_for(len(points), look)
     # Smooth fingers curve away from a face's plane; a tenth is no other finger.
     answer: np.ndarray = distance.reshape(len(middles), -1) >= 0.9 * levels - 2e-4
     return answer
@@ -164,7 +145,7 @@ def _outermost(dense: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return answer
 
 
-def _shell(uv: np.ndarray, farthest: np.ndarray, margin: float) -> np.ndarray:
+def _beyond(uv: np.ndarray, farthest: np.ndarray, margin: float) -> np.ndarray:
     """(SIDE, SIDE) float32 from the farthest density above faces."""
     column, row = np.minimum((uv * SIDE).astype(np.int64).clip(0), SIDE - 1).T
     cells, covered = np.full((SIDE, SIDE), -np.inf, dtype=np.float32), np.zeros((SIDE, SIDE), dtype=bool)
@@ -172,5 +153,5 @@ def _shell(uv: np.ndarray, farthest: np.ndarray, margin: float) -> np.ndarray:
     covered[row, column] = True
     padded = np.pad(cells, 1, constant_values=-np.inf)
     windows = [padded[y : y + SIDE, x : x + SIDE] for y, x in product(range(3), range(3))]
-    shell = np.maximum(np.max(windows, axis=0), 0.0) + np.float32(margin)
-    return np.where(covered, shell, np.inf).astype(np.float32)
+    found = np.maximum(np.max(windows, axis=0), 0.0) + np.float32(margin)
+    return np.where(covered, found, np.inf).astype(np.float32)

@@ -23,9 +23,11 @@ from ...files import ARCHIVE_ERRORS, write_arrays
 from ...hand import gestures
 from ...hand.data import HandData
 from ...kernels.kept import sources_digest
+from ...kernels.networks.field import EmptySpace
 from ...kernels.target import instructions
 from ...networks.config import FieldConfig
-from .empty_space import EmptySpace
+from .quantisation.field import FieldArithmetic
+from .quantisation.super_resolution import SuperResolutionArithmetic
 
 KEPT = 64
 """Files that are kept, those that were used last."""
@@ -37,15 +39,13 @@ class Findings:
     """Of one avatar, on processors of one kind.
 
     Attributes:
-        steps, orders: of the field's activations, see ``field_weights.PreparedField``.
+        field, super_resolution: how activations are stored.
         empty: see ``empty_space.empty_space``.
-        ranges: (4, 3) of ``super_resolution.activation_ranges``; (0, 3) in float32.
     """
 
-    steps: list[np.ndarray]
-    orders: np.ndarray
+    field: FieldArithmetic
+    super_resolution: SuperResolutionArithmetic
     empty: EmptySpace
-    ranges: np.ndarray
 
 
 def findings_key(avatar: AvatarArrays, hand: HandData, integer: bool) -> str:
@@ -71,39 +71,29 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
         config: of the avatar's field.
         integer: whether activations are integers.
     """
-    count = config.depth + 2
     path = _path(key)
     try:
-        file = FINDINGS.arrays(path)
-        steps = [file[f"steps{index}"] for index in range(count)]
-        empty = EmptySpace(file["shell"], np.float32(file["looked"].item()))
-        found = Findings(steps, file["orders"], empty, file["ranges"])
+        kept = FINDINGS.arrays(path)
+        field = FieldArithmetic.of_arrays(kept, config, integer)
+        upsample = SuperResolutionArithmetic.of_arrays(kept, integer)
+        empty = EmptySpace(kept["beyond"], np.float32(kept["known"].item()))
     except (LiveHandError, *ARCHIVE_ERRORS):
         return None
-    sizes = [1, *[config.width] * config.depth, config.view_width] if integer else [1] * count
-    fits = [steps.shape for steps in found.steps] == [(size,) for size in sizes]
-    fits = fits and all(np.isfinite(steps).all() and steps.min() > 0.0 for steps in found.steps)
-    units = np.tile(np.arange(config.width), (config.depth if integer else 0, 1))
-    fits = fits and found.orders.dtype.kind == "i" and np.array_equal(np.sort(found.orders, axis=-1), units)
-    shell, looked = found.empty
-    fits = fits and shell.ndim == 2 and shell.shape[0] == shell.shape[1] > 0 and shell.dtype == np.float32
-    fits = (
-        fits and not np.isnan(shell).any() and not np.isnan(looked) and found.ranges.shape == (4 if integer else 0, 3)
-    )
-    if not (fits and bool(np.isfinite(found.ranges).all())):
+    beyond = empty.beyond
+    fits = beyond.ndim == 2 and beyond.shape[0] == beyond.shape[1] > 0 and beyond.dtype == np.float32
+    if field is None or upsample is None or not fits or np.isnan(beyond).any() or np.isnan(empty.known):
         return None
     with suppress(OSError):
         # The time of its last use, by which the oldest go.
         os.utime(path)
-    return found
+    return Findings(field, upsample, empty)
 
 
 def save_findings(key: str, findings: Findings) -> None:
     """Keep for the next start; of too many those are forgotten that were not used for longest."""
     path = _path(key)
-    arrays: dict[str, np.ndarray] = {f"steps{index}": steps for index, steps in enumerate(findings.steps)}
-    shell, looked = findings.empty
-    arrays |= {"orders": findings.orders, "shell": shell, "looked": np.array(looked), "ranges": findings.ranges}
+    arrays = findings.field.arrays() | findings.super_resolution.arrays()
+    arrays |= {"beyond": findings.empty.beyond, "known": np.array(findings.empty.known)}
     with suppress(LiveHandError, OSError):
         write_arrays(path, arrays, compressed=False)
         known = sorted(path.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime, reverse=True)

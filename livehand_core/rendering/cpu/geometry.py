@@ -30,7 +30,7 @@ class SeenSurface(NamedTuple):
     box: Box
     raster: Raster
 
-    def spread(self, box: Box) -> Raster:
+    def over(self, box: Box) -> Raster:
         """The same over another box: nothing is seen where the two do not overlap."""
         if box == self.box:
             return self.raster
@@ -93,9 +93,11 @@ def geometry_passes(
     depth = np.empty(rgba.shape[:2], dtype=np.float32)
     nowhere = np.zeros((0, 0), dtype=np.float32)
     scale = np.float32(view.scale)
-    raster = None if surface is None else surface.spread(box)
+    raster = None if surface is None else surface.over(box)
     seen = nowhere if raster is None else raster.depth
-    workers.spread(box.height, lambda first, last: choose_depth(rgba, planes, seen, middle, scale, first, last, depth))
+    workers.parallel_for(
+        box.height, lambda first, last: choose_depth(rgba, planes, seen, middle, scale, first, last, depth)
+    )
     if raster is None or not passes & {"normal", "uvd"}:
         return depth, None, None
     rows, columns = (index.astype(np.int32) for index in np.nonzero(rgba[..., 3] > 0.0))

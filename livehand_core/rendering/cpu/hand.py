@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +20,10 @@ from ...kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.mesh.skinning import PosedHandModel
 from ...kernels.networks.convolution import MARGIN
 from ...kernels.networks.field import RAYS_AT_ONCE as FIELD_RAYS
-from ...kernels.networks.field import march
-from ...kernels.products.dot import LANES
+from ...kernels.networks.field import Compositing, EmptySpace, FieldImages, FieldRays, march
+from ...kernels.networks.layers import FieldWeights
 from ...kernels.resample import resize
-from ...kernels.target import instructions
+from ...kernels.simd.lanes import WIDTH
 from ...poses import HandPose
 from ...workers import Workers
 from ..blocks import in_blocks
@@ -34,13 +34,17 @@ from ..placing import in_the_layers_box, low_image
 from ..plan import Plan
 from ..setup import conditioning, identity_shares
 from ..thresholds import EARLY_TERMINATION, RAYS_AT_ONCE, Precision
-from .calibration import feature_images, typical_constants, typical_points
 from .coverage import Coverage
-from .empty_space import EmptySpace, empty_space
+from .empty_space import empty_space
+from .feature_image import FeatureImage
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
-from .super_resolution import SuperResolutionKernels, activation_ranges
+from .quantisation import integers
+from .quantisation.calibration import feature_images
+from .quantisation.field import field_arithmetic
+from .quantisation.super_resolution import SuperResolutionArithmetic
+from .super_resolution import SuperResolutionKernels
 
 
 def supports(avatar: AvatarArrays) -> bool:
@@ -51,25 +55,8 @@ def supports(avatar: AvatarArrays) -> bool:
         field.coordinates == "uvd"
         and field.depth <= 5
         and architecture.n_importance == 0
-        and field.feature_channels % LANES == 0
+        and field.feature_channels % WIDTH == 0
     )
-
-
-@dataclass(frozen=True)
-class FeatureImage:
-    """The volume-rendered feature image inside the hand's box, each array with a margin of MARGIN pixels of zeros.
-
-    Attributes:
-        valid: (h + 2 MARGIN, w + 2 MARGIN) bool, which pixels have rays. Elsewhere the others hold anything.
-        coverage: what the super-resolution makes of these; waits until that is known.
-        features: (h + 2 MARGIN, w + 2 MARGIN, F); opacity, depth (expected): of the same size.
-    """
-
-    valid: np.ndarray
-    coverage: Callable[[], Coverage]
-    features: np.ndarray
-    opacity: np.ndarray
-    depth: np.ndarray
 
 
 class Seen(NamedTuple):
@@ -106,37 +93,44 @@ class CpuHand(DrawnHand[Seen, Picture]):
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
         architecture = self.metadata.architecture
-        integer = precision == "fast" and bool(instructions().int16)
+        integer = integers(precision)
         key = findings_key(avatar, hand, integer) if precision == "fast" else ""
         known = load_findings(key, architecture.field, integer) if key else None
-        points = np.zeros((0, 6), dtype=np.float32)
-        if integer and known is None:
-            points = typical_points(
-                self.metadata, self.model, self.metadata.depth_margin + self.metadata.lateral_margin
-            )
-        self._field = prepare_field(
-            architecture.field,
-            avatar.part("field."),
-            np.int16 if integer else np.float32,
-            typical_constants(self.metadata, avatar.latent),
-            points,
-            avatar.identity_textures,
-            None if known is None else (known.steps, known.orders),
-        )
+        stored = known.field if known else field_arithmetic(avatar, self.model, integer)
+        self._field = prepare_field(architecture.field, avatar.part("field."), stored, avatar.identity_textures)
         self._shares, self._weights = np.zeros(0), self._field.weights
-        self._floor = np.float32(EARLY_TERMINATION[precision])
+        self._threshold = np.float32(EARLY_TERMINATION[precision])
         state = avatar.part("super_resolution.")
         # Where to begin looking: everywhere, until more is known.
-        self._empty, ranges = EmptySpace.unknown(), np.zeros((0, 3))
+        self._empty, ranges = EmptySpace.unknown(), SuperResolutionArithmetic()
         if known is not None:
-            self._empty, ranges = known.empty, known.ranges
+            self._empty, ranges = known.empty, known.super_resolution
         elif precision == "fast":
             self._empty = empty_space(self._field, self.model, self.metadata, avatar.latent, workers)
             if integer:
-                ranges = activation_ranges(architecture.super_resolution, state, feature_images(self), workers)
-            save_findings(key, Findings(self._field.steps, self._field.orders, self._empty, ranges))
-        self._enlarge = SuperResolutionKernels(architecture.super_resolution, state, ranges if integer else None)
-        self.arithmetic = {"field": "int16" if integer else "float32", "super_resolution": self._enlarge.arithmetic}
+                ranges = self._ranges(state)
+            save_findings(key, Findings(stored, ranges, self._empty))
+        self._super_resolution = SuperResolutionKernels(architecture.super_resolution, state, ranges)
+        self.arithmetic = {"field": stored.name, "super_resolution": ranges.name}
+
+    def _ranges(self, state: Mapping[str, np.ndarray]) -> SuperResolutionArithmetic:
+        """Integers for the super-resolution, by feature images of this avatar."""
+        config = self.metadata.architecture.super_resolution
+
+        @cache
+        def kernels_of(arithmetic: SuperResolutionArithmetic) -> SuperResolutionKernels:
+            return SuperResolutionKernels(config, state, arithmetic)
+
+        def drawn(arithmetic: SuperResolutionArithmetic, image: FeatureImage) -> np.ndarray:
+            return kernels_of(arithmetic).upsample(image.features, image.opacity, image.coverage(), self.workers)
+
+        def draw(plan: Plan, identity: int) -> FeatureImage | None:
+            seen = self.features(plan, identity, frozenset(), Clock())
+            return None if seen is None else seen.image
+
+        identities = 1 if self.latent is None else len(self.latent)
+        images = feature_images(self.metadata, self.model, identities, draw)
+        return SuperResolutionArithmetic.found(config, state, images, drawn)
 
     def posed(self, pose: HandPose) -> np.ndarray:
         """See the base class."""
@@ -160,21 +154,21 @@ class CpuHand(DrawnHand[Seen, Picture]):
         if not len(place):
             return None
         clock.check()
-        bias = self._field.first_bias(*conditioning(metadata, self.latent, plan.view, identity))
         self._show(identity)
+        weights = self._field.of_frame(self._weights, *conditioning(metadata, self.latent, plan.view, identity))
         features = np.empty((*size, architecture.field.feature_channels), dtype=np.float32)
         opacity, expected = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
         valid = np.zeros(size, dtype=np.bool_)
         valid.reshape(-1)[place] = True
         coverage = self.workers.aside(lambda: Coverage.of(valid, architecture.super_resolution.factor))
-        images = (features.reshape(size[0] * size[1], -1), opacity.reshape(-1), expected.reshape(-1))
+        images = FieldImages(features.reshape(size[0] * size[1], -1), opacity.reshape(-1), expected.reshape(-1))
 
         def draw(start: int, stop: int) -> None:
             part = slice(start, stop)
             some = Pixels(*(values[part] for values in pixels))
             origins = rays.origins if len(rays.origins) == 1 else rays.origins[part]
             own = Rays(origins, rays.directions[part], rays.lengths[part])
-            self._march(posed, own, some, place[part], bias, images, clock)
+            self._march(posed, own, some, place[part], weights, images, clock)
 
         in_blocks(len(place), RAYS_AT_ONCE, draw, clock.notes.append)
         return Seen(FeatureImage(valid, coverage, features, opacity, expected), proxy, surface)
@@ -184,11 +178,11 @@ class CpuHand(DrawnHand[Seen, Picture]):
         low, factor = features.image, self.metadata.architecture.super_resolution.factor
         with clock.stage("super_resolution"):
             coverage = low.coverage()
-            large = self._enlarge.enlarge(low.features, low.opacity, coverage, self.workers)
+            large = self._super_resolution.upsample(low.features, low.opacity, coverage, self.workers)
         size, offset = (plan.picture.height, plan.picture.width), np.float32(self.metadata.pixel_offset)
         picture = Picture(np.empty((*size, 4), dtype=np.float32), np.empty((*size, 2), dtype=np.float32))
         with clock.stage("compose"):
-            self.workers.spread(
+            self.workers.parallel_for(
                 size[0],
                 lambda first, last: kernels.finish(
                     large, coverage.drawn, low.opacity, low.depth, low.valid, factor, offset, first, last, *picture
@@ -222,8 +216,8 @@ class CpuHand(DrawnHand[Seen, Picture]):
         rays: Rays,
         pixels: Pixels,
         place: np.ndarray,
-        bias: np.ndarray,
-        images: tuple[np.ndarray, np.ndarray, np.ndarray],
+        weights: FieldWeights,
+        images: FieldImages,
         clock: Clock,
     ) -> None:
         """Fill the places of rays in the flat images of features, opacity and expected depth."""
@@ -232,26 +226,22 @@ class CpuHand(DrawnHand[Seen, Picture]):
         with_normals = architecture.field.normal_frequencies > 0
         coordinates = np.empty((count, architecture.n_samples, 6 if with_normals else 3), dtype=np.float32)
         with clock.stage("nearest"):
-            self.workers.spread(
+            self.workers.parallel_for(
                 count,
                 lambda start, stop: ray_coordinates(
                     proxy, rays.origins, rays.directions, pixels.near, pixels.far, architecture.n_samples,
                     metadata.sign == "pseudo_normal", with_normals, coordinates, start, stop,
                 ),
             )  # fmt: skip
+        samples = FieldRays(coordinates, pixels.near, pixels.far, rays.directions, rays.lengths, place)
+        rule = Compositing(np.float32(metadata.last_interval), self._threshold)
         ticks: list[tuple[int, int]] = []
         with clock.stage("field"):
-            self.workers.spread(
+            self.workers.parallel_for(
                 count,
-                lambda start, stop: ticks.append(
-                    march(
-                        self._weights, bias, *self._empty, coordinates, pixels.near, pixels.far,
-                        rays.directions, rays.lengths, np.float32(metadata.last_interval), self._floor, place, *images,
-                        start, stop,
-                    )
-                ),
+                lambda start, stop: ticks.append(march(weights, self._empty, samples, rule, images, start, stop)),
                 FIELD_RAYS,
-            )  # fmt: skip
+            )
         field, composite = (sum(each) for each in zip(*ticks, strict=True))
         clock.move("field", "integrate", composite / max(field + composite, 1))
 

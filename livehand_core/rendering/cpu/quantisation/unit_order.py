@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ...networks.config import FieldConfig
+from ....networks.config import FieldConfig
 
 
 def paired(active: np.ndarray) -> np.ndarray:

@@ -1,24 +1,24 @@
-"""Typical inputs of an avatar's networks, from which the steps of integer activations are found."""
+"""Typical inputs of an avatar's networks, from which the scales of integer activations are found."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...avatars.metadata import AvatarMetadata
-from ...cameras import Camera, look_at
-from ...frames import HandInstance
-from ...kernels.mesh.proxy import PosedProxy
-from ...kernels.mesh.skinning import PosedHandModel
-from ...poses import HandPose
-from ..clock import Clock
-from ..plan import plan_hand
-from ..setup import avatar_view
+from ....avatars.metadata import AvatarMetadata
+from ....cameras import Camera, look_at
+from ....frames import HandInstance
+from ....kernels.mesh.proxy import PosedProxy
+from ....kernels.mesh.skinning import PosedHandModel
+from ....poses import HandPose
+from ...plan import Plan, plan_hand
+from ...setup import avatar_view
+from ..feature_image import FeatureImage
+from ..typical_poses import typical_poses, typical_turns
 
-if TYPE_CHECKING:
-    from .hand import CpuHand, FeatureImage
+Draw = Callable[[Plan, int], FeatureImage | None]
 
 PIXELS = 64
 """Side of the calibration images, at the avatar's footprint or so that the hand fills them."""
@@ -26,32 +26,8 @@ PIXELS = 64
 HAND_SIZE = 0.2
 """Metres that a calibration image shows."""
 
-TURNS = 7
-"""Orientations beside the hand's own that are tried of an avatar whose networks depend on it."""
-
 POINTS = 1024
 """Points that are looked at in each typical pose."""
-
-
-def typical_poses(metadata: AvatarMetadata) -> np.ndarray:
-    """(N, 15, 3) poses across the avatar's training set; the rest pose where nothing is known of it."""
-    statistics = metadata.pose_statistics
-    rest = np.zeros((15, 3))
-    if statistics is None:
-        return rest[None]
-    return np.stack(
-        [rest, *(np.reshape(values, (15, 3)) for values in (statistics.mean, statistics.min, statistics.max))]
-    )
-
-
-def typical_turns(metadata: AvatarMetadata) -> np.ndarray:
-    """(N, 3) axis-angle orientations of the hand in the world, all around where the field takes them as input."""
-    still = np.zeros((1, 3))
-    if metadata.conditioning == "wrist":
-        return still
-    axes = np.random.default_rng(0).standard_normal((TURNS, 3))
-    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    return np.concatenate([still, axes * np.linspace(np.pi / TURNS, np.pi, TURNS)[:, None]])
 
 
 def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np.ndarray:
@@ -82,22 +58,27 @@ def typical_points(metadata: AvatarMetadata, model: PosedHandModel, reach: float
     return np.concatenate(parts).astype(np.float32)
 
 
-def feature_images(hand: CpuHand) -> list[FeatureImage]:
-    """Small feature images of each identity in each typical pose and orientation, from both sides in turn."""
-    metadata = hand.metadata
-    identities = range(1 if hand.latent is None else len(hand.latent))
+def feature_images(metadata: AvatarMetadata, model: PosedHandModel, identities: int, draw: Draw) -> list[FeatureImage]:
+    """Small feature images of each identity in each typical pose and orientation, from both sides in turn.
+
+    Args:
+        metadata: of the avatar.
+        model: its hand.
+        identities: how many it has.
+        draw: the feature image of a plan and an identity; None where no ray meets the hand.
+    """
     images = []
     stances = product(typical_poses(metadata), typical_turns(metadata))
-    for (number, (angles, turn)), identity in product(enumerate(stances), identities):
+    for (number, (angles, turn)), identity in product(enumerate(stances), range(identities)):
         pose = HandPose(turn, angles, np.zeros(10), np.zeros(3), metadata.side)
-        centre = hand.model.vertices(pose).mean(axis=0).astype(np.float64)
+        centre = model.vertices(pose).mean(axis=0).astype(np.float64)
         height = 0.45 if number % 2 else -0.45
         matrix = look_at(centre + np.array([0.02, height, 0.02]), centre, np.array([0.0, 0.0, 1.0]))
         focal = PIXELS * 0.45 / HAND_SIZE
         camera = Camera(PIXELS, PIXELS, focal, focal, PIXELS / 2, PIXELS / 2, matrix)
-        view = avatar_view(metadata, hand.model.data, HandInstance(pose), camera)
-        plan = plan_hand(metadata, view, hand.posed(view.pose))
-        seen = None if plan is None else hand.features(plan, identity, frozenset(), Clock())
-        if seen is not None:
-            images.append(seen.image)
+        view = avatar_view(metadata, model.data, HandInstance(pose), camera)
+        plan = plan_hand(metadata, view, model.vertices(view.pose))
+        image = None if plan is None else draw(plan, identity)
+        if image is not None:
+            images.append(image)
     return images

@@ -1,8 +1,8 @@
 """Blocks of dot products: the one piece that matrix products and convolutions of the CPU renderer are made of.
 
-A block is some rows of activations against 16, 32 or 64 columns of packed weights (:class:`Shape`), summed over taps.
-Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic follows the
-arrays' dtype, and ``target.py`` says which kinds a target has:
+A block is some rows of activations against 16, 32 or 64 columns of packed weights (:class:`packing.Shape`), summed over
+taps. Its vectors are LLVM types of 16 lanes, so one source serves AVX-512, AVX2 and NEON; the kind of arithmetic
+follows the arrays' dtype, and ``target.py`` says which kinds a target has:
 
 ==========  =========  =============================================  ================================
 activations weights    one lane of an instruction                     where
@@ -15,121 +15,20 @@ uint8       int8       four products into int32 (vpdpbusd)            AVX-VNNI, 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite.binding
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..simd.lanes import WIDTH
+from ..simd.memory import array_data
 from ..target import instructions
-
-LANES = 16
-"""Columns of a packed vector."""
-
-CACHE_LINE = 64
+from .packing import FULL, GROUP, HALF, Shape
 
 _INSTRUCTIONS = instructions()
-
-
-class Shape(NamedTuple):
-    """Size of a block.
-
-    Attributes:
-        rows: of activations.
-        panels: vectors of columns; 16 lanes are one register with AVX-512, two with AVX2, four with NEON.
-    """
-
-    rows: int
-    panels: int
-
-    @property
-    def columns(self) -> int:
-        """Outputs that a block makes."""
-        return LANES * self.panels
-
-    def padded(self, outputs: int) -> int:
-        """Outputs rounded up to whole blocks."""
-        return -(-outputs // self.columns) * self.columns
-
-
-FULL = {16: Shape(6, 4), 8: Shape(4, 1), 4: Shape(6, 1)}[_INSTRUCTIONS.lanes]
-"""Sums of a full block fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of them and
-takes half as long again), 24 of NEON's 32."""
-
-HALF = Shape(12, 2) if _INSTRUCTIONS.lanes == LANES else FULL
-"""As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
-
-_GROUP = {"float32": 1, "int16": 2, "uint8": 4}
-
-
-def lane_group(dtype: np.dtype[Any] | type) -> int:
-    """Neighbouring inputs that one 32-bit lane holds."""
-    return _GROUP[np.dtype(dtype).name]
-
-
-def padded(inputs: int, dtype: np.dtype[Any] | type) -> int:
-    """Inputs a row must hold: the next multiple of what one lane holds."""
-    group = lane_group(dtype)
-    return -(-inputs // group) * group
-
-
-def row_size(outputs: int, dtype: np.dtype[Any] | type) -> int:
-    """Length of a row of activations: whole FULL blocks of outputs, and whole vectors for :data:`active_lanes`."""
-    multiple = max(FULL.columns, LANES * lane_group(dtype))
-    return -(-outputs // multiple) * multiple
-
-
-def shape_for(outputs: int) -> Shape:
-    """The block that a layer's outputs fill best."""
-    return HALF if outputs <= HALF.columns else FULL
-
-
-def pack(weights: np.ndarray, dtype: np.dtype[Any] | type, shape: Shape = FULL) -> np.ndarray:
-    """Weights in the order in which :func:`dot_block` reads them.
-
-    Args:
-        weights: (outputs, taps, inputs), already of the values to be stored.
-        dtype: of the activations: float32, int16, uint8.
-        shape: of the blocks.
-
-    Returns:
-        (blocks, taps * steps * panels * 16 * group) array, one row a block of ``shape.columns`` outputs; outputs and
-        inputs are padded with zeros.
-    """
-    group = lane_group(dtype)
-    stored = {"float32": np.float32, "int16": np.int16, "uint8": np.int8}[np.dtype(dtype).name]
-    outputs, taps, inputs = weights.shape
-    steps = -(-inputs // group)
-    whole = np.zeros((shape.padded(outputs), taps, steps * group), dtype=stored)
-    blocks = len(whole) // shape.columns
-    whole[:outputs, :, :inputs] = weights
-    ordered = whole.reshape(blocks, shape.panels, LANES, taps, steps, group).transpose(0, 3, 4, 1, 2, 5)
-    packed = aligned((blocks, ordered.size // blocks), stored)
-    packed[:] = ordered.reshape(blocks, -1)
-    return packed
-
-
-def fill_up(values: np.ndarray, size: int) -> np.ndarray:
-    """Zeros behind the last axis, up to ``size``."""
-    answer = np.zeros((*values.shape[:-1], size), dtype=np.float32)
-    answer[..., : values.shape[-1]] = values
-    return answer
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any] | type) -> np.ndarray:
-    """A zeroed array that begins at a cache line: a vector load across two lines takes twice as long."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + CACHE_LINE, dtype=np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-def array_data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
-    """Where an array argument of an intrinsic begins in memory."""
-    return context.make_array(array_type)(context, builder, value).data
 
 
 def _block_intrinsic(shape: Shape) -> Any:
@@ -205,7 +104,7 @@ def active_lanes(typing_context: Any, rows: Any, row_offsets: Any, first: Any, l
         rows, row_offsets, first: as for :data:`dot_block`.
         lane: number of the first of the sixteen in its row.
     """
-    group = _GROUP[str(rows.dtype)]
+    group = GROUP[str(rows.dtype)]
     signature = types.int64(rows, row_offsets, types.intp, types.intp)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -213,7 +112,7 @@ def active_lanes(typing_context: Any, rows: Any, row_offsets: Any, first: Any, l
             array_data(context, builder, array, value)
             for array, value in ((rows, arguments[0]), (row_offsets, arguments[1]))
         )
-        index, bits = ir.IntType(64), ir.VectorType(ir.IntType(32), LANES)
+        index, bits = ir.IntType(64), ir.VectorType(ir.IntType(32), WIDTH)
         shift = builder.mul(arguments[3], index(group))
         total = ir.Constant(bits, None)
         for m in range(FULL.rows):
@@ -221,7 +120,7 @@ def active_lanes(typing_context: Any, rows: Any, row_offsets: Any, first: Any, l
             address = builder.gep(data, [builder.add(start, shift)])
             values = builder.load(builder.bitcast(address, bits.as_pointer()), align=4 // group)
             total = builder.or_(total, values)
-        mask = builder.bitcast(builder.icmp_signed("!=", total, ir.Constant(bits, None)), ir.IntType(LANES))
+        mask = builder.bitcast(builder.icmp_signed("!=", total, ir.Constant(bits, None)), ir.IntType(WIDTH))
         return builder.zext(mask, index)
 
     return signature, generate
@@ -234,14 +133,14 @@ class _Block:
         self.builder, self.kind, self.shape = builder, kind, shape
         self.index = ir.IntType(64)
         lane = ir.FloatType() if kind == "float32" else ir.IntType(32)
-        self.lane, self.vector = lane, ir.VectorType(lane, LANES)
+        self.lane, self.vector = lane, ir.VectorType(lane, WIDTH)
         self.zero = ir.Constant(self.vector, None)
 
     def emit(self, sums: Any, rows: Any, row_offsets: Any, first: Any, taps: Any, weights: Any) -> None:
         builder, index = self.builder, self.index
         count = builder.sub(builder.extract_value(taps.shape, 0), index(1))
         inputs = builder.load(builder.gep(taps.data, [count]))
-        steps = builder.sdiv(inputs, index(_GROUP[self.kind]))
+        steps = builder.sdiv(inputs, index(GROUP[self.kind]))
         starts, totals = self._starts(row_offsets, first), self._totals()
         position = cgutils.alloca_once_value(builder, index(0))
         with cgutils.for_range(builder, count) as tap:
@@ -288,7 +187,7 @@ class _Block:
 
     def _add(self, totals: list[Any], lanes: list[Any], step: Any, weights: Any, row: Any) -> None:
         """Add the products of one lane of each row with one row of packed weights."""
-        builder, panel_count, group = self.builder, self.shape.panels, _GROUP[self.kind]
+        builder, panel_count, group = self.builder, self.shape.panels, GROUP[self.kind]
         vectors = builder.bitcast(weights, self.vector.as_pointer())
         at = builder.mul(row, self.index(panel_count))
 
@@ -323,24 +222,24 @@ class _Block:
     def _spread(self, value: Any) -> Any:
         builder = self.builder
         first = builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.IntType(32)(0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
         return builder.shuffle_vector(first, ir.Constant(self.vector, ir.Undefined), mask)
 
     def _multiply_add(self, total: Any, spread: Any, panel: Any) -> Any:
         builder = self.builder
         if self.kind == "float32":
-            operation = self._function(f"llvm.fma.v{LANES}f32", self.vector, [self.vector] * 3)
+            operation = self._function(f"llvm.fma.v{WIDTH}f32", self.vector, [self.vector] * 3)
             return builder.call(operation, [spread, panel, total])
         lanes = _INSTRUCTIONS.lanes
         parts = []
-        for first in range(0, LANES, lanes):
+        for first in range(0, WIDTH, lanes):
             sums, left, right = (self._part(vector, first, lanes) for vector in (total, spread, panel))
             parts.append(self._multiply_add_register(sums, left, right))
         return self._joined(parts)
 
     def _multiply_add_register(self, total: Any, spread: Any, panel: Any) -> Any:
         """One register's integer products added to its sums."""
-        builder, lanes, group = self.builder, _INSTRUCTIONS.lanes, _GROUP[self.kind]
+        builder, lanes, group = self.builder, _INSTRUCTIONS.lanes, GROUP[self.kind]
         packed = ir.VectorType(ir.IntType(32 // group), lanes * group)
         if self.kind == "int16" and not _INSTRUCTIONS.accumulates:
             operation = self._function(_INSTRUCTIONS.int16, total.type, [packed, packed])
@@ -356,7 +255,7 @@ class _Block:
 
     def _part(self, vector: Any, first: int, lanes: int) -> Any:
         """Some neighbouring lanes of a vector."""
-        if lanes == LANES:
+        if lanes == WIDTH:
             return vector
         mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(first, first + lanes)))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)

@@ -1,0 +1,179 @@
+"""Lanes from arrays and into arrays, of float32 or of the integers that stand for it. Inside numba functions.
+
+Offsets are in elements of the array as if it were flat, and not negative; nothing checks them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+
+from .lanes import LANES, WIDTH, LanesType, in_all_lanes, intrinsic, same_in_all
+
+FOUR = LanesType(4)
+
+INT16_LIMIT = 16383
+"""Largest stored int16 activation; with the weights' scale chosen by it, int32 sums cannot overflow."""
+
+_LIMITS = {types.uint8: (0.0, 255.0), types.int16: (-float(INT16_LIMIT), float(INT16_LIMIT))}
+
+_ROUNDER, _ROUNDER_BITS = 12582912.0, 0x4B400000
+"""1.5 * 2**23, adding which leaves the nearest integer in a float32's low bits, and its own bits."""
+
+
+def array_data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
+    """Where an array argument of an intrinsic begins in memory."""
+    return context.make_array(array_type)(context, builder, value).data
+
+
+def _address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """Of an element: the first argument is the array, the second the offset."""
+    position = context.cast(builder, args[1], sig.args[1], types.intp)
+    return builder.gep(array_data(context, builder, sig.args[0], args[0]), [position])
+
+
+def _load(context: Any, builder: Any, sig: Any, args: Any, kind: LanesType) -> Any:
+    integer = sig.args[0].dtype == types.int32
+    found = kind.integers if integer else kind.vector
+    address = builder.bitcast(_address(context, builder, sig, args), found.as_pointer())
+    value = builder.load(address, align=4)
+    return builder.sitofp(value, kind.vector) if integer else value
+
+
+@intrinsic
+def load(typing_context: Any, array: Any, offset: Any) -> Any:
+    """array[offset : offset + 16] of float32 or int32, as float32."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _load(context, builder, sig, args, LANES)
+
+    return LANES(array, offset), generate
+
+
+@intrinsic
+def load_four(typing_context: Any, array: Any, offset: Any) -> Any:
+    """array[offset : offset + 4] of float32 or int32, as float32."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _load(context, builder, sig, args, FOUR)
+
+    return FOUR(array, offset), generate
+
+
+@intrinsic
+def load_three_in_turn(typing_context: Any, array: Any, offset: Any) -> Any:
+    """The three float32 numbers array[offset : offset + 3] over and over: sixteen lanes, the first one again last."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first, three = _address(context, builder, sig, args), ir.Constant(FOUR.vector, ir.Undefined)
+        for axis in range(3):
+            value = builder.load(builder.gep(first, [ir.IntType(64)(axis)]))
+            three = builder.insert_element(three, value, ir.IntType(32)(axis))
+        order = ir.Constant(LANES.integers, [lane % 3 for lane in range(WIDTH)])
+        return builder.shuffle_vector(three, ir.Constant(FOUR.vector, ir.Undefined), order)
+
+    return LANES(array, offset), generate
+
+
+@intrinsic
+def broadcast(typing_context: Any, array: Any, offset: Any) -> Any:
+    """array[offset] of float32 in all lanes."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return in_all_lanes(builder, builder.load(_address(context, builder, sig, args)))
+
+    return LANES(array, offset), generate
+
+
+def _cut(builder: Any, dtype: Any, kind: LanesType, value: Any) -> Any:
+    """Lanes cut to what an array's integers hold; the same for float32."""
+    for bound, comparison in zip(_LIMITS.get(dtype, ()), (">", "<"), strict=False):
+        limit = ir.Constant(kind.vector, [bound] * kind.count)
+        value = builder.select(builder.fcmp_ordered(comparison, value, limit), value, limit)
+    return value
+
+
+def _store(context: Any, builder: Any, sig: Any, args: Any, value: Any) -> Any:
+    """Round to the nearest integer where the array's are; the rounding addition leaves it in the low bits."""
+    kind, dtype = sig.args[2], sig.args[0].dtype
+    if dtype != types.float32:
+        shifted = builder.fadd(value, ir.Constant(kind.vector, [_ROUNDER] * kind.count))
+        integers = builder.sub(builder.bitcast(shifted, kind.integers), same_in_all(kind, _ROUNDER_BITS))
+        value = builder.trunc(integers, ir.VectorType(ir.IntType(dtype.bitwidth), kind.count))
+    address = builder.bitcast(_address(context, builder, sig, args), value.type.as_pointer())
+    builder.store(value, address, align=dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def store(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
+    """Store lanes from array[offset] on; where it holds integers, rounded to the nearest and cut to its range."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _store(context, builder, sig, args, _cut(builder, array.dtype, value, args[2]))
+
+    return types.void(array, offset, value), generate
+
+
+@intrinsic
+def store_within(typing_context: Any, array: Any, offset: Any, value: Any) -> Any:
+    """The same for lanes that are known to lie within the array's range."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _store(context, builder, sig, args, args[2])
+
+    return types.void(array, offset, value), generate
+
+
+@intrinsic
+def holds_floats(typing_context: Any, array: Any) -> Any:
+    """Whether an array is of float32: known when the kernel is compiled."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.IntType(1)(array.dtype == types.float32)
+
+    return types.boolean(array), generate
+
+
+@intrinsic
+def add_at(typing_context: Any, array: Any, offset: Any, number: Any) -> Any:
+    """array[offset] += number, both float32."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig, args)
+        builder.store(builder.fadd(builder.load(address), args[2]), address)
+        return context.get_dummy_value()
+
+    return types.void(array, offset, types.float32), generate
+
+
+@intrinsic
+def number_at(typing_context: Any, array: Any, offset: Any) -> Any:
+    """array[offset] of float32."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(context, builder, sig, args))
+
+    return types.float32(array, offset), generate
+
+
+@intrinsic
+def put_number(typing_context: Any, array: Any, offset: Any, number: Any) -> Any:
+    """array[offset] = number, rounded where the array holds integers; it lies within their range."""
+    dtype = array.dtype
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, half = args[2], ir.FloatType()(0.5)
+        if dtype != types.float32:
+            kind = ir.IntType(dtype.bitwidth)
+            if dtype.signed:
+                half = builder.select(builder.fcmp_ordered("<", value, ir.FloatType()(0.0)), ir.FloatType()(-0.5), half)
+                value = builder.fptosi(builder.fadd(value, half), kind)
+            else:
+                value = builder.fptoui(builder.fadd(value, half), kind)
+        builder.store(value, _address(context, builder, sig, args))
+        return context.get_dummy_value()
+
+    return types.void(array, offset, types.float32), generate
