@@ -8,6 +8,7 @@ from importlib import import_module
 
 _ROOMS = (
     "preferences",
+    "ui.preferences_page",
     "background",
     "properties",
     "render.settings",

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import bpy
 
 from livehand_core.errors import LiveHandError
-from livehand_core.training.control import duration
+from livehand_core.progress import duration
 
 from .registration import classes, leaving, registration, timer
 

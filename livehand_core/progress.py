@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import ClassVar, TextIO
 
-from .training.control import duration
-
 REDRAW_SECONDS = 0.1
 LOG_SECONDS = 10.0
 MACHINE_LINE = "LIVEHAND "
@@ -103,3 +101,12 @@ def clock(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: ``"45 s"``, ``"12 min"``, ``"2 h 05 min"``."""
+    seconds = max(seconds, 0.0)
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60.0)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -5,7 +5,8 @@ from typing import Any
 
 import bpy
 
-from livehand_core.training.control import AVATAR_FILE, CURVES_FILE, PREVIEW_FILE, RunStatus, duration
+from livehand_core.progress import duration
+from livehand_core.training.control import AVATAR_FILE, CURVES_FILE, PREVIEW_FILE, RunStatus
 from livehand_core.training.lengths import LENGTHS
 
 from ..avatars.pictures import icon_of_file

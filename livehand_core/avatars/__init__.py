@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..lazy import found_later
-from .identities import Identity
+from .identity import Identity
 from .metadata import Architecture, AvatarMetadata, PoseStatistics, read_metadata, topology_hash
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ..hand.data import HandData
 from ..networks import RadianceField, SuperResolution
 from ..networks.config import texture_shapes
 from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
-from .identities import Identity
+from .identity import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
 
 State = dict[str, torch.Tensor]

@@ -21,7 +21,7 @@ from ..hand.data import HandData
 from ..networks.config import FieldConfig, SuperResolutionConfig
 from ..poses import JOINT_NAMES, Side
 from ..records import build
-from .identities import Identity, checked_identities
+from .identity import Identity, checked_identities
 
 FORMAT_VERSION = 3
 """Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light``; their files are read

@@ -17,7 +17,7 @@ from ..errors import AvatarError
 from ..hand.data import HandData
 from ..networks.config import FieldConfig, SuperResolutionConfig, encoded_size
 from .file import Avatar, State
-from .identities import Identity
+from .identity import Identity
 from .metadata import Architecture, AvatarMetadata, topology_hash
 
 STYLE_SIZE = 45

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..avatars.identities import Identity
+from ..avatars.identity import Identity
 from ..errors import CaptureError
 from ..poses import PoseSequence
 from .capture import Capture, CaptureFrame, Split, raise_problems

@@ -10,9 +10,9 @@ import torch
 
 from ..captures.capture import Split
 from ..libraries import remedy
-from ..training.perceptual import cached_network
 from .distribution import Features, load_inception
 from .metrics import PROTOCOLS, Box, Protocol, measure
+from .perceptual import cached_network
 from .threads import one_thread
 
 SMALLEST_MS_SSIM = 161

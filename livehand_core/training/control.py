@@ -19,6 +19,7 @@ from ..documents import Reader
 from ..errors import LiveHandError, TrainingError
 from ..files import atomic_path
 from ..processes import Order, clear_order, held, is_running, is_young, write_order
+from ..progress import duration
 from ..records import build
 
 FORMAT_VERSION = 1
@@ -194,12 +195,3 @@ def describe(status: RunStatus) -> str:
     parts += [f"{status.psnr:.2f} dB"] if status.psnr is not None else []
     parts += [f"held out {status.held_out_psnr:.2f} dB"] if status.held_out_psnr is not None else []
     return ", ".join(parts) + (f": {status.message}" if status.message else "")
-
-
-def duration(seconds: float) -> str:
-    """A time span for people: ``"45 s"``, ``"12 min"``, ``"2 h 05 min"``."""
-    seconds = max(seconds, 0.0)
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60.0)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

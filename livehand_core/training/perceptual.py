@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-BACKBONE = "vgg16-397923af.pth"
+from ..evaluation.perceptual import cached_network
 
 CPU_CACHE = 4 << 30
 """Bytes of targets' features that are kept in main memory."""
@@ -86,16 +85,3 @@ def load_lpips(device: torch.device) -> tuple[Lpips | None, str]:
     if device.type == "cuda":
         limit = int(DEVICE_CACHE * torch.cuda.get_device_properties(device).total_memory)
     return Lpips(network, limit), "LPIPS-VGG"
-
-
-def cached_network(device: torch.device) -> tuple[Any | None, str]:
-    """The package ``lpips``' VGG network on ``device`` without gradients, or None and why it is not to be had."""
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
-    if not cached.is_file():
-        return None, f"LPIPS' backbone {BACKBONE} is not cached"
-    try:
-        import lpips
-
-        return lpips.LPIPS(net="vgg", verbose=False).to(device).requires_grad_(False), ""
-    except (ImportError, RuntimeError, OSError) as error:
-        return None, f"LPIPS cannot be loaded ({error})"

@@ -48,8 +48,8 @@ def test_every_panel_draws_with_and_without_a_hand(addon) -> None:
 
 
 def test_menu_and_preferences_draw(addon) -> None:
-    from livehand_blender.preferences import LiveHandPreferences
     from livehand_blender.ui import menus
+    from livehand_blender.ui.preferences_page import LiveHandPreferences
     from livehand_blender.ui.setup_panels import draw_preferences
 
     assert "LiveHand Hand" in draw(SimpleNamespace(draw=menus._draw_add_hand), None)
@@ -64,8 +64,9 @@ def test_menu_and_preferences_draw(addon) -> None:
 def test_the_device_of_the_preferences_is_the_engines(addon, monkeypatch) -> None:
     from livehand_blender import preferences
     from livehand_blender.render import session
+    from livehand_blender.ui.preferences_page import LiveHandPreferences
 
-    stored = Stored(preferences.LiveHandPreferences)
+    stored = Stored(LiveHandPreferences)
     monkeypatch.setattr(preferences, "preferences", lambda: stored)
     monkeypatch.setattr(session, "shared_client", lambda *_, device, **__: device)
     monkeypatch.setattr(session, "_held", None)

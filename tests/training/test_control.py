@@ -22,6 +22,7 @@ from livehand_core.errors import TrainingError
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
 from livehand_core.processes import ORDER_FILE, is_running
+from livehand_core.progress import duration
 from livehand_core.training import control
 from livehand_core.training.control import RunStatus, find_runs, give_order, locked, read_status
 from livehand_core.training.curves import draw_curves, read_curves
@@ -206,7 +207,7 @@ def test_curves_leave_out_what_a_resumed_run_repeats(tmp_path: Path) -> None:
 
 
 def test_durations_and_lines_for_people() -> None:
-    assert [control.duration(value) for value in (4.0, 61.0, 7500.0, -1.0)] == ["4 s", "1 min", "2 h 05 min", "0 s"]
+    assert [duration(value) for value in (4.0, 61.0, 7500.0, -1.0)] == ["4 s", "1 min", "2 h 05 min", "0 s"]
     status = RunStatus("training", step=5, progress=0.5, seconds_left=30.0, loss=0.01, psnr=30.0, held_out_psnr=28.0)
     assert control.describe(status) == ("training, step 5, 50 %, 30 s left, loss 0.01000, 30.00 dB, held out 28.00 dB")
     assert control.describe(replace(status, message="slow")).endswith(": slow")

@@ -26,17 +26,17 @@ class Encoding(NamedTuple):
             last lane is not meant, nor are others behind the last vector's angles.
         parts: (V, 2) int64, of each vector: the first of its three coordinates, and the number of its first angle,
             ascending.
-        count: angles that are meant, of all vectors.
+        angles: how many are meant, of all vectors.
     """
 
     frequencies: np.ndarray
     parts: np.ndarray
-    count: int
+    angles: int
 
 
 @inlined
 def put_encoding(encoding, places, first, scale, room, output, at):
-    """output.flat[at + k] = scale sin(angle k), and ``count`` further on the cosines.
+    """output.flat[at + k] = scale sin(angle k), and ``encoding.angles`` further on the cosines.
 
     Args:
         encoding: Encoding.
@@ -54,4 +54,4 @@ def put_encoding(encoding, places, first, scale, room, output, at):
         store_within(output, at + encoding.parts[vector, 1], sines * scale)
         store(room, vector * WIDTH, cosines * scale)
     for vector in range(vectors):
-        store_within(output, at + encoding.count + encoding.parts[vector, 1], load(room, vector * WIDTH))
+        store_within(output, at + encoding.angles + encoding.parts[vector, 1], load(room, vector * WIDTH))

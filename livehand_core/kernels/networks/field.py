@@ -143,7 +143,7 @@ def _ray_block():
 
 @allocating
 def _view_scratch(weights):
-    angles = weights.view_encoding.count
+    angles = weights.view_encoding.angles
     stride = 2 * angles + WIDTH + 3
     return _ViewScratch(
         np.zeros(BLOCK_ROWS * stride, np.float32),
@@ -189,7 +189,7 @@ def densities(weights, coordinates, sigma, start, stop):
 @inner
 def _see(weights, rays, block, first, living, scratch):
     """scratch.terms[slot] = what the view layer adds for each of the block's rays ``first`` to ``living``."""
-    angles, width, layer = weights.view_encoding.count, scratch.terms.shape[1], weights.view_term
+    angles, width, layer = weights.view_encoding.angles, scratch.terms.shape[1], weights.view_term
     encoded, count = scratch.encoded, living - first
     for index in range(count):
         ray, at = block.alive[first + index], scratch.offsets[index]

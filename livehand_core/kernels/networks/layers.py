@@ -165,7 +165,7 @@ def encode(weights, places, wanted, count, scratch):
         wanted, count: numbers of the samples.
         scratch: FieldScratch.
     """
-    axes, angles = len(weights.coordinate_scales), weights.encoding.count
+    axes, angles = len(weights.coordinate_scales), weights.encoding.angles
     rows = scratch.encoded
     for index in range(count):
         place, at = wanted[index] * axes, scratch.encoded_at[index]
