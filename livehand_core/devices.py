@@ -16,7 +16,7 @@ from .errors import DeviceError
 INSTRUCTIONS_VARIABLE = "LIVEHAND_INSTRUCTIONS"
 """Which set of vector instructions the processor's kernels use, of those that it has; the best one where unset."""
 
-INSTRUCTIONS = ("avx512-vnni", "avx-vnni", "avx512", "avx2", "plain")
+INSTRUCTIONS = ("avx512-vnni", "avx-vnni", "avx512", "avx2", "neon-i8mm", "neon-dot", "plain")
 """Their names; ``kernels/target.py`` says what they are."""
 
 _GPU_NAME = re.compile(r"gpu(:(software|\d{1,3}))?")

@@ -32,6 +32,7 @@ class Instructions(NamedTuple):
         int16: LLVM's function that multiplies pairs of int16 and adds the two products; empty for none.
         accumulates: whether it adds to a sum as well.
         uint8: LLVM's function that multiplies fours of uint8 and int8 and adds to a sum; empty for none.
+        signed: whether that function takes int8 and int8 instead.
     """
 
     name: str
@@ -39,10 +40,13 @@ class Instructions(NamedTuple):
     int16: str = ""
     accumulates: bool = False
     uint8: str = ""
+    signed: bool = False
 
 
 _VNNI_512 = Instructions("avx512-vnni", 16, "llvm.x86.avx512.vpdpwssd.512", True, "llvm.x86.avx512.vpdpbusd.512")
 _VNNI_256 = Instructions("avx-vnni", 8, "llvm.x86.avx512.vpdpwssd.256", True, "llvm.x86.avx512.vpdpbusd.256")
+_I8MM = Instructions("neon-i8mm", 4, uint8="llvm.aarch64.neon.usdot.v4i32.v16i8")
+_DOT = Instructions("neon-dot", 4, uint8="llvm.aarch64.neon.sdot.v4i32.v16i8", signed=True)
 _PLAIN = Instructions("plain", 4)
 
 _NEEDS: tuple[tuple[frozenset[str], Instructions], ...] = (
@@ -52,6 +56,9 @@ _NEEDS: tuple[tuple[frozenset[str], Instructions], ...] = (
     (frozenset({*_AVX512, "avx512vnni"}), _VNNI_256),
     (_AVX512, Instructions("avx512", 16, "llvm.x86.avx512.pmaddw.d.512")),
     (_AVX2, Instructions("avx2", 8, "llvm.x86.avx2.pmadd.wd")),
+    # Pairs of int16 take Arm as long as float32: it has no instruction that multiplies and adds them in one.
+    (frozenset({"neon", "i8mm"}), _I8MM),
+    (frozenset({"neon", "dotprod"}), _DOT),
     (frozenset(), _PLAIN),
 )
 """Features that a set needs, the best set first."""

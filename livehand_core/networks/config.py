@@ -85,7 +85,7 @@ class FieldConfig:
             raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; 45 or 48 are possible")
 
     @property
-    def waves_size(self) -> int:
+    def encodings_size(self) -> int:
         """Channels of the encoded position, and of the encoded normal where the field takes one."""
         normal = encoded_size(3, self.normal_frequencies) if self.normal_frequencies else 0
         return encoded_size(3, self.position_frequencies) + normal
@@ -98,7 +98,7 @@ class FieldConfig:
     @property
     def position_size(self) -> int:
         """Channels that change from sample to sample: the encodings', then the textures'."""
-        return self.waves_size + self.texture_size
+        return self.encodings_size + self.texture_size
 
     @property
     def input_size(self) -> int:

@@ -307,7 +307,7 @@ def _differentiate(
         upstream = torch.ops.aten.threshold_backward(upstream @ weights.hidden[index], inner, 0)
     answer.first.addmm_(upstream.T, kept.layers[0])
     if answer.textures:
-        begin = sizes.field.waves_size
+        begin = sizes.field.encodings_size
         texels = (upstream @ weights.first[:, begin:]).numpy()
         for index, texture in enumerate(answer.textures):
             # The encoding's first two columns are u and v themselves.

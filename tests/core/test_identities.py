@@ -59,7 +59,7 @@ def tattooed(avatar: Avatar) -> Avatar:
     state, generator = dict(made.field_state), torch.Generator().manual_seed(3)
     begin = field.position_size
     state["layers.0.weight"][:, begin : begin + 8] *= 10.0
-    state["layers.0.weight"][1:, field.waves_size : begin] *= 10.0
+    state["layers.0.weight"][1:, field.encodings_size : begin] *= 10.0
     state["colour.weight"] = 20.0 * state["colour.weight"]
     for name in ("textures.0", "textures.1"):
         state[name] = torch.randn(state[name].shape, generator=generator)

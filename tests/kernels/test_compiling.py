@@ -103,6 +103,16 @@ def test_an_edit_of_a_kernel_outside_the_folder_reaches_it(package: Path) -> Non
         assert ask(package, question) == [1 + constant, 1]
 
 
+def test_who_is_compiled_first_decides_no_digit(package: Path) -> None:
+    """numba lets a part take what it does not say, such as whether products and sums fuse, from its first caller."""
+    (package / "part.py").write_text("from .compiling import inner\n@inner\ndef part(x, y):\n    return x * x + y\n")
+    whole = "from .compiling import {0}\nfrom .part import part\n@{0}\ndef whole(x, y):\n    return part(x, y)\n"
+    (package / "whole.py").write_text(whole.format("contracted"))
+    # The square's last digits are lost where it is rounded before the sum.
+    x = 1.0 + 2.0**-30
+    assert run(package, f"from made.whole import whole; print(whole({x!r}, {-(x * x)!r}))").stdout.split() == ["0.0"]
+
+
 def test_copies_of_other_sources_go_and_only_those(package: Path) -> None:
     ask(package)
     fresh = kept(package)

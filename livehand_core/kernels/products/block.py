@@ -9,7 +9,8 @@ activations weights    one lane of an instruction                     where
 ==========  =========  =============================================  ================================
 float32     float32    multiplies and adds (fused)                    everywhere
 int16       int16      two products into int32 (vpmaddwd, vpdpwssd)   AVX2, AVX-512, AVX-VNNI
-uint8       int8       four products into int32 (vpdpbusd)            AVX-VNNI, AVX-512 VNNI
+uint8       int8       four products into int32 (vpdpbusd, usdot)     AVX-VNNI, AVX-512 VNNI, Arm's i8mm
+uint8       int8       the same of int8 and int8 (sdot)               Arm's dot product
 ==========  =========  =============================================  ================================
 """
 
@@ -25,10 +26,13 @@ from numba.extending import intrinsic
 
 from ..simd.lanes import WIDTH
 from ..simd.memory import array_data
-from ..target import instructions
+from ..target import Instructions, instructions
 from .packing import FULL, GROUP, HALF, Shape
 
 _INSTRUCTIONS = instructions()
+
+_EACH_128 = 0x80808080 - (1 << 32)
+"""Four bytes of 128 as an int32."""
 
 
 def _block_intrinsic(shape: Shape) -> Any:
@@ -127,10 +131,15 @@ def active_lanes(typing_context: Any, rows: Any, row_offsets: Any, first: Any, l
 
 
 class _Block:
-    """Writes the LLVM code of one block."""
+    """Writes the LLVM code of one block.
 
-    def __init__(self, builder: Any, kind: str, shape: Shape) -> None:
-        self.builder, self.kind, self.shape = builder, kind, shape
+    Where instructions multiply signed bytes only, activations are taken less 128, and 128 times the weights' sum is
+    added at the end: it is found beside the block's rows, as one row more.
+    """
+
+    def __init__(self, builder: Any, kind: str, shape: Shape, known: Instructions = _INSTRUCTIONS) -> None:
+        self.builder, self.kind, self.shape, self.instructions = builder, kind, shape, known
+        self.shifted = kind == "uint8" and known.signed
         self.index = ir.IntType(64)
         lane = ir.FloatType() if kind == "float32" else ir.IntType(32)
         self.lane, self.vector = lane, ir.VectorType(lane, WIDTH)
@@ -183,7 +192,8 @@ class _Block:
         return [builder.bitcast(place, self.lane.as_pointer()) for place in places]
 
     def _totals(self) -> list[Any]:
-        return [cgutils.alloca_once_value(self.builder, self.zero) for _ in range(self.shape.rows * self.shape.panels)]
+        rows = self.shape.rows + self.shifted
+        return [cgutils.alloca_once_value(self.builder, self.zero) for _ in range(rows * self.shape.panels)]
 
     def _add(self, totals: list[Any], lanes: list[Any], step: Any, weights: Any, row: Any) -> None:
         """Add the products of one lane of each row with one row of packed weights."""
@@ -192,7 +202,8 @@ class _Block:
         at = builder.mul(row, self.index(panel_count))
 
         def spread(place: Any) -> Any:
-            return self._spread(builder.load(builder.gep(place, [step]), align=4 // group))
+            value = builder.load(builder.gep(place, [step]), align=4 // group)
+            return self._spread(builder.xor(value, self.lane(_EACH_128)) if self.shifted else value)
 
         def panel(n: int) -> Any:
             return builder.load(builder.gep(vectors, [builder.add(at, self.index(n))]), align=4)
@@ -200,6 +211,10 @@ class _Block:
         def add(slot: int, value: Any, one: Any) -> None:
             builder.store(self._multiply_add(builder.load(totals[slot]), value, one), totals[slot])
 
+        if self.shifted:
+            lowest = self._spread(self.lane(_EACH_128))
+            for n in range(panel_count):
+                add(self.shape.rows * panel_count + n, lowest, panel(n))
         # Either order is right. For each shape the other one takes more registers than there are: half the speed.
         if panel_count > 2:
             values = [spread(place) for place in lanes]
@@ -215,9 +230,13 @@ class _Block:
                     add(m * panel_count + n, value, one)
 
     def _write(self, totals: list[Any], sums: Any) -> None:
-        out = self.builder.bitcast(sums, self.vector.as_pointer())
-        for slot, total in enumerate(totals):
-            self.builder.store(self.builder.load(total), self.builder.gep(out, [self.index(slot)]), align=4)
+        builder, slots = self.builder, self.shape.rows * self.shape.panels
+        out = builder.bitcast(sums, self.vector.as_pointer())
+        values = [builder.load(total) for total in totals]
+        for slot, value in enumerate(values[:slots]):
+            if self.shifted:
+                value = builder.sub(value, values[slots + slot % self.shape.panels])
+            builder.store(value, builder.gep(out, [self.index(slot)]), align=4)
 
     def _spread(self, value: Any) -> Any:
         builder = self.builder
@@ -230,7 +249,7 @@ class _Block:
         if self.kind == "float32":
             operation = self._function(f"llvm.fma.v{WIDTH}f32", self.vector, [self.vector] * 3)
             return builder.call(operation, [spread, panel, total])
-        lanes = _INSTRUCTIONS.lanes
+        lanes = self.instructions.lanes
         parts = []
         for first in range(0, WIDTH, lanes):
             sums, left, right = (self._part(vector, first, lanes) for vector in (total, spread, panel))
@@ -239,13 +258,14 @@ class _Block:
 
     def _multiply_add_register(self, total: Any, spread: Any, panel: Any) -> Any:
         """One register's integer products added to its sums."""
-        builder, lanes, group = self.builder, _INSTRUCTIONS.lanes, GROUP[self.kind]
+        builder, known, group = self.builder, self.instructions, GROUP[self.kind]
+        lanes = known.lanes
         packed = ir.VectorType(ir.IntType(32 // group), lanes * group)
-        if self.kind == "int16" and not _INSTRUCTIONS.accumulates:
-            operation = self._function(_INSTRUCTIONS.int16, total.type, [packed, packed])
+        if self.kind == "int16" and not known.accumulates:
+            operation = self._function(known.int16, total.type, [packed, packed])
             return builder.add(total, builder.call(operation, [builder.bitcast(x, packed) for x in (spread, panel)]))
-        name = _INSTRUCTIONS.int16 if self.kind == "int16" else _INSTRUCTIONS.uint8
-        if llvmlite.binding.llvm_version_info[0] < 22:
+        name = known.int16 if self.kind == "int16" else known.uint8
+        if name.startswith("llvm.x86.") and llvmlite.binding.llvm_version_info[0] < 22:
             packed = total.type
         operation = self._function(name, total.type, [total.type, packed, packed])
         return builder.call(operation, [total, *(builder.bitcast(x, packed) for x in (spread, panel))])

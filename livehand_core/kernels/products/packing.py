@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..simd.lanes import WIDTH
-from ..target import instructions
+from ..target import Instructions, instructions
 
 CACHE_LINE = 64
-
-_LANES = instructions().lanes
 
 
 class Shape(NamedTuple):
@@ -35,11 +33,17 @@ class Shape(NamedTuple):
         return -(-outputs // self.columns) * self.columns
 
 
-FULL = {16: Shape(6, 4), 8: Shape(4, 1), 4: Shape(6, 1)}[_LANES]
-"""Sums of a full block fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of them and
-takes half as long again), 24 of NEON's 32."""
+def full_shape(known: Instructions) -> Shape:
+    """Of full blocks: their sums fill 24 of AVX-512's 32 registers, 8 of AVX2's 16 (with 12 the compiler runs out of
+    them and takes half as long again), and 24 of NEON's 32, which also hold one row more where bytes are signed."""
+    if known.signed:
+        return Shape(5, 1)
+    return {16: Shape(6, 4), 8: Shape(4, 1), 4: Shape(6, 1)}[known.lanes]
 
-HALF = Shape(12, 2) if _LANES == WIDTH else FULL
+
+FULL = full_shape(instructions())
+
+HALF = Shape(12, 2) if FULL.panels > 1 else FULL
 """As many sums for layers of 32 outputs or fewer, half of which would be empty in a full block."""
 
 GROUP = {"float32": 1, "int16": 2, "uint8": 4}

@@ -179,7 +179,7 @@ def _texels(config: FieldConfig, textures: Sequence[np.ndarray], ranges: np.ndar
 
 def _texel_columns(config: FieldConfig, state: State, ranges: np.ndarray) -> np.ndarray:
     """(W, T * filled up channels) the first layer's weights of what :func:`_texels` holds."""
-    weight = state["layers.0.weight"][:, config.waves_size : config.position_size]
+    weight = state["layers.0.weight"][:, config.encodings_size : config.position_size]
     channels = -(-config.texture_channels // GROUP) * GROUP
     parts = weight.reshape(len(weight), len(ranges), config.texture_channels) * ranges[:, None]
     return fill_up(parts, channels).reshape(len(weight), -1)

@@ -75,7 +75,7 @@ def load_findings(key: str, config: FieldConfig, integer: bool) -> Findings | No
     try:
         kept = FINDINGS.arrays(path)
         field = FieldArithmetic.of_arrays(kept, config, integer)
-        upsample = SuperResolutionArithmetic.of_arrays(kept, integer)
+        upsample = SuperResolutionArithmetic.of_arrays(kept)
         empty = EmptySpace(kept["beyond"], np.float32(kept["known"].item()))
     except (LiveHandError, *ARCHIVE_ERRORS):
         return None

@@ -40,7 +40,7 @@ from .feature_image import FeatureImage
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
 from .geometry import SeenSurface, geometry_passes, seen_surface
-from .quantisation import integers
+from .quantisation import field_integers, picture_integers
 from .quantisation.calibration import feature_images
 from .quantisation.field import field_arithmetic
 from .quantisation.super_resolution import SuperResolutionArithmetic
@@ -93,7 +93,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
         architecture = self.metadata.architecture
-        integer = integers(precision)
+        integer = field_integers(precision)
         key = findings_key(avatar, hand, integer) if precision == "fast" else ""
         known = load_findings(key, architecture.field, integer) if key else None
         stored = known.field if known else field_arithmetic(avatar, self.model, integer)
@@ -107,7 +107,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
             self._empty, ranges = known.empty, known.super_resolution
         elif precision == "fast":
             self._empty = empty_space(self._field, self.model, self.metadata, avatar.latent, workers)
-            if integer:
+            if picture_integers(precision):
                 ranges = self._ranges(state)
             save_findings(key, Findings(stored, ranges, self._empty))
         self._super_resolution = SuperResolutionKernels(architecture.super_resolution, state, ranges)

@@ -59,9 +59,9 @@ class Field:
             "PITCH4": _pitch(config),
             "AXES": axes(config),
             "VIEW_FREQUENCIES": config.view_frequencies,
-            "PLACE_WAVES": encoded_size(3, config.position_frequencies),
-            "WAVES": config.waves_size,
-            "WAVES4": fours(config.waves_size),
+            "PLACE_ENCODED": encoded_size(3, config.position_frequencies),
+            "ENCODED": config.encodings_size,
+            "ENCODED4": fours(config.encodings_size),
             "INPUTS4": inputs(config),
             "LAYERS": config.depth,
             "HIDDEN4": hidden,
@@ -148,7 +148,7 @@ def axes(config: FieldConfig) -> int:
 
 def inputs(config: FieldConfig) -> int:
     """Groups of four inputs of the first layer: the encodings', then each texture's."""
-    return fours(config.waves_size) + len(config.texture_sizes) * fours(config.texture_channels)
+    return fours(config.encodings_size) + len(config.texture_sizes) * fours(config.texture_channels)
 
 
 def fours(channels: int) -> int:
@@ -166,9 +166,9 @@ def _matrices(config: FieldConfig, state: State) -> dict[str, np.ndarray]:
     width = config.width
     view = state["view.weight"].astype(np.float64)
     first = state["layers.0.weight"][:, : config.position_size]
-    waves, texels = first[:, : config.waves_size], first[:, config.waves_size :]
+    encodings, texels = first[:, : config.encodings_size], first[:, config.encodings_size :]
     spread = _spread(texels.T.reshape(len(config.texture_sizes), config.texture_channels, width))
-    layers = [_rows(np.concatenate([_tall(waves.T), spread]))]
+    layers = [_rows(np.concatenate([_tall(encodings.T), spread]))]
     layers += [_rows(_tall(state[f"layers.{index}.weight"].T)) for index in range(1, config.depth)]
     bias = view[:, :width] @ state["feature.bias"] + state["view.bias"]
     return {

@@ -82,8 +82,10 @@ def record_features(
     surface = networks.mesh.constants | constants
     mesh = (networks.mesh.topology, networks.mesh.face_uv, networks.mesh.posed)
     find_samples = gpu.kernel(["nearest", "samples"], "find", "rrrrrw", surface)
-    find_views = gpu.kernel(["waves", "view_terms"], "find", "rrrw", constants)
-    march = gpu.kernel(["waves", "dense:hidden", "dense:view", "dense:colour", "field"], "march", "rrrrrw", constants)
+    find_views = gpu.kernel(["encoding", "view_terms"], "find", "rrrw", constants)
+    march = gpu.kernel(
+        ["encoding", "dense:hidden", "dense:view", "dense:colour", "field"], "march", "rrrrrw", constants
+    )
     for number in range(chunks):
         if number:
             record.cut()

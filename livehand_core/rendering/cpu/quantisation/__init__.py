@@ -9,6 +9,11 @@ from __future__ import annotations
 from ....kernels.target import instructions
 
 
-def integers(precision: str) -> bool:
-    """Whether a precision multiplies integers here: ``"fast"`` does where the processor has instructions for it."""
+def field_integers(precision: str) -> bool:
+    """Whether a precision multiplies the field in integers: ``"fast"`` where there are instructions for int16."""
     return precision == "fast" and bool(instructions().int16)
+
+
+def picture_integers(precision: str) -> bool:
+    """The same of the super-resolution, to which instructions for uint8 alone are good, too."""
+    return precision == "fast" and bool(instructions().int16 or instructions().uint8)

@@ -142,7 +142,7 @@ def _encoded(config: FieldConfig, state: State, points: np.ndarray) -> np.ndarra
         texture = state[f"textures.{number}"]
         upper = texture[row, column] * (1.0 - across) + texture[row, column + 1] * across
         lower = texture[row + 1, column] * (1.0 - across) + texture[row + 1, column + 1] * across
-        first = config.waves_size + number * config.texture_channels
+        first = config.encodings_size + number * config.texture_channels
         encoded[:, first : first + config.texture_channels] = upper * (1.0 - down) + lower * down
     return encoded
 
@@ -159,7 +159,7 @@ def _activations(config: FieldConfig, state: State, encoded: np.ndarray, chosen:
 
 def _scales(config: FieldConfig, state: State, encoded: np.ndarray, units: Sequence[np.ndarray]) -> list[np.ndarray]:
     """``FieldArithmetic.scales`` in int16, all channels of a layer in one scale."""
-    plain = encoded[:, : config.waves_size]
+    plain = encoded[:, : config.encodings_size]
     largest = max(float(np.abs(plain).max(initial=1.0)), 1.0)
     scales = [np.array([INT16_LIMIT / HEADROOM / largest], dtype=np.float32)]
     scales += [_wide(x) for x in units]

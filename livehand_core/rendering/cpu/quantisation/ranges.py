@@ -23,7 +23,9 @@ class Range:
 
     @classmethod
     def of(cls, low: float, high: float, dtype: type) -> Range:
-        """For values in [low, high], in uint8 or int16."""
+        """For values in [low, high]."""
+        if dtype is np.float32:
+            return cls()
         if dtype is np.int16:
             return cls(np.int16, INT16_CALIBRATED / max(-low, high, 1e-6))
         low, high = min(low, 0.0) * HEADROOM, max(high, 1e-6) * HEADROOM
@@ -33,11 +35,11 @@ class Range:
     @classmethod
     def of_row(cls, row: np.ndarray) -> Range:
         """From (bits, scale, zero)."""
-        return cls(np.uint8 if row[0] == 8 else np.int16, float(row[1]), int(row[2]))
+        return cls({8: np.uint8, 16: np.int16, 32: np.float32}[int(row[0])], float(row[1]), int(row[2]))
 
     @property
     def row(self) -> tuple[int, float, int]:
-        """(bits, scale, zero) of integers."""
+        """(bits, scale, zero)."""
         return np.dtype(self.dtype).itemsize * 8, self.scale, self.zero
 
 

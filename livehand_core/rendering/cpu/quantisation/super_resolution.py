@@ -17,8 +17,10 @@ from .ranges import FLOAT32, Range
 
 State = Mapping[str, np.ndarray]
 
-NARROW = (np.uint8, np.uint8, np.int16, np.int16)
-WIDE = (np.int16, np.int16, np.int16, np.int16)
+_WIDE = np.int16 if instructions().int16 else np.float32
+
+NARROW = (np.uint8, np.uint8, _WIDE, _WIDE)
+WIDE = (_WIDE, _WIDE, _WIDE, _WIDE)
 """How the input and the answers of conv00, conv01 and conv10 are stored. The later ones decide on edges; the first two
 take half the time in uint8, which some avatars bear, and others not: the default avatar's opacities move by up to
 4.4 / 255, in int16 by 0.2."""
@@ -27,7 +29,11 @@ NARROW_ERROR = 1.0 / 255.0
 """What uint8 may change in an opacity of the calibration images. They are few and small: other images show twice that
 at most."""
 
-_INPUTS: dict[type[Any], Range] = {np.uint8: Range(np.uint8, 255.0), np.int16: Range(np.int16, float(INT16_LIMIT))}
+_INPUTS: dict[type[Any], Range] = {
+    np.uint8: Range(np.uint8, 255.0),
+    np.int16: Range(np.int16, float(INT16_LIMIT)),
+    np.float32: FLOAT32,
+}
 """Of the feature image, whose values lie in [0, 1]."""
 
 
@@ -56,7 +62,8 @@ class SuperResolutionArithmetic:
         """Integers that suit some feature images.
 
         The first two ranges are of uint8 where the processor multiplies that, and where it moves no opacity of these
-        images by more than NARROW_ERROR (colours, where the network makes no opacity), else of int16.
+        images by more than NARROW_ERROR (colours, where the network makes no opacity), else what the others are of:
+        int16, or float32 where the processor has instructions for bytes only.
 
         Args:
             config: sizes.
@@ -83,20 +90,18 @@ class SuperResolutionArithmetic:
         return cls(_INPUTS[kinds[0]], *found)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """To be kept; nothing of float32."""
-        if self.input.dtype is np.float32:
-            return {"ranges": np.zeros((0, 3))}
+        """To be kept."""
         return {"ranges": np.array([each.row for each in (self.input, self.first, self.second, self.third)])}
 
     @classmethod
-    def of_arrays(cls, kept: Mapping[str, np.ndarray], integer: bool) -> SuperResolutionArithmetic | None:
+    def of_arrays(cls, kept: Mapping[str, np.ndarray]) -> SuperResolutionArithmetic | None:
         """What :meth:`arrays` gave; None where it does not fit.
 
         Raises:
             KeyError: something is missing.
         """
         ranges = kept["ranges"]
-        if ranges.shape != (4 if integer else 0, 3) or not np.isfinite(ranges).all():
+        if ranges.shape != (4, 3) or not np.isfinite(ranges).all() or not set(ranges[:, 0]) <= {8.0, 16.0, 32.0}:
             return None
         return cls(*(Range.of_row(row) for row in ranges))
 

@@ -43,11 +43,11 @@ fn any_wanted(thread: u32) -> bool {
 }
 
 // A channel of the encodings: of u, v, d first, then of the normal; each begins with its three axes themselves.
-fn wave(sample: u32, channel: u32) -> f32 {
-    let of_normal = channel >= PLACE_WAVES;
-    let part = channel - select(0u, PLACE_WAVES, of_normal);
+fn encoded(sample: u32, channel: u32) -> f32 {
+    let of_normal = channel >= PLACE_ENCODED;
+    let part = channel - select(0u, PLACE_ENCODED, of_normal);
     let axis = part % 3u + select(0u, 3u, of_normal);
-    if (channel >= WAVES) {
+    if (channel >= ENCODED) {
         return 0.0;
     }
     var value = positions[AXES * sample + axis];
@@ -88,11 +88,11 @@ fn encode(thread: u32, step: u32) {
         let sample = row_sample(item / INPUTS4, step);
         let part = item % INPUTS4;
         var value = vec4<f32>(0.0);
-        if (part < WAVES4) {
+        if (part < ENCODED4) {
             let c = 4u * part;
-            value = vec4<f32>(wave(sample, c), wave(sample, c + 1u), wave(sample, c + 2u), wave(sample, c + 3u));
+            value = vec4<f32>(encoded(sample, c), encoded(sample, c + 1u), encoded(sample, c + 2u), encoded(sample, c + 3u));
         } else {
-            value = texels(sample, part - WAVES4);
+            value = texels(sample, part - ENCODED4);
         }
         x[item / INPUTS4 * PITCH4 + part] = vec4<real>(value);
     }

@@ -31,8 +31,8 @@ fn find(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var axis = 0u; axis < 3u; axis++) {
         sum += direction[axis] * row(axis, column);
         for (var k = 0u; k < VIEW_FREQUENCIES; k++) {
-            let wave = sine_cosine(direction[axis] * f32(1u << k));
-            sum += wave.x * row(3u + 6u * k + axis, column) + wave.y * row(6u + 6u * k + axis, column);
+            let pair = sine_cosine(direction[axis] * f32(1u << k));
+            sum += pair.x * row(3u + 6u * k + axis, column) + pair.y * row(6u + 6u * k + axis, column);
         }
     }
     view_terms[place] = sum;
