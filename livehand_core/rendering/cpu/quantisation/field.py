@@ -96,7 +96,9 @@ class FieldArithmetic:
         return np.maximum(np.array(most, dtype=np.float32), np.float32(1e-6))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """To be kept."""
+        """To be kept; nothing of float32."""
+        if not self.integer:
+            return {}
         return {f"scales{point}": scales for point, scales in enumerate(self.scales)} | {"orders": self.orders}
 
     @classmethod
