@@ -35,6 +35,8 @@ _ROOMS = (
     "live.settings",
     "live.session",
     "live.operators",
+    "farm.operators",
+    "provenance.operators",
     "ui.panels",
     "ui.rig_panels",
     "ui.mesh_panels",
@@ -43,6 +45,8 @@ _ROOMS = (
     "ui.avatar_panels",
     "ui.capture_panels",
     "ui.training_panels",
+    "ui.farm_panels",
+    "ui.provenance_panels",
     "ui.menus",
 )
 

@@ -29,6 +29,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "bench-training": (".training.bench_command", "training", "measure how fast the training step is"),
     "import": (".avatars.import_command", "import", "turn an official LiveHand checkpoint into an avatar"),
     "parity": (".avatars.parity_command", "plain", "compare with a recorded case of the published pipeline"),
+    "info": (".avatars.story", "check", "say where an avatar comes from: licence, consent, what it was trained on"),
+    "farm": (".farm.command", "farm", "say how a farm job stands; run it here, by OpenJD or by Slurm"),
+    "sign": (".provenance.sign_command", "provenance", "sign pictures and videos: what made them, with which avatars"),
+    "verify": (".provenance.verify_command", "provenance", "say whether pictures are as they were signed, and by whom"),
     "prepare": (".prepare", "rendering", "compile the renderer for this processor, once"),
     "doctor": (".doctor", "rendering", "say what is installed, which devices there are, and what is missing"),
 }
@@ -48,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Names of files may hold letters that the terminal's encoding has not.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        args = _parser(given).parse_args(given)
+        args = _parser(given).parse_args(given, argparse.Namespace(given=given))
         with _compiling_shown("--machine" in given):
             return _run(args)
     except LiveHandError as error:

@@ -249,6 +249,7 @@ def _hand() -> Iterator[Finding]:
 
 def _avatar() -> Iterator[Finding]:
     from .avatars.metadata import read_metadata
+    from .avatars.story import story
     from .frames import DEFAULT_AVATAR
 
     try:
@@ -256,7 +257,8 @@ def _avatar() -> Iterator[Finding]:
     except LiveHandError as error:
         yield Finding("default avatar", "problem", error.message, error.remedy)
     else:
-        yield Finding("default avatar", "ok", f"{avatar.name}, {avatar.side} hand, for {avatar.hand_model}")
+        told = f"{avatar.name}, {avatar.side} hand, for {avatar.hand_model}; {'; '.join(story(avatar))}"
+        yield Finding("default avatar", "ok", told)
 
 
 def _mano(path: Path | None) -> Iterator[Finding]:

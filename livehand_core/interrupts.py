@@ -13,11 +13,11 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def interruptible(message: str) -> Iterator[Callable[[], bool]]:
+def interruptible(message: str = "") -> Iterator[Callable[[], bool]]:
     """Within the block SIGINT and SIGTERM only set what the yielded function answers; a second one raises.
 
     Args:
-        message: printed when it is asked, e.g. ``"stopping after this step"``.
+        message: printed when it is asked, e.g. ``"stopping after this step"``; empty for none.
     """
     asked = False
 
@@ -26,7 +26,8 @@ def interruptible(message: str) -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
+        if message:
+            print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
 
     # The last one is Windows' own: Ctrl-Break.
     names = ("SIGINT", "SIGTERM", "SIGBREAK")

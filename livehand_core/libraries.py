@@ -22,6 +22,8 @@ BUTTONS = {
     "views": "",
     "live": "",
     "datasets": "",
+    "farm": "",
+    "provenance": "",
 }
 """Extra -> what brings it in the add-on's preferences, nothing where no button does; the others take training's."""
 
@@ -61,18 +63,24 @@ JOBS = {
     "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),
     "tracking": Job("Tracking hands", "track", ("numpy", "cv2", "ai_edge_litert"), ("imageio_ffmpeg",)),
     "live": Job("The live window", "live", (*_DRAW, "cv2", "ai_edge_litert", "pygame"), ("imageio_ffmpeg",)),
+    "farm": Job("Farm jobs", "engine", ("numpy",)),
+    "slurm": Job("Training as a job of Slurm", "farm", ("submitit",)),
+    "openjd": Job("Running a farm job by OpenJD here", "farm", ("openjd",)),
+    "provenance": Job("Signing and verifying pictures", "provenance", ("c2pa", "cryptography")),
     "evaluation": Job("Evaluation", "evaluation", (*_DRAW, "torch", "PIL", "skimage"),
                       ("lpips", "pytorch_msssim", "torch_fidelity")),
 }  # fmt: skip
 """Name -> job. The engine process starts wherever ``rendering`` can be done."""
 
 DISTRIBUTIONS = {
+    "c2pa": "c2pa-python",
     "PIL": "pillow",
     "ai_edge_litert": "ai-edge-litert",
     "cv2": "opencv-python-headless",
     "igl": "libigl",
     "imageio_ffmpeg": "imageio-ffmpeg",
     "pygame": "pygame-ce",
+    "openjd": "openjd-cli",
     "pytorch_msssim": "pytorch-msssim",
     "skimage": "scikit-image",
     "torch_fidelity": "torch-fidelity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
 import sys
@@ -17,6 +18,7 @@ from livehand_core.errors import LiveHandError
 from livehand_core.farm.output import Output
 from livehand_core.files import atomic_path, check_writable
 from livehand_core.progress import Pace
+from livehand_core.provenance.layout import sidecar
 from livehand_core.whole_files import is_complete
 
 from .. import compat
@@ -24,12 +26,16 @@ from ..render.session import last_frame
 
 WAIT_SECONDS = 1.0
 
+Sign = Callable[[Path, str], Path]
+"""Signs a file, which will have a name; gives the file that holds the manifest."""
+
 
 def render_frames(
     scene: Any,
     frames: list[int],
     output: Output,
     stop: Callable[[], bool],
+    sign: Sign | None = None,
     resume: bool = False,
     keep_going: bool = False,
 ) -> list[int]:
@@ -39,6 +45,7 @@ def render_frames(
 
     Args:
         stop: asked after each frame whether to end.
+        sign: signs each picture before it gets its name.
         resume: pictures that are there count as rendered.
         keep_going: go on with the next frame after one that failed.
 
@@ -61,7 +68,7 @@ def render_frames(
             with claimed(output.path(frame)) as holder:
                 if holder is not None:
                     others[frame] = str(holder)
-                elif not output.finished(frame, since) and not _render_one(scene, frame, output, pace):
+                elif not output.finished(frame, since) and not _render_one(scene, frame, output, pace, sign):
                     failed.append(frame)
             if stop():
                 raise KeyboardInterrupt
@@ -78,11 +85,14 @@ def render_frames(
     return failed
 
 
-def write_picture(path: Path, render: Callable[[Path], None]) -> None:
+def write_picture(path: Path, render: Callable[[Path], None], sign: Sign | None = None) -> None:
     """Have ``render`` write to a temporary path beside ``path`` and rename it when it is a complete picture.
 
+    Args:
+        sign: signs it before it gets its name.
+
     Raises:
-        LiveHandError: the render failed, or the disk is full or not writable.
+        LiveHandError: the render or the signature failed, or the disk is full or not writable.
     """
     try:
         with atomic_path(path) as temporary:
@@ -90,17 +100,22 @@ def write_picture(path: Path, render: Callable[[Path], None]) -> None:
             if not is_complete(temporary):
                 full = shutil.disk_usage(path.parent).free < 1e6
                 raise OSError(errno.ENOSPC if full else errno.EIO, "the file is incomplete")
+            if sign is not None:
+                beside = sign(temporary, path.name)
+                if beside != temporary:
+                    # The manifest comes first: a picture that is there has one.
+                    os.replace(beside, sidecar(path))
     except RuntimeError as error:
         message = re.sub(r"^Error:\s*", "", str(error).strip())
         raise LiveHandError(message) from error
 
 
-def _render_one(scene: Any, frame: int, output: Output, pace: Pace) -> bool:
+def _render_one(scene: Any, frame: int, output: Output, pace: Pace, sign: Sign | None) -> bool:
     """Render and log one frame; whether its picture is there."""
     began, before = time.monotonic(), last_frame()
     error = ""
     try:
-        write_picture(output.path(frame), partial(_render_still, scene, frame, output.file_format))
+        write_picture(output.path(frame), partial(_render_still, scene, frame, output.file_format), sign)
     except LiveHandError as caught:
         error = str(caught)
     record = last_frame()

@@ -10,10 +10,10 @@ from livehand_core.claims import claimed
 from livehand_core.farm.output import Output
 
 from .. import compat
-from .frames import write_picture
+from .frames import Sign, write_picture
 
 
-def finish_movie(scene: Any, frames: list[int], output: Output) -> None:
+def finish_movie(scene: Any, frames: list[int], output: Output, sign: Sign | None = None) -> None:
     """Put the movie together when all of its pictures are there, other chunks' included.
 
     Raises:
@@ -28,7 +28,7 @@ def finish_movie(scene: Any, frames: list[int], output: Output) -> None:
         if holder is not None:
             print(f"{output.movie.name} is being made by {holder}.")
             return
-        write_picture(output.movie, partial(_encode, scene, [output.path(frame) for frame in frames]))
+        write_picture(output.movie, partial(_encode, scene, [output.path(frame) for frame in frames]), sign)
     print(f"{output.movie}: {len(frames)} frames.", flush=True)
 
 

@@ -87,6 +87,13 @@ class LiveHandScene(bpy.types.PropertyGroup):
         max=257,
         options=set(),
     )
+    sign: BoolProperty(
+        name="Sign Renders",
+        description="Give pictures and videos that are written Content Credentials: that LiveHand made them, with "
+        "which avatars. The engine's Python signs, with your certificate",
+        default=False,
+        options=set(),
+    )
     hand_scene: PointerProperty(
         name="Hand Scene",
         description="The linked scene that renders this scene's hands for its compositor",

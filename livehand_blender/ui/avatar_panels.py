@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from livehand_core.avatars.metadata import DEFAULT_AVATAR_PATH
+from livehand_core.avatars.story import story
 from livehand_core.errors import LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR
 
@@ -139,15 +140,11 @@ def _draw_papers(layout: Any, path: Path) -> None:
     column = layout.column(align=True)
     both = "both hands" if metadata.mirrorable else f"{metadata.side} hand"
     draw_text(column, f"{metadata.name}: {both}, {metadata.hand_model}", icon="NONE")
-    if len(metadata.identities) > 1:
-        draw_text(column, f"Identities: {', '.join(identity.name for identity in metadata.identities)}")
-    draw_text(column, f"Licence: {metadata.licence or 'not said'}", icon="NONE")
-    story = metadata.provenance
-    if "training_images" in story:
-        counts = f"{story.get('training_cameras', '?')} cameras, {story.get('training_poses', '?')} poses"
-        draw_text(column, f"{story['training_images']} images, {counts}", icon="NONE")
-    if "minutes" in story:
-        draw_text(column, f"Trained {story['minutes']} min, {story.get('steps', '?')} steps", icon="NONE")
+    for line in story(metadata):
+        draw_text(column, line, icon="NONE")
+    told = metadata.provenance
+    if "minutes" in told:
+        draw_text(column, f"Trained {told['minutes']} min, {told.get('steps', '?')} steps", icon="NONE")
     if metadata.pixels_per_metre:
         # A hand is about 0.19 m long.
         sharp = f"Sharp up to a hand of {0.19 * metadata.pixels_per_metre:.0f} pixels"

@@ -88,6 +88,7 @@ class Capture:
         held_out_poses: indices of poses that are kept for evaluation.
         licence: SPDX id or a short statement about the images.
         origin: how the images came to be, free text.
+        consent: what the person whose hand it is has agreed to, free text; empty where nothing is told.
         notes: what a person should know about how it was read, one sentence each.
         lights: that its images were taken in; none where they are not told.
         held_out_lights: indices of lights that are kept for evaluation.
@@ -104,6 +105,7 @@ class Capture:
     notes: tuple[str, ...] = ()
     lights: tuple[CaptureLight, ...] = ()
     held_out_lights: frozenset[int] = frozenset()
+    consent: str = ""
 
     def split(self, frame: CaptureFrame) -> Split:
         """What is new about ``frame``."""
@@ -165,6 +167,7 @@ def write_capture(capture: Capture) -> None:
             "licence": capture.licence,
             "origin": capture.origin,
             **_lights_to_json(capture),
+            **({"consent": capture.consent} if capture.consent else {}),
         },
     }
     capture.poses.save(capture.folder / POSES)
@@ -219,6 +222,7 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
         hand_model, file = text(extra, "hand_model"), text(extra, "poses", POSES)
         licence, origin = text(extra, "licence", ""), text(extra, "origin", "")
         lights, dark = read_lights(extra)
+        consent = text(extra, "consent", "")
     except Misread as error:
         raise CaptureError(f"{path} cannot be meant: {error}.", "Correct it, or write the capture again.") from error
     table = read_pose_file(folder / file.replace("\\", "/"), hand_model)
@@ -260,6 +264,7 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
         (*table.notes, *notes),
         lights,
         kept_lights,
+        consent,
     )
     wrong += [*strange, *((f"light {count}", reason) for count, reason in dark.items())]
     return capture, (*problems, *(Problem(*found) for found in (*wrong, *slips)))

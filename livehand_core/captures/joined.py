@@ -121,6 +121,7 @@ def join_captures(captures: Sequence[Capture], names: Sequence[str] = ()) -> Cap
         tuple(dict.fromkeys(chain.from_iterable(capture.notes for capture in captures))),
         tuple(lights),
         frozenset(held_out_lights),
+        "; ".join(dict.fromkeys(capture.consent for capture in captures if capture.consent)),
     )
 
 

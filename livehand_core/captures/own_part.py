@@ -19,6 +19,7 @@ OWN_KEYS = frozenset(
         "held_out_poses",
         "licence",
         "origin",
+        "consent",
         "identity",
         "lights",
         "held_out_lights",

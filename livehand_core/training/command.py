@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,9 +29,12 @@ from .lengths import LENGTHS, settings_of
 from .monitor import Monitor
 
 if TYPE_CHECKING:
+    from .devices import Devices
+    from .followers import QuietMonitor
     from .trainer import Trainer
 
 CONFIG_FILE = "config.toml"
+FOLLOWER_FAILED = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,11 +69,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change single settings"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train on N CUDA devices, or with N processes on the processor, which share each step's images",
+    )
+    parser.add_argument(
+        "--slurm",
+        nargs="*",
+        metavar="OPTION=VALUE",
+        help="train as a job of Slurm, queued again and resumed when its time ends; options of sbatch, such as "
+        "time=60 (minutes) partition=gpu cpus_per_task=8",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--skip-bad", action="store_true", help="go on without images and poses that cannot be used")
     parser.add_argument("--name", default="avatar", help="name of the avatar")
-    parser.add_argument("--licence", default="", help="SPDX id; the capture's by default")
+    parser.add_argument("--licence", default="", help="SPDX id or a short statement; the capture's by default")
+    parser.add_argument("--consent", default="", help="what the hand's owner has agreed to; by default as captured")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--status", type=Path, metavar="RUN", help="say how a run stands, and end")
     other.add_argument("--pause", type=Path, metavar="RUN", help="have a run write a checkpoint and wait, and end")
@@ -83,18 +103,36 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.out is None:
         raise TrainingError("It is not said where the run goes.", "Give --out RUN, a folder.")
-    known = read_status(args.out) if args.resume else RunStatus("starting", args.name, preset=args.preset or "")
-    captures = args.captures or [Path(folder) for folder in (known.capture, *known.more_captures) if folder]
-    if not captures:
-        raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
-    first, *others = (str(capture.resolve()) for capture in captures)
-    names = tuple(args.identities or known.identities)
+    if args.devices < 1:
+        raise TrainingError(f"{args.devices} devices cannot train.", "Give --devices 1 or more.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ:
+        # One of those that torchrun started.
+        require("training")
+        from .devices import joined
+
+        with joined(args.device) as devices:
+            return _lead(args, devices) if devices.leads else _follow(args, devices)
+    if args.slurm is not None:
+        from .cluster import submit_command
+
+        gpus = args.devices if args.device.startswith("cuda") else 0
+        return submit_command(args.given, args.out, args.slurm, gpus, args.resume)
+    if args.devices > 1:
+        from .launch import train_on_devices
+
+        return train_on_devices(args.given, args.out, args.devices, args.device)
+    return _lead(args, None)
+
+
+def _lead(args: argparse.Namespace, devices: Devices | None) -> int:
+    """Train and write the run's files, alone or before the others."""
+    status = _described(args)
     with locked(args.out), interruptible("stopping after this step") as stop:
-        status = replace(known, capture=first, more_captures=tuple(others), identities=names, device=args.device)
-        status = replace(status, skip_bad=args.skip_bad or known.skip_bad, message="")
+        if devices is not None:
+            devices.stopping = stop
         monitor = Monitor(args.out, status, stop)
         try:
-            done = _train(args, status, monitor)
+            done = _train(args, status, monitor, devices)
         except KeyboardInterrupt:
             monitor.close("stopped", "Stopped before there was a checkpoint." if not _resumable(args.out) else "")
             return INTERRUPTED
@@ -104,6 +142,34 @@ def run(args: argparse.Namespace) -> int:
             raise
         monitor.close("done" if done else "stopped")
     return 0 if done else INTERRUPTED
+
+
+def _follow(args: argparse.Namespace, devices: Devices) -> int:
+    """Train beside the leader, which is told what went wrong here."""
+    from .followers import QuietMonitor
+
+    with interruptible() as stop:
+        devices.stopping = stop
+        try:
+            done = _train(args, _described(args), QuietMonitor(), devices)
+        except BaseException as error:
+            devices.report(error)
+            # Without waiting for those that are gone.
+            sys.stderr.flush()
+            os._exit(FOLLOWER_FAILED)
+    return 0 if done else INTERRUPTED
+
+
+def _described(args: argparse.Namespace) -> RunStatus:
+    """What the run is told to do, with what a resumed one knows itself. Raises TrainingError without a capture."""
+    known = read_status(args.out) if args.resume else RunStatus("starting", args.name, preset=args.preset or "")
+    captures = args.captures or [Path(folder) for folder in (known.capture, *known.more_captures) if folder]
+    if not captures:
+        raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
+    first, *others = (str(capture.resolve()) for capture in captures)
+    names = tuple(args.identities or known.identities)
+    status = replace(known, capture=first, more_captures=tuple(others), identities=names, device=args.device)
+    return replace(status, skip_bad=args.skip_bad or known.skip_bad, message="")
 
 
 def _steer(args: argparse.Namespace) -> bool:
@@ -120,7 +186,9 @@ def _steer(args: argparse.Namespace) -> bool:
     return False
 
 
-def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> bool:
+def _train(
+    args: argparse.Namespace, status: RunStatus, monitor: Monitor | QuietMonitor, devices: Devices | None
+) -> bool:
     """Train; False when the run was stopped early."""
     require("training")
     import torch
@@ -129,6 +197,9 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
     from ..hand.library import find_hand
+    from .devices import Devices, OthersGone
+    from .export import licence_of
+    from .followers import QuietJournal, QuietSession, keep_for_the_leader
     from .journal import Journal
     from .memory import keep_freed_memory
     from .perceptual import load_lpips
@@ -137,14 +208,16 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     from .views import HandMesh
 
     keep_freed_memory()
-    device = torch.device(pick_device(args.device))
-    config = _settings(args, "cpu" if device.type == "cpu" else "published")
+    devices = devices or Devices(torch.device(pick_device(args.device)))
+    device = devices.device
+    config = _settings(args, "cpu" if device.type == "cpu" else "published", devices.count)
     monitor.tell(name=config.name, device=str(device), message="Reading the capture.")
     folders = [Path(folder) for folder in (status.capture, *status.more_captures)]
     # Before the capture is gone through: what the run writes may turn out to be unwritable.
-    journal = Journal(args.out)
+    journal = Journal(args.out) if devices.leads else QuietJournal()
     inspection = inspect_captures(folders, status.identities, status.skip_bad)
     capture = inspection.capture
+    licence_of(config, capture)
     frames = [
         frame
         for frame, pixels in zip(capture.frames, inspection.mask_pixels, strict=True)
@@ -158,13 +231,17 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     for problem in inspection.problems:
         journal.say(f"left out: {problem}")
     journal.say(f"{len(frames)} training images of {len(capture.frames)} in {capture.folder}; device {device}")
+    if devices.count > 1:
+        journal.say(f"{devices.count} processes share the {config.tiles_per_step} images of a step")
     if len(identity_names(frames)) > 1:
         images = Counter(frame.identity for frame in frames)
         journal.say("identities: " + ", ".join(f"{name} ({images[name]} images)" for name in sorted(images)))
     journal.say(f"perceptual loss: {perceptual}")
-    trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips)
-    save_config(config, args.out / CONFIG_FILE)
-    session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
+    trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips, devices)
+    session: Session | QuietSession = QuietSession()
+    if isinstance(monitor, Monitor):
+        save_config(config, args.out / CONFIG_FILE)
+        session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
     try:
         monitor.tell(message="Getting ready; once after an installation the loops are compiled.")
         trainer.rehearse()
@@ -179,8 +256,12 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
         monitor.watch(trainer)
         monitor.tell(state="training", message="")
         done = trainer.train(monitor.stop_asked, session.after_step)
-    except CaptureError as error:
-        raise _kept(error, trainer, folders, args.out) from error
+    except (CaptureError, OthersGone) as error:
+        if devices.leads:
+            raise _kept(error, trainer, folders, args.out) from error
+        if isinstance(error, OthersGone) and trainer.step:
+            keep_for_the_leader(args.out, trainer.step, trainer.save, error)
+        raise
     session.finish()
     journal.say(
         f"{'done' if done else 'interrupted; --resume goes on'} at step {trainer.step}: {args.out / AVATAR_FILE}"
@@ -190,29 +271,45 @@ def _train(args: argparse.Namespace, status: RunStatus, monitor: Monitor) -> boo
     return done
 
 
-def _kept(error: CaptureError, trainer: Trainer, folders: list[Path], run: Path) -> TrainingError:
-    """What is told when the capture cannot be read any more in the middle of a run, whose state is saved first."""
+def _kept(error: LiveHandError, trainer: Trainer, folders: list[Path], run: Path) -> TrainingError:
+    """What is told when a run cannot go on in its middle, its capture or a process gone; its state is saved first."""
     gone = [folder for folder in folders if not (folder / "transforms.json").is_file()]
     reason = f"The capture {gone[0]} is gone, which the run needs." if gone else error.message
+    bring = "bring it back, and " if gone else ""
     if trainer.step == 0 and not _resumable(run):
-        return TrainingError(reason, "Bring it back, and start again.")
+        return TrainingError(reason, f"{bring}start again.".capitalize())
     trainer.save()
-    return TrainingError(reason, f"All up to step {trainer.step} is kept: bring it back, and resume the run in {run}.")
+    return TrainingError(reason, f"All up to step {trainer.step} is kept: {bring}resume the run in {run}.")
 
 
 def _resumable(run: Path) -> bool:
     return (run / CHECKPOINT_FILE).is_file()
 
 
-def _settings(args: argparse.Namespace, default_preset: str) -> TrainingConfig:
+def _settings(args: argparse.Namespace, default_preset: str, devices: int) -> TrainingConfig:
+    """The run's settings; a new run draws an image a step for each device at least."""
+    config = _chosen(args, default_preset)
+    if config.tiles_per_step >= devices:
+        return config
+    if args.resume or any(item.startswith("tiles_per_step=") for item in args.set):
+        raise TrainingError(
+            f"{devices} devices cannot share the {config.tiles_per_step} images of a step.",
+            f"Give --devices {config.tiles_per_step}, or begin a run with --set tiles_per_step={devices}.",
+        )
+    return replace(config, tiles_per_step=devices)
+
+
+def _chosen(args: argparse.Namespace, default_preset: str) -> TrainingConfig:
     changes: dict[str, Any] = dict(_assignment(item) for item in args.set)
     if args.steps is not None:
         changes |= {"steps": args.steps, "minutes": 0.0}
     if args.minutes is not None:
         changes |= {"minutes": args.minutes, "steps": 0}
+    papers = {"licence": args.licence, "consent": args.consent}
     if args.resume:
+        changes |= {key: value for key, value in papers.items() if value}
         return load_config(args.out / CONFIG_FILE, **changes)
-    changes |= {"seed": args.seed, "name": args.name, "licence": args.licence}
+    changes |= {"seed": args.seed, "name": args.name, **papers}
     if args.preset in LENGTHS:
         length = {} if "minutes" in changes or "steps" in changes else {"minutes": LENGTHS[args.preset].minutes}
         return preset(default_preset, **(settings_of(args.preset) | length | changes))

@@ -81,7 +81,8 @@ class TrainingConfig:
         calibration_rate: Adam's learning rate of these.
         checkpoint_minutes, preview_minutes: how often each is written.
         name: of the avatar.
-        licence: of the avatar.
+        licence: of the avatar; empty for the capture's.
+        consent: what the person whose hand it is has agreed to; empty for what the capture says.
     """
 
     steps: int = 0
@@ -135,6 +136,7 @@ class TrainingConfig:
     preview_minutes: float = 10.0
     name: str = "avatar"
     licence: str = ""
+    consent: str = ""
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):

@@ -9,7 +9,9 @@ import numpy as np
 from .. import __version__
 from ..avatars import Architecture, Avatar, AvatarMetadata, PoseStatistics, topology_hash
 from ..captures.capture import Capture, CaptureFrame
+from ..captures.fingerprint import capture_hash
 from ..captures.joined import identities_in
+from ..errors import TrainingError
 from ..hand.data import HandData
 from ..hand.skinning import pose_vertices
 from .config import TrainingConfig
@@ -22,6 +24,18 @@ def pixels_per_metre(capture: Capture, frames: list[CaptureFrame], data: HandDat
     depths = np.array([float(frame.camera.project(middles[frame.pose])[1]) for frame in frames])
     focals = np.array([0.5 * (frame.camera.fx + frame.camera.fy) for frame in frames])
     return float(np.median(focals / depths))
+
+
+def licence_of(config: TrainingConfig, capture: Capture) -> str:
+    """The licence of the avatar. Raises TrainingError where neither the run nor the capture has one."""
+    licence = config.licence.strip() or capture.licence.strip()
+    if not licence:
+        raise TrainingError(
+            "The avatar would have no licence: neither the run nor the capture states one.",
+            "Give --licence (Licence in Blender's panel Training), such as CC0-1.0 or 'own use only'; a capture states "
+            "it in its part 'livehand'.",
+        )
+    return licence
 
 
 def make_avatar(
@@ -37,13 +51,19 @@ def make_avatar(
     Args:
         frames: those that were trained on.
         provenance: steps, time, perceptual term, what else a reader of the file should know.
+
+    Raises:
+        TrainingError: it would have no licence.
     """
+    licence = licence_of(config, capture)
     architecture = Architecture(model.field.config, model.super_resolution.config, n_samples=config.samples)
     poses = np.stack([capture.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
     story = {
         "trained_with": f"LiveHand {__version__}",
         "capture": capture.origin,
         "capture_licence": capture.licence,
+        "capture_hash": capture_hash(capture),
+        "consent": config.consent or capture.consent,
         "training_images": len(frames),
         "training_cameras": len({frame.camera_name for frame in frames}),
         "training_poses": len(poses),
@@ -62,7 +82,7 @@ def make_avatar(
         pose_statistics=PoseStatistics.of(poses),
         identities=identities_in(capture, frames, config.name.strip() or "avatar"),
         provenance=story | provenance,
-        licence=config.licence or capture.licence,
+        licence=licence,
     )
     enlarge = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
     codes = None if model.codes is None else model.codes.detach().clone()

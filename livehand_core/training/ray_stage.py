@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 
 from .config import TrainingConfig
+from .devices import Devices
 from .empty_space import EVERY, EmptySpace, empty_space_loss
 from .march import Samples, ray_values
 from .model import AvatarModel, field_groups
@@ -21,6 +22,8 @@ from .views import View
 
 RAYS_PER_VIEW = 2048
 LOG_EVERY = 250
+ONE = Devices(torch.device("cpu"))
+"""One process alone, which has no other to talk to."""
 
 
 class RayPool(NamedTuple):
@@ -40,8 +43,8 @@ class RayPool(NamedTuple):
         return RayPool(*(value[index] for value in self))
 
 
-def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecutor) -> RayPool:
-    """RAYS_PER_VIEW rays of every view, with their samples in canonical coordinates."""
+def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecutor, devices: Devices = ONE) -> RayPool:
+    """RAYS_PER_VIEW rays of every view, with their samples in canonical coordinates; each process draws a share."""
 
     def of_view(index: int) -> RayPool:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
@@ -50,8 +53,8 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
         identities = torch.full((len(targets),), views[index].identity, device=targets.device)
         return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets, poses, identities)
 
-    parts = list(pool.map(of_view, range(len(views))))
-    return RayPool(*(torch.cat(values) for values in zip(*parts, strict=True)))
+    parts = list(pool.map(of_view, devices.block(len(views))))
+    return RayPool(*devices.gathered([torch.cat(values) for values in zip(*parts, strict=True)]))
 
 
 def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generator: torch.Generator) -> torch.Tensor:
@@ -91,20 +94,22 @@ def train_on_rays(
     views: list[View],
     config: TrainingConfig,
     pool: ThreadPoolExecutor,
-    threads: int,
     say: Callable[[str], None],
     every_step: Callable[[], None] = lambda: None,
     empty_space: EmptySpace | None = None,
+    devices: Devices = ONE,
 ) -> None:
     """Train the field for ``config.ray_steps`` steps; the learning rate falls to a third.
 
     Args:
-        threads: parts that each step is split into, computed by ``pool``.
+        pool: computes the parts of this process.
         say: takes a line now and then.
         every_step: called after each step; the run may pause in it.
         empty_space: what the empty-space loss looks at; None for none.
+        devices: the processes that share each step's parts, of which there are as many as tiles later.
     """
-    rays = draw_rays(views, config.coarse_samples, config.seed, pool)
+    rays = draw_rays(views, config.coarse_samples, config.seed, pool, devices)
+    parts = config.tiles_per_step
     say(f"{len(rays.depths)} rays drawn from {len(views)} images")
     groups = field_groups(model.field, config.ray_rate, config.texture_rate)
     groups += model.identity_groups(config.code_rate, config.texture_rate)
@@ -119,7 +124,7 @@ def train_on_rays(
         index = torch.randint(len(rays.depths), (config.ray_batch,), generator=generator)
         tasks = [
             (part, torch.Generator().manual_seed(int(torch.randint(1 << 40, (1,), generator=generator))))
-            for part in index.chunk(threads)
+            for part in index.chunk(parts)
         ]
 
         nothing = empty_space if step % EVERY == 0 else None
@@ -130,18 +135,21 @@ def train_on_rays(
             part, own = task
             loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
             if nothing is not None:
-                points = nothing.draw(config.empty_space_points // threads, own)
+                points = nothing.draw(config.empty_space_points // parts, own)
                 loss = loss + EVERY * config.empty_space_weight * empty_space_loss(model, points)
             return float(loss.detach()), torch.autograd.grad(
                 loss, parameters, allow_unused=True, materialize_grads=True
             )
 
-        answers = list(pool.map(differentiate, tasks))
-        for number, parameter in enumerate(parameters):
-            parameter.grad = sum((gradients[number] for _, gradients in answers[1:]), answers[0][1][number])
+        answers = list(pool.map(differentiate, [tasks[number] for number in devices.own(parts)]))
+        gradients, losses = devices.total(
+            [answer[1] for answer in answers], [answer[:1] for answer in answers], parameters
+        )
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
         optimiser.step()
         model.constrain()
-        total += sum(loss for loss, _ in answers) / len(answers)
+        total += losses[0] / parts
         if (step + 1) % LOG_EVERY == 0:
             say(f"rays: step {step + 1} of {config.ray_steps}  loss {total / LOG_EVERY:.5f}")
             total = 0.0

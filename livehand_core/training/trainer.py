@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
+from .devices import Devices
 from .empty_space import EVERY, EmptySpace
 from .journal import Journal
 from .model import AvatarModel, field_groups, warm_start
@@ -32,11 +32,9 @@ WARM_UP_STEPS = 100
 LOG_EVERY = 50
 
 
-_CLOCKS: dict[str, Callable[[], float]] = {
-    "wall": time.perf_counter,
-    "processor": lambda: time.process_time() / (os.cpu_count() or 1),
-}
-"""Seconds by ``TrainingConfig.clock``."""
+def _clock(name: str, cores: int) -> Callable[[], float]:
+    """Seconds by ``TrainingConfig.clock``."""
+    return time.perf_counter if name == "wall" else lambda: time.process_time() / cores
 
 
 class Drawn(NamedTuple):
@@ -55,7 +53,7 @@ class FirstStage(NamedTuple):
 
 
 class Trainer:
-    """One run on one device.
+    """One run, on one device or a process's share of one on several.
 
     Attributes:
         model: what is being trained.
@@ -74,8 +72,9 @@ class Trainer:
         device: torch.device,
         journal: Journal,
         lpips: Lpips | None = None,
+        devices: Devices | None = None,
     ) -> None:
-        """``frames``: the training frames, checked.
+        """``frames``: the training frames, checked; ``devices``: the processes that train together.
 
         Raises:
             TrainingError: there are none.
@@ -83,8 +82,9 @@ class Trainer:
         if not frames:
             raise TrainingError(f"The capture {capture.folder} has no training frames.", "Capture more views.")
         self.run, self.config, self.device = run, config, device
+        devices = self._devices = devices or Devices(device)
         self._journal, self._lpips = journal, lpips
-        self._clock = _CLOCKS[config.clock]
+        self._clock = _clock(config.clock, devices.cores)
         torch.manual_seed(config.seed)
         names = sorted({frame.camera_name for frame in frames})
         shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
@@ -121,15 +121,14 @@ class Trainer:
             fused=True,
         )
         self._average = [value.detach().clone() for value in self._parameters]
-        threads = min(config.tiles_per_step, os.cpu_count() or 1) if device.type == "cpu" else 1
-        self._threads = threads
-        self._pool, self._preparers = _pool(threads), _pool(threads)
+        threads = min(len(devices.own(config.tiles_per_step)), devices.cores) if device.type == "cpu" else 1
+        self._pool, self._preparers = _pool(threads, devices.cores), _pool(threads, devices.cores)
         self._prepared: dict[int, Future[TileTask]] = {}
         self._first: FirstStage | None = None
 
     def rehearse(self) -> None:
         """Compute a tile and forget it: the loops are compiled at their first use, which is no training time."""
-        loss = tile_loss(self.model, self._prepare(0), self.config, self._lpips)
+        loss = tile_loss(self.model, self._prepare(self._devices.rank), self.config, self._lpips)
         torch.autograd.grad(loss.total, self._parameters, allow_unused=True)
 
     def begin(self, every_step: Callable[[], None] = lambda: None) -> None:
@@ -153,14 +152,17 @@ class Trainer:
             nonlocal since
             count(1)
             every_step()
+            # While the leader pauses, the others wait here.
+            self._devices.agree()
             since = self._clock()
 
         warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         if self.config.ray_steps:
-            helpers = self._pool, self._threads, self._journal.say, between
-            train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space)
+            helpers = self._pool, self._journal.say, between
+            train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space, self._devices)
         count()
         self._first = None
+        self._devices.same([*self._parameters, *self.model.buffers()])
         self._average = [value.detach().clone() for value in self._parameters]
 
     def resume(self) -> None:
@@ -181,6 +183,8 @@ class Trainer:
                 "Resume with the capture and the settings of the run.",
             ) from error
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        # All have read it before the leader writes the next one.
+        self._devices.agree()
 
     def _check_moments(self) -> None:
         """Raises ValueError where Adam's moments do not have their parameters' shapes; it would step over the end."""
@@ -229,8 +233,11 @@ class Trainer:
         """Step until the run is done, calling ``every_step`` after each; False when ``stop`` asked for an early end."""
         sums: dict[str, float] = {}
         began, began_step = self.seconds, self.step
-        while self.progress < 1.0:
-            if stop():
+        while True:
+            stopped, self.seconds = self._devices.agree(stop(), self.seconds)
+            if self.progress >= 1.0:
+                return True
+            if stopped:
                 return False
             for key, value in self.advance().items():
                 sums[key] = sums.get(key, 0.0) + value
@@ -241,17 +248,17 @@ class Trainer:
                 self._log(values)
                 sums, began, began_step = {}, self.seconds, self.step
             every_step()
-        return True
 
     def advance(self) -> dict[str, float]:
         """One optimiser step. Returns the losses it saw."""
         start = self._clock()
         self._order_tiles()
-        drawn = list(self._pool.map(self._differentiate, range(self.config.tiles_per_step)))
-        for index, parameter in enumerate(self._parameters):
-            found = [slot.gradients[index] for slot in drawn]
-            gradients = [gradient for gradient in found if gradient is not None]
-            parameter.grad = sum(gradients[1:], gradients[0]) / len(drawn) if gradients else None
+        slots = self.config.tiles_per_step
+        drawn = list(self._pool.map(self._differentiate, self._devices.own(slots)))
+        numbers = [[float(value.detach()) for value in slot.loss] for slot in drawn]
+        gradients, losses = self._devices.total([slot.gradients for slot in drawn], numbers, self._parameters)
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = None if gradient is None else gradient / slots
         self._set_rates()
         self._optimiser.step()
         self.model.constrain()
@@ -260,10 +267,7 @@ class Trainer:
         torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)
         self.step += 1
         self.seconds += self._clock() - start
-        return {
-            name: sum(float(getattr(slot.loss, name).detach()) for slot in drawn) / len(drawn)
-            for name in TileLoss._fields
-        }
+        return {name: value / slots for name, value in zip(TileLoss._fields, losses, strict=True)}
 
     def _prepare(self, number: int) -> TileTask:
         """The ``number``-th tile of the run; it depends on nothing else but the seed."""
@@ -296,9 +300,9 @@ class Trainer:
         return Drawn(torch.autograd.grad(loss.total, self._parameters, allow_unused=True), loss)
 
     def _order_tiles(self) -> None:
-        """Have the tiles of this step and the next prepared, so that no core waits at the end of a step."""
-        first = self.step * self.config.tiles_per_step
-        for number in range(first, first + 2 * self.config.tiles_per_step):
+        """Have this process's tiles of this step and the next prepared, so that no core waits at the end of a step."""
+        slots = self.config.tiles_per_step
+        for number in (step * slots + slot for step in (self.step, self.step + 1) for slot in self._devices.own(slots)):
             if number not in self._prepared:
                 self._prepared[number] = self._preparers.submit(self._prepare, number)
 
@@ -321,9 +325,9 @@ class Trainer:
         )
 
 
-def _pool(threads: int) -> ThreadPoolExecutor:
+def _pool(threads: int, cores: int) -> ThreadPoolExecutor:
     """Worker threads that share the cores: each tile is computed by one, whose own operations use its part of them."""
-    share = max(1, (os.cpu_count() or 1) // threads)
+    share = max(1, cores // threads)
     if threads == 1:
         return ThreadPoolExecutor(1)
     return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(share,))

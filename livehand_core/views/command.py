@@ -13,6 +13,8 @@ from ..errors import LiveHandError
 from ..files import check_writable
 from ..frames import DEFAULT_AVATAR
 from ..libraries import require
+from ..provenance.certificate import load_identity
+from ..provenance.sign_command import add_certificate
 from .cameras import PATHS, CameraKind
 from .film import FORMATS
 from .hand_arguments import add_hand_arguments
@@ -72,6 +74,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument("--columns", type=int, metavar="N", help="of a sheet")
     pictures.add_argument("--overwrite", action="store_true", help="replace what is there")
     pictures.add_argument("--keep-frames", action="store_true", help="keep the frames of a video or sheet")
+    pictures.add_argument("--sign", action="store_true", help="give them Content Credentials (see livehand sign)")
+    add_certificate(pictures)
     computing = parser.add_argument_group("the renderer")
     computing.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     computing.add_argument("--precision", choices=("fast", "exact"), default="fast", help="of the arithmetic (fast)")
@@ -82,6 +86,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render; 0 when all is there, 130 when it was interrupted."""
     require("pictures")
+    if args.sign:
+        require("provenance")
+        # Before anything is rendered: there may be none.
+        identity = load_identity(args.certificate, args.key)
     choose_instructions(args.instructions)
     from ..progress import Progress
     from ..rendering import Renderer
@@ -120,6 +128,13 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     for line in warnings:
         print(f"livehand: {line}", file=sys.stderr)
+    if args.sign:
+        from ..provenance.facts import avatar_facts
+        from ..provenance.signing import Signer
+
+        signer = Signer(identity, avatar_facts([args.avatar]))
+        for file in sorted(args.out.rglob("*.png")) if args.out.is_dir() else [args.out]:
+            signer.sign(file)
     print(args.out)
     return 0
 
@@ -137,6 +152,10 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
         "threads",
         "device",
         "instructions",
+        "given",
+        "sign",
+        "certificate",
+        "key",
     }
     values = {key: value for key, value in vars(args).items() if key not in left_out}
     return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

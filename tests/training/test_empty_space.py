@@ -218,7 +218,7 @@ def test_the_stage_of_rays_clears_the_space_in_new_poses(
     trainer, points = run_in_fog(tmp_path / "run", capture, tubes, empty_space_weight=weight, **settings)
     assert (trainer.empty_space is None) == (weight == 0.0)
     with ThreadPoolExecutor(1) as pool:
-        nothing = trainer.views, trainer.config, pool, 1, lambda line: None, lambda: None
+        nothing = trainer.views, trainer.config, pool, lambda line: None, lambda: None
         train_on_rays(trainer.model, *nothing, trainer.empty_space)
     left = fog_left(trainer.model, points)
     assert left < 0.05 if weight else left > 0.5

@@ -49,7 +49,7 @@ def test_stage_lowers_its_loss_and_repeats(views: list[View], config: TrainingCo
             rays = draw_rays(views, 4, 0, pool)
             generator = torch.Generator().manual_seed(0)
             before = float(ray_loss(model, rays, config, generator).detach())
-            train_on_rays(model, views, config, pool, 1, lambda line: None)
+            train_on_rays(model, views, config, pool, lambda line: None)
             after = float(ray_loss(model, rays, config, generator).detach())
         assert after < 0.5 * before
         results.append([value.clone() for value in model.parameters()])

@@ -108,6 +108,14 @@ def test_the_first_stage_may_pause_after_each_step(tmp_path: Path, capture: Capt
         torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
 
 
+def test_gradients_lie_in_memory_as_their_parameters_do(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """Adam's fused loop goes by the order in memory: a gradient of other strides would move other weights."""
+    run = trainer(tmp_path, capture, tubes, tiny())
+    run.advance()
+    found = [(value.stride(), value.grad.stride()) for value in run.model.parameters() if value.grad is not None]
+    assert len(found) > 10 and all(ours == theirs for ours, theirs in found)
+
+
 def test_training_lowers_the_loss(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
     """One view, whole: without the tiles' and views' spread the fall is plain."""
     config = tiny(steps=40, tile=0, tiles_per_step=1, field_rate=4e-3, super_resolution_rate=4e-3)

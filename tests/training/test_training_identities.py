@@ -157,7 +157,7 @@ def test_codes_stay_within_the_unit_ball(capture: Capture, tubes: HandData) -> N
     np.testing.assert_allclose(model.codes.norm(dim=1).detach(), [1.0, 1.0, 0.25], rtol=1e-5)
     before = model.codes.detach().clone()
     with ThreadPoolExecutor(1) as pool:
-        train_on_rays(model, views_of(capture, tubes, config, 0, 1), config, pool, 1, lambda line: None)
+        train_on_rays(model, views_of(capture, tubes, config, 0, 1), config, pool, lambda line: None)
     assert (model.codes - before)[:2].norm() > 0.1, "they were learnt"
     assert model.codes.norm(dim=1).max() <= 1.0 + 1e-6
 

@@ -1,0 +1,82 @@
+"""A farm job for Slurm: an array of chunks, and a job after them that renders what is missing and makes the whole.
+
+Standard library only. ``sbatch`` is called where it is there; the scripts lie in the job's folder for whoever submits
+them elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import LiveHandError
+from ..files import atomic_path
+from .job import JOB_FILE, Job
+
+FOLDER = "slurm"
+RENDER, MERGE = "render.sh", "merge.sh"
+SUBMIT_SECONDS = 60.0
+
+_SCRIPT = """\
+#!/bin/sh
+#SBATCH --job-name={name}
+#SBATCH --output={log}
+#SBATCH --open-mode=append
+#SBATCH --requeue
+{more}
+# {what}
+cd {folder} || exit 1
+exec {command}
+"""
+
+
+def write_scripts(folder: Path, job: Job) -> None:
+    """Write both scripts. Raises LiveHandError when they cannot be written."""
+    folder = folder.absolute()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", job.name) or "livehand"
+    chunk = shlex.join(job.worker(JOB_FILE, "--chunk")) + f' "$SLURM_ARRAY_TASK_ID/{job.chunks}"'
+    merge = shlex.join(job.worker(JOB_FILE, "--merge"))
+    array = f"#SBATCH --array=1-{job.chunks}\n"
+    for file, command, more, log, what in (
+        (RENDER, chunk, array, "render-%A_%a.log", "A chunk of the frames; one that is queued again goes on."),
+        (MERGE, merge, "", "merge-%j.log", "After the chunks: frames of those that died, then the video."),
+    ):
+        values = {"name": name, "more": more, "what": what, "command": command, "folder": shlex.quote(str(folder))}
+        with atomic_path(folder / FOLDER / file) as temporary:
+            # sbatch takes spaces in a file's name by no way of quoting but its command line; %-signs are its own.
+            temporary.write_text(_SCRIPT.format(log=f"{FOLDER}/{log}", **values), encoding="utf-8")
+
+
+def submit(folder: Path, options: Sequence[str] = ()) -> tuple[str, str]:
+    """Queue the chunks, and after all of them, however they end, the job that merges; gives both numbers.
+
+    Args:
+        options: of sbatch, for both: ``--partition=gpu`` and so on.
+
+    Raises:
+        LiveHandError: Slurm is not here, or refuses the job.
+    """
+    if shutil.which("sbatch") is None:
+        raise LiveHandError(
+            "Slurm's sbatch is not here.",
+            "Run this on a machine of the cluster (on Debian, 'apt-get install slurm-wlm munge' brings it), or hand "
+            f"the scripts in {folder / FOLDER} to one.",
+        )
+    chunks = _sbatch(folder, RENDER, options)
+    return chunks, _sbatch(folder, MERGE, [*options, f"--dependency=afterany:{chunks}"])
+
+
+def _sbatch(folder: Path, script: str, options: Sequence[str]) -> str:
+    command = ["sbatch", "--parsable", f"--chdir={folder.absolute()}", *options, f"{FOLDER}/{script}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SUBMIT_SECONDS, cwd=folder)
+    except subprocess.TimeoutExpired as error:
+        raise LiveHandError("Slurm does not answer.", "Is its controller running? 'sinfo' asks it.") from error
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise LiveHandError(f"Slurm refuses the job ({reason}).", "See sbatch's options.")
+    return done.stdout.strip().partition(";")[0]
