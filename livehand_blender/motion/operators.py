@@ -40,18 +40,18 @@ def _automatic(description: str) -> tuple[str, str, str, int]:
 
 
 class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
-    """Read a motion file (.npz, .json, .npy, .pkl) onto the active hand as a new action"""
+    """Read a motion file (.npz, .json, .npy, .pkl, .bvh) onto the active hand as a new action"""
 
     bl_idname = "livehand.import_motion"
     bl_label = "Import Hand Motion"
 
     filename_ext = ".npz"
     filter_glob: StringProperty(
-        description="Files to choose from", default="*.npz;*.json;*.npy;*.pkl", options={"HIDDEN"}
+        description="Files to choose from", default="*.npz;*.json;*.npy;*.pkl;*.bvh", options={"HIDDEN"}
     )
     filepath: StringProperty(
         name="File",
-        description="Motion file (.npz, .json, .npy, .pkl)",
+        description="Motion file (.npz, .json, .npy, .pkl, .bvh)",
         subtype="FILE_PATH",
         options={"HIDDEN", "SKIP_SAVE"},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,8 @@ class ReadOptions:
         fps: frames a second.
         capture: which capture of an InterHand2.6M file; the first when None.
         prefer: the hand to read where a file holds both and ``side`` is None; right when None.
+        bones: of a skeleton (``.bvh``): names of the hand's points (``wrist``, ``index1`` ... ``pinky3``) -> its bones;
+            None finds them by the names that known tools give.
         bridge: whether frames without numbers (NaN, as trackers write where they lost the hand) are interpolated.
     """
 
@@ -44,6 +47,7 @@ class ReadOptions:
     capture: str | None = None
     prefer: Side | None = None
     bridge: bool = False
+    bones: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

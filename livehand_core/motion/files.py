@@ -17,9 +17,11 @@ from ..errors import PoseError, naming
 from ..files import ARCHIVE_ERRORS, atomic_path, write_arrays
 from ..pickles import PickleError, read_object_array, read_pickle
 from ..poses import PoseSequence
+from .bvh import Bvh, hand_motion, parse_bvh
 from .convention import Motion, ReadOptions, WriteOptions
 from .interhand import is_interhand, read_interhand, write_interhand
 from .parameters import read_parameters
+from .points import points_in, read_points
 from .writing import write_parameters
 
 SIZE_LIMIT = 2 << 30
@@ -31,7 +33,8 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
     """Read one hand's motion.
 
     Args:
-        path: ``.npz``, ``.json``, or a table that NumPy or Python pickled (``.npy``, ``.pkl``), which is read as data.
+        path: ``.npz``, ``.json``, a table that NumPy or Python pickled (``.npy``, ``.pkl``), which is read as data, or
+            a skeleton (``.bvh``).
         options: what the file does not tell by itself.
 
     Returns:
@@ -81,8 +84,13 @@ def write_motion(
 
 def _read(path: Path, options: ReadOptions) -> Motion:
     document = _READERS[path.suffix.lower()](path)
+    if isinstance(document, Bvh):
+        return read_points(hand_motion(document, options, path.name), options, path.name)
     if path.suffix.lower() == ".json" and is_interhand(document):
         return read_interhand(document, options, path.name)
+    points = points_in(document, options, path.name)
+    if points is not None:
+        return read_points(points, options, path.name)
     return read_parameters(document, options, path.name)
 
 
@@ -124,5 +132,11 @@ def _pickled(path: Path) -> Any:
         raise MOTION.damaged(path, f"the pickle is refused: {error}") from error
 
 
-_READERS = {".npz": _archive, ".json": MOTION.json, ".npy": _single, ".pkl": _pickled, ".pickle": _pickled}
+def _skeleton(path: Path) -> Bvh:
+    return parse_bvh(MOTION.text(path), path.name)
+
+
+_READERS = {
+    ".npz": _archive, ".json": MOTION.json, ".npy": _single, ".pkl": _pickled, ".pickle": _pickled, ".bvh": _skeleton,
+}  # fmt: skip
 """Suffix -> what reads such a file's document."""

@@ -104,15 +104,13 @@ class Problem:
     def residuals(self, at: Placement, weights: np.ndarray) -> np.ndarray:
         """All residuals, in deviations."""
         points = self.skeleton.posed(at).points
-        parts = [self._image_residuals(points, weights), self._world_residuals(points), *self._angle_residuals(at)]
-        return np.concatenate(parts)
+        return np.concatenate([*self._seen_residuals(points, weights), *self._angle_residuals(at)])
 
     def linearised(self, at: Placement, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Residuals, their derivatives by a step of the placement, and by the betas."""
         posed = self.skeleton.posed(at)
         moved = np.concatenate([self.skeleton.jacobian(posed), self.skeleton.shape_jacobian(posed)], axis=2)
-        rows = [self._image_rows(posed.points, moved, weights), self._world_rows(moved), *self._angle_rows(at, moved)]
-        every = np.concatenate(rows)
+        every = np.concatenate([*self._seen_rows(posed.points, moved, weights), *self._angle_rows(at, moved)])
         count = 6 + self.skeleton.count
         return self.residuals(at, weights), every[:, :count], every[:, count:]
 
@@ -120,6 +118,21 @@ class Problem:
         """Mean distance in the picture, in shares of the hand's size."""
         off = self._projected(self.skeleton.posed(at).points) - self.seen.image
         return float(np.linalg.norm(off, axis=1).mean() / max(self.seen.size, 1.0))
+
+    def start(self, rotation: np.ndarray, turned: np.ndarray, angles: np.ndarray) -> Placement:
+        """A placement to begin with, of a hand whose (21, 3) points about its wrist are turned already."""
+        camera, image = self.camera, self.seen.image
+        flat, centred = turned[:, :2] - turned[:, :2].mean(axis=0), image - image.mean(axis=0)
+        scale = max(float((flat * centred).sum() / max((flat * flat).sum(), 1e-12)), 1e-3)
+        depth = min(max(camera.fx / scale, 2.0 * NEAREST), 20.0)
+        middle = (image.mean(axis=0) - (camera.cx, camera.cy)) / (camera.fx, camera.fy) * depth
+        return Placement(rotation, np.array([*middle, depth]) - turned.mean(axis=0), angles)
+
+    def _seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        return [self._image_residuals(points, weights), self._world_residuals(points)]
+
+    def _seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        return [self._image_rows(points, moved, weights), self._world_rows(moved)]
 
     def _projected(self, points: np.ndarray) -> np.ndarray:
         camera, depth = self.camera, np.maximum(points[:, 2], NEAREST)
@@ -166,6 +179,40 @@ class Problem:
             row[:, 6 : 6 + count] = part
             rows.append(row)
         return rows
+
+
+class PointProblem(Problem):
+    """The same of points in space that are known where they are, as other programs' files have them.
+
+    Args:
+        skeleton: of the hand, its points being the joints and tips.
+        points: (21, 3) metres in the order of the landmarks; NaN where a point is not known.
+        last: the last frame's angles, None at the first.
+        deviations: of each part; ``world`` is that of a point.
+    """
+
+    def __init__(self, skeleton: Skeleton, points: np.ndarray, last: np.ndarray | None, deviations: Deviations) -> None:
+        camera = Camera(2, 2, 1.0, 1.0, 1.0, 1.0, np.eye(4))
+        super().__init__(skeleton, camera, HandLandmarks(np.zeros((21, 2)), points, 1.0, 0.5), last, deviations)
+        self._known = np.isfinite(points).all(axis=1)
+
+    def weights(self, at: Placement) -> np.ndarray:
+        return np.ones(21)
+
+    def error(self, at: Placement) -> float:
+        """Mean distance of the known points from the fitted ones, metres."""
+        off = self.skeleton.posed(at).points - self.seen.world
+        return float(np.linalg.norm(off[self._known], axis=1).mean())
+
+    def start(self, rotation: np.ndarray, turned: np.ndarray, angles: np.ndarray) -> Placement:
+        shift = (self.seen.world - turned)[self._known].mean(axis=0)
+        return Placement(rotation, shift, angles)
+
+    def _seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        return [((points - self.seen.world)[self._known] / self._deviations.world).reshape(-1)]
+
+    def _seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        return [(moved[self._known] / self._deviations.world).reshape(-1, moved.shape[2])]
 
 
 def _prior(skeleton: Skeleton, deviations: Deviations) -> tuple[np.ndarray, np.ndarray]:
@@ -250,17 +297,12 @@ def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def beginning(problem: Problem) -> Placement:
     """A placement to start from: the palm laid on the world landmarks, as far away as it is large in the picture."""
-    skeleton, camera, seen = problem.skeleton, problem.camera, problem.seen
+    skeleton, world = problem.skeleton, problem.seen.world
     angles = np.clip(np.where(skeleton.high > 1.0, 0.2, 0.0), skeleton.low, skeleton.high)
-    palm = list(PALM_LANDMARKS)
+    palm = [point for point in PALM_LANDMARKS if np.isfinite(world[point]).all()]
     points = skeleton.posed(Placement(np.eye(3), np.zeros(3), angles)).points
-    rotation = _aligned(points[palm], seen.world[palm])
-    turned = points @ rotation.T
-    flat, image = turned[:, :2] - turned[:, :2].mean(axis=0), seen.image - seen.image.mean(axis=0)
-    scale = max(float((flat * image).sum() / max((flat * flat).sum(), 1e-12)), 1e-3)
-    depth = min(max(camera.fx / scale, 2.0 * NEAREST), 20.0)
-    middle = (seen.image.mean(axis=0) - (camera.cx, camera.cy)) / (camera.fx, camera.fy) * depth
-    return Placement(rotation, np.array([*middle, depth]) - turned.mean(axis=0), angles)
+    rotation = _aligned(points[palm], world[palm])
+    return problem.start(rotation, points @ rotation.T, angles)
 
 
 def _aligned(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -95,6 +95,7 @@ class Skeleton:
     Args:
         data: the hand model, of either side.
         betas: (10,) its shape; the mean shape by default.
+        networks: the points are where the networks see the landmarks; otherwise the joints and tips themselves.
 
     Attributes:
         data, side, betas: as given.
@@ -104,8 +105,8 @@ class Skeleton:
         palm_length: of the model's mean shape, as :func:`palm_length` measures it.
     """
 
-    def __init__(self, data: HandData, betas: np.ndarray | None = None) -> None:
-        self.data = data
+    def __init__(self, data: HandData, betas: np.ndarray | None = None, networks: bool = True) -> None:
+        self.data, self._networks = data, networks
         self.side: Side = data.side
         self.betas = np.zeros(BETA_COUNT) if betas is None else np.asarray(betas, dtype=np.float64)
         mirror = np.array([1.0, -1.0, -1.0]) if data.side == "left" else np.ones(3)
@@ -122,7 +123,8 @@ class Skeleton:
         moved = np.concatenate([np.einsum("jv,vab->jab", regressor, directions), directions[tips]])
         self._locals, self._shape_locals = _from_parent(rest), _from_parent(moved)
         self.palm_length = _usual_palm(data)
-        self._offsets = _FROM_JOINTS_MM * 1e-3 * ((-1.0, 1.0, 1.0) if data.side == "left" else (1.0, 1.0, 1.0))
+        flip = np.array([-1.0, 1.0, 1.0]) if data.side == "left" else np.ones(3)
+        self._offsets = networks * 1e-3 * _FROM_JOINTS_MM * flip
 
     @property
     def count(self) -> int:
@@ -131,7 +133,7 @@ class Skeleton:
 
     def with_shape(self, betas: np.ndarray) -> Skeleton:
         """The same hand model with another shape."""
-        return Skeleton(self.data, betas)
+        return Skeleton(self.data, betas, self._networks)
 
     def posed(self, at: Placement) -> Posed:
         """Forward kinematics."""
