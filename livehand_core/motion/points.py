@@ -19,7 +19,7 @@ from ..poses import HandPose, PoseSequence, Side, interpolate
 from ..tracking.fit import Deviations, PointProblem, fit
 from ..tracking.skeleton import Placement, Skeleton, palm_length
 from .convention import Motion, ReadOptions, UpAxis, into_world
-from .keys import plain, side_named
+from .keys import has_role, plain, side_named
 from .wrist import rest_wrists
 
 POINT_NAMES = (
@@ -112,6 +112,9 @@ def points_in(document: Any, options: ReadOptions, name: str = "") -> PointMotio
     beside it; and FreeMoCap's ``..._right_hand_3d_xyz.npy``, whose name tells the side.
     """
     table = document if isinstance(document, Mapping) else {"points": document}
+    if any(has_role(table, role) for role in ("full", "fingers", "both")):
+        # Joints beside poses are what those make of a hand.
+        return None
     named = next((side for side in ("left", "right") if side in plain(name)), None)
     found = _array_in(table, options.side or named or options.prefer)  # type: ignore[arg-type]
     if found is None:
