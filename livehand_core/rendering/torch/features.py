@@ -8,15 +8,12 @@ import torch
 
 from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera
-from ...kernels.compose import WEIGHT_FLOOR
+from ...kernels.networks.field import LEAST_OPACITY
 from ...networks import RadianceField
 from ...surface import rasterise_depth, ray_bounds
 from ..clock import Clock
 from .rays import camera_rays
 from .volume import Conditioning, Proxy, volume_render
-
-OPACITY_FLOOR = float(WEIGHT_FLOOR)
-"""Opacity under which an expected depth says nothing."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,7 @@ def feature_image(
     opacity, expected = torch.zeros_like(depth), torch.full_like(depth, torch.inf)
     features[:, rows, columns] = result.features.T
     opacity[rows, columns] = result.opacity
-    middle, known = 0.5 * (bounds[0] + bounds[1]), result.opacity > OPACITY_FLOOR
-    expected[rows, columns] = torch.where(known, result.depth / result.opacity.clamp(min=OPACITY_FLOOR), middle)
+    least, middle = float(LEAST_OPACITY), 0.5 * (bounds[0] + bounds[1])
+    mean = result.depth / result.opacity.clamp(min=least)
+    expected[rows, columns] = torch.where(result.opacity > least, mean, middle)
     return FeatureImage(proxy, features, opacity, expected, valid, result.weights)

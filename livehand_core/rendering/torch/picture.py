@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional
 
 from ...framing import Box
-from ...kernels.compose import ALPHA_RAMP
+from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
 from ...networks import SuperResolution
 from ..clock import Clock
-from .features import OPACITY_FLOOR, FeatureImage
+from .features import FeatureImage
 
 TILE = 192
 """Side of the feature image's tiles that go through the super-resolution at once; bounds memory and cancel time."""
@@ -29,7 +29,7 @@ def upsampled(
     """
     factor = network.config.factor
     image = (_whole if plain else _tiled)(network, low.features, low.opacity, clock)
-    weight = (low.opacity + OPACITY_FLOOR) * low.valid
+    weight = (low.opacity + float(WEIGHT_FLOOR)) * low.valid
     planes = torch.stack([weight * torch.where(low.valid, low.depth, 0.0), weight])
     rgba = to_rgba(image, low.opacity, support_mask(low.valid, factor), offset)
     return torch.cat([rgba, upsample_bilinear(planes, factor, offset).movedim(0, -1)], dim=-1)
