@@ -7,6 +7,7 @@ by the benchmark (float32) and by the gradient test (float64).
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ def plain_model(model: AvatarModel, dtype: torch.dtype) -> AvatarModel:
 
 
 class Noise(NamedTuple):
-    """What training adds: (45,) to the normalised pose, (3,) to view directions, (R, S) to raw densities."""
+    """What training adds: (45 or 48,) to the normalised pose, (3,) to view directions, (R, S) to raw densities."""
 
     pose: torch.Tensor
     direction: torch.Tensor
@@ -48,7 +49,8 @@ class Noise(NamedTuple):
         def normal(size: tuple[int, ...], deviation: float) -> torch.Tensor:
             return deviation * torch.randn(size, generator=generator) if deviation > 0.0 else torch.zeros(size)
 
-        pose = normal((45,), config.pose_noise * config.pose_gain)
+        angles = 48 if config.conditioning == "published" else 45
+        pose = normal((angles,), config.pose_noise * config.pose_gain)
         direction = normal((3,), config.view_noise)
         return cls(pose, direction, normal(tuple(rays.depths.shape), config.density_noise))
 
@@ -71,7 +73,8 @@ def plain_rays(view: View, field: FieldConfig, samples: int, generator: torch.Ge
     if field.coordinates == "xyz":
         positions = torch.from_numpy(view.at_rest(points.numpy()))
     else:
-        found = proxy.coordinates(points, field, "pseudo_normal")
+        # Normals, too, of fields that do not ask for them: as the real rays.
+        found = proxy.coordinates(points, replace(field, normal_frequencies=1), "pseudo_normal")
         positions = torch.cat([found[..., :3], found[..., 3:] @ wrist], dim=-1)
     return TileRays(rows * view.low.width + columns, depths, rays.lengths, positions, rays.view_directions @ wrist)
 
