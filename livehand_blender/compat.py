@@ -48,12 +48,17 @@ def world_colour(world: Any) -> tuple[float, float, float]:
     return (colour[0] * strength, colour[1] * strength, colour[2] * strength)
 
 
+def world_has_nodes(world: Any) -> bool:
+    """Whether a world is what its nodes say."""
+    # From 5.0 on a world always has nodes and use_nodes only warns.
+    return world.node_tree is not None and bool(bpy.app.version >= (5, 0, 0) or world.use_nodes)
+
+
 def world_background(world: Any) -> Any:
     """The Background node that a world's output shows, else the first there is, None without any."""
-    # From 5.0 on a world always has nodes and use_nodes only warns.
-    tree = world.node_tree if bpy.app.version >= (5, 0, 0) or world.use_nodes else None
-    if tree is None:
+    if not world_has_nodes(world):
         return None
+    tree = world.node_tree
     nodes = [node for node in tree.nodes if node.type == "BACKGROUND"]
     output = tree.get_output_node("ALL")
     shown = [link.from_node for link in output.inputs["Surface"].links] if output is not None else []

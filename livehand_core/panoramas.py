@@ -83,6 +83,24 @@ def light_panorama(light: Light, height: int) -> np.ndarray:
     return picture
 
 
+def resized(panorama: np.ndarray, rows: int) -> np.ndarray:
+    """(rows, 2 rows, 3) means of a larger panorama over whole pixels: as small, and as bright."""
+    height, width = panorama.shape[:2]
+    down, across = np.arange(rows) * height // rows, np.arange(2 * rows) * width // (2 * rows)
+    total = np.add.reduceat(np.add.reduceat(panorama[..., :3], down, axis=0, dtype=np.float64), across, axis=1)
+    count = np.diff([*down, height])[:, None] * np.diff([*across, width])[None, :]
+    return np.asarray(total / count[..., None])
+
+
+def turned(panorama: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """A panorama of the world after it is turned by ``rotation`` (3, 3); nearest pixels."""
+    height, width = panorama.shape[:2]
+    rays = directions(height, width) @ rotation
+    row = np.arccos(np.clip(rays[..., 2], -1.0, 1.0)) / math.pi * height
+    column = (0.5 - np.arctan2(rays[..., 1], rays[..., 0]) / (2.0 * math.pi)) * width
+    return panorama[np.minimum(row.astype(int), height - 1), column.astype(int) % width]
+
+
 def _project(picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     times = -(-FINE // height)

@@ -9,11 +9,12 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from livehand_core.captures.lighting import Lighting, light_shots, moved_lights, resized
+from livehand_core.captures.lighting import Lighting, light_shots, moved_lights
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
 from livehand_core.lights import Lamp
+from livehand_core.panoramas import resized
 
 from ..render.lamps import AREA_INTENSITY, POINT_INTENSITY
 from .planning import ScenePlan

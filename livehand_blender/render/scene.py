@@ -22,6 +22,7 @@ from ..rig.hand_rig import HandRig
 from ..rig.pose import shown_pose
 from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
+from .light import answers, hand_light
 from .passes import HandLabel, core_passes
 
 
@@ -149,7 +150,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
             continue
         holdout = shown.is_holdout or shown.holdout_get(view_layer=layer)
-        hands.append(_visible_hand(rig, instance.matrix_world, holdout))
+        hands.append(_visible_hand(depsgraph, rig, instance.matrix_world.copy(), holdout))
     return tuple(hands)
 
 
@@ -173,7 +174,7 @@ def _is_point(matrix_world: Any) -> bool:
     return bool(np.abs(np.array(matrix_world, dtype=np.float64)[:3, :3]).max() < SMALLEST_SCALE)
 
 
-def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
+def _visible_hand(depsgraph: Any, rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
     hand = HandRig.of(rig)
     pose, scale = shown_pose(hand, matrix_world)
     avatar = avatar_path(rig)
@@ -181,8 +182,12 @@ def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     identity = chosen_identity(rig.livehand, avatar)
     state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout}".encode()
+    light = None
+    if depsgraph.scene.livehand.light == "SCENE" and answers(avatar):
+        light = hand_light(depsgraph, rig, points.mean(axis=0)).light
+        state += light.harmonics.tobytes() + repr(light.lamps).encode()
     label = HandLabel(rig.name, rig.pass_index)
-    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout), points, radii, state, label)
+    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout, light), points, radii, state, label)
 
 
 def avatar_path(rig: Any) -> str:

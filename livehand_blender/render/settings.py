@@ -5,7 +5,15 @@
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from ..registration import classes, properties, registration
 from ..rig.armature import is_hand, proxy_meshes
@@ -77,6 +85,31 @@ class LiveHandScene(bpy.types.PropertyGroup):
         step=100,
         options=set(),
         update=_redraw_views,
+    )
+    light: EnumProperty(
+        name="Light",
+        description="The light that hands stand in, where their avatar answers to one",
+        items=(
+            ("SCENE", "Scene", "Lamps, world and surroundings of this scene", 0),
+            ("TRAINED", "As Trained", "The light that the avatar was trained in, which turns with the hand", 1),
+        ),
+        default="SCENE",
+        options=set(),
+        update=_redraw_views,
+    )
+    light_strength: FloatProperty(
+        name="Strength",
+        description="Factor on the scene's light for hands",
+        default=1.0,
+        min=0.0,
+        soft_max=4.0,
+        max=1000.0,
+        update=_redraw_views,
+    )
+    light_probes: StringProperty(
+        name="Light Probes",
+        description="What the hands' surroundings gave them when they were probed last",
+        options={"HIDDEN"},
     )
     motion_blur_steps: IntProperty(
         name="Motion Blur Steps",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..lights import Lamp, Light
-from ..panoramas import directions, panorama_light
+from ..panoramas import directions, panorama_light, turned
 from .light_part import CaptureLight, level
 from .shooting import Shooting, Shot
 
@@ -145,25 +145,6 @@ def moved_lights(
     moved = tuple(lighting.moved(rotation, translation) for lighting in lights)
     told = tuple(CaptureLight(lighting.light, lighting.kind) for lighting in moved)
     return replace(plan, lights=told), moved
-
-
-def resized(panorama: np.ndarray, rows: int) -> np.ndarray:
-    """(rows, 2 rows, 3) means of a panorama over whole pixels: as small, and as bright."""
-    height, width = panorama.shape[:2]
-    down, across = np.arange(height) * rows // height, np.arange(width) * 2 * rows // width
-    total = np.zeros((rows, 2 * rows, 3))
-    np.add.at(total, (down[:, None], across[None, :]), panorama[..., :3])
-    count = np.bincount(down, minlength=rows)[:, None] * np.bincount(across, minlength=2 * rows)[None, :]
-    return total / np.maximum(count, 1)[..., None]
-
-
-def turned(panorama: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """A panorama of the world after it is turned by ``rotation`` (3, 3); nearest pixels."""
-    height, width = panorama.shape[:2]
-    rays = directions(height, width) @ rotation
-    row = np.arccos(np.clip(rays[..., 2], -1.0, 1.0)) / math.pi * height
-    column = (0.5 - np.arctan2(rays[..., 1], rays[..., 0]) / (2.0 * math.pi)) * width
-    return panorama[np.minimum(row.astype(int), height - 1), column.astype(int) % width]
 
 
 def _draw(

@@ -23,14 +23,12 @@ from livehand_core.captures.lighting import (
     light_shots,
     lit_tests,
     moved_lights,
-    resized,
     sky,
-    turned,
 )
 from livehand_core.captures.plan import Rig
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.lights import Lamp, Light
-from livehand_core.panoramas import directions, panorama_light
+from livehand_core.panoramas import directions, panorama_light, resized, turned
 from livehand_core.passes import linear_to_srgb
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
