@@ -108,12 +108,10 @@ def _run(
     job: dict[str, Any], folder: Path, points: dict[str, np.ndarray], task: Task[dict[str, Probe]]
 ) -> dict[str, Probe]:
     """Render and read; on a thread."""
-    path = folder / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
     task.tell(0.1, "Looking around the hands")
     script = str(Path(__file__).with_name("probe_child.py"))
     program = [bpy.app.binary_path, "-b", "--factory-startup"] if bpy.app.binary_path else [sys.executable]
-    words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", str(path)]
+    words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", json.dumps(job)]
     code, lines = run_lines(words, dict(os.environ), folder / "probe.log", task.cancelled, lambda line: None)
     files = [Path(shot["file"]).with_suffix(".npy") for shot in job["shots"]]
     if code != 0 or not all(file.is_file() for file in files):

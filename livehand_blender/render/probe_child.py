@@ -1,8 +1,9 @@
 """A Blender of its own that renders small panoramas from where hands are. Run as a script by render/probe.
 
-    blender -b --python probe_child.py -- JOB.json
+    blender -b --python probe_child.py -- JOB
 
-The job names a .blend file, its scene and frame, and for each panorama a point, a file, and what is not to be seen.
+The job, a line of JSON, names a .blend file, its scene and frame, and for each panorama a point, a file and what is
+not to be seen.
 """
 
 import json
@@ -18,7 +19,7 @@ import numpy as np
 
 def main() -> int:
     """Render; 0 when all panoramas are there."""
-    job = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding="utf-8"))
+    job = json.loads(sys.argv[sys.argv.index("--") + 1])
     bpy.ops.wm.open_mainfile(filepath=job["blend"], load_ui=False)
     scene = bpy.data.scenes[job["scene"]]
     if bpy.context.window is not None:

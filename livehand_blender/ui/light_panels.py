@@ -80,7 +80,10 @@ def _draw_light(layout: Any, context: Any, rig: Any) -> None:
         return
     for note in found.notes:
         draw_text(layout, note, alert=True)
-    layout.template_icon(icon_value=icon_of_light(found.light.moved(np.eye(3), -hand_middle(rig))), scale=6.0)
+    icon = icon_of_light(found.light.moved(np.eye(3), -hand_middle(rig)))
+    if icon:
+        # Without a window there are no pictures.
+        layout.template_icon(icon_value=icon, scale=6.0)
     draw_text(layout, STATES[found.source])
 
 
