@@ -21,6 +21,7 @@ from ..render.light import HandLight, answers, hand_light, hand_middle
 from ..render.probe import PROBE_KEY
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand
+from .disclosure import draw_picture
 
 ROWS = 64
 STATES = {
@@ -57,7 +58,7 @@ class LIVEHAND_PT_light(bpy.types.Panel):
         if rig is not None:
             _draw_light(layout, context, rig)
         if not draw_task(layout, PROBE_KEY):
-            layout.operator("livehand.probe_light", icon="WORLD")
+            layout.operator("livehand.probe_light", text="Probe Light", icon="WORLD")
 
 
 def _draw_avatar(layout: Any, rig: Any) -> None:
@@ -81,9 +82,7 @@ def _draw_light(layout: Any, context: Any, rig: Any) -> None:
     for note in found.notes:
         draw_text(layout, note, alert=True)
     icon = icon_of_light(found.light.moved(np.eye(3), -hand_middle(rig)))
-    if icon:
-        # Without a window there are no pictures.
-        layout.template_icon(icon_value=icon, scale=6.0)
+    draw_picture(layout, icon, 6.0, "No picture yet")
     draw_text(layout, STATES[found.source])
 
 
