@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..engine.interpreters import start_options
 from ..errors import LiveHandError
 from ..files import unwritable
 from .job import JOB_FILE, Job
@@ -85,7 +86,9 @@ def _start(folder: Path, job: Job, chunk: int) -> Worker:
         raise unwritable(error, path) from error
     command = job.worker(JOB_FILE, *(("--chunk", f"{chunk}/{job.chunks}") if chunk else ("--merge",)))
     try:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **start_options()
+        )
     except OSError as error:
         log.close()
         raise LiveHandError(

@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
+from ..engine.interpreters import start_options
 from ..errors import LiveHandError
 from ..files import atomic_path
 from ..libraries import require
@@ -79,7 +80,9 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float) -> None:
     with atomic_path(path) as temporary, TemporaryFile() as said:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *entering, "-r", f"{fps:g}", "-i", "-"]
         command += ["-an", "-c:v", kind.codec, *kind.options, "-vf", filters, *_BT709, str(temporary)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, **start_options()
+        )
         assert process.stdin is not None
         try:
             with suppress(BrokenPipeError), process.stdin as pipe:

@@ -21,7 +21,7 @@ from tests.chaos.conftest import LONG, Amount, Note
 from tests.chaos.watch import ROOT, TESTS, here
 from tests.engine.helpers import alive, eventually, shared_blocks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")]
 
 SILENCE = 8.0
 """Seconds after which a stopped engine is given up; a sign of life comes every five."""

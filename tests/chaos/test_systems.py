@@ -26,6 +26,15 @@ from livehand_core.training import monitor
 from tests.chaos.watch import ROOT, here
 from tests.chaos.writers import WRITERS
 
+SLURM = ROOT / "livehand_core" / "training" / "cluster.py"
+"""What runs in Slurm's jobs only, which is Linux."""
+SOURCES = [
+    path
+    for package in ("livehand_core", "livehand_blender")
+    for path in (ROOT / package).rglob("*.py")
+    if path != SLURM
+]
+
 
 class Posing:
     """A module of the standard library with some of its names changed."""
@@ -346,8 +355,13 @@ def test_nothing_forks() -> None:
     """Windows cannot, macOS should not, and Blender's threads would not come along."""
     forks = r"os\.fork\(|preexec_fn|multiprocessing\.(Process|Pool)\("
     careless = re.compile(forks + r"|get_context\((?!.spawn.)|ProcessPoolExecutor\([^,]*\)")
-    sources = [*(ROOT / "livehand_core").rglob("*.py"), *(ROOT / "livehand_blender").rglob("*.py")]
-    assert not [path for path in sources if careless.search(path.read_text(encoding="utf-8"))]
+    assert not [path for path in SOURCES if careless.search(path.read_text(encoding="utf-8"))]
+
+
+def test_no_process_opens_a_console_on_windows() -> None:
+    """Each that stays is started with the system's options: without a window there, in a session of its own here."""
+    calls = [call for path in SOURCES for call in path.read_text(encoding="utf-8").split("Popen(")[1:]]
+    assert len(calls) > 5 and not [call[:200] for call in calls if "start_options()" not in call[:500]]
 
 
 def test_signals_that_windows_lacks_are_named_behind_a_question() -> None:
@@ -355,7 +369,7 @@ def test_signals_that_windows_lacks_are_named_behind_a_question() -> None:
     lacking = re.compile(r"signal\.(SIGKILL|SIGSTOP|SIGHUP|SIGPIPE)|os\.(killpg|geteuid|getuid|mkfifo|statvfs)\(")
     asked = re.compile(r"win32|os\.name|hasattr\((os|signal)|platform")
     found = []
-    for path in [*(ROOT / "livehand_core").rglob("*.py"), *(ROOT / "livehand_blender").rglob("*.py")]:
+    for path in SOURCES:
         for function in re.split(r"\n(?=def |    def |class )", path.read_text(encoding="utf-8")):
             if lacking.search(function) and not asked.search(function):
                 found.append(f"{path.name}: {function.splitlines()[0]}")

@@ -22,7 +22,7 @@ from tests.chaos.conftest import LONG, Amount, Note
 from tests.chaos.watch import ROOT, TESTS, here
 from tests.training.conftest import make_capture, tube_hand
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals")]
 
 STEPS = 60
 TRAIN = f"""{TESTS}
