@@ -263,13 +263,13 @@ class TaskOperator:
 
 
 class LIVEHAND_OT_task_cancel(bpy.types.Operator):
-    """End this work"""
+    """Cancel this job"""
 
     bl_idname = "livehand.task_cancel"
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 
-    key: bpy.props.StringProperty(name="Work", description="Kind of the work that is ended", options={"HIDDEN"})
+    key: bpy.props.StringProperty(name="Work", description="Which job is cancelled", options={"HIDDEN"})
 
     def execute(self, _context: Any) -> set[str]:
         if self.key in _tasks:

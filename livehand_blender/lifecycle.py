@@ -49,7 +49,7 @@ def postponed(leave: Callable[[], None]) -> bool:
 
     _timer = look
     bpy.app.timers.register(look, first_interval=PATIENCE_SECONDS, persistent=True)
-    _say("LiveHand leaves as soon as the running render has ended.")
+    _say("LiveHand is switched off as soon as the running render has ended.")
     return True
 
 

@@ -119,7 +119,7 @@ class LiveHandRig(bpy.types.PropertyGroup):
     )
     identity_shape: BoolProperty(
         name="Shape of the Identity",
-        description="Let the betas follow the identity, where the avatar knows its shape; off, they are yours",
+        description="Let the betas follow the identity, where the avatar knows its shape; off, you set them yourself",
         default=True,
         override=_OVERRIDABLE,
         update=_identity_shape_changed,
@@ -162,7 +162,7 @@ class LiveHandPasses(bpy.types.PropertyGroup):
         name="Low Resolution", description="The volume-rendered image before super-resolution", default=False
     )
     use_holdout: BoolProperty(
-        name="Holdout", description="How much of a pixel hands that are held out cut away", default=False
+        name="Holdout", description="How much of each pixel is cut out by hands that are holdouts", default=False
     )
 
 

@@ -175,7 +175,7 @@ class Camera:
             return build(cls, document)
         except ValueError as error:
             raise CameraError(
-                f"The camera is incomplete or does not fit: {error}.", "Write cameras with Camera.to_json."
+                f"The camera is incomplete or invalid: {error}.", "Write cameras with Camera.to_json."
             ) from error
 
 

@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sign": (".provenance.sign_command", "provenance", "sign pictures and videos: what made them, with which avatars"),
     "verify": (".provenance.verify_command", "provenance", "say whether pictures are as they were signed, and by whom"),
     "prepare": (".prepare", "rendering", "compile the renderer for this processor, once"),
-    "doctor": (".doctor", "rendering", "say what is installed, which devices there are, and what is missing"),
+    "doctor": (".doctor", "rendering", "list what is installed, which devices there are and what is missing"),
 }
 """Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, its job of ``libraries.JOBS``, help)."""
 

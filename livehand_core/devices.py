@@ -25,7 +25,9 @@ _GPU_NAME = re.compile(r"gpu(:(software|\d{1,3}))?")
 def add_instructions(parser: argparse._ActionsContainer) -> None:
     """Add ``--instructions`` to a command's options; :func:`choose_instructions` heeds it."""
     parser.add_argument(
-        "--instructions", choices=INSTRUCTIONS, help="of the processor's kernels; the best that it has by default"
+        "--instructions",
+        choices=INSTRUCTIONS,
+        help="instruction set of the processor's kernels; by default the best that it has",
     )
 
 

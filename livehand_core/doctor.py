@@ -66,8 +66,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Say what is installed and what is missing. Exit code 1 when something needed is missing."
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.add_argument("--python", default="", metavar="PATH", help="the engine's Python, or its environment's folder")
-    parser.add_argument("--mano", type=Path, metavar="PATH", help="a MANO .pkl file, or the folder of both, to look at")
-    parser.add_argument("--no-engine", action="store_true", help="do not start the engine (no word on torch's devices)")
+    parser.add_argument(
+        "--mano", type=Path, metavar="PATH", help="a MANO .pkl file to check, or the folder that holds both"
+    )
+    parser.add_argument(
+        "--no-engine", action="store_true", help="do not start the engine (torch's devices are then not listed)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
         document = {"version": __version__, "healthy": healthy, "findings": [asdict(f) for f in findings]}
         print(json.dumps(document, indent=2))
     else:
-        print("Everything that rendering needs is here." if healthy else "Something that rendering needs is missing.")
+        print(
+            "Everything that rendering needs is installed." if healthy else "Something that rendering needs is missing."
+        )
     return 0 if healthy else 1
 
 

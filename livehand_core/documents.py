@@ -174,7 +174,7 @@ class Reader:
         try:
             return content.decode(encoding)
         except UnicodeDecodeError as error:
-            raise self.damaged(path, f"byte {error.start} is no {encoding.upper()} text") from error
+            raise self.damaged(path, f"byte {error.start} is not {encoding.upper()} text") from error
 
     def _unpacked(self, stream: BinaryIO, path: Path) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
@@ -231,7 +231,7 @@ def _open_regular(path: Path) -> BinaryIO:
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no ordinary file")
+    raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is not an ordinary file")
 
 
 def _read_array(stream: Any, size: int) -> np.ndarray:
@@ -256,7 +256,7 @@ def _read_array(stream: Any, size: int) -> np.ndarray:
         and values.size
         and int(values.reshape(-1).view(dtype.byteorder + "u4").max()) > sys.maxunicode
     ):
-        raise ValueError("a text has numbers that are no letters")
+        raise ValueError("a text holds numbers that are not letters")
     return values.reshape(shape[::-1]).transpose() if fortran else values.reshape(shape)
 
 
@@ -264,7 +264,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} appears twice")
     return found
 
 

@@ -18,13 +18,13 @@ def parse_frames(text: str) -> list[int]:
     for part in text.split(","):
         match = _PART.fullmatch(part.strip())
         if match is None:
-            raise argparse.ArgumentTypeError(f"{part.strip()!r} is no frame or range; write 7, 1-10 or 20-40x2")
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not a frame or range; write 7, 1-10 or 20-40x2")
         first = int(match[1])
         last = int(match[2]) if match[2] is not None else first
         step = int(match[3]) if match[3] is not None else 1
         if last < first or step < 1:
             raise argparse.ArgumentTypeError(
-                f"{part.strip()!r} holds no frames; write the lower one first, a step of 1 up"
+                f"{part.strip()!r} holds no frames; write the lower number first, and a step of 1 or more"
             )
         frames.update(dict.fromkeys(range(first, last + 1, step)))
     return list(frames)
@@ -38,7 +38,7 @@ def parse_chunk(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no chunk; write 1/8 for the first of eight")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a chunk; write 1/8 for the first of eight")
     return int(match[1]), int(match[2])
 
 

@@ -67,7 +67,7 @@ class HandInstance:
             return build(cls, document)
         except ValueError as error:
             raise LiveHandError(
-                f"The hand is incomplete or does not fit: {error}.", "Write it with HandInstance.to_json."
+                f"The hand is incomplete or invalid: {error}.", "Write it with HandInstance.to_json."
             ) from error
 
 
@@ -147,5 +147,5 @@ class FrameRequest:
             return build(cls, document)
         except ValueError as error:
             raise LiveHandError(
-                f"The frame request is incomplete or does not fit: {error}.", "Use FrameRequest.to_json."
+                f"The frame request is incomplete or invalid: {error}.", "Use FrameRequest.to_json."
             ) from error

@@ -23,7 +23,7 @@ def checked_choice(choice: object) -> IdentityChoice:
         LiveHandError: it is of another type, or weights are negative, not finite, or all 0.
     """
     if isinstance(choice, bool) or not isinstance(choice, (int, str, Mapping, np.integer)):
-        raise LiveHandError(f"A hand has the identity {choice!r}.", "Give a number, a name, or weights by name.")
+        raise LiveHandError(f"{choice!r} cannot be a hand's identity.", "Give a number, a name, or weights by name.")
     if isinstance(choice, str):
         return choice
     if not isinstance(choice, Mapping):
@@ -32,16 +32,18 @@ def checked_choice(choice: object) -> IdentityChoice:
     for name, weight in choice.items():
         if not isinstance(name, str) or isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)):
             raise LiveHandError(
-                f"A hand has the identity weights {dict(choice)!r}.", "Give each identity's name and a number."
+                f"The identity weights {dict(choice)!r} cannot be used.", "Give each identity's name and a number."
             )
         if not 0.0 <= float(weight) < math.inf:
             raise LiveHandError(
-                f"The identity {name!r} of a hand has the weight {float(weight)}.",
+                f"The identity {name!r} has the weight {float(weight)}.",
                 "Give weights that are finite and not negative.",
             )
         weights[name] = float(weight)
     if not 0.0 < sum(weights.values()) < math.inf:
-        raise LiveHandError("The weights of a hand's identities add up to 0 or beyond bounds.", "Give one above 0.")
+        raise LiveHandError(
+            "The weights of the identities add up to 0 or to infinity.", "Give at least one weight above 0."
+        )
     return weights
 
 

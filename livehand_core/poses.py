@@ -49,7 +49,7 @@ def _vector(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
             where = _where(name, ~np.isfinite(array))
             raise PoseError(f"{name} holds values that are not finite (NaN or infinity){where}.", _CHECK)
         where = _where(name, np.abs(array) > LARGEST_VALUE)
-        raise PoseError(f"{name} holds values beyond {LARGEST_VALUE:g}{where}; no hand is posed so.", _CHECK)
+        raise PoseError(f"{name} holds values beyond {LARGEST_VALUE:g}{where}; no hand pose reaches that far.", _CHECK)
     array.flags.writeable = False
     return array
 
@@ -137,7 +137,7 @@ class HandPose:
             return build(cls, document)
         except ValueError as error:
             raise PoseError(
-                f"The pose is incomplete or does not fit: {error}.", "Write poses with HandPose.to_json."
+                f"The pose is incomplete or invalid: {error}.", "Write poses with HandPose.to_json."
             ) from error
 
 
@@ -171,7 +171,7 @@ class PoseSequence:
         if not self.poses:
             raise PoseError("The motion has no frames.", "Give at least one pose.")
         if len({pose.side for pose in self.poses}) != 1:
-            raise PoseError("The motion mixes right and left hands.", "Keep one sequence a hand.")
+            raise PoseError("The motion mixes right and left hands.", "Keep one sequence for each hand.")
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write ``.npz`` with AMASS-like keys: poses (n, 48), betas (n, 10), trans (n, 3), mocap_framerate, side.

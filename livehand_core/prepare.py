@@ -19,9 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Compile the renderer for this processor and keep what comes out. It happens by itself at the first frame, "
         "where it takes up to a minute; afterwards, and after this command, the first frame takes seconds."
     )
-    parser.add_argument("--exact", action="store_true", help="also what --precision exact needs")
+    parser.add_argument("--exact", action="store_true", help="also compile what --precision exact needs")
     add_instructions(parser)
-    parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
+    parser.add_argument("--machine", action="store_true", help="print the progress as lines of JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:

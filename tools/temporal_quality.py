@@ -156,12 +156,12 @@ def render_cycles(options: argparse.Namespace) -> None:
     scene = capture.set_up_scene(argparse.Namespace(samples=options.samples, width=width, height=height))
     scene.cycles.denoising_quality = "HIGH"
 
-    def told(done: int, count: int) -> bool:
+    def progress(done: int, count: int) -> bool:
         print(f"[temporal] Cycles, {options.cycles}: {done} of {count} frames", flush=True)
         return True
 
     hand = capture.StudioHand(scene, DEFAULT_LOOK)
-    shoot(scene, plan, cache_folder(options, options.cycles), hand, builtin_hand("right"), told=told)
+    shoot(scene, plan, cache_folder(options, options.cycles), hand, builtin_hand("right"), progress=progress)
 
 
 def hand_window(frames: list[Seen]) -> tuple[slice, slice]:

@@ -99,7 +99,7 @@ def add_file(source: Path, folder: Path, name: str = "") -> Path:
         try:
             shutil.copyfile(source, temporary)
         except FileNotFoundError as error:
-            raise AvatarError(f"The avatar {source} has gone while it was copied.", "Try again.") from error
+            raise AvatarError(f"The avatar {source} disappeared while it was copied.", "Try again.") from error
     return target
 
 
@@ -139,7 +139,7 @@ def remove(path: Path, folder: Path) -> None:
         AvatarError: it is not in that folder, or may not be deleted.
     """
     if path.parent.resolve() != folder.resolve():
-        raise AvatarError(f"{path} is not in the folder of avatars.", "Delete it by hand if it is to go.")
+        raise AvatarError(f"{path} is not in the folder of avatars.", "Delete it by hand.")
     try:
         path.unlink()
     except OSError as error:

@@ -49,7 +49,7 @@ class LIVEHAND_OT_avatar_import(TaskOperator, bpy.types.Operator):
     assign: BoolProperty(name="Use at Once", description="Give it to the selected hands", default=True)
     factor: EnumProperty(
         name="Super-Resolution",
-        description="Of a checkpoint whose config.txt is missing",
+        description="Factor of the super-resolution, for a checkpoint whose config.txt is missing",
         items=(("AUTO", "Automatic", "As config.txt says", 0), ("2", "2", "Twice", 1), ("4", "4", "Four times", 2)),
         default="AUTO",
     )
@@ -184,7 +184,7 @@ class LIVEHAND_OT_avatar_default(_OnChosen, bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if stored is None:
-            self.report({"ERROR"}, "The add-on is not enabled in the preferences, so nothing can be kept there.")
+            self.report({"ERROR"}, "The add-on is not enabled in the preferences, so the choice cannot be saved there.")
             return {"CANCELLED"}
         stored.default_avatar = "" if path == DEFAULT_AVATAR_PATH else str(path)
         context.preferences.is_dirty = True

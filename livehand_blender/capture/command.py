@@ -117,7 +117,7 @@ def capture(options: argparse.Namespace) -> None:
         flush=True,
     )
 
-    def told(done: int, count: int) -> bool:
+    def progress(done: int, count: int) -> bool:
         spent = time.monotonic() - began
         if done and done % TELL_EVERY == 0:
             each = spent / done
@@ -129,7 +129,7 @@ def capture(options: argparse.Namespace) -> None:
         return True
 
     hand = StudioHand(scene, options.identity)
-    made = shoot(scene, plan, folder, hand, builtin_hand("right"), told=told, light=light)
+    made = shoot(scene, plan, folder, hand, builtin_hand("right"), progress=progress, light=light)
     print(f"{made} images in {folder}", flush=True)
 
 

@@ -23,7 +23,7 @@ CAPTURE_KEY = "capture"
 
 
 class LIVEHAND_OT_capture(TaskOperator, bpy.types.Operator):
-    """Photograph the hand from many sides in many poses, in this scene's light, as material for an avatar"""
+    """Photograph the hand from many sides in many poses, in this scene's light, to train an avatar on"""
 
     bl_idname = "livehand.capture"
     bl_label = "Capture Hand"

@@ -96,12 +96,12 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
     teller.say("Taking the first picture")
     asked = False
 
-    def told(done: int, count: int) -> bool:
+    def progress(done: int, count: int) -> bool:
         nonlocal asked
         teller.count(whole - count + done, whole)
         asked = asked or read_order(folder) == "stop"
         return not asked
 
-    made = shoot(scene, plan.shooting, folder, subject, plan.data, plan.scale, told, light)
+    made = shoot(scene, plan.shooting, folder, subject, plan.data, plan.scale, progress, light)
     clear_order(folder)
     teller.end("stopped" if asked and made < whole else "done", made=made)

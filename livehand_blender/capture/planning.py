@@ -111,7 +111,9 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
     if settings.look == "BUILTIN":
         poses = _of_look(poses, settings.identity, data)
     if len(poses) < 2:
-        raise CaptureError(f"There are {len(poses)} poses to capture.", "Take more, or a longer animation.")
+        raise CaptureError(
+            f"A capture needs at least 2 poses; there are {len(poses)}.", "Take more poses or a longer animation."
+        )
     cameras = _dome(settings, poses, data) if settings.cameras_from == "DOME" else _own(scene, settings, scale)
     held_out = frozenset(_last(settings.held_out_poses, len(poses), frames is not None))
     order = capture_order(cameras, len(poses), held_out, settings.cameras_per_pose, EXTRA, settings.seed)

@@ -60,7 +60,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     camera_count: IntProperty(name="Count", description="Cameras of the dome", default=40, min=2, max=500)
     radius: FloatProperty(
         name="Radius",
-        description="Distance of the dome's cameras; 0 takes the one at which a long lens shows the whole hand",
+        description="Distance of the dome's cameras; 0 chooses it so that a long lens shows the whole hand",
         default=0.0,
         min=0.0,
         unit="LENGTH",
@@ -79,21 +79,21 @@ class LiveHandCapture(bpy.types.PropertyGroup):
     )
     pose_count: IntProperty(name="Count", description="Poses that are sampled", default=48, min=2, max=5000)
     frame_step: IntProperty(
-        name="Every", description="Every so many frames of the scene's range", default=4, min=1, max=1000
+        name="Every", description="Take every n-th frame of the scene's range", default=4, min=1, max=1000
     )
     cameras_per_pose: IntProperty(
         name="Cameras per Pose", description="Cameras that see each training pose", default=8, min=1, max=500
     )
     held_out_cameras: IntProperty(
         name="Test Cameras",
-        description="Kept for measuring the avatar, never trained on; a third of the cameras at most",
+        description="Cameras kept for measuring the avatar and never trained on; a third of all at most",
         default=4,
         min=0,
         max=100,
     )
     held_out_poses: IntProperty(
         name="Test Poses",
-        description="Kept for measuring the avatar, never trained on; a third of the poses at most",
+        description="Poses kept for measuring the avatar and never trained on; a third of all at most",
         default=4,
         min=0,
         max=100,
@@ -124,7 +124,7 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         default=False,
     )
     licence: StringProperty(name="Licence", description="SPDX id or a short statement about the pictures")
-    seed: IntProperty(name="Seed", description="Of sampled poses and camera rolls", default=0, min=0)
+    seed: IntProperty(name="Seed", description="Seed of sampled poses and camera rolls", default=0, min=0)
     show_more: BoolProperty(name="More", description="Show more settings of the capture", default=False)
 
 

@@ -47,7 +47,7 @@ def shoot(
     subject: Subject,
     data: HandData,
     scale: float = 1.0,
-    told: Callable[[int, int], bool] = lambda done, count: True,
+    progress: Callable[[int, int], bool] = lambda done, count: True,
     light: Callable[[Shot], None] | None = None,
 ) -> int:
     """Render every image of the plan that is not there yet; how many there are in the end.
@@ -56,7 +56,7 @@ def shoot(
         scene: with light, and without anything in the camera's sight but the subject.
         data: hand model of the plan's poses.
         scale: of the world: world = scale * (point of the plan).
-        told: called with images made and images to make; False ends it.
+        progress: called with images made and images to make; False ends it.
         light: called before each image, to show its light; None leaves the scene's own.
 
     Raises:
@@ -67,7 +67,7 @@ def shoot(
     missing = plan.missing(folder)
     eye = _add_camera(scene)
     last, vertices = -1, np.zeros((0, 3))
-    told(0, len(missing))
+    progress(0, len(missing))
     for done, shot in enumerate(missing, start=1):
         pose, number, _ = shot
         if pose != last:
@@ -84,7 +84,7 @@ def shoot(
         _render_to(scene, folder / plan.image(*shot))
         if done % WRITE_EVERY == 0:
             plan.write_documents(folder)
-        if not told(done, len(missing)):
+        if not progress(done, len(missing)):
             break
     return plan.write_documents(folder)
 

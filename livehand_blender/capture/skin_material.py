@@ -21,7 +21,7 @@ SCATTERING_RADIUS = (1.0, 0.38, 0.22)
 
 
 def skin_material(look: str) -> bpy.types.Material:
-    """The skin of one of the people that come with LiveHand, made once a file.
+    """The skin of one of the looks that come with LiveHand, made once a file.
 
     Raises:
         HandModelError: nobody has that name, or the stored maps cannot be read.
@@ -80,7 +80,7 @@ def skin_material(look: str) -> bpy.types.Material:
 
 
 def cap_material(look: str) -> bpy.types.Material:
-    """What closes the wrist of one of the people: dull skin without detail, for a flat face that shines looks cut."""
+    """What closes the wrist of one of the looks: dull skin without detail, for a flat face that shines looks cut."""
     name = f"LiveHand wrist {look}"
     if name in bpy.data.materials:
         return bpy.data.materials[name]

@@ -128,7 +128,7 @@ def remove(scene: Any) -> None:
         CompositingError: there is nothing to remove.
     """
     if not is_set_up(scene):
-        raise CompositingError(f"The scene {scene.name!r} has no LiveHand compositing.", "Nothing is to be done.")
+        raise CompositingError(f"The scene {scene.name!r} has no LiveHand compositing.", "There is nothing to remove.")
     claim(scene)
     if not is_set_up(scene):
         return

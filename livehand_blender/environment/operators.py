@@ -218,7 +218,9 @@ class LIVEHAND_OT_environment_remove(TaskOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: Any) -> bool:
-        return _engine_rests(cls) and allowed(cls, "" if made_environment().is_dir() else "None was made here")
+        return _engine_rests(cls) and allowed(
+            cls, "" if made_environment().is_dir() else "No environment was made here"
+        )
 
     def make_task(self, _context: Any) -> Task[None]:
         client, folder = session.engine_client(), made_environment()
@@ -254,7 +256,7 @@ class LIVEHAND_OT_environment_remove_ask(bpy.types.Operator):
 
 
 class LIVEHAND_OT_doctor(TaskOperator, bpy.types.Operator):
-    """Say what is installed, which devices there are, and what is missing"""
+    """List what is installed, which devices there are and what is missing"""
 
     bl_idname = "livehand.doctor"
     bl_label = "LiveHand Doctor"

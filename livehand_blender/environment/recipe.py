@@ -157,7 +157,9 @@ def remove_environment(folder: Path) -> None:
     forget_interpreter(environment_python(folder))
     _remove(folder)
     if folder.exists():
-        raise EngineError(f"{folder} could not be deleted whole.", "Close other programs that use it, and try again.")
+        raise EngineError(
+            f"{folder} could not be deleted completely.", "Close other programs that use it, and try again."
+        )
 
 
 def read_stamp(folder: Path) -> Stamp | None:
@@ -285,7 +287,7 @@ def _python_fits(base: Path) -> None:
     if len(version) != 2 or version < MINIMUM_PYTHON:
         found = ".".join(map(str, version)) or "no Python"
         wanted = ".".join(map(str, MINIMUM_PYTHON))
-        raise EngineError(f"{base} is {found}; {wanted} is the oldest that serves.", "Choose another base Python.")
+        raise EngineError(f"{base} is {found}; {wanted} or newer is needed.", "Choose another base Python.")
 
 
 def _pip(
@@ -366,5 +368,5 @@ def _rename(source: Path, target: Path) -> None:
         os.replace(source, target)
     except OSError as error:
         raise EngineError(
-            f"{source} cannot be put aside ({error.strerror}).", "Close other programs that use it, and try again."
+            f"{source} cannot be moved aside ({error.strerror}).", "Close other programs that use it, and try again."
         ) from error

@@ -69,7 +69,7 @@ class LIVEHAND_OT_mesh_from_avatar(TaskOperator, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         if active_hand(context) is None:
             return allowed(cls, NO_HAND)
-        return allowed(cls, "A mesh is made in Object Mode" if context.mode != "OBJECT" else "")
+        return allowed(cls, "Meshes can only be made in Object Mode" if context.mode != "OBJECT" else "")
 
     def make_task(self, context: Any) -> Task[Mesh]:
         rig, settings = active_hand(context), context.scene.livehand_mesh
@@ -89,7 +89,7 @@ class LIVEHAND_OT_mesh_from_avatar(TaskOperator, bpy.types.Operator):
             # Another file may have been opened meanwhile.
             known = bpy.data.scenes.get(scene)
             if known is None:
-                raise LiveHandError("The scene of the hand has gone, so its mesh was not added.", "Make it again.")
+                raise LiveHandError("The hand's scene is gone, so its mesh was not added.", "Make it again.")
             home = bpy.data.collections.get(collection, known.collection)
             add_mesh(home, name, mesh, matrix)
 

@@ -191,7 +191,7 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
     up: EnumProperty(
         name="Up",
         description="Which axis of the file's world points up",
-        items=(("AUTO", "As Is Usual", "-Y in InterHand2.6M files, whose world is a camera's, else Z", 0), *_UP_ITEMS),
+        items=(("AUTO", "Usual", "-Y in InterHand2.6M files, whose world is a camera's, else Z", 0), *_UP_ITEMS),
         default="AUTO",
     )
     components: IntProperty(
@@ -205,7 +205,7 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
         name="Relative To",
         description="Which pose counts as zero (flat_hand_mean)",
         items=(
-            ("AUTO", "As Is Usual", "The mean pose for InterHand2.6M and for components, else the flat hand", 0),
+            ("AUTO", "Usual", "The mean pose for InterHand2.6M and for components, else the flat hand", 0),
             ("FLAT", "Flat Hand", "flat_hand_mean=True", 1),
             ("MEAN", "Mean Pose", "flat_hand_mean=False", 2),
         ),

@@ -59,8 +59,8 @@ class LiveHandScene(bpy.types.PropertyGroup):
 
     overlay: BoolProperty(
         name="Hands in Every Shading",
-        description="Lay the neural hands into Solid, Material Preview and rendered views of any engine, hidden by "
-        "what stands before them; the proxy meshes step aside",
+        description="Draw the neural hands in Solid, Material Preview and Rendered views of any engine, hidden by what "
+        "stands before them; the proxy meshes are not shown",
         default=False,
         options=set(),
         update=_overlay_changed,
@@ -75,8 +75,8 @@ class LiveHandScene(bpy.types.PropertyGroup):
     )
     viewport_rate: FloatProperty(
         name="Updates per Second",
-        description="While things move the live picture is made as large as this rate allows; once they rest it "
-        "gets all its pixels",
+        description="While things move, the live picture is only as large as this rate allows; at rest it is drawn "
+        "in full",
         default=15.0,
         min=1.0,
         soft_max=60.0,
@@ -113,7 +113,7 @@ class LiveHandScene(bpy.types.PropertyGroup):
     )
     motion_blur_steps: IntProperty(
         name="Motion Blur Steps",
-        description="Pictures at subframes that a frame with motion blur is the mean of",
+        description="Number of subframes that are averaged into a frame with motion blur",
         default=9,
         min=2,
         soft_max=33,

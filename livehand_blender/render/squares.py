@@ -20,12 +20,12 @@ def squares(opacity: np.ndarray, top: int, bottom: int, side: int) -> np.ndarray
     """
     seen = opacity > 0.0
     # A pixel shows part of its neighbours.
-    grown = seen.copy()
-    grown[1:] |= seen[:-1]
-    grown[:-1] |= seen[1:]
-    seen = grown.copy()
-    seen[:, 1:] |= grown[:, :-1]
-    seen[:, :-1] |= grown[:, 1:]
+    dilated = seen.copy()
+    dilated[1:] |= seen[:-1]
+    dilated[:-1] |= seen[1:]
+    seen = dilated.copy()
+    seen[:, 1:] |= dilated[:, :-1]
+    seen[:, :-1] |= dilated[:, 1:]
     seen = seen[top:bottom]
     height, width = seen.shape
     rows, columns = np.arange(0, height, side), np.arange(0, width, side)

@@ -22,7 +22,7 @@ from .pose import set_channels
 
 
 class LIVEHAND_OT_attach(HandOperator):
-    """Hang the active hand on the wrist bone of a character, which it follows from then on"""
+    """Attach the active hand to the wrist bone of a character, which it then follows"""
 
     bl_idname = "livehand.attach"
     bl_label = "Attach to a Character"
@@ -43,7 +43,7 @@ class LIVEHAND_OT_attach(HandOperator):
         name="Fit Size", description="Scale the hand to the character's, measured from wrist to knuckles", default=True
     )
     roll: FloatProperty(
-        name="Roll", description="Turn about the length of the hand on top", subtype="ANGLE", options={"SKIP_SAVE"}
+        name="Roll", description="Additional turn about the hand's long axis", subtype="ANGLE", options={"SKIP_SAVE"}
     )
 
     def invoke(self, context: Any, event: Any) -> set[str]:
@@ -71,7 +71,7 @@ class LIVEHAND_OT_attach(HandOperator):
         ancestor = character
         while ancestor is not None:
             if ancestor == rig:
-                raise PoseError(f"{character.name!r} already hangs on {rig.name!r}.", "Clear its parent first.")
+                raise PoseError(f"{character.name!r} is already attached to {rig.name!r}.", "Clear its parent first.")
             ancestor = ancestor.parent
         if self.bone not in character.pose.bones:
             raise PoseError(
@@ -118,7 +118,7 @@ class LIVEHAND_OT_attach(HandOperator):
 
 
 class LIVEHAND_OT_detach(HandOperator):
-    """Take the active hand off the bone that it hangs on; it stays where it is"""
+    """Detach the active hand from its bone; it stays where it is"""
 
     bl_idname = "livehand.detach"
     bl_label = "Detach"
@@ -127,7 +127,7 @@ class LIVEHAND_OT_detach(HandOperator):
     def poll(cls, context: Any) -> bool:
         if not super().poll(context):
             return False
-        return allowed(cls, "The hand hangs on nothing" if active_hand(context).parent is None else "")
+        return allowed(cls, "The hand is not attached" if active_hand(context).parent is None else "")
 
     def apply(self, context: Any, rig: Any) -> None:
         context.view_layer.update()
@@ -147,7 +147,7 @@ def hang(rig: Any, character: Any, bone: str, world: Any) -> bool:
     """
     carrier = _carrier(character, bone)
     if abs(carrier.to_3x3().determinant()) < 1e-18:
-        raise PoseError(f"The bone {bone!r} of {character.name!r} is scaled to nothing.", "Give it a size first.")
+        raise PoseError(f"The bone {bone!r} of {character.name!r} is scaled to nothing.", "Give it a scale first.")
     rig.parent, rig.parent_type, rig.parent_bone = character, "BONE", bone
     # As Blender's own parenting does: whatever shear a scaled bone brings is taken out here and nowhere else.
     rig.matrix_parent_inverse = carrier.inverted()

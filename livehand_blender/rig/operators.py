@@ -55,7 +55,7 @@ class LIVEHAND_OT_add_hand(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return allowed(cls, "A hand is added in Object Mode" if context.mode != "OBJECT" else "")
+        return allowed(cls, "Hands can only be added in Object Mode" if context.mode != "OBJECT" else "")
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Add it and look at it: it is small in a scene of metres."""

@@ -86,7 +86,7 @@ def placement(
     second = thumbwards - first * (first @ thumbwards)
     length = float(np.linalg.norm(second))
     if not length > 1e-9:
-        raise PoseError(f"The fingers of {name} do not tell where its palm faces.", "Attach without aligning.")
+        raise PoseError(f"The fingers of {name} do not show which way its palm faces.", "Attach without aligning.")
     second = second / length
     turned = np.cos(roll) * second + np.sin(roll) * np.cross(first, second)
     there = np.stack([first, turned, np.cross(first, turned)], axis=1)

@@ -228,7 +228,7 @@ class LIVEHAND_OT_set_limits(HandOperator):
     bl_idname = "livehand.set_limits"
     bl_label = "Rotation Limits"
 
-    active: BoolProperty(name="Active", description="Whether the limits hold", default=True)
+    active: BoolProperty(name="Active", description="Whether the limits are active", default=True)
 
     def apply(self, context: Any, rig: Any) -> None:
         set_limits(rig, self.active)

@@ -32,14 +32,14 @@ class LIVEHAND_OT_reset_shape(HandOperator):
 
 
 class LIVEHAND_OT_random_shape(HandOperator):
-    """Give the active hand the shape of a person drawn at random"""
+    """Give the active hand a random shape, as people's hands differ"""
 
     bl_idname = "livehand.random_shape"
     bl_label = "Random Shape"
 
     seed: IntProperty(
         name="Seed",
-        description="The same seed gives the same hand; from a button another one each time",
+        description="The same seed gives the same hand; the button takes a new one each time",
         default=0,
         min=0,
         max=_SEEDS,

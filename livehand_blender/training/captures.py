@@ -52,7 +52,7 @@ class LIVEHAND_OT_train_capture_remove(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         captures = context.scene.livehand_training.more_captures
         if not -len(captures) <= self.index < len(captures):
-            self.report({"ERROR"}, "There is no such capture. Choose one of the list.")
+            self.report({"ERROR"}, "There is no such capture. Choose one from the list.")
             return {"CANCELLED"}
         captures.remove(self.index % len(captures))
         return {"FINISHED"}

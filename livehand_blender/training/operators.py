@@ -85,7 +85,7 @@ class LiveHandTraining(bpy.types.PropertyGroup):
     )
     skip_bad: BoolProperty(
         name="Skip Bad Images",
-        description="Train without images and poses of the capture that cannot be used, in place of listing them",
+        description="Train without the images and poses that cannot be used, instead of stopping with a list of them",
         default=False,
     )
     show_advanced: BoolProperty(name="Advanced", description="Show more settings of the run", default=False)
@@ -97,7 +97,7 @@ class LiveHandTraining(bpy.types.PropertyGroup):
         precision=1,
     )
     licence: StringProperty(name="Licence", description="Licence of the avatar; empty for the capture's")
-    seed: IntProperty(name="Seed", description="Of everything drawn", default=0, min=0)
+    seed: IntProperty(name="Seed", description="Seed of everything random", default=0, min=0)
     settings: StringProperty(
         name="Settings",
         description="Single settings as KEY=VALUE with spaces between, e.g. tile=64 samples=12",
@@ -141,7 +141,7 @@ class LIVEHAND_OT_train_start(TaskOperator, bpy.types.Operator):
 
 
 class LIVEHAND_OT_train_resume(TaskOperator, bpy.types.Operator):
-    """Go on with a run from its newest checkpoint"""
+    """Continue a run from its newest checkpoint"""
 
     bl_idname = "livehand.train_resume"
     bl_label = "Resume"
@@ -150,7 +150,7 @@ class LIVEHAND_OT_train_resume(TaskOperator, bpy.types.Operator):
 
     path: StringProperty(name="Run", description="Folder of the run", subtype="DIR_PATH")
     more_minutes: FloatProperty(
-        name="More Minutes", description="Train on for this long after the end of the run", default=0.0, min=0.0
+        name="More Minutes", description="How much longer to train a finished run", default=0.0, min=0.0
     )
 
     def make_task(self, _context: Any) -> Task[Path]:

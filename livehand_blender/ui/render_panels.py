@@ -158,7 +158,7 @@ class LIVEHAND_PT_world(bpy.types.Panel):
         for name in ("Color", "Strength"):
             layout.prop(node.inputs[name], "default_value", text=name)
         if node.inputs["Color"].is_linked:
-            layout.label(text="Textures are not drawn; this colour is.", icon="INFO")
+            layout.label(text="Only this colour is drawn, not textures.", icon="INFO")
 
 
 class LIVEHAND_PT_visibility(bpy.types.Panel):

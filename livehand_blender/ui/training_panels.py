@@ -146,8 +146,8 @@ def _draw_run(layout: Any, context: Any, run: Run) -> None:
         draw_picture(layout, preview, 12.0, "Pictures come with the training")
         caption = layout.column(align=True)
         caption.scale_y = 0.8
-        caption.label(text="Left as captured, right the avatar.")
-        caption.label(text="Below: camera and pose it never saw.")
+        caption.label(text="Left: photograph. Right: avatar.")
+        caption.label(text="Below: a camera and pose it was not trained on.")
     if run.avatar:
         column = layout.column(align=True)
         hand = active_hand(context)

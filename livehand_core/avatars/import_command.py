@@ -15,13 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, help="the .tar of a training run; config.txt beside it is read")
     parser.add_argument("output", type=Path, help="avatar file to write, ending in .safetensors")
     parser.add_argument("--latents", type=Path, help="lat_codes/NNNNNN.npy, for avatars of several identities")
-    parser.add_argument("--factor", type=int, choices=(2, 4), help="super-resolution, when config.txt does not say it")
-    parser.add_argument("--coordinates", choices=("uvd", "xyz"), help="what the field reads, when not to be guessed")
+    parser.add_argument(
+        "--factor", type=int, choices=(2, 4), help="factor of the super-resolution, if config.txt does not say it"
+    )
+    parser.add_argument(
+        "--coordinates", choices=("uvd", "xyz"), help="what the field reads, if the checkpoint does not say it"
+    )
     parser.add_argument("--mano", type=Path, help="MANO_RIGHT.pkl or MANO_LEFT.pkl that it was trained with")
     parser.add_argument("--uv", type=Path, help="MANO_UV_right.obj or MANO_UV_left.obj that it was trained with")
     parser.add_argument("--side", choices=("right", "left"), default="right", help="the hand, without --mano")
     parser.add_argument("--name", default="", help="the avatar's name; default: the file's")
-    parser.add_argument("--half", action="store_true", help="store 16-bit weights: half the size, three digits")
+    parser.add_argument(
+        "--half", action="store_true", help="store 16-bit weights: half the size, accurate to three digits"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -286,7 +286,7 @@ def parse_document(header: Mapping[str, Any], path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise AVATAR.damaged(path, f"its description is not readable: {error}") from error
     if not isinstance(document, dict):
-        raise AVATAR.damaged(path, "its description is no object")
+        raise AVATAR.damaged(path, "its description is not an object")
     return document
 
 

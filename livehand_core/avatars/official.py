@@ -71,8 +71,8 @@ def import_checkpoint(
     content = _load(path)
     if content.get("deform_net_state_dict"):
         raise AvatarError(
-            f"{path} holds a deformation network, which this renderer does not draw.",
-            "Give the checkpoint of a run without one: its pictures would be others.",
+            f"{path} holds a deformation network, which this renderer cannot draw.",
+            "Give a checkpoint that was trained without one; leaving it out would change the pictures.",
         )
     network = _unwrapped(content.get("network_fn_state_dict"))
     upsampler = _unwrapped(content.get("sr_module_state_dict"))

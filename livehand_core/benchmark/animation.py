@@ -60,7 +60,7 @@ class AnimationSettings:
 
     def __post_init__(self) -> None:
         if self.hands not in (1, 2):
-            raise LiveHandError(f"The benchmark has no animation of {self.hands} hands.", "Give --hands 1 or 2.")
+            raise LiveHandError(f"The benchmark cannot animate {self.hands} hands.", "Give --hands 1 or 2.")
         if self.frames < 1:
             raise LiveHandError(f"An animation of {self.frames} frames cannot be measured.", "Give --frames 1 or more.")
 

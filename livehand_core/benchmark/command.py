@@ -39,19 +39,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "its frames cost more than any trained avatar's",
     )
     parser.add_argument(
-        "--size", type=_size, metavar="WxH", help="of the image; 512x334, or twice as wide for two hands"
+        "--size", type=_size, metavar="WxH", help="size of the image (512x334, twice as wide for two hands)"
     )
     parser.add_argument("--hands", type=int, default=1, help="1, or 2 for a right and a left one")
-    parser.add_argument("--frames", type=int, default=FRAMES, help="of the animation")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="frames of the animation")
     parser.add_argument("--keep-pixels", action="store_true", help="hands as large in pixels as at 512x334")
     parser.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
-    parser.add_argument("--precision", choices=("fast", "exact"), help="of the renderer; its own default otherwise")
+    parser.add_argument(
+        "--precision",
+        choices=("fast", "exact"),
+        help="precision of the arithmetic; the renderer's own choice by default",
+    )
     add_instructions(parser)
     parser.add_argument(
         "--plain-frames", type=int, default=PLAIN_FRAMES, help="frames for the plain formulation; 0 leaves it out"
     )
-    parser.add_argument("--no-engine", action="store_true", help="leave the engine process out")
-    parser.add_argument("--soak", type=int, default=0, metavar="N", help="also N frames through one engine process")
+    parser.add_argument("--no-engine", action="store_true", help="do not measure the engine process")
+    parser.add_argument(
+        "--soak", type=int, default=0, metavar="N", help="also render N frames through one engine process"
+    )
     parser.add_argument("--json", metavar="PATH", help="write the figures as one JSON object; - for standard output")
 
 
@@ -117,7 +123,7 @@ def _measure(args: argparse.Namespace, settings: AnimationSettings) -> Report:
         from .soak import SETTLE, soak
 
         if args.soak <= SETTLE:
-            raise LiveHandError(f"A soak of {args.soak} frames shows nothing.", f"Give more than {SETTLE}.")
+            raise LiveHandError(f"A soak of {args.soak} frames is too short.", f"Give more than {SETTLE}.")
         _say(f"soak: {args.soak} frames")
         large = replace(settings, width=SOAK_LARGE[0], height=SOAK_LARGE[1], keep_pixels=False, frames=1)
         soaked = soak(requests, animation(large)[0], args.soak, args.device, _say)
@@ -173,7 +179,7 @@ def _untrained(folder: Path) -> Path:
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.isdigit() and height.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write WIDTHxHEIGHT, e.g. 512x334")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write WIDTHxHEIGHT, e.g. 512x334")
     return int(width), int(height)
 
 

@@ -149,7 +149,7 @@ def super_resolution_flop(config: SuperResolutionConfig, valid: np.ndarray) -> i
 
 
 def _dilated(mask: np.ndarray, pixels: int = 1) -> np.ndarray:
-    """The mask grown by a square of 2 ``pixels`` + 1."""
+    """The mask dilated by a square of 2 ``pixels`` + 1."""
     for axis in (0, 1):
         padded = np.pad(mask, [(pixels, pixels) if other == axis else (0, 0) for other in (0, 1)])
         views = [np.take(padded, range(shift, shift + mask.shape[axis]), axis) for shift in range(2 * pixels + 1)]

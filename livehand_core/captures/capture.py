@@ -224,7 +224,7 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
         lights, dark = read_lights(extra)
         consent = text(extra, "consent", "")
     except Misread as error:
-        raise CaptureError(f"{path} cannot be meant: {error}.", "Correct it, or write the capture again.") from error
+        raise CaptureError(f"{path} cannot be right: {error}.", "Correct it, or write the capture again.") from error
     table = read_pose_file(folder / file.replace("\\", "/"), hand_model)
     problems, lost, frames = [], Counter[int](), []
     for count, entry in enumerate(document["frames"]):

@@ -72,7 +72,7 @@ def inspect_capture(
     folder: str | PathLike[str],
     skip_bad: bool = False,
     splits: Collection[Split] | None = None,
-    told: Callable[[int, int], None] = lambda done, count: None,
+    progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Inspection:
     """Read a capture and look at its poses, cameras and images.
 
@@ -80,12 +80,12 @@ def inspect_capture(
         folder: of the capture.
         skip_bad: leave out what cannot be used in place of raising.
         splits: keep and look at the images of these splits only; None for all.
-        told: called with images looked at and images to look at.
+        progress: called with images looked at and images to look at.
 
     Raises:
         CaptureError: the folder holds no capture; or one error that lists all that cannot be used; or nothing can.
     """
-    found = find_problems(folder, splits, told)
+    found = find_problems(folder, splits, progress)
     if not skip_bad:
         raise_problems(found.capture.folder, found.problems)
     if found.problems and not found.capture.frames:
@@ -99,12 +99,12 @@ def inspect_capture(
 def find_problems(
     folder: str | PathLike[str],
     splits: Collection[Split] | None = None,
-    told: Callable[[int, int], None] = lambda done, count: None,
+    progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Inspection:
     """As :func:`inspect_capture`, raising only where the folder holds no capture at all."""
     capture, problems = scan_capture(folder)
     frames = [frame for frame in capture.frames if splits is None or capture.split(frame) in splits]
-    looks = _look_at(capture, frames, told)
+    looks = _look_at(capture, frames, progress)
     whole, looks = _compared(capture, frames, looks)
     looks = _lit(looks)
     sound = [(frame, look.pixels) for frame, look in zip(frames, looks, strict=True) if not (look.reason or whole)]
@@ -135,7 +135,7 @@ class _Look(NamedTuple):
         reason: why it cannot be used; empty when it can.
         pixels: of its mask.
         overlap: of mask and posed hand; None where they were not compared.
-        stops: how bright the hand is for the light that is told; None where none is told.
+        stops: how bright the hand is for the light that is given; None where none is.
     """
 
     reason: str = ""
@@ -147,7 +147,7 @@ class _Look(NamedTuple):
 def _look_at(
     capture: Capture,
     frames: list[CaptureFrame],
-    told: Callable[[int, int], None] = lambda done, count: None,
+    progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[_Look]:
     """What is to be said of each frame by itself."""
     views = _views(capture, frames)
@@ -156,7 +156,7 @@ def _look_at(
     with ThreadPoolExecutor(threads, thread_name_prefix="livehand-check") as pool:
         for answer in pool.map(lambda frame, view: _look(capture, frame, view), frames, views):
             answers.append(answer)
-            told(len(answers), len(frames))
+            progress(len(answers), len(frames))
     return answers
 
 
@@ -201,13 +201,13 @@ def _lit(looks: list[_Look]) -> list[_Look]:
 def _whole_problem(capture: Capture, frames: Sequence[CaptureFrame], overlaps: np.ndarray) -> str:
     """The likely cause why most frames do not fit; empty where none is found."""
     chosen = _sample(len(frames))
-    told = float(overlaps[chosen].mean())
-    cause, without = likely_cause([_seen(capture, frames[number]) for number in chosen], told)
+    overlap = float(overlaps[chosen].mean())
+    cause, without = likely_cause([_seen(capture, frames[number]) for number in chosen], overlap)
     if not cause:
         return ""
     few = np.count_nonzero(overlaps < USUAL_OVERLAP)
     return (
-        f"masks and posed hands overlap by {told:.2f} ({few} of {len(frames)} images by less than "
+        f"masks and posed hands overlap by {overlap:.2f} ({few} of {len(frames)} images by less than "
         f"{USUAL_OVERLAP:g}), and by {without:.2f} if {cause}"
     )
 
@@ -225,7 +225,7 @@ def _lens_problem(capture: Capture, frames: Sequence[CaptureFrame]) -> str:
     if found is None:
         return ""
     return (
-        f"a distorting lens is told, yet masks and posed hands overlap by {found[0]:.3f} after it is undone and by "
+        f"a distorting lens is given, yet masks and posed hands overlap by {found[0]:.3f} after it is undone and by "
         f"{found[1]:.3f} before: the images seem to be undistorted already; leave out camera_model and k1, k2 ..."
     )
 
@@ -299,15 +299,15 @@ def _look(capture: Capture, frame: CaptureFrame, view: _View) -> _Look:
 
 
 def _stops(capture: Capture, frame: CaptureFrame, rgba: Image, middle: np.ndarray) -> float | None:
-    """How bright the hand is for its light; None where the light is not told."""
-    told = capture.light(frame)
-    if told is None:
+    """How bright the hand is for its light; None where the light is not given."""
+    light = capture.light(frame)
+    if light is None:
         return None
     # Every eighth pixel of each row and column tells it, at a sixtieth of the time.
     pixels = np.asarray(rgba.resize((max(rgba.width // 8, 1), max(rgba.height // 8, 1)), 0), dtype=np.float32) / 255.0
     hand = pixels[pixels[..., 3] > 0.99][:, :3]
     eye = frame.camera.camera_to_world[:3, 3]
-    return stops_of_hand(hand, told.light, middle, eye, frame.exposure)
+    return stops_of_hand(hand, light.light, middle, eye, frame.exposure)
 
 
 def _mask_problem(mask: Image, pixels: int, view: _View) -> str:

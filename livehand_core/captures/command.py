@@ -14,13 +14,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Look at every frame, pose and image of a capture and list what cannot be used: missing or damaged images, "
-        "wrong sizes, empty or full masks, masks that do not lie where pose and camera put the hand and why that "
-        "probably is, hands out of view, poses that are not finite, mixed sides, held-out names that do not exist, "
-        "lights that are missing or do not fit their pictures. "
-        "The exit code is 1 when there is something. Training and evaluation look likewise before they begin."
+        "wrong sizes, empty or full masks, masks that do not lie where pose and camera put the hand and the likely "
+        "reason, hands out of view, poses that are not finite, mixed sides, held-out names that do not exist, lights "
+        "that are missing or do not fit their pictures. "
+        "The exit code is 1 when there is something. Training and evaluation do the same before they begin."
     )
     parser.add_argument("capture", type=Path, help="folder of a capture")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:

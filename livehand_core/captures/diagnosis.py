@@ -61,21 +61,21 @@ class View:
 Change = Callable[[View], View]
 
 
-def likely_cause(views: Sequence[View], told: float, changes: Iterable[tuple[str, Change]] = ()) -> tuple[str, float]:
+def likely_cause(views: Sequence[View], given: float, changes: Iterable[tuple[str, Change]] = ()) -> tuple[str, float]:
     """What was probably mistaken, and the mean overlap without that mistake; empty when nothing tried fits.
 
     Args:
         views: some of the frames.
-        told: mean overlap of these as the capture tells them.
+        given: mean overlap of these as the capture gives them.
         changes: what is tried; all of ``CAUSES`` by default.
     """
-    best, cause = told, ""
+    best, cause = given, ""
     for name, change in changes or CAUSES:
         mean = _mean(views, change, best)
         if mean > best:
             best, cause = mean, name
-    believed = 1.0 - best < BETTER * (1.0 - told) and best - told >= CLEARLY
-    return (cause, best) if believed else ("", told)
+    believed = 1.0 - best < BETTER * (1.0 - given) and best - given >= CLEARLY
+    return (cause, best) if believed else ("", given)
 
 
 def lens_is_gone(undistorted: Sequence[View], raw: Sequence[View]) -> tuple[float, float] | None:
@@ -268,4 +268,4 @@ CAUSES: tuple[tuple[str, Change], ...] = (
     ("the translations say where the wrist is", _moved(-1.0, False)),
     ("the poses turn about the origin, not about the wrist", _moved(0.0, True)),
 )
-"""What is tried for a whole capture: what went wrong, and the view as it should have been told."""
+"""What is tried for a whole capture: what went wrong, and the view as it should have been given."""

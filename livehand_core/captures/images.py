@@ -46,7 +46,7 @@ def open_picture(path: _Path) -> Iterator[Image]:
     try:
         # A pipe would be waited for, and a folder's error says little.
         if not Path(path).is_file():
-            raise CaptureError(f"{path} is not there, or no file.", "Capture this image again.")
+            raise CaptureError(f"{path} is missing, or is not a file.", "Capture this image again.")
         with library.open(path) as image:
             yield image
     except (*DAMAGE, library.DecompressionBombError) as error:
@@ -76,7 +76,7 @@ def open_rgba(path: _Path, mask: _Path | None = None) -> Image:
         if mask is None and not opened.has_transparency_data:
             raise CaptureError(
                 f"{path} has no alpha channel.",
-                "Save captures as RGBA, alpha being the hand's mask, or name a mask as mask_path.",
+                "Save images as RGBA with the hand's mask as alpha, or name a mask in mask_path.",
             )
         picture = _rgba(opened)
     if mask is not None:

@@ -26,7 +26,7 @@ def inspect_captures(
     names: Sequence[str] = (),
     skip_bad: bool = False,
     splits: Collection[Split] | None = None,
-    told: Callable[[int, int], None] = lambda done, count: None,
+    progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Inspection:
     """Look at the captures of a training set or an evaluation, and join them.
 
@@ -36,7 +36,7 @@ def inspect_captures(
             the capture tells. Two folders may have one.
         skip_bad: leave out what cannot be used in place of raising.
         splits: keep and look at the images of these splits only; None for all.
-        told: called with images looked at and images to look at, folder by folder.
+        progress: called with images looked at and images to look at, folder by folder.
 
     Raises:
         CaptureError: a folder holds no capture; or one error that lists all that cannot be used, of all of them; or
@@ -45,15 +45,15 @@ def inspect_captures(
     if names and len(names) != len(folders):
         raise CaptureError(
             f"{len(names)} identities are named for {len(folders)} captures.",
-            "Give one name a capture, in their order.",
+            "Give one name for each capture, in the same order.",
         )
     if len(folders) == 1:
-        found = inspect_capture(folders[0], skip_bad, splits, told)
+        found = inspect_capture(folders[0], skip_bad, splits, progress)
         return replace(found, capture=join_captures([found.capture], names))
     if skip_bad:
-        every = [inspect_capture(folder, True, splits, told) for folder in folders]
+        every = [inspect_capture(folder, True, splits, progress) for folder in folders]
     else:
-        every = [find_problems(folder, splits, told) for folder in folders]
+        every = [find_problems(folder, splits, progress) for folder in folders]
     captures = [found.capture for found in every]
     _, labels = _labels(captures)
     listed = [
@@ -174,5 +174,6 @@ def _check_kinds(captures: Sequence[Capture]) -> None:
         f"\n  {capture.folder}: a {capture.poses.poses[0].side} hand of {capture.hand_model!r}" for capture in captures
     )
     raise CaptureError(
-        f"The captures do not go together:{listed}\n", "Train on captures of one hand model and side together."
+        f"These captures cannot be trained on together:{listed}\n",
+        "Train on captures of one hand model and side together.",
     )

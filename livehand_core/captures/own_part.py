@@ -61,7 +61,7 @@ def held_out(
     try:
         for key, values in lists.items():
             if not isinstance(values, list):
-                raise Misread(f"{key} is {values!r}, which is no list")
+                raise Misread(f"{key} is {values!r}, which is not a list")
         cameras = {text({"held_out_cameras": name}, "held_out_cameras") for name in lists["held_out_cameras"]}
         poses = {whole({"held_out_poses": pose}, "held_out_poses") for pose in lists["held_out_poses"]}
     except Misread as error:

@@ -146,7 +146,7 @@ def _zoom(
     )
     pixels, depth = camera.project(points)
     if float(depth.min()) < 0.01:
-        raise CaptureError(f"A dome of {radius:g} m cuts into the hand's reach.", "Enlarge the radius.")
+        raise CaptureError(f"A dome of {radius:g} m is too small for the hand's motion.", "Give a larger radius.")
     reach = 2.0 * np.abs(pixels - 0.5 * np.array(size)).max(axis=0) / np.array(size)
     focal = share / float(reach.max())
     return replace(camera, fx=focal, fy=focal)

@@ -103,7 +103,7 @@ def _model(table: dict[str, Any], hand_model: str, path: Path) -> str:
     if told != hand_model:
         raise CaptureError(
             f"{path} holds poses of the hand model {told!r}, the capture is of {hand_model!r}.",
-            "Name in transforms.json the model that the poses are of.",
+            "Name the poses' model in transforms.json.",
         )
     return told
 

@@ -65,7 +65,7 @@ FARTHEST = 1e9
 """Of the numbers of a matrix: no camera stands there, in whatever unit."""
 
 CONTRADICTION = 0.01
-"""Of a focal length that is told twice."""
+"""Of a focal length that is given twice."""
 
 
 class Misread(ValueError):
@@ -133,7 +133,7 @@ def read_camera(
     """The camera of a frame; what stands once for all frames is looked for in the document.
 
     Args:
-        image: of which the size is taken where w and h are not told.
+        image: of which the size is taken where w and h are not given.
 
     Raises:
         Misread: what the frame says cannot be meant or is not supported.
@@ -171,19 +171,19 @@ def read_matrix(value: Any) -> np.ndarray:
     return matrix
 
 
-def read_lens(told: Mapping[str, Any]) -> Lens:
+def read_lens(entry: Mapping[str, Any]) -> Lens:
     """The lens of a frame from its own keys and the document's. Raises Misread when it is not supported."""
-    model = told.get("camera_model")
+    model = entry.get("camera_model")
     name = "OPENCV" if model is None else str(model).upper()
     if name not in PINHOLES | BROWN | FISHEYES:
         raise Misread(f"the camera model {model!r} is not supported: undistort the images to a pinhole camera first")
-    fisheye = name in FISHEYES or truth(told.get("is_fisheye"), "is_fisheye")
-    radial = tuple(number(told, key, 0.0) for key in RADIAL)
+    fisheye = name in FISHEYES or truth(entry.get("is_fisheye"), "is_fisheye")
+    radial = tuple(number(entry, key, 0.0) for key in RADIAL)
     if fisheye and (radial[4] or radial[5]):
         raise Misread("a fisheye lens has no k5 and k6")
-    if not fisheye and radial[3] and name != "FULL_OPENCV" and not {"k5", "k6"} & told.keys():
+    if not fisheye and radial[3] and name != "FULL_OPENCV" and not {"k5", "k6"} & entry.keys():
         raise Misread("k4 means something else from program to program: say camera_model FULL_OPENCV or OPENCV_FISHEYE")
-    p1, p2 = (number(told, key, 0.0) for key in TANGENTIAL)
+    p1, p2 = (number(entry, key, 0.0) for key in TANGENTIAL)
     return Lens(radial[: 4 if fisheye else 6], (p1, p2), fisheye)
 
 
@@ -195,7 +195,7 @@ def lens_to_json(lens: Lens) -> dict[str, Any]:
     return {"camera_model": "OPENCV_FISHEYE" if lens.fisheye else "FULL_OPENCV", **dict(names)}
 
 
-def find_picture(folder: Path, told: Any, key: str) -> str:
+def find_picture(folder: Path, path: Any, key: str) -> str:
     """The path of a picture relative to the folder (or absolute), as it lies on the disk, "/" between its parts.
 
     Backslashes are separators, a suffix may be left out, and capitals may differ where that leaves one file. A
@@ -204,11 +204,11 @@ def find_picture(folder: Path, told: Any, key: str) -> str:
     Raises:
         Misread: no text, or several files are meant.
     """
-    if told is None:
+    if path is None:
         raise Misread(f"lacks {key!r}")
-    if not isinstance(told, str) or not told.strip() or "\0" in told:
-        raise Misread(f"{key} is {told!r}, which is no path")
-    names = dict.fromkeys(str(PurePosixPath(text)) for text in (told, told.replace("\\", "/")))
+    if not isinstance(path, str) or not path.strip() or "\0" in path:
+        raise Misread(f"{key} is {path!r}, which is not a path")
+    names = dict.fromkeys(str(PurePosixPath(text)) for text in (path, path.replace("\\", "/")))
     name = list(names)[-1]
     try:
         there = [name for name in names if (folder / name).is_file()]
@@ -219,7 +219,7 @@ def find_picture(folder: Path, told: Any, key: str) -> str:
         return there[0]
     found = longer or _like(folder, name)
     if len(found) > 1:
-        raise Misread(f"{key} {told!r} may mean {' or '.join(found)}")
+        raise Misread(f"{key} {path!r} may mean {' or '.join(found)}")
     return found[0] if found else name
 
 
@@ -239,9 +239,9 @@ def like(name: str, known: Iterable[str]) -> str:
     return next(iter(get_close_matches(name.lower(), sorted(known), 1, 0.8)), "")
 
 
-def number(told: Mapping[str, Any], key: str, default: float | None = None) -> float:
+def number(entry: Mapping[str, Any], key: str, default: float | None = None) -> float:
     """A number of a document; null is as good as left out. Raises Misread when it is none, or missing."""
-    value = told.get(key)
+    value = entry.get(key)
     if value is None:
         if default is None:
             raise Misread(f"lacks {key!r}")
@@ -251,15 +251,15 @@ def number(told: Mapping[str, Any], key: str, default: float | None = None) -> f
     except (ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
-        raise Misread(f"{key} is {value!r}, which is no finite number")
+        raise Misread(f"{key} is {value!r}, which is not a finite number")
     return found
 
 
-def whole(told: Mapping[str, Any], key: str) -> int:
+def whole(entry: Mapping[str, Any], key: str) -> int:
     """A whole number of a document. Raises Misread when it is none, or missing."""
-    found = number(told, key)
+    found = number(entry, key)
     if found != int(found):
-        raise Misread(f"{key} is {told[key]!r}, which is no whole number")
+        raise Misread(f"{key} is {entry[key]!r}, which is not a whole number")
     return int(found)
 
 
@@ -270,13 +270,13 @@ def truth(value: Any, key: str) -> bool:
     raise Misread(f"{key} is {value!r}, which is neither true nor false")
 
 
-def text(told: Mapping[str, Any], key: str, default: str | None = None) -> str:
+def text(entry: Mapping[str, Any], key: str, default: str | None = None) -> str:
     """A name or a sentence; whole numbers are names, too. Raises Misread when it is neither, or missing."""
-    value = told.get(key, default)
+    value = entry.get(key, default)
     if value is None:
         raise Misread(f"lacks {key!r}")
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise Misread(f"{key} is {value!r}, which is no text")
+        raise Misread(f"{key} is {value!r}, which is not text")
     return str(value)
 
 
@@ -301,29 +301,29 @@ def _affine(value: Any, key: str) -> np.ndarray:
     return matrix
 
 
-def _size(told: Mapping[str, Any], image: Path) -> tuple[int, int]:
-    known = [told.get(key) is not None for key in ("w", "h")]
+def _size(entry: Mapping[str, Any], image: Path) -> tuple[int, int]:
+    known = [entry.get(key) is not None for key in ("w", "h")]
     if all(known):
-        return whole(told, "w"), whole(told, "h")
+        return whole(entry, "w"), whole(entry, "h")
     if not image.is_file():
-        raise Misread("the image is missing, whose size is needed since w and h are not told")
+        raise Misread("the image is missing, whose size is needed since w and h are not given")
     found = upright_size(image)
-    return whole(told, "w") if known[0] else found[0], whole(told, "h") if known[1] else found[1]
+    return whole(entry, "w") if known[0] else found[0], whole(entry, "h") if known[1] else found[1]
 
 
 def _focal(axis: str, side: int, entry: Mapping[str, Any], document: Mapping[str, Any]) -> float | None:
     """The focal length of an axis in pixels, from the frame or else from the document; None where neither tells."""
-    for told in (entry, document):
+    for source in (entry, document):
         found = {}
         for key in FOCAL[axis]:
-            if told.get(key) is not None:
-                value = number(told, key)
+            if source.get(key) is not None:
+                value = number(source, key)
                 found[key] = value if key.startswith("fl_") else _focal_of_angle(key, value, side)
         if found:
             lengths = list(found.values())
             if max(lengths) > (1.0 + CONTRADICTION) * min(lengths):
                 listed = ", ".join(f"{key} {length:.1f} pixels" for key, length in found.items())
-                raise Misread(f"two focal lengths are told: {listed}")
+                raise Misread(f"two focal lengths are given: {listed}")
             return lengths[0]
     return None
 
@@ -335,16 +335,16 @@ def _focal_of_angle(key: str, angle: float, side: int) -> float:
     return 0.5 * side / math.tan(0.5 * angle)
 
 
-def _refuse_foreign(told: Mapping[str, Any]) -> None:
-    for key in FOREIGN_KEYS.keys() & told.keys():
-        if np.any(np.asarray(told[key], dtype=object)):
-            raise Misread(f"{key} is told: {FOREIGN_KEYS[key]}")
-    if "transform_matrix_start" in told and told["transform_matrix_start"] != told.get("transform_matrix_end"):
+def _refuse_foreign(entry: Mapping[str, Any]) -> None:
+    for key in FOREIGN_KEYS.keys() & entry.keys():
+        if np.any(np.asarray(entry[key], dtype=object)):
+            raise Misread(f"{key} is given: {FOREIGN_KEYS[key]}")
+    if "transform_matrix_start" in entry and entry["transform_matrix_start"] != entry.get("transform_matrix_end"):
         raise Misread("the camera moves while it exposes (transform_matrix_start), which is not supported")
 
 
-def _unused(where: str, told: Mapping[str, Any], known: frozenset[str]) -> Iterator[tuple[str, str, str]]:
-    for key in told.keys() - known - IDLE_KEYS - FOREIGN_KEYS.keys():
+def _unused(where: str, entry: Mapping[str, Any], known: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    for key in entry.keys() - known - IDLE_KEYS - FOREIGN_KEYS.keys():
         yield where, key, like(key, known)
 
 

@@ -117,7 +117,7 @@ def find_interpreter(preference: str = "", made_environment: Path | None = None,
     needed = JOBS[job]
     button = button_of(job)
     raise EngineError(
-        f"{needed.text} needs a Python of its own, and none was found that serves. {tried}",
+        f"{needed.text} needs a Python of its own, and no suitable one was found. {tried}",
         f"{f'Choose {button} in the add-on preferences, or give' if button else 'Give'} a Python {_minimum()} or newer "
         f"that has {', '.join(packages(needed.modules))}, there or in the variable {ENVIRONMENT_VARIABLE}.",
     )
@@ -158,9 +158,7 @@ def check_interpreter(path: Path, job: str = "rendering") -> _Answer:
         answer = _probe(path)
         version = ".".join(str(n) for n in answer["version"])
         if tuple(answer["version"][:2]) < MINIMUM_PYTHON:
-            raise EngineError(
-                f"{path} is Python {version}; {_minimum()} is the oldest that serves.", "Choose a newer one."
-            )
+            raise EngineError(f"{path} is Python {version}; {_minimum()} or newer is needed.", "Choose a newer one.")
         found = _Answer(version, answer["torch"], tuple(answer["missing"]))
         if not lacking("rendering", found.missing):
             _checked[key] = found
@@ -275,5 +273,5 @@ def _cannot_start(path: Path, error: OSError) -> EngineError:
     if isinstance(error, FileNotFoundError):
         return EngineError(f"{path} is not there.", "Check the path of the engine's Python.")
     if isinstance(error, PermissionError):
-        return EngineError(f"{path} may not be executed.", "Give a Python executable.")
+        return EngineError(f"{path} is not executable.", "Give a Python executable.")
     return EngineError(f"{path} cannot be started ({error.strerror or error}).", "Give a Python executable.")

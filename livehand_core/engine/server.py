@@ -97,7 +97,7 @@ class Server:
                 )
             prefix = protocol.field(hello, "memory", str)
             if not valid_prefix(prefix):
-                raise ProtocolError(f"{prefix!r} is no name for shared memory.")
+                raise ProtocolError(f"{prefix!r} is not a name of shared memory.")
             self._pool = BlockPool(prefix)
             torch_version, devices = self._backend.open(protocol.field(hello, "device", str))
         except LiveHandError as error:
@@ -186,7 +186,7 @@ class Server:
                 self._hello = message
                 self._condition.notify_all()
         else:
-            raise ProtocolError(f"A message of type {kind!r} has no place here.")
+            raise ProtocolError(f"A message of type {kind!r} was not expected here.")
 
     def _enqueue(self, job: _Job) -> None:
         superseded = None

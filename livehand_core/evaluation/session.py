@@ -66,9 +66,7 @@ class Session:
     def __init__(self, settings: Settings, command: str = "") -> None:
         self._command, self._began = command, time.strftime("%Y-%m-%d %H:%M")
         if not any(name in PROTOCOLS for name in settings.protocols):
-            raise LiveHandError(
-                f"No protocol is chosen that measures images, out of {', '.join(PROTOCOLS)}.", "Add one of them."
-            )
+            raise LiveHandError("None of the chosen protocols measures images.", f"Add one of {', '.join(PROTOCOLS)}.")
         self._metadata = read_metadata(settings.avatar)
         splits = settings.splits or _held_out(settings.captures)
         measured = _measured_splits(settings.protocols)
@@ -114,14 +112,14 @@ class Session:
                     rows.append(row)
                 progress(len(rows) + len(unmeasured), len(self._frames), "measuring")
 
-            def told(done: int) -> None:
+            def film_progress(done: int) -> None:
                 progress(done, of, "steadiness")
 
-            temporal = measure_steadiness(self._renderer, films, data, told, stopped)
+            temporal = measure_steadiness(self._renderer, films, data, film_progress, stopped)
         if unmeasured and not rows:
             raise CaptureError(
                 f"None of the {len(unmeasured)} frames could be measured; the first: {unmeasured[0]}.",
-                "Mend the capture: livehand check lists all that is wrong with it.",
+                "Repair the capture: livehand check lists all that is wrong with it.",
             )
         # In the capture's order again: tables and files read better so.
         place = {frame.image: number for number, frame in enumerate(self._capture.frames)}

@@ -62,12 +62,12 @@ def measure_steadiness(
     renderer: Renderer,
     films: dict[str, Film],
     data: HandData,
-    told: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda done: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, dict[str, float]]:
     """Film -> change, flicker, sharpness (8-bit steps) and pixels compared (0 to 1); films not finished are left out.
 
-    ``told`` is called with the number of frames done.
+    ``progress`` is called with the number of frames done.
     """
     found: dict[str, dict[str, float]] = {}
     done = 0
@@ -80,7 +80,7 @@ def measure_steadiness(
             with one_thread():
                 seen.append(see(request, data))
             done += 1
-            told(done)
+            progress(done)
         found[name] = asdict(steadiness(images, seen, data))
     return found
 

@@ -69,7 +69,7 @@ def _mano(side: Side, named: str, fixed: bool = True) -> HandData:
         return fix_left_shape(hand, read_mano(_mano_file(Path(named), "right"), side="right"))
     except HandModelError as error:
         raise HandModelError(
-            f"The shape of MANO's left hand is known to be at fault and is mended by the right one's. {error.message}",
+            f"The shape of MANO's left hand is known to be wrong and is corrected by the right hand's. {error.message}",
             f"Put MANO_RIGHT.pkl beside {file.name}.",
         ) from error
 

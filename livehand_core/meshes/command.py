@@ -31,12 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         metavar="D",
-        help="density of the surface in 1/m; the avatar's own half-way by default",
+        help="density at which the surface lies, in 1/m; by default the one that halves the light between two samples",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file when it is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor; all by default")
-    parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
+    parser.add_argument("--threads", type=int, metavar="N", help="processor cores to use; all by default")
+    parser.add_argument("--machine", action="store_true", help="print the progress as lines of JSON, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     check_suffix(args.out)
     check_writable(args.out)
     if args.out.exists() and not args.overwrite:
-        raise LiveHandError(f"{args.out} is there already.", "Give another name, or --overwrite.")
+        raise LiveHandError(f"{args.out} already exists.", "Give another name, or --overwrite.")
     settings = MeshSettings(args.resolution * 1e-3, args.threshold, args.device, args.threads)
     instance = _instance(args)
     progress = Progress("steps", args.machine)

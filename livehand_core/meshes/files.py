@@ -37,7 +37,7 @@ def write_mesh(path: str | PathLike[str], mesh: Mesh) -> None:
 def check_suffix(path: Path) -> None:
     """Raises LiveHandError when no writer has the path's suffix."""
     if path.suffix.lower() not in WRITERS:
-        raise LiveHandError(f"{path.name} is no kind of mesh file.", f"Name it {', '.join(WRITERS)}.")
+        raise LiveHandError(f"{path.name} is not a mesh file that can be written.", f"Name it {', '.join(WRITERS)}.")
 
 
 def _write_obj(path: Path, mesh: Mesh) -> None:

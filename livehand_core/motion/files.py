@@ -50,8 +50,8 @@ def read_motion(path: str | PathLike[str], options: ReadOptions = ReadOptions())
             with naming(path):
                 return _read(path, options)
         except ARCHIVE_ERRORS as error:
-            raise MOTION.damaged(path, f"it is no motion file: {str(error)[:200]}") from error
-    raise PoseError(f"{path.name} is no motion file LiveHand knows.", f"Give one of {', '.join(_READERS)}.")
+            raise MOTION.damaged(path, f"it is not a motion file: {str(error)[:200]}") from error
+    raise PoseError(f"{path.name} is not a motion file that LiveHand knows.", f"Give one of {', '.join(_READERS)}.")
 
 
 def write_motion(

@@ -157,7 +157,7 @@ def sides_of(value: Any, name: str, key: str, asks: Side | None) -> list[Side]:
     sides = [side_named(item) if isinstance(item, str | bytes) else None for item in items]
     if None in sides or not sides:
         wrong = items[sides.index(None)] if sides else "nothing"
-        raise PoseError(f"{name} has {key} of {wrong!r}, which is no side.", "Write left or right.")
+        raise PoseError(f"{name} has {key} of {wrong!r}, which is not a side.", "Write left or right.")
     return [side for side in sides if side is not None]
 
 

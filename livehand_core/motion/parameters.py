@@ -225,7 +225,7 @@ class _Reader:
         flat = self.options.flat_mean if self.options.flat_mean is not None else told_flat
         if flat is None and {"rot", "fittingerr"} <= words:
             raise PoseError(
-                f"{self.name} does not tell whether its finger poses are relative to the flat hand or to a mean pose.",
+                f"{self.name} does not say whether its finger poses are relative to the flat hand or to a mean pose.",
                 "Say which; ARCTIC's own are relative to MANO's mean pose (flat_hand_mean false).",
             )
         if flat is None:
@@ -272,7 +272,7 @@ class _Reader:
             raise PoseError(
                 f"{self.name} holds values that are not finite (NaN or infinity) in frame {missing[0]}"
                 + (f" and {len(missing) - 1} others." if len(missing) > 1 else "."),
-                "Track the hand there, or have gaps bridged." if sound.any() else "Export it again.",
+                "Track the hand there, or let gaps be interpolated." if sound.any() else "Export it again.",
             )
         self.notes.append(f"{len(missing)} frames without a pose were bridged.")
 

@@ -42,7 +42,7 @@ def numbers(value: Any, name: str, key: str) -> np.ndarray:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PoseError(
-            f"{name} holds something else than numbers in {key} ({error}).", "Give arrays of numbers."
+            f"{name} holds something other than numbers in {key} ({error}).", "Give arrays of numbers."
         ) from error
     return array
 
@@ -70,7 +70,7 @@ def rotation_rows(value: Any, name: str, key: str) -> np.ndarray:
         )
     if array.ndim >= 2 and array.shape[-2:] == (3, 3) and (array.ndim > 3 or _are_rotations(array)):
         if not _are_rotations(array):
-            raise PoseError(f"{name} holds matrices in {key} that are no rotations.", "Export it again.")
+            raise PoseError(f"{name} holds matrices in {key} that are not rotations.", "Export it again.")
         array = matrix_to_axis_angle(array)
         # (n, 3) of a single joint's matrices, (..., J, 3) of several.
         if array.ndim == 1:

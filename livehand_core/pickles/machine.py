@@ -94,7 +94,7 @@ class Machine:
                 raise
             except (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError, struct.error) as error:
                 raise PickleError(f"byte {self.at} does not fit what stands before it ({error})") from error
-        raise PickleError("it has too many steps")
+        raise PickleError("it has too many instructions")
 
     def _take(self, count: int) -> bytes:
         if count < 0 or self.at + count > len(self.content):
@@ -141,7 +141,7 @@ class Machine:
         else:
             if opcode in "PQ\x97\x98":
                 raise PickleError("it refers to objects outside the file")
-            raise PickleError(f"byte {self.at} is no step of a pickle")
+            raise PickleError(f"byte {self.at} is not an instruction of a pickle")
 
     def _fixed(self, opcode: str, number: Any) -> None:
         if opcode in "KMJG":
@@ -170,11 +170,11 @@ class Machine:
 
     def call(self, arguments: Any, function: Any) -> None:
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise PickleError("it calls what is no class")
+            raise PickleError("it calls something that is not a class")
         # What is called copies its arguments, which one memo lends to any number of calls.
         self.copied += sum(len(part) for part in arguments if isinstance(part, str | bytes | list | tuple))
         if self.copied > 4 * len(self.content) + ELEMENTS:
-            raise PickleError("it makes much more than it holds")
+            raise PickleError("it unpacks to far more than it holds")
         self.stack.append(_made(function, arguments))
 
     def build(self) -> None:
@@ -345,7 +345,7 @@ def _key(key: Any) -> Any:
         return key.decode("latin1")
     if key is None or isinstance(key, str | int | float):
         return key
-    raise PickleError("a table's key is no text and no number")
+    raise PickleError("a table's key is neither text nor a number")
 
 
 def _made(name: Name, arguments: tuple[Any, ...]) -> Any:

@@ -35,7 +35,7 @@ def read_object_array(content: bytes) -> Any:
         header = ast.literal_eval(content[start : start + length].decode("latin1").strip())
         shape = tuple(header["shape"])
     except (IndexError, KeyError, ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise PickleError("it is no array of NumPy") from error
+        raise PickleError("it is not a NumPy array") from error
     value = read_pickle(content[start + length :])
     items = array_items(value)
     return items[0] if shape == () and len(items) == 1 else items

@@ -33,9 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames a second of the motion (the video's)")
     parser.add_argument("--model", default=MODEL_ID, metavar="NAME", help=f"hand model: mano, {MODEL_ID}")
     parser.add_argument("--keep-shape", action="store_true", help="do not find the hand's proportions")
-    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of the processor (2)")
-    parser.add_argument("--machine", action="store_true", help="tell the progress in lines of JSON, for programs")
+    parser.add_argument("--machine", action="store_true", help="print the progress as lines of JSON, for programs")
 
 
 def add_tracking_arguments(parser: argparse.ArgumentParser) -> None:

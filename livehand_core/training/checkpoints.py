@@ -83,7 +83,7 @@ def _checked(document: object, path: Path) -> Checkpoint:
         raise CHECKPOINT.damaged(path, error) from error
     for name, value in (*plain.model.items(), *plain.average.items()):
         if not isinstance(value, torch.Tensor):
-            raise CHECKPOINT.damaged(path, f"{name} is no tensor")
+            raise CHECKPOINT.damaged(path, f"{name} is not a tensor")
     return Checkpoint(plain.step, plain.seconds, plain.model, plain.average, plain.optimiser)
 
 

@@ -42,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train an avatar on a capture, or one of several identities on captures of several people. RUN gets the "
         "settings (config.toml), metrics.jsonl, TensorBoard events, a checkpoint, previews, curves, and "
-        "avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it cleanly; --resume goes on. "
+        "avatar.safetensors, which is renewed with every checkpoint. Ctrl-C ends it cleanly; --resume continues it. "
         "Held-out cameras and poses are measured and never trained on. A run in another terminal, or one started by "
-        "Blender, is watched and steered with --status, --pause, --go-on and --stop."
+        "Blender, is watched and controlled with --status, --pause, --go-on and --stop."
     )
     parser.add_argument(
         "captures", type=Path, nargs="*", metavar="CAPTURE", help="folders of captures; a resumed run knows its own"
@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="whose hand each capture shows, in their order; by default as they say, or called after their folders",
+        help="whose hand each capture shows, in the same order; by default what they say, else their folders' names",
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run")
     length = parser.add_mutually_exclusive_group()
@@ -90,10 +90,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", default="", help="SPDX id or a short statement; the capture's by default")
     parser.add_argument("--consent", default="", help="what the hand's owner has agreed to; by default as captured")
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--status", type=Path, metavar="RUN", help="say how a run stands, and end")
-    other.add_argument("--pause", type=Path, metavar="RUN", help="have a run write a checkpoint and wait, and end")
-    other.add_argument("--go-on", type=Path, metavar="RUN", help="have a paused run go on, and end")
-    other.add_argument("--stop", type=Path, metavar="RUN", help="have a run end cleanly, and end")
+    other.add_argument("--status", type=Path, metavar="RUN", help="print how a run is doing, and exit")
+    other.add_argument("--pause", type=Path, metavar="RUN", help="tell a run to write a checkpoint and pause, and exit")
+    other.add_argument("--go-on", type=Path, metavar="RUN", help="tell a paused run to continue, and exit")
+    other.add_argument("--stop", type=Path, metavar="RUN", help="tell a run to stop cleanly, and exit")
     parser.add_argument("--json", action="store_true", help="with --status: JSON for programs")
 
 
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if _steer(args):
         return 0
     if args.out is None:
-        raise TrainingError("It is not said where the run goes.", "Give --out RUN, a folder.")
+        raise TrainingError("No folder for the run is given.", "Give one with --out RUN.")
     if args.devices < 1:
         raise TrainingError(f"{args.devices} devices cannot train.", "Give --devices 1 or more.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ:
@@ -165,7 +165,7 @@ def _described(args: argparse.Namespace) -> RunStatus:
     known = read_status(args.out) if args.resume else RunStatus("starting", args.name, preset=args.preset or "")
     captures = args.captures or [Path(folder) for folder in (known.capture, *known.more_captures) if folder]
     if not captures:
-        raise TrainingError("It is not said what to train on.", "Give the folder of a capture.")
+        raise TrainingError("No capture to train on is given.", "Give the folder of a capture.")
     first, *others = (str(capture.resolve()) for capture in captures)
     names = tuple(args.identities or known.identities)
     status = replace(known, capture=first, more_captures=tuple(others), identities=names, device=args.device)
@@ -243,7 +243,7 @@ def _train(
         save_config(config, args.out / CONFIG_FILE)
         session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
     try:
-        monitor.tell(message="Getting ready; once after an installation the loops are compiled.")
+        monitor.tell(message="Getting ready; after an installation the kernels are compiled once.")
         trainer.rehearse()
         if args.resume and _resumable(args.out):
             trainer.resume()
@@ -274,7 +274,7 @@ def _train(
 def _kept(error: LiveHandError, trainer: Trainer, folders: list[Path], run: Path) -> TrainingError:
     """What is told when a run cannot go on in its middle, its capture or a process gone; its state is saved first."""
     gone = [folder for folder in folders if not (folder / "transforms.json").is_file()]
-    reason = f"The capture {gone[0]} is gone, which the run needs." if gone else error.message
+    reason = f"The capture {gone[0]}, which the run needs, is gone." if gone else error.message
     bring = "bring it back, and " if gone else ""
     if trainer.step == 0 and not _resumable(run):
         return TrainingError(reason, f"{bring}start again.".capitalize())

@@ -71,7 +71,7 @@ class TrainingConfig:
             were not trained; 0 for none.
         empty_space_distance: metres from the proxy's surface beyond which it asks for emptiness; 0 for half of
             ``bounds_margin``, but no less than 3 mm. It should be farther out than real skin lies from the proxy.
-        empty_space_points: points at which it is looked in every fourth step.
+        empty_space_points: points that are sampled in every fourth step.
         structure_weight, gradient_weight: parts of the weight-free perceptual term.
         lpips_weight: weight of LPIPS where its backbone is at hand; the weight-free term is used where it is not.
         pose_gain: how loud the normalised pose enters the field at the start.
@@ -142,28 +142,30 @@ class TrainingConfig:
         if self.steps < 0 or self.minutes < 0.0 or (self.steps == 0) == (self.minutes == 0.0):
             raise TrainingError("The run's length is not clear.", "Give either --steps or --minutes, above zero.")
         if self.latent_size < 1:
-            raise TrainingError("Identities cannot be told apart by no numbers.", "Give latent_size 1 or more.")
+            raise TrainingError("latent_size must be at least 1 for several identities.", "Set it to 1 or more.")
         if self.samples < 2 or self.coarse_samples < 2:
-            raise TrainingError("Less than 2 samples a ray cannot be rendered.", "Give samples of 2 or more.")
+            raise TrainingError("A ray needs at least 2 samples.", "Set samples to 2 or more.")
         of_uvd = self.texture_sizes or self.normal_frequencies or self.distance_scale != 1.0 or self.empty_space_weight
         if self.coordinates == "xyz" and of_uvd:
             raise TrainingError(
-                "Textures, normals, a scale of the distance and the empty-space loss belong to uvd coordinates.",
+                "Textures, normals, distance_scale and the empty-space loss need uvd coordinates.",
                 "With coordinates xyz, set texture_sizes to [], normal_frequencies and empty_space_weight to 0, and "
                 "distance_scale to 1.",
             )
         if self.empty_space_weight < 0.0 or self.empty_space_points < 1:
             raise TrainingError(
                 "The empty-space loss has a negative weight or no points.",
-                "Give empty_space_weight 0 or more and empty_space_points 1 or more.",
+                "Set empty_space_weight to 0 or more and empty_space_points to 1 or more.",
             )
         if self.empty_space_weight and not 0.0 <= self.empty_space_distance < REACH:
             raise TrainingError(
-                f"Space cannot be taught to be empty from {self.empty_space_distance} m on.",
-                f"Give empty_space_distance from 0 to less than {REACH}, in metres.",
+                f"empty_space_distance is {self.empty_space_distance} m, outside the range that is taught to be empty.",
+                f"Set it to 0 or more and less than {REACH}, in metres.",
             )
         if self.tile < 0 or self.tiles_per_step < 1:
-            raise TrainingError("The tiles are not positive.", "Give tile 0 or more and tiles_per_step 1 or more.")
+            raise TrainingError(
+                "tile or tiles_per_step is out of range.", "Set tile to 0 or more and tiles_per_step to 1 or more."
+            )
         if min(self.ray_steps, self.seed) < 0 or self.ray_batch < 1 or max(self.samples, self.coarse_samples) > 1024:
             raise TrainingError(
                 "A number of steps, rays or samples, or the seed, is out of range.",

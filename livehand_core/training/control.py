@@ -179,7 +179,7 @@ def locked(run: Path) -> Iterator[None]:
         LiveHandError: the folder cannot be written.
     """
     busy = TrainingError(
-        f"Another process already trains in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
+        f"Another process is already training in {run}.", "Stop it with 'livehand train --stop RUN', or wait for it."
     )
     with held(run, busy):
         yield

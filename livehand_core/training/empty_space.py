@@ -37,7 +37,7 @@ SKINNED_AT_ONCE = 64
 POINTS_PER_POSE = 8
 
 EVERY = 4
-"""Steps from one in which the loss is looked at to the next; its weight is as much higher (lazy regularisation, Karras
+"""Steps from one in which the loss is evaluated to the next; its weight is as much higher (lazy regularisation, Karras
 2020, arXiv 1912.04958, appendix B). What it costs is a quarter."""
 
 BEYOND = 0.5

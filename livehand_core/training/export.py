@@ -84,7 +84,7 @@ def make_avatar(
         provenance=story | provenance,
         licence=licence,
     )
-    enlarge = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
+    upsampler = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
     codes = None if model.codes is None else model.codes.detach().clone()
     residuals = tuple(texture.detach().clone() for texture in model.identity_textures)
-    return Avatar(metadata, model.field_state(), enlarge, codes, identity_textures=residuals)
+    return Avatar(metadata, model.field_state(), upsampler, codes, identity_textures=residuals)

@@ -89,18 +89,18 @@ class Trainer:
         names = sorted({frame.camera_name for frame in frames})
         shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
         angles = np.stack([condition(pose, config.conditioning) for pose in shown])
-        poses, people = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
-        self.model = AvatarModel(config, poses, len(names), len(people)).to(device)
+        poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
+        self.model = AvatarModel(config, poses, len(names), len(identities)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.empty_space: EmptySpace | None = None
         if config.empty_space_weight:
-            self.empty_space = EmptySpace(shown, mesh, config, device, len(people))
+            self.empty_space = EmptySpace(shown, mesh, config, device, len(identities))
         factor = self.model.super_resolution.config.factor
         margins = (config.bounds_margin, config.lateral_margin)
 
         def view(frame: CaptureFrame) -> View:
-            camera, identity = names.index(frame.camera_name), people.index(frame.identity)
+            camera, identity = names.index(frame.camera_name), identities.index(frame.identity)
             forms = config.coordinates, config.conditioning
             return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms)
 
@@ -212,8 +212,8 @@ class Trainer:
     def averaged(self) -> AvatarModel:
         """A copy of the model with the averaged weights: what is previewed, measured and exported."""
         poses = self.model.pose_mean[None]
-        people = 1 if self.model.codes is None else len(self.model.codes)
-        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration), people).to(self.device)
+        identities = 1 if self.model.codes is None else len(self.model.codes)
+        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration), identities).to(self.device)
         copy.load_state_dict(self.model.state_dict())
         for parameter, value in zip(copy.parameters(), self._average, strict=True):
             parameter.data.copy_(value)

@@ -29,38 +29,58 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     videos = ", ".join(f"{suffix} ({kind.meaning})" for suffix, kind in FORMATS.items())
     parser.description = (
-        "Render views of an avatar: poses it goes through, shapes, identities, motion files, under a camera that "
-        "stands, orbits, spirals or sways; or the frames of a capture, the truth beside them. "
-        "--out FOLDER gets PNG frames; --out FILE.png one picture, or a sheet of --frames; a video is named "
-        f"{videos}. Ctrl-C leaves whole frames, and the same command goes on from there."
+        "Render views of an avatar: poses, shapes, identities or motion files, seen by a camera that stands still, "
+        "orbits, spirals or sways; or the frames of a capture, photograph and render side by side. "
+        "--out FOLDER writes PNG frames, --out FILE.png one picture or a sheet of --frames; a video is named "
+        f"{videos}. Ctrl-C leaves only whole frames, and the same command continues from there."
     )
     parser.add_argument("avatar", nargs="?", default=DEFAULT_AVATAR, help="avatar file; 'default' when left out")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER|FILE", help="where the pictures go")
     hand = add_hand_arguments(parser, several=True)
     hand.add_argument("--motion", type=Path, metavar="FILE", help="play a motion file (.npz, InterHand2.6M .json)")
     hand.add_argument(
-        "--shapes", nargs="*", type=int, metavar="N", help="vary shape coefficients, counted from 0; the first three"
+        "--shapes",
+        nargs="*",
+        type=int,
+        metavar="N",
+        help="vary these shape coefficients, counted from 0 (the first three)",
     )
-    hand.add_argument("--shapes-by", type=float, default=2.0, metavar="D", help="by so many deviations, both ways (2)")
-    hand.add_argument("--loop", action="store_true", help="from the last pose or identity back to the first")
+    hand.add_argument(
+        "--shapes-by",
+        type=float,
+        default=2.0,
+        metavar="D",
+        help="vary them by this many standard deviations either way (2)",
+    )
+    hand.add_argument("--loop", action="store_true", help="go from the last pose or identity back to the first")
     view = parser.add_argument_group("the camera")
     view.add_argument(
-        "--camera", choices=PATHS, help="how it moves; it orbits where nothing else moves, else it stands still"
+        "--camera", choices=PATHS, help="how the camera moves; by default it orbits if nothing else moves"
     )
-    view.add_argument("--azimuth", type=float, default=0.0, help="degrees: 0 sees the palm, 180 the back of the hand")
+    view.add_argument(
+        "--azimuth",
+        type=float,
+        default=0.0,
+        help="direction of the camera in degrees: 0 sees the palm, 180 the back of the hand",
+    )
     view.add_argument(
         "--elevation", type=float, help=f"degrees ({ELEVATION:g}; a spiral's highest and lowest: {SPIRAL_ELEVATION:g})"
     )
-    view.add_argument("--turns", type=float, default=1.0, help="of orbit and spiral (1)")
+    view.add_argument("--turns", type=float, default=1.0, help="turns of an orbit or spiral (1)")
     view.add_argument("--swing", type=float, default=15.0, help="degrees to each side of a sway (15)")
     view.add_argument("--fov", type=float, default=24.0, help="field of view in degrees (24)")
     view.add_argument("--zoom", type=float, default=1.0, help="1 fits the hand into the picture")
     capture = parser.add_argument_group("a capture's frames in place of hand and camera")
     capture.add_argument(
-        "--capture", type=Path, metavar="FOLDER", help="show its frames, truth and render side by side"
+        "--capture",
+        type=Path,
+        metavar="FOLDER",
+        help="show the frames of a capture, photograph and render side by side",
     )
-    capture.add_argument("--split", choices=("train", "camera", "pose", "both"), default="both", help="which (both)")
-    capture.add_argument("--difference", action="store_true", help="and their difference, times four")
+    capture.add_argument(
+        "--split", choices=("train", "camera", "pose", "both"), default="both", help="which frames (both)"
+    )
+    capture.add_argument("--difference", action="store_true", help="also show their difference, times four")
     pictures = parser.add_argument_group("the pictures")
     pictures.add_argument("--size", metavar="WxH", help=f"pixels ({SIZE[0]}x{SIZE[1]}; a capture's own)")
     pictures.add_argument("--frames", type=int, metavar="N", help=f"number of frames ({FRAMES}; 1 for FILE.png)")
@@ -70,17 +90,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pictures.add_argument(
         "--passes", nargs="+", default=[], choices=tuple(PASS_PICTURES), help=f"more pictures in FOLDER ({meanings})"
     )
-    pictures.add_argument("--arrays", action="store_true", help="all passes as float32 in FOLDER/arrays/*.npz, too")
-    pictures.add_argument("--columns", type=int, metavar="N", help="of a sheet")
-    pictures.add_argument("--overwrite", action="store_true", help="replace what is there")
+    pictures.add_argument(
+        "--arrays", action="store_true", help="also write all passes as float32 to FOLDER/arrays/*.npz"
+    )
+    pictures.add_argument("--columns", type=int, metavar="N", help="columns of a sheet")
+    pictures.add_argument("--overwrite", action="store_true", help="replace existing files")
     pictures.add_argument("--keep-frames", action="store_true", help="keep the frames of a video or sheet")
     pictures.add_argument("--sign", action="store_true", help="give them Content Credentials (see livehand sign)")
     add_certificate(pictures)
     computing = parser.add_argument_group("the renderer")
     computing.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
-    computing.add_argument("--precision", choices=("fast", "exact"), default="fast", help="of the arithmetic (fast)")
+    computing.add_argument(
+        "--precision", choices=("fast", "exact"), default="fast", help="precision of the arithmetic (fast)"
+    )
     add_instructions(computing)
-    computing.add_argument("--threads", type=int, metavar="N", help="of the processor; all by default")
+    computing.add_argument("--threads", type=int, metavar="N", help="processor cores to use; all by default")
 
 
 def run(args: argparse.Namespace) -> int:

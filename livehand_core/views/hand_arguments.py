@@ -37,7 +37,7 @@ def add_hand_arguments(parser: argparse.ArgumentParser, several: bool) -> argpar
         **many,  # type: ignore[arg-type]
     )
     group.add_argument(
-        "--keep-wrist", action="store_true", help="take the wrist's place and turn from pose files, too (z up)"
+        "--keep-wrist", action="store_true", help="also take the wrist's position and rotation from pose files (z up)"
     )
     files = parser.add_argument_group("how motion files are read, where they do not tell themselves")
     files.add_argument("--up", choices=("z", "y", "-y"), help="axis of the file that points up")

@@ -198,7 +198,7 @@ def read_identity(text: str) -> IdentityChoice:
         return {name.strip(): float(weight) for name, _, weight in (part.partition("=") for part in text.split(","))}
     except ValueError as error:
         raise LiveHandError(
-            f"The identity {text!r} has a weight that is no number.", "Write NAME=0.3,NAME=0.7."
+            f"The identity {text!r} has a weight that is not a number.", "Write NAME=0.3,NAME=0.7."
         ) from error
 
 

@@ -26,7 +26,7 @@ def read_background(text: str) -> Background:
     """``"transparent"``, a colour's name, or ``"#rrggbb"``.
 
     Raises:
-        LiveHandError: it is no colour.
+        LiveHandError: it is not a colour.
     """
     from PIL import ImageColor
 
@@ -36,7 +36,7 @@ def read_background(text: str) -> Background:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError as error:
         raise LiveHandError(
-            f"The background {text!r} is no colour.", "Give transparent, a name such as white, or #rrggbb."
+            f"The background {text!r} is not a colour.", "Give transparent, a name such as white, or #rrggbb."
         ) from error
     return red / 255.0, green / 255.0, blue / 255.0
 

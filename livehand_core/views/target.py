@@ -59,11 +59,11 @@ class Target:
             check_video()
         elif suffix != ".png":
             raise LiveHandError(
-                f"{out.name} is no kind of file that views are written to.",
+                f"Views cannot be written to a file named {out.name}.",
                 f"Give a folder, a .png or a video ({', '.join(FORMATS)}).",
             )
         if passes or arrays:
-            raise LiveHandError(f"Passes do not fit into {out.name}.", "Give a folder in place of it.")
+            raise LiveHandError(f"Passes cannot be written to {out.name}.", "Give a folder instead.")
         return cls(out, out.with_name(out.name + ".frames"))
 
     @property
@@ -107,7 +107,7 @@ class Target:
             LiveHandError: files are there that are not of this render, or the folder cannot be written.
         """
         if not self.is_folder and self.out.exists() and not overwrite:
-            raise LiveHandError(f"{self.out} is there already.", "Give another name, or --overwrite.")
+            raise LiveHandError(f"{self.out} already exists.", "Give another name, or --overwrite.")
         document = json.loads(json.dumps(record))
         if overwrite:
             self._clear()
@@ -128,7 +128,7 @@ class Target:
             if found is None:
                 return
             raise LiveHandError(
-                f"{self.frames} holds pictures ({found.name}) of which it is not known what they show.",
+                f"{self.frames} holds pictures ({found.name}) that this command did not make.",
                 "Give another folder, or --overwrite.",
             )
         keys = document.keys() | known.keys()

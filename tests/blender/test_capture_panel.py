@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_whole_pictures_only_and_the_capture_goes_on(addon, t
             return True
 
         with pytest.raises(LiveHandError, match=r"written whole|disk is full"):
-            shoot(scene, plan, folder, Standing(), builtin_hand("right"), told=fill_up)
+            shoot(scene, plan, folder, Standing(), builtin_hand("right"), progress=fill_up)
         there = sorted(folder.rglob("*.png"))
         assert len(there) == 2 and all(is_complete(path) for path in there)
         assert not list(folder.rglob(".*.png")), "nothing half-written is left"

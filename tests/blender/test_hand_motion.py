@@ -156,7 +156,7 @@ def test_bad_files_change_nothing_and_say_why(addon, tmp_path: Path) -> None:
     rig = create()
     (tmp_path / "bad.npz").write_bytes(b"rubbish")
     actions = len(bpy.data.actions)
-    for path, words in ((tmp_path / "bad.npz", "no motion file"), (tmp_path / "gone.npz", r"gone\.npz")):
+    for path, words in ((tmp_path / "bad.npz", "not a motion file"), (tmp_path / "gone.npz", r"gone\.npz")):
         with pytest.raises(RuntimeError, match=words):
             bpy.ops.livehand.import_motion(filepath=str(path))
     rig.scale = (1.0, 2.0, 1.0)

@@ -113,7 +113,7 @@ def test_captures_that_do_not_go_together(family: list[Path], capture: Capture) 
     with pytest.raises(CaptureError, match="is given twice"):
         inspect_captures([family[0], family[0].parent / "b" / ".." / "anna 1"])
     other = replace(read_capture(family[2]), hand_model="mano")
-    with pytest.raises(CaptureError, match=r"do not go together:\n.*'some-hand'\n.*b: a right hand of 'mano'"):
+    with pytest.raises(CaptureError, match=r"trained on together:\n.*'some-hand'\n.*b: a right hand of 'mano'"):
         join_captures([first, other])
     left = PoseSequence(tuple(pose.mirrored() for pose in first.poses.poses))
     with pytest.raises(CaptureError, match="a left hand"):

@@ -107,9 +107,9 @@ def test_one_light_is_every_pictures(lit: Capture) -> None:
     [
         (lambda d: d["frames"][0].pop("light"), "frame 0", "lacks 'light', and the capture tells of 3 lights"),
         (lambda d: d["frames"][0].update(light=7), "frame 0", "light 7 of 3 lights"),
-        (lambda d: d["frames"][0].update(light=1.5), "frame 0", "no whole number"),
+        (lambda d: d["frames"][0].update(light=1.5), "frame 0", "not a whole number"),
         (lambda d: d["frames"][0].update(exposure=99), "frame 0", "exposure is 99 stops"),
-        (lambda d: d["frames"][0].update(exposure="bright"), "frame 0", "no finite number"),
+        (lambda d: d["frames"][0].update(exposure="bright"), "frame 0", "not a finite number"),
         (lambda d: d["frames"][0].update(exposer=1), "frames", "is 'exposure' meant?"),
         (lambda d: d["livehand"]["held_out_lights"].append(9), "held_out_lights", "light 9 of 3 lights"),
         (lambda d: d["livehand"]["lights"][1].update(lamp=[]), "light 1", "'lamp' is unknown"),

@@ -292,7 +292,7 @@ def test_a_sparse_file_a_pipe_and_a_pointer_are_refused_at_once(saved: Path, tmp
         read_metadata(pointer)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.safetensors")
-        with pytest.raises(AvatarError, match="no ordinary file"):
+        with pytest.raises(AvatarError, match="not an ordinary file"):
             read_metadata(tmp_path / "pipe.safetensors")
 
 

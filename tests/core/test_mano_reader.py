@@ -281,7 +281,7 @@ def test_the_left_hand_is_mended_wherever_it_is_used_unless_asked_otherwise(
     assert unfixed.name == "mano-unfixed" and not np.allclose(unfixed.shapedirs, mirrored, atol=1e-6)
     (mano / "MANO_RIGHT.pkl").unlink()
     library._mano.cache_clear()
-    with pytest.raises(HandModelError, match=r"left hand is known to be at fault.*Put MANO_RIGHT.pkl beside"):
+    with pytest.raises(HandModelError, match=r"left hand is known to be wrong.*Put MANO_RIGHT.pkl beside"):
         library.find_hand("mano", "left")
 
 

@@ -135,7 +135,7 @@ def test_a_request_that_is_none_is_an_error_and_the_engine_lives_on(server: RawS
     [
         ({"protocol": 99}, "speaks protocol 99 .livehand 9.9"),
         ({"protocol": None}, "speaks protocol None"),
-        ({"memory": "../../etc"}, "no name for shared memory"),
+        ({"memory": "../../etc"}, "not a name of shared memory"),
         ({"device": 5}, "device"),
     ],
 )

@@ -96,7 +96,10 @@ def test_blender_itself_is_never_run_as_an_interpreter(own: str, monkeypatch: py
     [
         ("exit 0", "does not behave like Python .exit code 0"),
         ("echo 'not licensed' >&2; exit 1", "does not behave like Python .not licensed"),
-        ("""echo 'LIVEHAND {"version": [3, 9, 18], "missing": [], "torch": "2.1"}'""", "is Python 3.9.18; 3.11 is"),
+        (
+            """echo 'LIVEHAND {"version": [3, 9, 18], "missing": [], "torch": "2.1"}'""",
+            "is Python 3.9.18; 3.11 or newer is",
+        ),
         ("""echo 'LIVEHAND {"version": [3, 12, 1], "missing": ["numba"], "torch": ""}'""", "has no numba"),
     ],
 )
@@ -125,11 +128,11 @@ def test_an_interpreter_that_hangs_is_given_up(script: WriteScript, body: str, m
 def test_files_that_cannot_be_run_are_named(tmp_path: Path, script: WriteScript) -> None:
     with pytest.raises(EngineError, match="is not there"):
         check_interpreter(tmp_path / "gone")
-    with pytest.raises(EngineError, match="may not be executed"):
+    with pytest.raises(EngineError, match="is not executable"):
         check_interpreter(tmp_path)
     plain = script("exit 0")
     plain.chmod(0o644)
-    with pytest.raises(EngineError, match="may not be executed"):
+    with pytest.raises(EngineError, match="is not executable"):
         check_interpreter(plain)
     plain.write_bytes(b"\x7fELF rubbish")
     plain.chmod(0o755)

@@ -288,7 +288,7 @@ def test_nothing_held_out_means_all_were_trained_on(copy: Callable[[], Capture])
 
 
 def test_films_alone_are_no_evaluation(capture: Capture) -> None:
-    with pytest.raises(LiveHandError, match="No protocol"):
+    with pytest.raises(LiveHandError, match="None of the chosen protocols"):
         Session(Settings("default", (capture.folder,), protocols=("temporal",)))
 
 

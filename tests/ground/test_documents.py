@@ -126,6 +126,29 @@ def test_operators_and_variables_that_are_named_are_there(page: Path) -> None:
     assert [word for word in re.findall(r"\bLIVEHAND_[A-Z]+\b", text_of(page)) if word not in sources] == []
 
 
+def resolves(dotted: str) -> bool:
+    """Whether a dotted name of the project is a module, or something that a module holds."""
+    parts = dotted.split(".")
+    for count in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:count])
+        module = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if module.is_file():
+            rest = parts[count:]
+            return not rest or re.search(rf"\b{rest[0]}\b", text_of(module)) is not None
+    return False
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != LOG], ids=name)
+def test_modules_that_are_named_or_imported_are_there(page: Path) -> None:
+    text = text_of(page)
+    named = re.findall(r"`((?:livehand_core|livehand_blender)(?:\.\w+)+)`", CODE.sub("", text))
+    for module, names in re.findall(
+        r"^from ((?:livehand_core|livehand_blender)[\w.]*) import ([\w, ]+)", text, re.MULTILINE
+    ):
+        named += [f"{module}.{each.strip()}" for each in names.split(",")]
+    assert [dotted for dotted in named if not resolves(dotted)] == []
+
+
 def test_a_link_to_a_heading_is_understood(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# How: a *GPU*\n[here](#how-a-gpu) [there](#how) [file](none.md)\n", encoding="utf-8")

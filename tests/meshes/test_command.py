@@ -46,7 +46,7 @@ def test_a_gesture_becomes_a_file_and_is_not_overwritten_by_accident(
     assert found["vertices"][:, 0].max() == pytest.approx(0.034, abs=4e-3)
     before = (tmp_path / "hand.npz").read_bytes()
     assert mesh(avatar, tmp_path / "hand.npz", "--pose", "open") == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert (tmp_path / "hand.npz").read_bytes() == before
 
 

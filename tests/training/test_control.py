@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_is_interrupted_and_goes_on(
     try:
         assert wait(run, lambda status: status.state == "training").pid == process.pid
         assert is_running(run)
-        with pytest.raises(TrainingError, match="already trains"), locked(run):
+        with pytest.raises(TrainingError, match="is already training"), locked(run):
             pass
     finally:
         process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)

@@ -42,7 +42,7 @@ def test_json_of_any_editor_is_read(tmp_path, encoding):
         (b"\xff\xfe\x00", "UTF-16"),
         (b'{"a": "\xe4"}', "UTF-8"),
         (b'{"a": NaN}', "NaN"),
-        (b'{"a": 1, "a": 2}', "'a' is there twice"),
+        (b'{"a": 1, "a": 2}', "'a' appears twice"),
         (b"[" * 65 + b"]" * 65, "64 levels"),
         (b"[" * 100000 + b"]" * 100000, "64 levels"),
         (b'{"a":' * 100000, "64 levels"),
@@ -89,9 +89,9 @@ def test_what_may_not_be_read_is_not_called_damaged():
 def test_a_pipe_or_a_device_is_refused_at_once(tmp_path):
     path = tmp_path / "notes.json"
     os.mkfifo(path)
-    refused(NOTES.json, path, "no ordinary file")
-    refused(NOTES.arrays, path, "no ordinary file")
-    refused(NOTES.json, "/dev/zero", "no ordinary file")
+    refused(NOTES.json, path, "not an ordinary file")
+    refused(NOTES.arrays, path, "not an ordinary file")
+    refused(NOTES.json, "/dev/zero", "not an ordinary file")
 
 
 def test_toml_of_a_windows_editor_is_read_and_damage_told(tmp_path):
@@ -169,7 +169,7 @@ def test_every_truncation_and_flip_of_an_archive_is_one_error_or_the_arrays(tmp_
 @pytest.mark.parametrize("order", "<>")
 def test_text_of_numbers_that_are_no_letters_is_refused(tmp_path, order):
     header = f"{{'descr': '{order}U1', 'fortran_order': False, 'shape': (), }}\n".encode()
-    refused(NOTES.arrays, npz(tmp_path / "a.npz", header, b"\xf0\xff\xff\x7f"), "no letters")
+    refused(NOTES.arrays, npz(tmp_path / "a.npz", header, b"\xf0\xff\xff\x7f"), "not letters")
     letter = "\u6f22".encode("utf-32-le" if order == "<" else "utf-32-be")
     assert str(NOTES.arrays(npz(tmp_path / "b.npz", header, letter))["a"]) == "\u6f22"
 

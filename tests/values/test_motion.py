@@ -199,11 +199,11 @@ def test_without_mano_the_mean_pose_is_asked_for(tmp_path: Path, monkeypatch: py
         ({"poses": np.zeros((2, 50))}, "50 numbers a frame"),
         ({"poses": np.zeros((0, 48))}, "shape"),
         ({"poses": np.full((2, 48), np.nan)}, "not finite"),
-        ({"poses": np.array(["x"])}, "something else than numbers"),
+        ({"poses": np.array(["x"])}, "something other than numbers"),
         ({"poses": np.zeros((2, 48)), "trans": np.zeros((3, 3))}, r"\(3, 3\) where \(2, 3\)"),
         ({"poses": np.zeros((2, 48)), "fps": -1.0}, "frame rate of -1"),
         ({"poses": np.zeros((2, 48)), "up_axis": "x"}, "up axis 'x' is unknown"),
-        ({"poses": np.array([{"a": 1}], dtype=object)}, "something else than numbers"),
+        ({"poses": np.array([{"a": 1}], dtype=object)}, "something other than numbers"),
     ],
 )
 def test_foreign_tables_are_refused(tmp_path: Path, arrays: dict, words: str) -> None:

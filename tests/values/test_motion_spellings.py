@@ -156,7 +156,7 @@ def test_sides_in_any_spelling(tmp_path: Path, told: object) -> None:
 def test_sides_that_are_not_there_or_unknown_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PoseError, match="is of a left hand"):
         read(tmp_path, {"poses": FULL, "side": "left"}, options=replace(OPTIONS, side="right"))
-    with pytest.raises(PoseError, match="'both', which is no side"):
+    with pytest.raises(PoseError, match="'both', which is not a side"):
         read(tmp_path, {"poses": FULL, "side": "both"})
     with pytest.raises(PoseError, match="holds no left hand"):
         read(tmp_path, {"right": APART}, "take.json", replace(OPTIONS, side="left"))
@@ -219,7 +219,7 @@ def test_gaps_are_named_and_bridged_on_request(tmp_path: Path) -> None:
         ({"hand_pose": np.degrees(FINGERS)}, "degrees"),
         ({"hand_pose": np.zeros((COUNT, 15, 4))}, "quaternions"),
         ({"hand_pose": np.zeros((COUNT, 15, 6))}, "six numbers"),
-        ({"poses": np.ones((COUNT, 16, 3, 3))}, "no rotations"),
+        ({"poses": np.ones((COUNT, 16, 3, 3))}, "not rotations"),
         ({"poses": FULL, "flat_hand_mean": "perhaps"}, "neither true nor false"),
         ({"left": [1, 2], "right": [3]}, "holds no hand poses"),
         ({"a": APART, "b": APART}, "holds 2 motions"),
@@ -232,7 +232,7 @@ def test_what_would_be_misread_is_refused(tmp_path: Path, table: dict[str, Any],
 
 def test_a_file_that_leaves_the_mean_pose_open_is_asked_about(tmp_path: Path) -> None:
     table = {"rot": ORIENT, "pose": FINGERS, "trans": TRANS, "fitting_err": np.zeros(COUNT)}
-    with pytest.raises(PoseError, match=r"does not tell.*ARCTIC's own are relative to MANO's mean pose"):
+    with pytest.raises(PoseError, match=r"does not say.*ARCTIC's own are relative to MANO's mean pose"):
         read(tmp_path, table, options=ReadOptions(model=MODEL_ID))
     mean = angles(read(tmp_path, table, options=ReadOptions(model=MODEL_ID, flat_mean=False)))
     np.testing.assert_allclose(mean, FINGERS + builtin_hand("right").hands_mean, atol=1e-6)

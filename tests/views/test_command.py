@@ -129,7 +129,7 @@ def test_what_is_wrong_is_said_before_anything_is_drawn(
         ("--identity", "carl"): "'anna', 'ben'",
         ("--size", "0x5"): "WIDTHxHEIGHT",
         ("--frames", "0"): "--frames 1 to 9999",
-        ("--background", "mauve-ish"): "no colour",
+        ("--background", "mauve-ish"): "not a colour",
         ("--pose", "open", "--motion", "x.npz"): "both given",
         ("--capture", str(tmp_path), "--camera", "orbit"): "does not go with --capture",
         ("--motion", str(tmp_path / "none.npz")): "does not exist",

@@ -125,7 +125,7 @@ def test_identities_of_a_command_line(text: str, choice: object) -> None:
 
 
 def test_what_no_hand_does_is_refused() -> None:
-    with pytest.raises(LiveHandError, match="no number"):
+    with pytest.raises(LiveHandError, match="not a number"):
         read_identity("anna=much")
     with pytest.raises(PoseError, match="coefficient 10"):
         HandTrack((posed("open"),), sweep=(10,))
