@@ -19,6 +19,7 @@ _ROOMS = (
     "rig.pose_library",
     "rig.family",
     "motion.operators",
+    "motion.from_armature",
     "render.engine",
     "render.operators",
     "render.overlay",

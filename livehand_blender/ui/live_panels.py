@@ -56,6 +56,7 @@ class LIVEHAND_PT_live(bpy.types.Panel):
         column.prop(settings, "take")
         if not draw_task(layout, TRACK_KEY):
             layout.operator("livehand.track_video", text="Track Video...", icon="FILE_MOVIE")
+        layout.operator("livehand.motion_from_armature", icon="ARMATURE_DATA")
 
 
 def _draw_source(layout: Any, settings: Any, free: bool) -> None:

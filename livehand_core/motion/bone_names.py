@@ -5,12 +5,16 @@ Known are Mixamo, Rokoko, Rigify, MPFB (MakeHuman), Unreal, VRM and this add-on;
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 
+from ..documents import Reader
 from ..errors import PoseError
 from ..poses import Side
 from .points import POINT_NAMES
+
+_MAPPING = Reader("The mapping of bones", PoseError, 'Write {"wrist": "Hand_R", "index1": "Index_R_1", ...}.')
 
 _SIDES = {"right": "R", "left": "L"}
 
@@ -90,6 +94,18 @@ def find_mapping(names: Iterable[str], side: Side, given: Mapping[str, str] | No
             'Give a mapping: a JSON file as {"wrist": "Hand_R", "index1": ...}.',
         )
     return best
+
+
+def read_mapping(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A mapping from a JSON file: ``{"wrist": "Hand_R", "index1": "Index_R_1", ...}``.
+
+    Raises:
+        PoseError: it is not there, or is no such mapping.
+    """
+    document = _MAPPING.json(path)
+    if not isinstance(document, dict) or not all(isinstance(bone, str) for bone in document.values()):
+        raise _MAPPING.damaged(path, "it is no table of names")
+    return document
 
 
 def _bare(name: str) -> str:
