@@ -12,6 +12,7 @@ import pytest
 from livehand_core.cameras import Camera, look_at
 from livehand_core.captures.capture import Capture, CaptureFrame, read_capture, write_capture
 from livehand_core.captures.checks import inspect_capture
+from livehand_core.captures.fingerprint import capture_hash
 from livehand_core.captures.images import mask_box, read_image, write_image
 from livehand_core.errors import CaptureError
 from livehand_core.poses import HandPose, PoseSequence
@@ -52,6 +53,21 @@ def edit(capture: Capture, change: object) -> None:
     document = json.loads(path.read_text())
     change(document)  # type: ignore[operator]
     path.write_text(json.dumps(document))
+
+
+def test_consent_is_kept_and_a_capture_has_a_hash_of_its_own(capture: Capture) -> None:
+    assert read_capture(capture.folder).consent == ""
+    edit(capture, lambda document: document["livehand"].update(consent="Anna agreed on 3 May, for this film"))
+    again = read_capture(capture.folder)
+    assert again.consent == "Anna agreed on 3 May, for this film" and not again.notes
+    write_capture(again)
+    again = read_capture(capture.folder)
+    assert again.consent.startswith("Anna")
+    before = capture_hash(again)
+    assert capture_hash(read_capture(capture.folder)) == before and len(before) == 64
+    assert capture_hash(replace(again, frames=again.frames[1:])) != before
+    (capture.folder / again.frames[0].image).write_bytes(b"another image")
+    assert capture_hash(again) != before
 
 
 def test_round_trip(capture: Capture) -> None:

@@ -145,6 +145,18 @@ def test_commands(
     assert cli.main(["sign"]) == 2
 
 
+def test_rendered_views_are_signed(tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEHAND_CERTIFICATE", str(certificate.parent))
+    words = ["render", "--size", "32x32", "--device", "cpu", "--sign", "--out"]
+    assert cli.main([*words, str(tmp_path / "hand.png")]) == 0
+    assert cli.main([*words, str(tmp_path / "frames"), "--frames", "2"]) == 0
+    for path in (tmp_path / "hand.png", *sorted((tmp_path / "frames").glob("*.png"))):
+        report = verify(path)
+        assert report.state == "valid" and report.avatars[0].content_hash == read_metadata("default").content_hash
+    monkeypatch.setenv("LIVEHAND_CERTIFICATE", str(tmp_path / "none"))
+    assert cli.main([*words, str(tmp_path / "other.png")]) == 2 and not (tmp_path / "other.png").exists()
+
+
 def test_certificates(
     tmp_path: Path, certificate: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
