@@ -154,9 +154,9 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
             if count == 0:
                 continue
             for k in range(count):
-                through = _ONE - answer[y, x, 3]
+                transmittance = _ONE - answer[y, x, 3]
                 for channel in range(4):
-                    answer[y, x, channel] += through * rgba[pixels[k], channel]
+                    answer[y, x, channel] += transmittance * rgba[pixels[k], channel]
             chosen = 0
             for k in range(count):
                 if rgba[pixels[k], 3] >= FRONT_ALPHA:

@@ -22,6 +22,7 @@ from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, 
 from livehand_core.rendering.cpu.coverage import Coverage
 from livehand_core.rendering.cpu.feature_image import FeatureImage
 from livehand_core.rendering.cpu.field_weights import prepare_field
+from livehand_core.rendering.cpu.quantisation import super_resolution as quantised
 from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
 from livehand_core.rendering.cpu.quantisation.super_resolution import SuperResolutionArithmetic
 from livehand_core.rendering.cpu.quantisation.unit_order import paired, reordered
@@ -283,14 +284,24 @@ def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
         heads = {f"colour{k}.weight": np.ones_like(state[f"colour{k}.weight"]) * rows for k in (0, 1)}
         return arithmetic(config, state | heads, image).arrays()["ranges"][:, 0].astype(int).tolist()
 
-    assert bits(0.01, 0.01) == [8, 8, 16, 16]
-    assert bits(0.01, 1.0) == ([16] * 4 if channels == 4 else [8, 8, 16, 16])
-    assert bits(1.0, 0.01) == ([16] * 4 if channels == 3 else [8, 8, 16, 16])
+    wide = 16 if instructions().int16 else 32
+    assert bits(0.01, 0.01) == [8, 8, wide, wide]
+    assert bits(0.01, 1.0) == ([wide] * 4 if channels == 4 else [8, 8, wide, wide])
+    assert bits(1.0, 0.01) == ([wide] * 4 if channels == 3 else [8, 8, wide, wide])
 
 
 @pytest.mark.parametrize(("factor", "hidden"), [(2, (24, 20)), (4, (24, 20)), (2, (72, 24)), (2, (20, 70))])
-@pytest.mark.parametrize("integer", [False, True] if INTEGER else [False])
-def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[int, int], integer: bool) -> None:
+@pytest.mark.parametrize(
+    "kind", ["float32", *(["integers"] if INTEGER else []), *(["bytes"] if instructions().uint8 else [])]
+)
+def test_super_resolution_over_lists_is_the_network(
+    factor: int, hidden: tuple[int, int], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kind == "bytes":
+        # As on Arm, which multiplies no int16.
+        monkeypatch.setattr(quantised, "NARROW", (np.uint8, np.uint8, np.float32, np.float32))
+        monkeypatch.setattr(quantised, "WIDE", (np.float32,) * 4)
+        monkeypatch.setattr(quantised, "NARROW_ERROR", 1.0)
     torch.manual_seed(factor)
     config = SuperResolutionConfig(factor, 16, hidden, 4 if factor == 2 else 3)
     network = SuperResolution(config).requires_grad_(False)
@@ -313,15 +324,18 @@ def test_super_resolution_over_lists_is_the_network(factor: int, hidden: tuple[i
         image[~covered] = np.nan
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     image = feature_image(*margined, covered, factor)
-    kernels = SuperResolutionKernels(config, state, arithmetic(config, state, image) if integer else None)
+    stored = None if kind == "float32" else arithmetic(config, state, image)
+    assert stored is None or SuperResolutionArithmetic.of_arrays(stored.arrays()) == stored
+    assert kind != "bytes" or (stored is not None and stored.name == "int8")
+    kernels = SuperResolutionKernels(config, state, stored)
     for workers in (Workers(1), Workers(2)):
         coverage = Coverage.of(covered, factor)
         large, drawn = kernels.upsample(*margined, coverage, workers), coverage.drawn
         inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
         difference = np.abs(large[inner] - wanted)[drawn[inner]]
-        assert difference.max() < (0.02 if integer else 2e-6)
-        assert np.sqrt(np.mean(difference**2)) < (0.003 if integer else 1e-6)
+        assert difference.max() < (2e-6 if stored is None else 0.02)
+        assert np.sqrt(np.mean(difference**2)) < (1e-6 if stored is None else 0.003)
 
 
 @pytest.mark.parametrize("size", [(7, 5), (64, 30), (31, 77), (1, 1)])

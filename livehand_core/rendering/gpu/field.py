@@ -81,14 +81,14 @@ class Field:
         return values
 
     def parameters(
-        self, start: int, pose: np.ndarray, code: np.ndarray | None, floor: float, last_interval: float
+        self, start: int, pose: np.ndarray, code: np.ndarray | None, threshold: float, last_interval: float
     ) -> bytes:
         """Of one chunk's march.
 
         Args:
             start: its first ray.
             pose: (pose_size,) angles; code: (latent_size,) or None. Both enter the first layer as its bias.
-            floor: transmittance at which a ray ends.
+            threshold: transmittance at which a ray ends.
             last_interval: see ``AvatarMetadata``.
         """
         config, state = self.config, self.state
@@ -96,7 +96,7 @@ class Field:
         biases += [state[f"layers.{index}.bias"] for index in range(1, config.depth)]
         return packed(
             start=start,
-            floor=float(floor),
+            threshold=float(threshold),
             last_interval=float(last_interval),
             distance_scale=float(config.distance_scale),
             density_scale=float(config.density_scale),

@@ -3,7 +3,7 @@
 
 struct Params {
     start: u32,
-    floor: f32,
+    threshold: f32,
     last_interval: f32,
     distance_scale: f32,
     density_scale: f32,
@@ -165,7 +165,7 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     var depth = 0.0;
     var features: array<vec4<f32>, colour_ROWS>;
     for (var step = 0u; step < SAMPLES; step++) {
-        let alive = mine && transmittance > params.floor;
+        let alive = mine && transmittance > params.threshold;
         if (thread < TILE) {
             wanted[thread] = select(0u, 1u, alive);
         }
