@@ -131,6 +131,7 @@ def capture(part: Part, folder: Path) -> int:
 def training(part: Part, captured: Path, run: Path) -> int:
     """Training on that capture; its steps."""
     words = [sys.executable, "-m", "livehand_core", "train", str(captured), "--out", str(run), "--minutes", "100000"]
+    words += ["--licence", "own use only"]
     words += ["--preset", "quick", "--device", "cpu", "--set", "ray_steps=50", "checkpoint_minutes=0.2"]
     with (run.parent / "train.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)

@@ -130,6 +130,7 @@ from livehand_core.training.control import read_status
 scene = bpy.context.scene
 settings = scene.livehand_training
 settings.capture, settings.avatar_name, settings.minutes, settings.device = sys.argv[1], "mine", 60.0, "CPU"
+settings.licence = "own use only"
 settings.settings = "hidden=[16,16] tile=12 samples=4 coarse_samples=4 ray_steps=2"
 assert bpy.ops.livehand.train_start() == {"FINISHED"}
 print("RUN", preferences.run_folder() / "mine", flush=True)

@@ -67,6 +67,7 @@ def test_two_processes_learn_what_one_does(hand_capture: Path, tmp_path: Path, a
     assert read_status(tmp_path / "run").state == "done"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices(hand_capture: Path, tmp_path: Path, alone: Checkpoint) -> None:
     run = tmp_path / "run"
     for more, steps in ((("--devices", "3"), 20), (("--resume",), 35), (("--resume", "--devices", "2"), 50)):
@@ -99,6 +100,7 @@ def _wait_for(run: Path, step: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the run did not come so far")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads processes from /proc")
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_ends_the_run_with_one_message_and_nothing_is_lost(
@@ -138,6 +140,7 @@ def test_what_one_process_cannot_read_is_told_once(hand_capture: Path, tmp_path:
     )
 
 
+@pytest.mark.slow
 def test_a_new_run_has_an_image_a_step_for_each_device(hand_capture: Path, tmp_path: Path) -> None:
     settings = [word for word in SETTINGS if not word.startswith("tiles_per_step")]
     words = command(hand_capture, tmp_path / "run", "--devices", "3", steps=2)
@@ -148,6 +151,15 @@ def test_a_new_run_has_an_image_a_step_for_each_device(hand_capture: Path, tmp_p
     refused = train(hand_capture, tmp_path / "run", "--resume", "--devices", "4")
     assert refused.returncode == 2 and "4 devices cannot share the 3 images" in refused.stderr, refused.stderr
     assert refused.stderr.count("livehand:") == 1
+
+
+def test_slurm_that_is_not_here_is_told_with_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ["train", "somewhere", "--out", str(tmp_path / "run"), "--slurm", "time=60", "partition=gpu"]
+    assert cli.main(words) == 2
+    assert "apt-get install slurm-wlm munge" in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
 def test_impossible_numbers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
