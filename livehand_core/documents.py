@@ -79,8 +79,7 @@ class Reader:
             LiveHandError: as :meth:`open` does, or the file only stands for one in Git LFS.
         """
         with self.open(path) as stream:
-            # It may grow while it is read.
-            content = stream.read(self.limit + 1)
+            content = _at_most(stream, self.limit + 1)
         if len(content) > self.limit:
             raise self._too_large(Path(path), len(content))
         if content.startswith(POINTER):
@@ -213,6 +212,15 @@ def parse_json(text: str | bytes, *, allow_nan: bool = False) -> Any:
         if not level:
             return value
     raise ValueError(f"it has more than {NESTING} levels")
+
+
+def _at_most(stream: BinaryIO, count: int) -> bytes:
+    """So many bytes of a file at most, which may grow while it is read; memory for what it has, not for the limit."""
+    step, parts = os.fstat(stream.fileno()).st_size + 1, list[bytes]()
+    while count > 0 and (part := stream.read(min(step, count))):
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _open_regular(path: Path) -> BinaryIO:

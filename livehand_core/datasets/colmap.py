@@ -15,7 +15,7 @@ import numpy as np
 from ..cameras import Camera
 from ..captures.lens import Lens
 from ..documents import MEBIBYTE, Reader
-from ..errors import CaptureError
+from ..errors import CaptureError, naming
 from .source import camera_to_world
 
 MODEL = Reader("The reconstruction", CaptureError, "Export it from COLMAP again.", limit=4096 * MEBIBYTE)
@@ -61,10 +61,9 @@ def read_model(folder: Path) -> list[Shot]:
     cameras_file, images_file = (folder / f"{kind}.{'bin' if binary else 'txt'}" for kind in ("cameras", "images"))
     try:
         cameras = dict(_binary_cameras(cameras_file) if binary else _text_cameras(cameras_file))
-        shots = [
-            Shot(name, *_camera(*cameras[camera], matrix))
-            for name, camera, matrix in (_binary_images(images_file) if binary else _text_images(images_file))
-        ]
+        placed = list(_binary_images(images_file) if binary else _text_images(images_file))
+        with naming(cameras_file):
+            shots = [Shot(name, *_camera(*cameras[camera], matrix)) for name, camera, matrix in placed]
     except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
         raise MODEL.damaged(images_file, f"{type(error).__name__}: {error}") from error
     return sorted(shots, key=lambda shot: shot.name)

@@ -48,8 +48,10 @@ def read_yaml(path: Path) -> Any:
 
     try:
         return yaml.safe_load(ANNOTATION.text(path))
-    except yaml.YAMLError as error:
-        raise CaptureError(f"{path} is no YAML ({str(error).splitlines()[0]}).", "Download it again.") from error
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        # The last two are of values that are no dates or numbers, and of keys that are none.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CaptureError(f"{path} is no YAML ({reason}).", "Download it again.") from error
 
 
 def _sequence(

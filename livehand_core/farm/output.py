@@ -50,7 +50,7 @@ def parse_output(pattern: Path, chosen: str | None) -> Output:
     Raises:
         LiveHandError: neither tells, or they contradict each other.
     """
-    suffix = SUFFIXES[chosen] if chosen else pattern.suffix.lower()
+    suffix = SUFFIXES.get(chosen, "") if chosen else pattern.suffix.lower()
     if suffix not in FORMATS:
         raise LiveHandError(f"The format of {pattern} is unknown.", "Give --format png, exr or mp4.")
     if pattern.suffix.lower() in FORMATS and pattern.suffix.lower() != suffix:

@@ -24,6 +24,7 @@ from mutations import (
     damaged_pickle,
     damaged_picture,
     damaged_text,
+    damaged_yaml,
 )
 
 
@@ -167,6 +168,48 @@ def read_environment(path: Path) -> None:
     assert stamp is None or isinstance(stamp, Stamp)
 
 
+def read_reconstruction(path: Path) -> None:
+    from livehand_core.datasets.colmap import find_model, read_model
+
+    assert find_model(path.parent) == path.parent
+    read_model(path.parent)
+
+
+def read_annotation(path: Path) -> None:
+    from livehand_core.datasets.dexycb import read_yaml
+    from livehand_core.datasets.ho3d import read_table
+
+    (read_yaml if path.suffix == ".yml" else read_table)(path)
+
+
+def read_published(path: Path) -> None:
+    from livehand_core.datasets.published_config import read_config
+
+    read_config(path)
+
+
+def read_farm_job(path: Path) -> None:
+    from livehand_core.farm.job import missing_frames, read_job
+
+    folder, job = read_job(path.parent)
+    missing_frames(folder, job)
+
+
+def read_landmarks(path: Path) -> None:
+    from sound import TRACKED
+
+    from livehand_core.tracking.clip import Store
+
+    found = Store(path.parent, TRACKED).read()
+    assert len(found.times) == len(found.hands)
+
+
+def read_signed(path: Path) -> None:
+    from livehand_core.provenance.signing import verify
+
+    assert verify(path).state in ("unsigned", "changed")
+
+
 def read_whole(path: Path) -> None:
     from livehand_core.whole_files import is_complete
 
@@ -211,6 +254,17 @@ KINDS = {
     "claim": Kind(".a.png.claim1", _text, read_claim),
     "views": Kind("views/livehand_render.json", _text, read_record),
     "environment": Kind("environment/livehand_environment.json", _text, read_environment),
+    "reconstruction": Kind("colmap text/images.txt", damaged_lines, read_reconstruction),
+    "reconstruction's cameras": Kind("colmap text/cameras.txt", damaged_lines, read_reconstruction),
+    "binary reconstruction": Kind("colmap binary/images.bin", damaged_bytes, read_reconstruction),
+    "its cameras": Kind("colmap binary/cameras.bin", damaged_bytes, read_reconstruction),
+    "annotation": Kind("meta.yml", damaged_yaml, read_annotation),
+    "pickled annotation": Kind("annotation.pkl", damaged_pickle, read_annotation),
+    "published settings": Kind("published/config.txt", damaged_lines, read_published),
+    "farm job": Kind("farm/job.json", _text, read_farm_job),
+    "landmarks": Kind("track/part_00000000.npz", damaged_archive, read_landmarks),
+    "landmarks' record": Kind("track/source.json", _text, read_landmarks),
+    "picture to verify": Kind("capture/images/0.png", damaged_picture, read_signed),
     "whole exr": Kind("picture.exr", damaged_bytes, read_whole),
     "whole film": Kind("film.mp4", damaged_bytes, read_whole),
 }

@@ -200,6 +200,18 @@ def damaged_lines(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+def damaged_yaml(data: bytes, rng: random.Random) -> bytes:
+    """YAML that asks for Python's objects, nests without end, or has other words."""
+    kind = rng.randrange(4)
+    if kind == 0:
+        return rng.choice([b"[", b"{a: ", b"- "]) * rng.choice([70, 1000, 20000])
+    if kind == 1:
+        asked = b"a: !!python/object/apply:os.system ['touch executed']\n"
+        new = asked.replace(b"apply:os.system", b"new:os.system")
+        return data + rng.choice([asked, new, b"b: *none\n", b"c: &x [*x]\n"])
+    return damaged_lines(data, rng)
+
+
 def damaged_avatar(data: bytes, rng: random.Random) -> bytes:
     """An avatar file with a damaged description, header or weights, its hash made to fit where it can."""
     if rng.random() < 0.3:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,15 @@ from livehand_core.captures.going import CaptureStatus
 from livehand_core.captures.going import write_status as write_capture_status
 from livehand_core.captures.plan import Rig
 from livehand_core.captures.shooting import Shooting, Shot
+from livehand_core.farm.job import Job, write_job
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.poses import PARENTS, HandPose, PoseSequence
+from livehand_core.tracking.clip import Clip, Store
 from livehand_core.views.target import RECORD as FRAMES_RECORD
 
 ROOT = Path(__file__).resolve().parents[2]
+TRACKED = {"video": "a.mp4", "size": 3}
+"""Of the landmarks of a video."""
 RECORD = {"size": [8, 8], "avatar": "a"}
 """Of a folder of views."""
 
@@ -76,6 +81,8 @@ def make_sound(folder: Path) -> None:
     (folder / ".a.png.claim1").write_text(json.dumps(vars(Holder.this())))
     _write_models(folder)
     _write_views(folder)
+    _write_annotations(folder)
+    _write_jobs(folder)
 
 
 def shooting() -> Shooting:
@@ -138,3 +145,31 @@ def _write_views(folder: Path) -> None:
     boxes = [(b"ftyp", b"isom"), (b"moov", b"x" * 40), (b"mdat", b"y" * 90)]
     film = b"".join((8 + len(body)).to_bytes(4, "big") + name + body for name, body in boxes)
     (folder / "film.mp4").write_bytes(film)
+
+
+def _write_annotations(folder: Path) -> None:
+    """What data sets and other programs tell of pictures: reconstructions, calibrations, annotations."""
+    for kind in ("text", "binary"):
+        (folder / f"colmap {kind}").mkdir()
+    (folder / "colmap text" / "cameras.txt").write_text("# Camera list\n1 PINHOLE 64 48 60 60 32 24\n")
+    image = "1 1 0 0 0 0.1 0.2 0.3 1 a.png\n1 2 3\n2 0.5 0.5 0.5 0.5 0 0 1 1 b.png\n\n"
+    (folder / "colmap text" / "images.txt").write_text(image)
+    camera = struct.pack("<QiiQQ4d", 1, 1, 1, 64, 48, 60.0, 60.0, 32.0, 24.0)
+    (folder / "colmap binary" / "cameras.bin").write_bytes(camera)
+    shot = struct.pack("<Qi7di", 1, 1, 1.0, 0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 1) + b"a.png\0" + struct.pack("<Q", 0)
+    (folder / "colmap binary" / "images.bin").write_bytes(shot)
+    (folder / "meta.yml").write_text("mano_sides: [right]\nnum_frames: 3\nextrinsics: {a: &x [1.0, 2.0], b: *x}\n")
+    table = {"handPose": np.zeros(48), "handBeta": np.zeros(10), "handTrans": np.zeros(3), "camMat": np.eye(3)}
+    (folder / "annotation.pkl").write_bytes(pickle.dumps(table, protocol=2))
+    (folder / "published").mkdir()
+    (folder / "published" / "config.txt").write_text("expname = a\ndata_fol = .\nbasedir = logs # remark\n")
+
+
+def _write_jobs(folder: Path) -> None:
+    """A job for a farm, and landmarks of a video that are kept."""
+    (folder / "farm").mkdir()
+    write_job(folder / "farm", Job("a", "Scene", "LIVEHAND", "1-9", 3, "out/#.png", "png"))
+    clip = Clip(64, 48, [0.0, 0.1], [(), ()])
+    store = Store(folder / "track", TRACKED)
+    store.begin()
+    store.write(clip, 0)

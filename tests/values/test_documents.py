@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from livehand_core import documents
 from livehand_core.documents import Reader, parse_json
 from livehand_core.errors import LiveHandError, PoseError
 
@@ -182,3 +183,33 @@ def test_pickled_arrays_are_never_unpickled(tmp_path):
 def test_a_reader_raises_the_class_that_it_was_given(tmp_path):
     with pytest.raises(LiveHandError):
         Reader("It").json(tmp_path / "none.json")
+
+
+def test_a_small_file_takes_no_memory_for_the_limit(tmp_path):
+    path = tmp_path / "small.json"
+    path.write_text("[1, 2]")
+    assert Reader("The annotation", limit=1 << 60).json(path) == [1, 2]
+
+
+def test_a_file_that_grows_while_it_is_read_has_the_limit_all_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "growing.txt"
+    path.write_bytes(b"x" * 100)
+
+    class Growing:
+        """A stream of a file that had 100 bytes when it was opened."""
+
+        def __init__(self, stream):
+            self.stream, self.left = stream, 1000
+
+        def fileno(self):
+            return self.stream.fileno()
+
+        def read(self, count):
+            part = b"x" * min(count, self.left, 300)
+            self.left -= len(part)
+            return part
+
+    for limit, fits in ((2000, True), (500, False)):
+        with path.open("rb") as stream:
+            content = documents._at_most(Growing(stream), limit + 1)
+        assert (len(content) == 1000) == fits and (fits or len(content) == limit + 1)
