@@ -18,6 +18,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from livehand_core.captures.light_part import CaptureLight
 from livehand_core.captures.lighting import light_shots
 from livehand_core.captures.plan import (
     capture_order,
@@ -109,6 +110,8 @@ def capture(options: argparse.Namespace) -> None:
         studio = studio_light()
         plan, lights = light_shots(plan, studio, np.array(CENTRE), options.seed, read_panoramas(options.hdris))
         light = LightStage(scene, plan, lights, options.samples, options.test_samples)
+    else:
+        plan = replace(plan, lights=(CaptureLight(studio_light(), "studio"),))
     began = time.monotonic()
     kept = sum(plan.is_test(shot) for shot in plan.order)
     print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from livehand_core.captures.light_part import CaptureLight
 from livehand_core.captures.lighting import Lighting, light_shots, moved_lights
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
@@ -97,6 +99,12 @@ def many_lights(scene: Any, plan: ScenePlan, data: HandData) -> tuple[Shooting, 
     shooting, lights = moved_lights(shooting, lights, *first_wrist(plan.shooting, data))
     samples = settings.samples
     return shooting, LightStage(scene, shooting, lights, samples, TEST_FACTOR * samples, plan.scale)
+
+
+def told_studio(shooting: Shooting, data: HandData) -> Shooting:
+    """A plan in the studio's light that tells of it."""
+    light = studio_light(shooting.poses[0].side == "left").moved(*first_wrist(shooting, data))
+    return replace(shooting, lights=(CaptureLight(light, "studio"),))
 
 
 def float_image(name: str, panorama: np.ndarray) -> Any:

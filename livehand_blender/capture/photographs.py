@@ -16,7 +16,7 @@ from livehand_core.captures.going import CaptureStatus, locked, write_status
 from livehand_core.errors import LiveHandError
 from livehand_core.processes import clear_order, read_order
 
-from .lighting import many_lights
+from .lighting import many_lights, told_studio
 from .planning import make_plan
 from .shoot import shoot
 from .subjects import prepare_scene
@@ -92,6 +92,8 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
     if scene.livehand_capture.many_lights:
         shooting, light = many_lights(scene, plan, plan.data)
         plan = replace(plan, shooting=shooting)
+    elif scene.livehand_capture.studio:
+        plan = replace(plan, shooting=told_studio(plan.shooting, plan.data))
     whole = len(plan.shooting.order)
     teller.say("Taking the first picture")
     asked = False

@@ -49,8 +49,9 @@ class Shooting:
         hand_model: id of the hand model.
         licence, origin: see ``Capture``.
         identity: whose hand it is, by name; empty where that does not matter.
-        lights: that are made for the capture; none where the scene's own is taken.
-        exposures: stops of each light's pictures.
+        lights: that the pictures are taken in: those made for the capture; the scene's own alone, where it is known;
+            or none.
+        exposures: stops of each light's pictures, where they are made for the capture.
         held_out_lights: indices of lights that are kept for evaluation.
     """
 
@@ -121,7 +122,8 @@ class Shooting:
             "poses": [pose.to_json() for pose in self.poses],
             "hand_model": self.hand_model,
             **({"identity": self.identity} if self.identity else {}),
-            **({"lights": [light.to_json() for light in self.lights]} if self.lights else {}),
+            # One light for all is the scene's own, which is told and not planned.
+            **({"lights": [light.to_json() for light in self.lights]} if len(self.lights) > 1 else {}),
         }
         # Rounded, so that another processor's last digit does not make another plan.
         text = json.dumps(document, sort_keys=True, default=float)

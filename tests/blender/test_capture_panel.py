@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from livehand_core.captures.capture import read_capture
-from livehand_core.captures.checks import inspect_capture
+from livehand_core.captures.checks import find_problems, inspect_capture
 from livehand_core.captures.images import read_rgba8
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import LiveHandError
@@ -68,6 +68,8 @@ def test_a_moved_scaled_left_hand_is_captured_where_it_stands_and_goes_on(addon,
     assert scene.livehand_training.capture == str(folder)
     document = json.loads((folder / "transforms.json").read_text())
     assert {"fl_x", "cx", "w", "transform_matrix", "file_path"} <= set(document["frames"][0])
+    # The studio's light is told, and fits the pictures.
+    assert [light.kind for light in capture.lights] == ["studio"] and not find_problems(folder).problems
 
     kept = {frame.image: capture.path(frame).stat().st_mtime_ns for frame in capture.frames}
     gone = capture.frames[2].image

@@ -146,7 +146,10 @@ def test_check_command_tells_of_lights(lit: Capture, capsys: pytest.CaptureFixtu
 
 
 def test_training_in_one_light_refuses_many(lit: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["train", str(lit.folder), "--out", str(tmp_path / "run"), "--steps", "1"]) != 0
+    assert (
+        cli.main(["train", str(lit.folder), "--out", str(tmp_path / "run"), "--steps", "1", "--licence", "CC0-1.0"])
+        != 0
+    )
     assert "in 2 lights" in capsys.readouterr().err
 
 
@@ -182,6 +185,18 @@ def test_each_training_picture_has_a_light_of_its_own_and_tests_have_others() ->
     assert light_shots(plan_of(), STUDIO, CENTRE, 1)[0].fingerprint() != plan.fingerprint()
     # Any first part has both.
     assert any(plan.is_test(shot) for shot in plan.order[:8]) and any(not plan.is_test(shot) for shot in plan.order[:8])
+
+
+def test_a_plan_in_one_light_tells_of_it_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    plan = plan_of()
+    told = replace(plan, lights=(CaptureLight(STUDIO, "studio"),))
+    assert told.fingerprint() == plan.fingerprint(), "captures that were begun before go on"
+    for pose in range(2):
+        write_image(tmp_path / told.image(pose, 0), np.ones((128, 96, 4), np.float32))
+    assert told.write_documents(tmp_path) == 2
+    capture = read_capture(tmp_path)
+    assert [frame.light for frame in capture.frames] == [0, 0] and not capture.held_out_lights
+    assert capture.split(capture.frames[0]) == "train"
 
 
 def test_pictures_are_exposed_for_their_light() -> None:
