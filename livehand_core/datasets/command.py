@@ -68,6 +68,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--published", type=Path, metavar="FOLDER", help="write the published code's layout of it as well"
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare images")
+    parser.add_argument(
+        "--slurm", nargs="+", metavar="N OPTION=VALUE",
+        help="share the work out to N tasks of Slurm; further options of sbatch, e.g. time=30 partition=cpu",
+    )  # fmt: skip
     parser.add_argument("--part", metavar="I/N", help="prepare only this share of the instants, 1/N to N/N; no capture")
     parser.add_argument("--merge", action="store_true", help="only make the capture of the parts that are there")
 
@@ -83,6 +87,10 @@ def run(args: argparse.Namespace) -> int:
         raise CaptureError(f"{args.folder} is no folder.", "Give the folder that the data set was unpacked to.")
     check_writable(args.capture / "transforms.json")
     _same_source(args.capture, row, args.folder, choice)
+    if args.slurm:
+        from .cluster import submit_preparation
+
+        return submit_preparation(args)
     settings = Settings(
         row.hand_model,
         row.cropped if args.crop is None else args.crop,

@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     """Do so; 0 when it was done, 130 when interrupted."""
     folder, job = read_job(args.job)
     if args.slurm is not None:
-        from .slurm import submit
+        from .slurm import sbatch_option, submit
 
-        chunks, merge = submit(folder, [_option(option) for option in args.slurm])
+        chunks, merge = submit(folder, [sbatch_option(wish) for wish in args.slurm])
         print(f"Slurm's array {chunks} renders {job.chunks} chunks; job {merge} then merges. See 'squeue'.")
         return 0
     if args.openjd:
@@ -90,10 +90,3 @@ def _openjd(folder: Path) -> int:
     program = Path(sys.executable).with_name("openjd.exe" if os.name == "nt" else "openjd")
     command = [str(program), "run", str(folder / TEMPLATE_FILE), "--run-dependencies", "--step", "Merge"]
     return subprocess.run(command, cwd=folder).returncode
-
-
-def _option(text: str) -> str:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise LiveHandError(f"{text!r} is no option of Slurm.", "Write OPTION=VALUE, e.g. partition=gpu time=60.")
-    return f"--{key.lstrip('-').replace('_', '-')}={value}"

@@ -35,15 +35,29 @@ exec {command}
 
 
 def write_scripts(folder: Path, job: Job) -> None:
-    """Write both scripts. Raises LiveHandError when they cannot be written."""
-    folder = folder.absolute()
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", job.name) or "livehand"
+    """Write both scripts of a farm job. Raises LiveHandError when they cannot be written."""
     chunk = shlex.join(job.worker(JOB_FILE, "--chunk")) + f' "$SLURM_ARRAY_TASK_ID/{job.chunks}"'
-    merge = shlex.join(job.worker(JOB_FILE, "--merge"))
-    array = f"#SBATCH --array=1-{job.chunks}\n"
+    write_array(folder, job.name, chunk, shlex.join(job.worker(JOB_FILE, "--merge")), job.chunks)
+
+
+def write_array(folder: Path, name: str, chunk: str, merge: str, count: int) -> None:
+    """Write the script of an array of ``count`` tasks, and of the job after them.
+
+    Args:
+        folder: in which both run.
+        name: of the jobs.
+        chunk: a command line of sh; ``$SLURM_ARRAY_TASK_ID`` is 1 to ``count`` in it.
+        merge: one that does what the tasks left undone, and what comes after them.
+
+    Raises:
+        LiveHandError: they cannot be written.
+    """
+    folder = folder.absolute()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name) or "livehand"
+    array = f"#SBATCH --array=1-{count}\n"
     for file, command, more, log, what in (
-        (RENDER, chunk, array, "render-%A_%a.log", "A chunk of the frames; one that is queued again goes on."),
-        (MERGE, merge, "", "merge-%j.log", "After the chunks: frames of those that died, then the video."),
+        (RENDER, chunk, array, "render-%A_%a.log", "A share of the work; one that is queued again goes on."),
+        (MERGE, merge, "", "merge-%j.log", "After the shares: the rest of those that died, then the whole."),
     ):
         values = {"name": name, "more": more, "what": what, "command": command, "folder": shlex.quote(str(folder))}
         with atomic_path(folder / FOLDER / file) as temporary:
@@ -80,3 +94,11 @@ def _sbatch(folder: Path, script: str, options: Sequence[str]) -> str:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise LiveHandError(f"Slurm refuses the job ({reason}).", "See sbatch's options.")
     return done.stdout.strip().partition(";")[0]
+
+
+def sbatch_option(text: str) -> str:
+    """``time=60`` as an option of sbatch. Raises LiveHandError where it is none."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise LiveHandError(f"{text!r} is no option of Slurm.", "Write OPTION=VALUE, e.g. partition=gpu time=60.")
+    return f"--{key.lstrip('-').replace('_', '-')}={value}"

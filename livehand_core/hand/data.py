@@ -57,6 +57,11 @@ class HandData:
         return int(self.v_template.shape[0])
 
     @property
+    def has_texture(self) -> bool:
+        """Whether it has texture coordinates: MANO's come in a file of their own."""
+        return bool(np.ptp(self.uv, axis=0).min() > 0.0)
+
+    @property
     def face_uv(self) -> np.ndarray:
         """(F, 3, 2) float32 texture coordinates of each corner in the method's convention, v = 1 - v_obj."""
         corner = self.uv[self.uv_faces].astype(np.float32)

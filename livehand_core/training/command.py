@@ -57,6 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="whose hand each capture shows, in the same order; by default what they say, else their folders' names",
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--published-config", type=Path, metavar="FILE",
+        help="the published code's config.txt: its data are prepared, and trained on in basedir/expname",
+    )  # fmt: skip
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="length of the run in steps; only such a run can be repeated exactly")
     length.add_argument("--minutes", type=float, help="length of the run in minutes of training")
@@ -101,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     """Train, or watch and steer a run; 0 when it is done, 130 when it was interrupted."""
     if _steer(args):
         return 0
+    if args.published_config is not None:
+        _prepare_published(args)
     if args.out is None:
         raise TrainingError("No folder for the run is given.", "Give one with --out RUN.")
     if args.devices < 1:
@@ -122,6 +128,29 @@ def run(args: argparse.Namespace) -> int:
 
         return train_on_devices(args.given, args.out, args.devices, args.device)
     return _lead(args, None)
+
+
+def _prepare_published(args: argparse.Namespace) -> None:
+    """Prepare the data that a published configuration names, and put them and its run in the arguments' place.
+
+    Raises:
+        CaptureError: the file or its data cannot be used.
+    """
+    require("datasets")
+    from ..datasets.published_config import capture_of, read_config
+    from ..progress import Progress
+
+    config = read_config(args.published_config)
+    progress = Progress("frames")
+    capture = capture_of(config, "right", lambda done: progress(done, done + 1, "preparing"))
+    progress.close()
+    if config.unused:
+        print(f"{args.published_config}: not used: {', '.join(config.unused)}")
+    args.captures, args.out = [capture.folder], args.out or config.run
+    where = args.given.index("--published-config") if "--published-config" in args.given else None
+    if where is not None:
+        # What other processes of this run are given.
+        args.given[where : where + 2] = [str(capture.folder), "--out", str(args.out)]
 
 
 def _lead(args: argparse.Namespace, devices: Devices | None) -> int:
@@ -225,6 +254,11 @@ def _train(
     ]
     check_one_light(capture, frames)
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
+    if not data.has_texture:
+        raise TrainingError(
+            f"The hand model {data.name!r} has no texture coordinates, in which an avatar is learnt.",
+            "Put MANO_UV_right.obj (MANO's page, downloads) beside the hand model's file.",
+        )
     lpips, perceptual = load_lpips(device)
     for line in capture.notes:
         journal.say(line)

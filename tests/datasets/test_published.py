@@ -72,6 +72,17 @@ def test_a_configuration_names_data_and_run(tmp_path: Path, world: World) -> Non
     assert np.allclose(capture.poses.poses[held].hand_pose, world.poses[2].hand_pose, atol=1e-6)
 
 
+def test_training_understands_it(tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as the renderer's textures: MANO's stand-in has no texture coordinates to train on."""
+    path = write_config(
+        tmp_path, world, f"expname = hand\nbasedir = {tmp_path / 'logs'}\ndata_fol = train\nlrate = 1\n"
+    )
+    assert main(["train", "--published-config", str(path), "--steps", "1", "--device", "cpu"]) == 2
+    said = capsys.readouterr()
+    assert "not used: lrate" in said.out and "texture" in said.err
+    assert (tmp_path / "logs/hand/capture/transforms.json").is_file()
+
+
 @pytest.mark.parametrize("text", ["", "expname = a\n", "data_fol = nowhere\n", "data_fol = train\nval_data_fol = no\n"])
 def test_a_configuration_without_its_data_is_refused(tmp_path: Path, world: World, text: str) -> None:
     with pytest.raises(CaptureError, match=r"config\.txt"):

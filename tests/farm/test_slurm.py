@@ -16,6 +16,8 @@ from livehand_core.farm import openjd, slurm
 from livehand_core.farm.job import SCENE_FILE, Job, missing_frames, write_job
 from livehand_core.hand.builtin import builtin_hand
 from livehand_core.training.control import RunStatus, read_status
+from tests.datasets import layouts
+from tests.datasets.hands_world import World, make_world, write_mano
 from tests.farm.slurm import job_states
 from tests.training.conftest import make_capture
 
@@ -107,3 +109,29 @@ def test_training_is_queued_again_and_resumed(slurm_environment: dict[str, str],
     assert f"resumed at step {stopped}" in log and status().step == 150, told()
     wait(lambda: "JobState=COMPLETED" in job_states(slurm_environment, job), 60.0, told)
     print(log, job_states(slurm_environment, job))
+
+
+def test_a_data_set_is_prepared_by_an_array_as_by_one_machine(
+    slurm_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """One of four tasks is killed; the job after them does its share."""
+    write_mano(tmp_path / "mano")
+    environment = {**slurm_environment, "LIVEHAND_MANO": str(tmp_path / "mano")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIVEHAND_MANO", str(tmp_path / "mano"))
+        world = make_world()
+        layouts.interhand(tmp_path / "a set", World(world.side, world.model, world.poses * 6, world.cameras))
+    words = ("dataset", "interhand", str(tmp_path / "a set"))
+    livehand(environment, *words, str(tmp_path / "whole"), "--no-refine")
+    folder = tmp_path / "a capture"
+    said = livehand(environment, *words, str(folder), "--no-refine", "--slurm", "4", "time=5")
+    shares, merge = re.findall(r"array (\d+).*job (\d+)", said)[0]
+    subprocess.run(["scancel", f"{shares}_2"], env=environment, check=True)
+    wait(lambda: (folder / "transforms.json").exists(), 200.0, lambda: job_states(environment, merge))
+    wait(lambda: "COMPLETED" in job_states(environment, merge), 60.0, lambda: job_states(environment, merge))
+    files = [
+        {str(p.relative_to(f)): p.read_bytes() for p in f.rglob("*") if p.is_file()}
+        for f in (tmp_path / "whole", folder)
+    ]
+    assert files[0] == {name: content for name, content in files[1].items() if not name.startswith("slurm/")}
+    assert len(files[0]) > 18 * 4
