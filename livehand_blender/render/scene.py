@@ -6,7 +6,7 @@ Called by render/engine for each frame and by scripts; nothing here talks to the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -136,7 +136,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         PoseError: a hand with a transform that the avatar cannot follow.
         AvatarError: an avatar's path that cannot be resolved.
     """
-    layer, hands = depsgraph.view_layer_eval, []
+    layer, hands, rigs = depsgraph.view_layer_eval, [], []
     strangers = _strangers(depsgraph)
     for instance in depsgraph.object_instances if layer.use_solid else ():
         rig = instance.object
@@ -150,8 +150,10 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
             continue
         holdout = shown.is_holdout or shown.holdout_get(view_layer=layer)
-        hands.append(_visible_hand(depsgraph, rig, instance.matrix_world.copy(), holdout))
-    return tuple(hands)
+        hands.append(_visible_hand(rig, instance.matrix_world, holdout))
+        rigs.append(rig.original)
+    # Only now: looking for lamps goes through the instances, too.
+    return tuple(_lit(depsgraph, hand, rig) for hand, rig in zip(hands, rigs, strict=True))
 
 
 def _strangers(depsgraph: Any) -> set[Any]:
@@ -174,7 +176,16 @@ def _is_point(matrix_world: Any) -> bool:
     return bool(np.abs(np.array(matrix_world, dtype=np.float64)[:3, :3]).max() < SMALLEST_SCALE)
 
 
-def _visible_hand(depsgraph: Any, rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
+def _lit(depsgraph: Any, hand: VisibleHand, rig: Any) -> VisibleHand:
+    """The hand in the scene's light, where its avatar answers to it."""
+    if depsgraph.scene.livehand.light != "SCENE" or not answers(hand.instance.avatar):
+        return hand
+    light = hand_light(depsgraph, rig, hand.points.mean(axis=0)).light
+    state = hand.state + light.harmonics.tobytes() + repr(light.lamps).encode()
+    return replace(hand, instance=replace(hand.instance, light=light), state=state)
+
+
+def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
     hand = HandRig.of(rig)
     pose, scale = shown_pose(hand, matrix_world)
     avatar = avatar_path(rig)
@@ -182,12 +193,8 @@ def _visible_hand(depsgraph: Any, rig: Any, matrix_world: Any, holdout: bool) ->
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     identity = chosen_identity(rig.livehand, avatar)
     state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout}".encode()
-    light = None
-    if depsgraph.scene.livehand.light == "SCENE" and answers(avatar):
-        light = hand_light(depsgraph, rig, points.mean(axis=0)).light
-        state += light.harmonics.tobytes() + repr(light.lamps).encode()
     label = HandLabel(rig.name, rig.pass_index)
-    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout, light), points, radii, state, label)
+    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout), points, radii, state, label)
 
 
 def avatar_path(rig: Any) -> str:
