@@ -5,7 +5,7 @@
 - ``DEF-index1.R``: deforms the mesh about the joint where the betas put it; child of the one before.
 - ``index_control.R``: turning it about X curls the finger, about Z spreads it.
 - ``fingers_control.R``: the same for the four fingers together.
-- ``index_ik.R``: where the finger tip shall be; has no parent, so a tip stays where it is while the wrist moves.
+- ``index_ik.R``: where the fingertip should be; has no parent, so a tip stays where it is while the wrist moves.
 """
 
 from __future__ import annotations
