@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
         if options.file is not None and (options.file.suffix == ".json" or options.file.is_dir()):
             return _render(_of_job(options))
         if options.output is None:
-            raise LiveHandError("It is not said where the pictures go.", "Give --output PATTERN.")
+            raise LiveHandError("No place for the pictures is given.", "Give --output PATTERN.")
         if options.merge:
             raise LiveHandError("Only a farm job is merged.", "Give its job.json.")
         scene = open_scene(options)

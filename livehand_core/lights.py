@@ -182,13 +182,13 @@ class Light:
         try:
             values = np.array(self.harmonics, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise LightError("A light's harmonics are no table of numbers.", "Give 16 rows of 3.") from error
+            raise LightError("A light's harmonics are not a table of numbers.", "Give 16 rows of 3.") from error
         if values.shape != (harmonics.COUNT, 3):
             raise LightError(f"A light's harmonics have the shape {values.shape}.", "Give 16 rows of 3 numbers.")
         if not (np.abs(values) <= BRIGHTEST).all():
             raise LightError("A light's harmonics are not finite.", "Check the world's strength and its picture.")
         if values[0].min() < 0.0:
-            raise LightError("A light's surroundings shine less than nothing.", "Check the world's strength.")
+            raise LightError("A light's surroundings have negative radiance.", "Check the world's strength.")
         values.flags.writeable = False
         object.__setattr__(self, "harmonics", values)
         object.__setattr__(self, "lamps", tuple(self.lamps))

@@ -115,7 +115,9 @@ def _draw_start(layout: Any, scene: Any, hand: Any) -> None:
     draw_text(layout, f"{training} to train on, {tests} to test with")
     if training < FEW_IMAGES:
         draw_text(
-            layout, f"An avatar wants {FEW_IMAGES} or more to train on: add poses, or cameras to each.", alert=True
+            layout,
+            f"An avatar needs about {FEW_IMAGES} or more to train on: add poses, or cameras for each.",
+            alert=True,
         )
     if there is not None:
         row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(folder)

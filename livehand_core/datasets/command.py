@@ -58,22 +58,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hand-model", metavar="ID", help="whose parameters the fits are, where not the set's own")
     parser.add_argument("--poses", type=Path, help="hand parameters of own cameras, a motion file")
     parser.add_argument("--crop", action=argparse.BooleanOptionalAction, help="cut images to the hand")
-    parser.add_argument("--keep-grey", action="store_true", help="take images of grey cameras, too")
+    parser.add_argument("--keep-grey", action="store_true", help="also take images of grey cameras")
     parser.add_argument(
         "--refine", action=argparse.BooleanOptionalAction, default=True,
-        help="make fits better by the outlines of the masks (yes)",
+        help="improve the fits by the outlines of the masks (yes)",
     )  # fmt: skip
-    parser.add_argument("--worst-fit", type=float, default=20.0, metavar="MM", help="leave out fits that are more off")
     parser.add_argument(
-        "--published", type=Path, metavar="FOLDER", help="write the published code's layout of it as well"
+        "--worst-fit", type=float, default=20.0, metavar="MM", help="leave out fits that are further off"
     )
+    parser.add_argument("--published", type=Path, metavar="FOLDER", help="also write it in the published code's layout")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that prepare images")
     parser.add_argument(
         "--slurm", nargs="+", metavar="N OPTION=VALUE",
         help="share the work out to N tasks of Slurm; further options of sbatch, e.g. time=30 partition=cpu",
     )  # fmt: skip
     parser.add_argument("--part", metavar="I/N", help="prepare only this share of the instants, 1/N to N/N; no capture")
-    parser.add_argument("--merge", action="store_true", help="only make the capture of the parts that are there")
+    parser.add_argument("--merge", action="store_true", help="only make the capture, of the parts that are there")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     row, choice = _row(args), _choice(args)
     if not args.folder.is_dir():
-        raise CaptureError(f"{args.folder} is no folder.", "Give the folder that the data set was unpacked to.")
+        raise CaptureError(f"{args.folder} is not a folder.", "Give the folder that the data set was unpacked to.")
     check_writable(args.capture / "transforms.json")
     _same_source(args.capture, row, args.folder, choice)
     if args.slurm:
@@ -199,7 +199,7 @@ def _share(instants: Iterator[Instant], part: str | None) -> Iterator[Instant]:
     except ValueError:
         index, count = 0, 0
     if not 1 <= index <= count:
-        raise CaptureError(f"--part {part} is no share of the work.", "Give 1/4, 2/4 and so on.")
+        raise CaptureError(f"--part {part} is not a share of the work.", "Give 1/4, 2/4 and so on.")
     return (
         instant
         for instant in instants

@@ -58,7 +58,7 @@ def read_table(path: Path) -> Mapping[str, Any]:
     except PickleError as error:
         raise CaptureError(f"The annotation {path} is refused: {error}.", "Download it again.") from error
     if not isinstance(table, Mapping):
-        raise CaptureError(f"The annotation {path} is no table.", "Download it again.")
+        raise CaptureError(f"The annotation {path} is not a table.", "Download it again.")
     return table
 
 

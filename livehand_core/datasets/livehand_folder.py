@@ -76,7 +76,9 @@ def read_calibration(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             found[name] = (np.asarray(intrinsics), matrix)
         storage.release()
     except (cv2.error, TypeError, ValueError, SystemError) as error:
-        raise CaptureError(f"{path} is no calibration of OpenCV's FileStorage ({error}).", "Copy it again.") from error
+        raise CaptureError(
+            f"{path} is not a calibration of OpenCV's FileStorage ({error}).", "Copy it again."
+        ) from error
     if not found:
         raise CaptureError(f"{path} has no cameras (intrinsic-0, extrinsic-0 and so on).", "Copy it again.")
     return found

@@ -117,7 +117,7 @@ def _nerfstudio(folder: Path, notes: Notes) -> Iterator[Image]:
     try:
         world = read_world(document)
     except Misread as error:
-        raise CaptureError(f"{folder / 'transforms.json'} cannot be meant: {error}.", "Export it again.") from error
+        raise CaptureError(f"{folder / 'transforms.json'} cannot be right: {error}.", "Export it again.") from error
     for count, entry in enumerate(document["frames"]):
         try:
             name = find_picture(folder, entry.get("file_path"), "file_path")

@@ -19,7 +19,7 @@ from .openjd import TEMPLATE_FILE
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Say how a farm job stands, or run it. A job is a folder that Blender's panel Render on Farm writes, or "
+        "Show how a farm job is doing, or run it. A job is a folder that Blender's panel Render on Farm writes, or "
         "'livehand_batch FILE --output ... --write-job FOLDER'. Whatever runs it, frames that are there stay, and two "
         "workers never write one frame."
     )

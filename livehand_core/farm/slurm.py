@@ -76,7 +76,7 @@ def submit(folder: Path, options: Sequence[str] = ()) -> tuple[str, str]:
     """
     if shutil.which("sbatch") is None:
         raise LiveHandError(
-            "Slurm's sbatch is not here.",
+            "Slurm's sbatch is not installed here.",
             "Run this on a machine of the cluster (on Debian, 'apt-get install slurm-wlm munge' brings it), or hand "
             f"the scripts in {folder / FOLDER} to one.",
         )

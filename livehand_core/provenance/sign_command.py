@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         const=Path(),
         metavar="FOLDER",
-        help="make a certificate of your own, in FOLDER or where it is looked for, and end",
+        help="make a certificate of your own, in FOLDER or where it is looked for, and exit",
     )
     parser.add_argument("--name", default="LiveHand user", help="with --make-certificate: whom it names")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"Who wants to trust it verifies with --trust {made.with_name(ROOT_FILE)}.")
         return 0
     if not args.files and not args.serve:
-        raise LiveHandError("It is not said what to sign.", "Give the pictures' files.")
+        raise LiveHandError("No file to sign is given.", "Give the pictures' files.")
     from .signing import Signer
 
     signer = Signer(load_identity(args.certificate, args.key), avatar_facts(args.avatar))

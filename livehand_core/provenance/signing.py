@@ -62,7 +62,7 @@ class Signer:
         mime = EMBEDDED.get(kind) or BESIDE.get(kind)
         if mime is None:
             known = ", ".join((*EMBEDDED, *BESIDE))
-            raise LiveHandError(f"{path} is of no kind that can be signed.", f"These can: {known}.")
+            raise LiveHandError(f"{path} is not of a kind that can be signed.", f"These can: {known}.")
         content = PICTURE.read(path)
         target = path if kind in EMBEDDED else sidecar(path)
         try:

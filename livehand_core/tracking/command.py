@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="FILE", help=".npz, or .json as InterHand2.6M has it"
     )
-    parser.add_argument("--overlay", type=Path, metavar="VIDEO", help="also a video with the hand laid over, to check")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="VIDEO", help="also write a video with the hand drawn over it, as a check"
+    )
     add_tracking_arguments(parser)
     parser.add_argument("--fps", type=float, help="frames a second of the motion (the video's)")
     parser.add_argument("--model", default=MODEL_ID, metavar="NAME", help=f"hand model: mano, {MODEL_ID}")
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     check_suffix(args.out)
     for path in (args.out, args.overlay):
         if path is not None and path.exists() and not args.overwrite:
-            raise LiveHandError(f"{path} is there already.", "Give another name, or --overwrite.")
+            raise LiveHandError(f"{path} already exists.", "Give another name, or --overwrite.")
     check_writable(args.out, args.overlay)
     if args.overlay is not None:
         _check_overlay(args.overlay)
@@ -119,7 +121,7 @@ def _check_overlay(path: Path) -> None:
     from ..views.film import FORMATS, check_video
 
     if path.suffix.lower() not in FORMATS:
-        raise LiveHandError(f"{path.name} is no kind of video that is written.", f"Name it {', '.join(FORMATS)}.")
+        raise LiveHandError(f"{path.name} is not a video that can be written.", f"Name it {', '.join(FORMATS)}.")
     check_video()
 
 

@@ -134,7 +134,7 @@ def submit_command(given: Sequence[str], run: Path, options: Sequence[str], devi
 def _wish(option: str) -> tuple[str, str]:
     key, equals, value = option.partition("=")
     if not equals or not key or not value:
-        raise TrainingError(f"{option!r} is no option of Slurm.", "Write OPTION=VALUE, e.g. time=60 partition=gpu.")
+        raise TrainingError(f"{option!r} is not an option of Slurm.", "Write OPTION=VALUE, e.g. time=60 partition=gpu.")
     return key.lstrip("-").replace("-", "_"), value
 
 

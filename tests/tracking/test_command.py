@@ -113,8 +113,8 @@ def test_what_cannot_be_done_is_told_at_once(film: Path, tmp_path: Path, capsys)
     for more, word in (
         ((str(wall), "-o", str(tmp_path / "a.npz")), "No hand was found in 3 frames"),
         ((str(film), "-o", str(tmp_path / "a.fbx")), "unknown suffix"),
-        ((str(film), "-o", str(there)), "is there already"),
-        ((str(film), "-o", str(tmp_path / "a.npz"), "--overlay", str(tmp_path / "a.gif")), "no kind of video"),
+        ((str(film), "-o", str(there)), "already exists"),
+        ((str(film), "-o", str(tmp_path / "a.npz"), "--overlay", str(tmp_path / "a.gif")), "not a video"),
         ((str(film), "-o", str(tmp_path / "a.npz"), "--smoothing", "7"), "smoothing of 7"),
         ((str(film), "-o", str(tmp_path / "a.npz"), "--model", "nobody"), "nobody"),
         ((str(tmp_path / "no.mp4"), "-o", str(tmp_path / "a.npz")), "does not exist"),

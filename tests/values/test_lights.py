@@ -238,7 +238,7 @@ def test_lights_travel_as_json_in_a_frame_request() -> None:
         (lambda: Lamp((1.0, 1.0, 1.0), direction=(0, 0, 1), size=4.0), "size"),
         (lambda: Light(np.zeros((9, 3))), "shape"),
         (lambda: Light(np.full((16, 3), np.nan)), "finite"),
-        (lambda: Light(np.full((16, 3), -1.0)), "less than nothing"),
+        (lambda: Light(np.full((16, 3), -1.0)), "negative radiance"),
         (lambda: Light().scaled(-1.0), "strength"),
         (lambda: Light().scaled(math.inf), "strength"),
         (lambda: panorama_light(np.full((8, 16, 3), np.nan)), "not finite"),
