@@ -205,23 +205,24 @@ def test_a_disk_that_fills_up_stops_no_kernel(package: Path) -> None:
 
 BLOCK = """
 import numpy as np
-from livehand_core.kernels.products import dot
+from livehand_core.kernels.products import packing
+from livehand_core.kernels.products.block import dot_block
 from livehand_core.kernels.target import instructions
 from made.compiling import compiled
 
 @compiled
 def block(sums, rows, offsets, taps, weights):
-    dot.dot_block(sums, rows, offsets, 0, taps, weights)
+    dot_block(sums, rows, offsets, 0, taps, weights)
 
 rng, good, hits = np.random.default_rng(0), True, 0
 for kind in ("float32", *(("int16",) if instructions().int16 else ()), *(("uint8",) if instructions().uint8 else ())):
-    rows = rng.integers(0, 100, (dot.FULL.rows, 36)).astype(kind)
-    weights = rng.integers(-127, 128, (dot.FULL.columns, 1, 36))
-    sums = np.zeros((dot.FULL.rows, dot.FULL.columns), np.float32 if kind == "float32" else np.int32)
-    offsets, taps = np.arange(dot.FULL.rows, dtype=np.int64) * 36, np.array([0, 36], np.int64)
-    block(sums, rows, offsets, taps, dot.pack(weights, kind)[0])
+    rows = rng.integers(0, 100, (packing.FULL.rows, 36)).astype(kind)
+    weights = rng.integers(-127, 128, (packing.FULL.columns, 1, 36))
+    sums = np.zeros((packing.FULL.rows, packing.FULL.columns), np.float32 if kind == "float32" else np.int32)
+    offsets, taps = np.arange(packing.FULL.rows, dtype=np.int64) * 36, np.array([0, 36], np.int64)
+    block(sums, rows, offsets, taps, packing.pack(weights, kind)[0])
     good = good and np.allclose(sums, rows.astype(np.float64) @ weights[:, 0].T)
-print(int(good), sum(block.stats.cache_hits.values()), instructions().lanes, dot.FULL.columns)
+print(int(good), sum(block.stats.cache_hits.values()), instructions().lanes, packing.FULL.columns)
 """
 
 V3 = {"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"}
@@ -251,7 +252,9 @@ def test_a_farm_of_mixed_machines_shares_one_cache(package: Path) -> None:
         ({"avx", "avx2", "fma", "avxvnni"}, "avx-vnni"),
         ({"avx", "avx2", "fma"}, "avx2"),
         ({"avx"}, "plain"),
-        ({"neon", "dotprod"}, "plain"),
+        ({"neon"}, "plain"),
+        ({"neon", "dotprod"}, "neon-dot"),
+        ({"neon", "dotprod", "i8mm"}, "neon-i8mm"),
     ],
 )
 def test_a_target_gets_the_best_instructions_that_it_has(features: set[str], name: str) -> None:
