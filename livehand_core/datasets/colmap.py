@@ -64,7 +64,7 @@ def read_model(folder: Path) -> list[Shot]:
         placed = list(_binary_images(images_file) if binary else _text_images(images_file))
         with naming(cameras_file):
             shots = [Shot(name, *_camera(*cameras[camera], matrix)) for name, camera, matrix in placed]
-    except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+    except (struct.error, ValueError, LookupError, OverflowError) as error:
         raise MODEL.damaged(images_file, f"{type(error).__name__}: {error}") from error
     return sorted(shots, key=lambda shot: shot.name)
 

@@ -22,7 +22,7 @@ from livehand_core.errors import LiveHandError
 MEMORY = 6 << 30
 """Bytes of address space; what is loaded takes two of them."""
 SECONDS = 10.0
-"""That reading one file may take on a busy machine; a process that says nothing for longer is ended by who watches."""
+"""Of the processor that reading one file may take; a process that takes much longer is ended by who watches."""
 EXECUTED = "executed"
 """File that hostile content tries to make, beside the sound ones."""
 FORBIDDEN = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn", "subprocess.Popen", "socket.connect")
@@ -73,7 +73,7 @@ def _one(kind: Kind, folder: Path, seed: int) -> tuple[str, bool]:
     path = folder / kind.name
     sound = path.read_bytes()
     path.write_bytes(kind.damage(sound, rng))
-    began, refused, fault = time.monotonic(), False, ""
+    began, refused, fault = time.process_time(), False, ""
     try:
         kind.read(path)
     except LiveHandError as error:
@@ -82,7 +82,7 @@ def _one(kind: Kind, folder: Path, seed: int) -> tuple[str, bool]:
         fault = traceback.format_exc()[-900:]
     finally:
         path.write_bytes(sound)
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     return fault or (f"{seconds:.1f} s" if seconds > SECONDS else ""), refused
 
 

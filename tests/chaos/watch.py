@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ sys.modules["tests"].__path__ = [{str(ROOT / "tests")!r}]
 START_SECONDS = 120.0
 """That a process may take to its first seed: torch or Blender is imported."""
 HANG_SECONDS = 20.0
+"""Of the processor that reading one file may take; a machine with other work gives it in its own time."""
+SILENT_SECONDS = 200.0
+"""Without a word, however little it computes."""
 LAST_SECONDS = 60.0
 
 
@@ -81,6 +85,26 @@ def watched(script: str, sound: Path, work: Path, first: int, count: int) -> Tal
     return tally
 
 
+def _next(lines: queue.Queue[bytes | None], pid: int, limit: float) -> bytes | None:
+    """The process's next line, None at its end. Raises queue.Empty when it hangs."""
+    spent, until = _computed(pid), time.monotonic() + SILENT_SECONDS
+    while True:
+        try:
+            return lines.get(timeout=1.0)
+        except queue.Empty:
+            if _computed(pid) - spent > limit or time.monotonic() > until:
+                raise
+
+
+def _computed(pid: int) -> float:
+    """Seconds of the processor that a process has had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _process(script: str, work: Path, first: int, end: int, tally: Tally) -> int:
     """Run one process; the seed that the next one begins with."""
     command = [sys.executable, str(ROOT / "tests" / "chaos" / script), str(work), str(first), str(end - first)]
@@ -105,7 +129,7 @@ def _process(script: str, work: Path, first: int, end: int, tally: Tally) -> int
         while True:
             at_last = current["seed"] == end - 1 and "refused" in current
             limit = START_SECONDS if current["seed"] < first else LAST_SECONDS if at_last else HANG_SECONDS
-            line = lines.get(timeout=limit)
+            line = _next(lines, process.pid, limit)
             if line is None:
                 break
             if line.startswith(b'{"seed"'):
