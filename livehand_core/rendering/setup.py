@@ -14,6 +14,7 @@ from ..frames import HandInstance
 from ..framing import lateral_kernel, low_resolution, published_kernel
 from ..hand.data import HandData
 from ..identities import IdentityChoice
+from ..poses import HandPose
 from .view import View, view_of
 
 Sign = Literal["face_normal", "pseudo_normal"]
@@ -51,11 +52,16 @@ def conditioning(
     Raises:
         AvatarError: the avatar has no such identity.
     """
-    pose = view.pose.hand_pose.reshape(-1) if metadata.conditioning == "wrist" else view.pose.full_pose
+    pose = pose_numbers(view.pose, metadata.conditioning)
     shares = identity_shares(metadata, latent, identity)
     if latent is None:
         return pose, None
     return pose, (shares @ latent).astype(latent.dtype)
+
+
+def pose_numbers(pose: HandPose, conditioning: str) -> np.ndarray:
+    """What a field is told of a pose: (45,) joint angles; the published form has the wrist's turn before them."""
+    return pose.hand_pose.reshape(-1) if conditioning == "wrist" else pose.full_pose
 
 
 def identity_shares(metadata: AvatarMetadata, latent: np.ndarray | None, identity: IdentityChoice) -> np.ndarray:

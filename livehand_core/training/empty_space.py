@@ -18,11 +18,12 @@ import torch
 from ..hand.gestures import joint_rotations, mirror_hand_pose, sample_pose
 from ..hand.limits import JOINT_RANGES
 from ..poses import HandPose
+from ..rendering.setup import pose_numbers
 from ..surface import vertex_normals
 from .config import REACH, TrainingConfig
 from .model import AvatarModel
 from .precision import product_precision
-from .views import HandMesh, condition
+from .views import HandMesh
 
 POSES = 512
 """Poses of the hand that points are drawn around: far more than most captures have."""
@@ -56,7 +57,7 @@ class EmptyPoints(NamedTuple):
 
     Attributes:
         positions: (R, S, 6) canonical (u, v, d) and the skin's normal, as ``TileRays.positions``.
-        poses: (R, 45 or 48) angles, as :func:`condition`.
+        poses: (R, 45 or 48) angles, as :func:`pose_numbers`.
         identity: number of the identity that all of them are of.
     """
 
@@ -85,7 +86,7 @@ class EmptySpace:
         some = [drawn[start : start + SKINNED_AT_ONCE] for start in range(0, POSES, SKINNED_AT_ONCE)]
         posed = (vertices.cpu() for poses in some for vertices in mesh.model(poses)[0])
         normals = torch.stack([vertex_normals(vertices, faces) for vertices in posed])
-        angles = np.stack([condition(pose, config.conditioning) for pose in drawn])
+        angles = np.stack([pose_numbers(pose, config.conditioning) for pose in drawn])
         self._poses = torch.tensor(angles, dtype=torch.float32, device=device)
         generator = torch.Generator().manual_seed(config.seed)
         self._rows = torch.randint(POSES, (POINTS // POINTS_PER_POSE,), generator=generator)

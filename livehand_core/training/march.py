@@ -221,7 +221,7 @@ def _evaluate(
     depths = samples.depths[block].numpy()
     lengths = samples.lengths[block].numpy()
     alive = torch.arange(len(depths))
-    through = torch.ones_like(samples.lengths[block])
+    transmittance = torch.ones_like(samples.lengths[block])
     answer, first = [], 0
     for count in groups(depths.shape[1]):
         some = (block, slice(first, first + count))
@@ -234,8 +234,8 @@ def _evaluate(
         kept, ray = torch.empty(2, rows, dtype=torch.int64)
         terms = sigma.new_empty(rows, 4)
         found, living = kernels.composite(
-            sigma.numpy(), alive.numpy(), first, depths, lengths, sizes.last_interval, through.numpy(), kept.numpy(),
-            ray.numpy(), terms.numpy(),
+            sigma.numpy(), alive.numpy(), first, depths, lengths, sizes.last_interval, transmittance.numpy(),
+            kept.numpy(), ray.numpy(), terms.numpy(),
         )  # fmt: skip
         kept, ray, terms = kept[:found], ray[:found].clone(), terms[:found].clone()
         layers = [layer[kept] for layer in layers]

@@ -14,7 +14,7 @@ from ..kernels.compiling import compiled, inlined
 # Constants of float32, next to which an array's own precision stays what it is.
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
-THROUGH_FLOOR = 1e-8
+EARLY_TERMINATION = 1e-8
 """Transmittance under which a sample is left out.
 
 Colours would bear a thousandfold more; but behind skin of one colour all that density changes is the little that still
@@ -93,7 +93,7 @@ def composite(
     depths: np.ndarray,
     lengths: np.ndarray,
     last_interval: float,
-    through: np.ndarray,
+    transmittance: np.ndarray,
     kept: np.ndarray,
     ray: np.ndarray,
     terms: np.ndarray,
@@ -104,7 +104,7 @@ def composite(
         sigma: (A, G) raw densities, noise added, of the samples from ``first`` on of those rays that are alive.
         alive: (A,) their numbers in the block; those that light still comes through behind the samples are left there.
         depths, lengths: (B, S), (B,) of the block.
-        through: (B,) transmittance, in front and then behind.
+        transmittance: (B,) in front and then behind.
         kept, ray: (A G,) take the sample's row and its ray's number in the block.
         terms: (A G, 4) take weight, transmittance in front, 1 - alpha, length of the interval.
 
@@ -114,7 +114,7 @@ def composite(
     count, living, samples = 0, 0, depths.shape[1]
     for a in range(len(sigma)):
         r = alive[a]
-        light = through[r]
+        light = transmittance[r]
         for g in range(sigma.shape[1]):
             if sigma[a, g] <= 0.0:
                 light *= 1.0 + 1e-10
@@ -128,10 +128,10 @@ def composite(
             terms[count, 2], terms[count, 3] = passed, length
             count += 1
             light *= passed + 1e-10
-            if light < THROUGH_FLOOR:
+            if light < EARLY_TERMINATION:
                 break
-        through[r] = light
-        if light >= THROUGH_FLOOR:
+        transmittance[r] = light
+        if light >= EARLY_TERMINATION:
             alive[living] = r
             living += 1
     return count, living

@@ -16,6 +16,7 @@ from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
 from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
+from ..rendering.setup import pose_numbers
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .devices import Devices
@@ -26,7 +27,7 @@ from .perceptual import Lpips
 from .ray_stage import train_on_rays
 from .step import TileLoss, TileTask, tile_loss
 from .tiles import partition
-from .views import HandMesh, View, condition
+from .views import HandMesh, View
 
 WARM_UP_STEPS = 100
 LOG_EVERY = 50
@@ -88,7 +89,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         names = sorted({frame.camera_name for frame in frames})
         shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
-        angles = np.stack([condition(pose, config.conditioning) for pose in shown])
+        angles = np.stack([pose_numbers(pose, config.conditioning) for pose in shown])
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
         self.model = AvatarModel(config, poses, len(names), len(identities)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.

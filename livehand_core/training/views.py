@@ -20,8 +20,8 @@ from ..kernels.mesh.proxy import PosedProxy, ProxyTopology
 from ..kernels.mesh.raster import rasterise
 from ..kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ..kernels.simd.lanes import WIDTH
-from ..poses import HandPose
 from ..rendering import stratified
+from ..rendering.setup import pose_numbers
 from ..rotations import axis_angle_to_matrix
 from .losses import downsampled
 from .tiles import Tile
@@ -39,11 +39,6 @@ class HandMesh:
     def of(cls, data: HandData) -> HandMesh:
         """Of a hand's arrays, on the processor."""
         return cls(HandModel(data), ProxyTopology.of(data))
-
-
-def condition(hand: HandPose, conditioning: str) -> np.ndarray:
-    """What the field is told of a pose: (45,) joint angles; the published form has the wrist's turn before them."""
-    return hand.hand_pose.reshape(-1) if conditioning == "wrist" else hand.full_pose
 
 
 class TileRays(NamedTuple):
@@ -75,7 +70,7 @@ class View:
         low: of the feature image.
         camera_index: number of the camera among the capture's training cameras.
         identity: number of the identity among those that are trained.
-        pose: (45 or 48,) float32 angles, as :func:`condition`.
+        pose: (45 or 48,) float32 angles, as :func:`pose_numbers`.
         wrist: (3, 3) the frame in the world that directions and normals are given in: the wrist's, or the world's own
             in the published conditioning.
         mesh: the proxy.
@@ -105,7 +100,7 @@ class View:
         self.margins = margins
         self._device = device
         hand = capture.hand(frame)
-        self.pose = torch.tensor(condition(hand, conditioning), dtype=torch.float32, device=device)
+        self.pose = torch.tensor(pose_numbers(hand, conditioning), dtype=torch.float32, device=device)
         turn = axis_angle_to_matrix(hand.global_orient) if conditioning == "wrist" else np.eye(3)
         self.wrist = turn.astype(np.float32)
         self._rest = self._placed = np.zeros(3)

@@ -10,12 +10,13 @@ import torch
 
 from livehand_core.captures.capture import Capture
 from livehand_core.hand.data import HandData
+from livehand_core.rendering.setup import pose_numbers
 from livehand_core.training.config import preset
 from livehand_core.training.model import AvatarModel, warm_start
 from livehand_core.training.plain_step import Noise, plain_loss, plain_model, plain_rays
 from livehand_core.training.step import TileTask, tile_loss
 from livehand_core.training.tiles import Tile, partition
-from livehand_core.training.views import HandMesh, View, condition
+from livehand_core.training.views import HandMesh, View
 
 CPU = torch.device("cpu")
 UVD_ONLY = {"texture_sizes": (), "normal_frequencies": 0, "distance_scale": 1.0, "empty_space_weight": 0.0}
@@ -30,7 +31,7 @@ FORMS: dict[str, dict[str, Any]] = {
 def test_rays_loss_and_gradients_are_the_runs(capture: Capture, tubes: HandData, form: str) -> None:
     config = preset("cpu", steps=1, tile=0, hidden=(12, 8), samples=5, **FORMS[form])
     torch.manual_seed(0)
-    angles = np.stack([condition(pose, config.conditioning) for pose in capture.poses.poses])
+    angles = np.stack([pose_numbers(pose, config.conditioning) for pose in capture.poses.poses])
     model = AvatarModel(config, torch.tensor(angles, dtype=torch.float32), 1)
     warm_start(model.field, config.bounds_margin, 0, steps=40)
     with torch.no_grad():

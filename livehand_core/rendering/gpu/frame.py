@@ -9,6 +9,7 @@ import numpy as np
 from ...avatars.metadata import AvatarMetadata
 from ...framing import Box
 from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
+from ...kernels.networks.field import LEAST_OPACITY
 from ..plan import Plan
 from ..thresholds import RAYS_AT_ONCE
 from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
@@ -69,6 +70,7 @@ def record_features(
     chunks = -(-pixels // RAYS_AT_ONCE)
     samples = networks.metadata.architecture.n_samples
     constants: dict[str, Constant] = field.constants | {"SAMPLES": samples, "CHUNK": RAYS_AT_ONCE}
+    constants["LEAST_OPACITY"] = float(LEAST_OPACITY)
     image = gpu.scratch("image", pixels * (field.colours + 1) * 16)
     count, rays = gpu.scratch("count", 16), gpu.scratch("rays", pixels * 16)
     work = gpu.scratch("work", chunks * WORK_BYTES)

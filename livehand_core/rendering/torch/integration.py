@@ -44,8 +44,8 @@ def compositing_weights(
     """
     interval = torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], last_interval)], dim=-1)
     alpha = 1.0 - torch.exp(-sigma * interval * lengths[:, None])
-    through = torch.cumprod(1.0 - alpha + 1e-10, dim=-1)
-    transmittance = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], dim=-1)
+    behind = torch.cumprod(1.0 - alpha + 1e-10, dim=-1)
+    transmittance = torch.cat([torch.ones_like(behind[:, :1]), behind[:, :-1]], dim=-1)
     return alpha * transmittance
 
 

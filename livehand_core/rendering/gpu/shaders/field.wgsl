@@ -21,9 +21,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read> weights: array<vec4<real>>;
 @group(0) @binding(6) var<storage, read_write> image: array<vec4<f32>>;
 
-// Opacity under which an expected depth says nothing.
-const OPACITY_FLOOR = 1e-4;
-
 var<workgroup> x: array<vec4<real>, TILE * PITCH4>;
 var<workgroup> wanted: array<u32, TILE>;
 var<workgroup> weight: array<f32, TILE>;
@@ -216,7 +213,7 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         }
     }
     if (mine) {
-        let expected = select(0.5 * (ray.y + ray.z), depth / max(opacity, OPACITY_FLOOR), opacity > OPACITY_FLOOR);
+        let expected = select(0.5 * (ray.y + ray.z), depth / max(opacity, LEAST_OPACITY), opacity > LEAST_OPACITY);
         image[u32(ray.x) * (C4 + 1u) + C4] = vec4<f32>(opacity, expected, 1.0, 0.0);
     }
 }
