@@ -135,7 +135,7 @@ def training(part: Part, captured: Path, run: Path) -> int:
     words += ["--preset", "quick", "--device", "cpu", "--set", "ray_steps=50", "checkpoint_minutes=0.2"]
     with (run.parent / "train.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
-    before = (time.monotonic(), 0)
+    before, pictures = (time.monotonic(), 0), going.read_status(captured).made
     try:
         while control.read_status(run).state != "training" if (run / control.STATUS_FILE).is_file() else True:
             if process.poll() is not None:
@@ -147,6 +147,9 @@ def training(part: Part, captured: Path, run: Path) -> int:
             if status.step > before[1]:
                 now = time.monotonic()
                 delay, before = 1e3 * (now - before[0]) / (status.step - before[1]), (now, status.step)
+                if status.step < pictures:
+                    # What is found out about a picture is kept: until each was seen, memory has to rise.
+                    part.watch.settle = now - part.watch.began
                 part.look(process.pid, lambda delay=delay: delay)  # type: ignore[misc]
             time.sleep(0.5)
         control.give_order(run, "stop")
@@ -193,7 +196,8 @@ def main() -> int:
         summary = {what: asdict(trend) for what, trend in trends.items()}
         told[name] = {"count": count, "seconds": taken, "trends": summary, "samples": part.watch.samples}
         (out / "figures.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    left = sorted(path.name for path in temporary.iterdir())
+    # torch keeps one folder for itself, for ever.
+    left = sorted(path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_"))
     print(f"temporary files left behind: {left or 'none'}")
     print(f"grows: {', '.join(grown)}" if grown else "nothing grows")
     return 1 if grown or left else 0
