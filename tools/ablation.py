@@ -84,6 +84,7 @@ def _of(capture: Capture, key: str, count: int) -> tuple[CaptureFrame, ...]:
 
 _WORLD = {
     "coordinates": "xyz",
+    "sampling": "linear",
     "texture_sizes": [],
     "normal_frequencies": 0,
     "distance_scale": 1.0,
@@ -92,16 +93,16 @@ _WORLD = {
 }
 
 VARIANTS = (
-    Variant("recipe", "the preset as it is: (u, v, d), textures, 10 samples, tiles of 32, perceptual term"),
+    Variant("recipe", "the preset as it is: (u, v, d), textures, surface sampling, tiles of 32, perceptual term"),
     Variant("waves", "without textures: the published encoding alone", {"texture_sizes": []}),
     Variant("xyz", "world coordinates in place of (u, v, d), frequencies up to 0.8 mm", _WORLD),
     Variant("flat", "without the surface's normal", {"normal_frequencies": 0}),
     Variant("fog", "without the empty-space loss", {"empty_space_weight": 0.0}),
     Variant("squares", "without perceptual term", {"structure_weight": 0.0, "gradient_weight": 0.0}),
     Variant("whole", "full image a step in place of two tiles", {"tile": 0, "tiles_per_step": 1}),
-    Variant("samples8", "8 samples a ray", {"samples": 8}),
-    Variant("samples16", "16 samples a ray", {"samples": 16}),
-    Variant("samples32", "32 samples a ray", {"samples": 32}),
+    Variant("samples8", "8 samples a ray from bound to bound", {"sampling": "linear", "samples": 8}),
+    Variant("samples16", "16 samples a ray from bound to bound", {"sampling": "linear", "samples": 16}),
+    Variant("samples32", "32 samples a ray from bound to bound", {"sampling": "linear", "samples": 32}),
     Variant(
         "published_condition",
         "published conditioning, each pose turned at random with its cameras and light (the recipe stays as it is)",

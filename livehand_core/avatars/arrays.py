@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import AvatarError
+from ..hand.data import HandData
 from ..networks.config import field_shapes, super_resolution_shapes, texture_shapes
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
@@ -28,7 +29,7 @@ class AvatarArrays:
     Attributes:
         metadata: sizes, conditioning, provenance.
         values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-            ``identity_textures.*``.
+            ``identity_textures.*``, ``levels``.
     """
 
     metadata: AvatarMetadata
@@ -48,6 +49,22 @@ class AvatarArrays:
         """(identities, S, S, C) each, what an identity adds to the field's texture of the same number; often none."""
         count = len(self.metadata.architecture.field.texture_sizes) if self.latent is not None else 0
         return [self.values[f"identity_textures.{index}"] for index in range(count)]
+
+    def levels(self, hand: HandData) -> np.ndarray | None:
+        """(V, 2) metres, of surface sampling: the distance from each vertex of the hand at which the layer around the
+        skin begins, and how thick it is; None in linear sampling.
+
+        Raises:
+            AvatarError: they are of another hand.
+        """
+        levels = self.values.get("levels")
+        if levels is not None and len(levels) != len(hand.v_template):
+            raise AvatarError(
+                f"The layer of the avatar {self.metadata.name!r} is of {len(levels)} vertices, not of the "
+                f"{len(hand.v_template)} that its hand has.",
+                "Use the hand model it was trained with, or train it again.",
+            )
+        return levels
 
 
 def read_arrays(avatar: str | Path) -> AvatarArrays:
@@ -78,6 +95,8 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
     for name, value in values.items():
         if not np.isfinite(value).all():
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
+    if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
+        raise AVATAR.damaged(path, "its layer has no thickness")
     return AvatarArrays(metadata, values)
 
 
@@ -95,6 +114,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
         expected["latent"] = (count, architecture.field.latent_size)
         textures = texture_shapes(architecture.field)
         expected |= {f"identity_{name}": (count, *shape) for name, shape in textures.items()}
+    if architecture.sampling == "surface":
+        expected["levels"] = (shapes["levels"][0] if shapes.get("levels") else 1, 2)
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):
             raise AvatarError(

@@ -20,6 +20,9 @@ from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata
 
 State = dict[str, torch.Tensor]
 
+NEW_LEVELS = (0.0015, 0.0035)
+"""Metres: where the layer of an untrained avatar begins over the skin, and how thick it is."""
+
 _NAMES = {torch.float32: "F32", torch.float16: "F16"}
 
 
@@ -35,6 +38,7 @@ class Avatar:
         fine_state: state dict of the second field of the hierarchical pass; None without one.
         identity_textures: (identities, S, S, C) each, what an identity adds to the field's texture of the same number;
             none where the field takes no code or has no textures.
+        levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``; None in linear sampling.
     """
 
     metadata: AvatarMetadata
@@ -43,6 +47,7 @@ class Avatar:
     latent: torch.Tensor | None = None
     fine_state: State | None = None
     identity_textures: tuple[torch.Tensor, ...] = ()
+    levels: torch.Tensor | None = None
 
     def networks(
         self, device: torch.device | str = "cpu"
@@ -64,12 +69,14 @@ class Avatar:
 
     def tensors(self) -> State:
         """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-        ``identity_textures.*``."""
+        ``identity_textures.*``, ``levels``."""
         flat = {f"field.{name}": value for name, value in self.field_state.items()}
         flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
         flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
         if self.latent is not None:
             flat["latent"] = self.latent
+        if self.levels is not None:
+            flat["levels"] = self.levels
         return flat | {f"identity_textures.{index}": value for index, value in enumerate(self.identity_textures)}
 
     @classmethod
@@ -82,7 +89,16 @@ class Avatar:
         latent = None if arrays.latent is None else torch.from_numpy(arrays.latent)
         residuals = part("identity_textures.")
         textures = tuple(residuals[str(index)] for index in range(len(residuals)))
-        return cls(arrays.metadata, part("field."), part("super_resolution."), latent, part("fine.") or None, textures)
+        levels = arrays.values.get("levels")
+        return cls(
+            arrays.metadata,
+            part("field."),
+            part("super_resolution."),
+            latent,
+            part("fine.") or None,
+            textures,
+            None if levels is None else torch.from_numpy(levels),
+        )
 
     def arrays(self) -> AvatarArrays:
         """The same as float32 arrays; shares memory with tensors on the CPU."""
@@ -118,6 +134,9 @@ def new_avatar(
         latent = 0.01 * torch.randn(count, size) if size else None
         shapes = texture_shapes(architecture.field).values() if size else ()
         textures = tuple(torch.zeros(count, *shape) for shape in shapes)
+    levels = None
+    if architecture.sampling == "surface":
+        levels = torch.tensor(NEW_LEVELS).expand(len(hand.v_template), 2).clone()
     metadata = AvatarMetadata(
         name=name,
         architecture=architecture,
@@ -129,7 +148,7 @@ def new_avatar(
         licence=licence,
     )
     fine_state = None if fine is None else fine.state_dict()
-    return Avatar(metadata, field.state_dict(), super_resolution.state_dict(), latent, fine_state, textures)
+    return Avatar(metadata, field.state_dict(), super_resolution.state_dict(), latent, fine_state, textures, levels)
 
 
 def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:

@@ -24,8 +24,8 @@ from ..records import build
 from .identity import Identity, checked_identities
 
 FORMAT_VERSION = 3
-"""Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light``; their files are read
-as before."""
+"""Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light`` and no
+``sampling``; their files are read as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 
@@ -46,16 +46,23 @@ class Architecture:
     Attributes:
         field: of the radiance field.
         super_resolution: of the super-resolution.
-        n_samples: depths a ray in the coarse pass.
+        n_samples: depths a ray in the coarse pass; in surface sampling of a straight way through the layer.
         n_importance: depths added by the hierarchical pass, 0 for none.
+        sampling: ``"linear"`` from bound to bound, or ``"surface"``: where a layer around the skin is (docs/method.md
+            1.4), whose levels the avatar brings along.
     """
 
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     super_resolution: SuperResolutionConfig = dataclasses.field(default_factory=SuperResolutionConfig)
     n_samples: int = 16
     n_importance: int = 0
+    sampling: Literal["linear", "surface"] = "linear"
 
     def __post_init__(self) -> None:
+        if self.sampling not in ("linear", "surface"):
+            raise ValueError(f"sampling {self.sampling!r}")
+        if self.sampling == "surface" and (self.field.coordinates != "uvd" or self.n_importance):
+            raise ValueError("surface sampling of a field that is not of (u, v, d), or is hierarchical")
         if not (2 <= self.n_samples <= 1024 and 0 <= self.n_importance <= 1024):
             raise ValueError(f"{self.n_samples} + {self.n_importance} samples a ray")
         if self.field.feature_channels != self.super_resolution.in_channels:

@@ -32,7 +32,7 @@ class PlainFrame:
         rgba: (H, W, 4) float32, premultiplied, display-referred.
         valid: (h, w) bool, the rays that were evaluated, of the feature image.
         weights: (R, S) compositing weights of their samples.
-        transmittance: (R, S) what is left of the light when it reaches each sample.
+        transmittance: (R, S) what is left of the light when it reaches each sample; 0 where a ray needs fewer.
         stage_seconds: time of each stage, by the renderer's names.
     """
 
@@ -71,12 +71,12 @@ class PlainRenderer:
         if plan is None or seen is None:
             return self._empty(view, clock)
         layer = hand.layer(plan, seen, hand.upsample(plan, seen, clock), nothing, clock)
-        weights = seen.weights.cpu().numpy()
+        weights, needed = seen.weights.cpu().numpy(), seen.intervals.cpu().numpy() > 0.0
         return PlainFrame(
             rgba=layer.rgba[:, ::-1] if view.mirrored else layer.rgba,
             valid=seen.valid.cpu().numpy(),
             weights=weights,
-            transmittance=1.0 - np.pad(weights.cumsum(axis=1)[:, :-1], ((0, 0), (1, 0))),
+            transmittance=np.where(needed, 1.0 - np.pad(weights.cumsum(axis=1)[:, :-1], ((0, 0), (1, 0))), 0.0),
             stage_seconds=clock.seconds,
         )
 

@@ -85,9 +85,17 @@ class MeshSettings:
             raise LiveHandError(f"The density threshold is {self.threshold}.", "Choose a positive one, in 1/m.")
 
 
-def default_threshold(metadata: AvatarMetadata) -> float:
-    """Density in 1/m at which a ray that faces the skin loses half of its light between two samples."""
-    return math.log(2.0) * (metadata.architecture.n_samples - 1) / (2.0 * metadata.depth_margin)
+def default_threshold(metadata: AvatarMetadata, levels: np.ndarray | None = None) -> float:
+    """Density in 1/m at which a ray that faces the skin loses half of its light between two samples.
+
+    Args:
+        metadata: of the avatar.
+        levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``.
+    """
+    samples = metadata.architecture.n_samples
+    if levels is not None:
+        return math.log(2.0) * samples / float(np.median(levels[:, 1]))
+    return math.log(2.0) * (samples - 1) / (2.0 * metadata.depth_margin)
 
 
 def extract_mesh(
@@ -139,7 +147,7 @@ def extract_mesh(
         field,
         around,
         metadata.depth_margin,
-        settings.threshold or default_threshold(metadata),
+        settings.threshold or default_threshold(metadata, arrays.levels(data)),
         find_cap(proxy.vertices, model.topology.faces, metadata.depth_margin),
         settings.resolution / instance.scale,
     )

@@ -38,7 +38,9 @@ class TrainingConfig:
         field_rate, super_resolution_rate: Adam's learning rates at their highest.
         rate_end: the last learning rate as a part of the highest (cosine decay); the first steps warm up.
         average_decay: decay of the moving average of the weights that is exported.
-        samples: samples a ray, as the avatar is rendered.
+        sampling: ``"linear"``: from bound to bound; ``"surface"``: in a layer around the skin, which is measured once
+            after the first ``coarse_part`` of the run, and linear before.
+        samples: samples a ray, as the avatar is rendered; with surface sampling of a straight way through the layer.
         coarse_samples: samples a ray in the first ``coarse_part`` of the run.
         coarse_part: part of the run, 0 to 1.
         bounds_margin: distance that rays begin in front of and end behind the proxy's surface.
@@ -95,6 +97,7 @@ class TrainingConfig:
     super_resolution_rate: float = 2.5e-3
     rate_end: float = 0.02
     average_decay: float = 0.999
+    sampling: Literal["linear", "surface"] = "linear"
     samples: int = 16
     coarse_samples: int = 16
     coarse_part: float = 0.0
@@ -151,6 +154,11 @@ class TrainingConfig:
                 "Textures, normals, distance_scale and the empty-space loss need uvd coordinates.",
                 "With coordinates xyz, set texture_sizes to [], normal_frequencies and empty_space_weight to 0, and "
                 "distance_scale to 1.",
+            )
+        if self.sampling == "surface" and (self.coordinates == "xyz" or not 0.0 < self.coarse_part < 1.0):
+            raise TrainingError(
+                "Surface sampling needs a skin that has been learnt, over uvd coordinates.",
+                "Give coordinates uvd, and a coarse_part above 0 and below 1, after which the layer is measured.",
             )
         if self.empty_space_weight < 0.0 or self.empty_space_points < 1:
             raise TrainingError(
@@ -210,7 +218,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "super_resolution_rate": 1e-3,
         "coarse_samples": 6,
         "coarse_part": 0.8,
-        "samples": 10,
+        "sampling": "surface",
+        "samples": 4,
         "bounds_margin": 0.003,
         "lateral_margin": 0.003,
         "hidden": (64, 32),

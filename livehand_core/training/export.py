@@ -56,7 +56,11 @@ def make_avatar(
         TrainingError: it would have no licence.
     """
     licence = licence_of(config, capture)
-    architecture = Architecture(model.field.config, model.super_resolution.config, n_samples=config.samples)
+    # Until the layer is known, an avatar is what has been trained so far: linear.
+    surface = config.sampling == "surface" and len(model.levels) > 0
+    samples = config.samples if surface or config.sampling == "linear" else config.coarse_samples
+    sizes = model.field.config, model.super_resolution.config
+    architecture = Architecture(*sizes, n_samples=samples, sampling="surface" if surface else "linear")
     poses = np.stack([capture.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
     story = {
         "trained_with": f"LiveHand {__version__}",
@@ -87,4 +91,5 @@ def make_avatar(
     upsampler = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
     codes = None if model.codes is None else model.codes.detach().clone()
     residuals = tuple(texture.detach().clone() for texture in model.identity_textures)
-    return Avatar(metadata, model.field_state(), upsampler, codes, identity_textures=residuals)
+    levels = model.levels.detach().clone() if surface else None
+    return Avatar(metadata, model.field_state(), upsampler, codes, identity_textures=residuals, levels=levels)

@@ -23,17 +23,14 @@ ROWS_AT_ONCE = 3072
 
 
 class Samples(NamedTuple):
-    """R rays of S samples: positions (R, S, 3 or 6), depths (R, S), lengths (R,), noise (R, S) or None."""
+    """R rays of S samples: positions (R, S, 3 or 6), intervals (R, S) that they stand for, in units of depth, lengths
+    (R,), noise (R, S) or None; of surface sampling how many samples a straight way through the layer has."""
 
     positions: torch.Tensor
-    depths: torch.Tensor
+    intervals: torch.Tensor
     lengths: torch.Tensor
     noise: torch.Tensor | None
-
-
-class _Sizes(NamedTuple):
-    field: FieldConfig
-    last_interval: float
+    crossing: int = 0
 
 
 class _Kept(NamedTuple):
@@ -58,7 +55,6 @@ def ray_values(
     samples: Samples,
     directions: torch.Tensor,
     pose: torch.Tensor,
-    last_interval: float,
     latent: torch.Tensor | None = None,
     textures: Sequence[torch.Tensor] | None = None,
 ) -> torch.Tensor:
@@ -68,7 +64,6 @@ def ray_values(
         field: differentiable in its parameters.
         directions: (R, 3) unit view directions.
         pose: (45 or 48,), or (R, 45 or 48) for each ray its own; differentiable.
-        last_interval: length of the interval behind the last sample, in units of depth.
         latent: (latent_size,) code of the identity that all rays see; differentiable.
         textures: that identity's, in place of the field's; differentiable.
 
@@ -80,7 +75,8 @@ def ray_values(
         with product_precision(directions.device):
             colour, sigma = field(samples.positions, directions, pose, latent, textures)
         raw = colour.to(directions.dtype), sigma.to(directions.dtype)
-        answer = integrate(*raw, samples.depths, samples.lengths, samples.noise, last_interval)
+        intervals = samples.intervals
+        answer = integrate(*raw, intervals, samples.lengths, samples.noise, intervals=intervals)
         return torch.cat([answer.features, answer.opacity[:, None]], dim=-1)
     first = field.layers[0]
     assert isinstance(first, torch.nn.Linear)
@@ -92,7 +88,7 @@ def ray_values(
     folded = field.view.weight[:, : config.width] @ field.feature.weight
     return _March.apply(  # type: ignore[no-any-return, no-untyped-call]
         samples,
-        _Sizes(config, last_interval),
+        config,
         bias,
         field.view_term(directions),
         folded,
@@ -107,28 +103,28 @@ def ray_values(
 
 
 class _March(torch.autograd.Function):
-    """Inputs: samples, sizes, first bias, view terms, then weights (``_Weights``)."""
+    """Inputs: samples, the field's sizes, first bias, view terms, then weights (``_Weights``)."""
 
     @staticmethod
-    def forward(ctx: Any, samples: Samples, sizes: _Sizes, *tensors: torch.Tensor) -> torch.Tensor:
-        weights = _Weights.of(tensors, sizes.field)
-        rays, count = samples.depths.shape
-        step = max(1, ROWS_AT_ONCE // groups(count)[0])
-        sums = samples.depths.new_zeros(rays, len(weights.colour) + 1)
+    def forward(ctx: Any, samples: Samples, config: FieldConfig, *tensors: torch.Tensor) -> torch.Tensor:
+        weights = _Weights.of(tensors, config)
+        rays, count = samples.intervals.shape
+        step = max(1, ROWS_AT_ONCE // groups(count, samples.crossing)[0])
+        sums = samples.intervals.new_zeros(rays, len(weights.colour) + 1)
 
         def evaluate(part: int, parts: int) -> list[tuple[slice, list[_Kept]]]:
             blocks = [slice(start, start + step) for start in range(part * step, rays, parts * step)]
-            room = _room(step * groups(count)[0], sizes.field, sums)
-            return [(block, _evaluate(samples, sizes, weights, block, room, sums)) for block in blocks]
+            room = _room(step * groups(count, samples.crossing)[0], config, sums)
+            return [(block, _evaluate(samples, config, weights, block, room, sums)) for block in blocks]
 
-        ctx.parts, ctx.sizes = shared(evaluate), sizes
+        ctx.parts, ctx.config = shared(evaluate), config
         ctx.save_for_backward(*tensors)
         return sums
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         tensors = ctx.saved_tensors
-        config = ctx.sizes.field
+        config = ctx.config
         weights = _Weights.of(tensors, config)
         gradient = gradient.contiguous()
 
@@ -138,7 +134,7 @@ class _March(torch.autograd.Function):
             for block, several in ctx.parts[part]:
                 behind = torch.zeros_like(gradient[block, 0])
                 for kept in reversed(several):
-                    _differentiate(kept, ctx.sizes, weights, gradient[block], behind, answer, block)
+                    _differentiate(kept, config, weights, gradient[block], behind, answer, block)
             return sums
 
         totals, *others = shared(differentiate)
@@ -147,8 +143,14 @@ class _March(torch.autograd.Function):
         return None, None, *totals
 
 
-def groups(samples: int) -> list[int]:
-    """How many samples are looked up together, front to back: half of them lie in front of the surface anyway."""
+def groups(samples: int, crossing: int = 0) -> list[int]:
+    """How many samples are looked up together, front to back.
+
+    In surface sampling those of a crossing of the layer; else half of them first, which lie in front of the surface
+    anyway.
+    """
+    if crossing:
+        return [crossing] * (samples // crossing)
     half = -(-samples // 2)
     quarter = -(-(samples - half) // 2)
     return [number for number in (half, quarter, samples - half - quarter) if number]
@@ -215,27 +217,27 @@ def _encode(positions: torch.Tensor, config: FieldConfig, textures: Sequence[tor
 
 
 def _evaluate(
-    samples: Samples, sizes: _Sizes, weights: _Weights, block: slice, room: _Room, sums: torch.Tensor
+    samples: Samples, config: FieldConfig, weights: _Weights, block: slice, room: _Room, sums: torch.Tensor
 ) -> list[_Kept]:
     """One block of rays: adds to its ``sums``, and keeps what the gradient needs."""
-    depths = samples.depths[block].numpy()
+    intervals = samples.intervals[block].numpy()
     lengths = samples.lengths[block].numpy()
-    alive = torch.arange(len(depths))
+    alive = torch.arange(len(intervals))
     transmittance = torch.ones_like(samples.lengths[block])
     answer, first = [], 0
-    for count in groups(depths.shape[1]):
+    for count in groups(intervals.shape[1], samples.crossing):
         some = (block, slice(first, first + count))
         rows = len(alive) * count
-        layers = _look_up(samples.positions[some][alive].view(rows, -1), sizes, weights, block, alive, room)
-        sigma = torch.addmv(weights.density_bias, layers[-1], weights.density[0]) * sizes.field.density_scale
+        layers = _look_up(samples.positions[some][alive].view(rows, -1), config, weights, block, alive, room)
+        sigma = torch.addmv(weights.density_bias, layers[-1], weights.density[0]) * config.density_scale
         sigma = sigma.view(len(alive), count)
         if samples.noise is not None:
             sigma += samples.noise[some][alive]
         kept, ray = torch.empty(2, rows, dtype=torch.int64)
         terms = sigma.new_empty(rows, 4)
         found, living = kernels.composite(
-            sigma.numpy(), alive.numpy(), first, depths, lengths, sizes.last_interval, transmittance.numpy(),
-            kept.numpy(), ray.numpy(), terms.numpy(),
+            sigma.numpy(), alive.numpy(), first, intervals, lengths, transmittance.numpy(), kept.numpy(),
+            ray.numpy(), terms.numpy(),
         )  # fmt: skip
         kept, ray, terms = kept[:found], ray[:found].clone(), terms[:found].clone()
         layers = [layer[kept] for layer in layers]
@@ -251,11 +253,11 @@ def _evaluate(
 
 
 def _look_up(
-    positions: torch.Tensor, sizes: _Sizes, weights: _Weights, block: slice, alive: torch.Tensor, room: _Room
+    positions: torch.Tensor, config: FieldConfig, weights: _Weights, block: slice, alive: torch.Tensor, room: _Room
 ) -> list[torch.Tensor]:
     """Of N positions of the rays that are alive: (N, .) encoded, and behind each layer; all of it in the room."""
     layers = [values[: len(positions)] for values in room]
-    _encode(positions, sizes.field, weights.textures, layers[0])
+    _encode(positions, config, weights.textures, layers[0])
     torch.mm(layers[0], weights.first.T, out=layers[1])
     if weights.bias.dim() == 1:
         kernels.add_bias(layers[1].numpy(), weights.bias.numpy())
@@ -271,7 +273,7 @@ def _look_up(
 
 def _differentiate(
     kept: _Kept,
-    sizes: _Sizes,
+    config: FieldConfig,
     weights: _Weights,
     gradient: torch.Tensor,
     behind: torch.Tensor,
@@ -289,7 +291,7 @@ def _differentiate(
     ray, terms = kept.ray.numpy(), kept.terms.numpy()
     raw, density = torch.empty_like(kept.colour), kept.terms.new_empty(len(ray))
     kernels.colours_backward(kept.colour.numpy(), ray, terms, gradient.numpy(), raw.numpy(), density.numpy())
-    kernels.composite_backward(ray, terms, behind.numpy(), density.numpy(), sizes.field.density_scale)
+    kernels.composite_backward(ray, terms, behind.numpy(), density.numpy(), config.density_scale)
     answer.colour.addmm_(raw.T, kept.view)
     answer.colour_bias.add_(raw.sum(dim=0))
     upstream = raw @ weights.colour
@@ -307,11 +309,11 @@ def _differentiate(
         upstream = torch.ops.aten.threshold_backward(upstream @ weights.hidden[index], inner, 0)
     answer.first.addmm_(upstream.T, kept.layers[0])
     if answer.textures:
-        begin = sizes.field.encodings_size
+        begin = config.encodings_size
         texels = (upstream @ weights.first[:, begin:]).numpy()
         for index, texture in enumerate(answer.textures):
             # The encoding's first two columns are u and v themselves.
-            places, column = kept.layers[0].numpy(), index * sizes.field.texture_channels
+            places, column = kept.layers[0].numpy(), index * config.texture_channels
             kernels.texture_backward(texels, places, column, texture.numpy())
     if weights.bias.dim() == 1:
         answer.bias.add_(upstream.sum(dim=0))

@@ -169,12 +169,12 @@ def _parts(model: AvatarModel, view: View, config: TrainingConfig, empty: EmptyP
 
     def plain_volume() -> None:
         colour, sigma = plain.field(whole.positions, whole.directions, pose)
-        answer = integrate(colour, sigma, whole.depths, whole.lengths, None, config.last_interval)
+        answer = integrate(colour, sigma, whole.depths, whole.lengths, intervals=whole.intervals)
         torch.autograd.grad(answer.features.sum() + answer.opacity.sum(), list(plain.field.parameters()))
 
     def fast_volume() -> None:
-        samples = Samples(task.rays.positions, task.rays.depths, task.rays.lengths, None)
-        values = ray_values(model.field, samples, task.rays.directions, pose, config.last_interval)
+        samples = Samples(task.rays.positions, task.rays.intervals, task.rays.lengths, None)
+        values = ray_values(model.field, samples, task.rays.directions, pose)
         torch.autograd.grad(values.sum(), field)
 
     low = [torch.rand(tile.y1 - tile.y0, tile.x1 - tile.x0, 33).permute(2, 0, 1) for tile in (_image(view), wide)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,8 +29,10 @@ class AvatarModel(nn.Module):
         calibration: (cameras, 2, 3) gain - 1 and bias; the first camera's stay 0.
         codes: (identities, latent_size), none longer than 1; None for one identity.
         identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
+        levels: (V, 2) of the layer that surface sampling looks in, see ``layer.find_levels``; (0, 2) until it is known.
     """
 
+    levels: torch.Tensor
     pose_mean: torch.Tensor
     pose_scale: torch.Tensor
 
@@ -64,7 +67,13 @@ class AvatarModel(nn.Module):
         spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
         self.register_buffer("pose_mean", poses.mean(dim=0))
         self.register_buffer("pose_scale", config.pose_gain / spread)
+        self.register_buffer("levels", torch.zeros(0, 2))
         self._noise = config.pose_noise * config.pose_gain
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As a module does; the state may know a layer that this model does not, or none at all, as older ones."""
+        self.levels = state_dict.get("levels", torch.zeros(0, 2)).to(self.pose_mean.device).clone()
+        return super().load_state_dict({**state_dict, "levels": self.levels}, strict, assign)
 
     def pose_input(self, pose: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """(..., 45 or 48) angles -> what the field is given; with a generator, noise is added (training)."""

@@ -17,6 +17,7 @@ from ..framing import lateral_kernel
 from ..kernels.mesh.rays import valid_pixels
 from ..networks import FieldConfig
 from ..rendering import camera_rays, integrate, stratified
+from ..rendering.torch.integration import intervals_between
 from ..rendering.torch.volume import Proxy
 from ..surface import rasterise_depth, ray_bounds
 from .config import TrainingConfig
@@ -76,7 +77,8 @@ def plain_rays(view: View, field: FieldConfig, samples: int, generator: torch.Ge
         # Normals, too, of fields that do not ask for them: as the real rays.
         found = proxy.coordinates(points, replace(field, normal_frequencies=1), "pseudo_normal")
         positions = torch.cat([found[..., :3], found[..., 3:] @ wrist], dim=-1)
-    return TileRays(rows * view.low.width + columns, depths, rays.lengths, positions, rays.view_directions @ wrist)
+    pixels, intervals = rows * view.low.width + columns, intervals_between(depths, view.last_interval)
+    return TileRays(pixels, depths, intervals, rays.lengths, positions, rays.view_directions @ wrist)
 
 
 def plain_loss(
@@ -101,12 +103,14 @@ def plain_loss(
         empty: points of the empty-space loss; None for none.
     """
     dtype = model.pose_mean.dtype
-    positions, depths, lengths = (value.to(dtype) for value in (rays.positions, rays.depths, rays.lengths))
+    positions, depths, intervals, lengths = (
+        value.to(dtype) for value in (rays.positions, rays.depths, rays.intervals, rays.lengths)
+    )
     directions = functional.normalize(rays.directions + noise.direction, dim=-1).to(dtype)
     pose = (model.pose_input(view.pose) + noise.pose).to(dtype)
     own = model.code(view.identity), model.textures(view.identity)
     colour, sigma = model.field(positions, directions, pose, *own)
-    seen = integrate(colour, sigma, depths, lengths, noise.density.to(dtype), config.last_interval)
+    seen = integrate(colour, sigma, depths, lengths, noise.density.to(dtype), intervals=intervals)
 
     height, width = view.low.height, view.low.width
     low = torch.zeros(height * width, seen.features.shape[1] + 1, dtype=dtype)

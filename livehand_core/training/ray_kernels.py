@@ -90,9 +90,8 @@ def composite(
     sigma: np.ndarray,
     alive: np.ndarray,
     first: int,
-    depths: np.ndarray,
+    intervals: np.ndarray,
     lengths: np.ndarray,
-    last_interval: float,
     transmittance: np.ndarray,
     kept: np.ndarray,
     ray: np.ndarray,
@@ -103,7 +102,7 @@ def composite(
     Args:
         sigma: (A, G) raw densities, noise added, of the samples from ``first`` on of those rays that are alive.
         alive: (A,) their numbers in the block; those that light still comes through behind the samples are left there.
-        depths, lengths: (B, S), (B,) of the block.
+        intervals, lengths: (B, S), (B,) of the block.
         transmittance: (B,) in front and then behind.
         kept, ray: (A G,) take the sample's row and its ray's number in the block.
         terms: (A G, 4) take weight, transmittance in front, 1 - alpha, length of the interval.
@@ -111,7 +110,7 @@ def composite(
     Returns:
         How many samples are kept, and how many rays stay alive. A ray's samples follow one another, front to back.
     """
-    count, living, samples = 0, 0, depths.shape[1]
+    count, living = 0, 0
     for a in range(len(sigma)):
         r = alive[a]
         light = transmittance[r]
@@ -120,8 +119,7 @@ def composite(
                 light *= 1.0 + 1e-10
                 continue
             s = first + g
-            interval = (depths[r, s + 1] - depths[r, s]) if s + 1 < samples else last_interval
-            length = interval * lengths[r]
+            length = intervals[r, s] * lengths[r]
             passed = np.exp(-sigma[a, g] * length)
             kept[count], ray[count] = a * sigma.shape[1] + g, r
             terms[count, 0], terms[count, 1] = light * (1.0 - passed), light

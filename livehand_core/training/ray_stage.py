@@ -30,7 +30,7 @@ class RayPool(NamedTuple):
     """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 45 or 48) angles, and
     (N,) numbers of identities."""
 
-    depths: torch.Tensor
+    intervals: torch.Tensor
     lengths: torch.Tensor
     positions: torch.Tensor
     directions: torch.Tensor
@@ -51,7 +51,7 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
         rays, targets = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
         poses = views[index].pose.expand(len(targets), -1)
         identities = torch.full((len(targets),), views[index].identity, device=targets.device)
-        return RayPool(rays.depths, rays.lengths, rays.positions, rays.directions, targets, poses, identities)
+        return RayPool(rays.intervals, rays.lengths, rays.positions, rays.directions, targets, poses, identities)
 
     parts = list(pool.map(of_view, devices.block(len(views))))
     return RayPool(*devices.gathered([torch.cat(values) for values in zip(*parts, strict=True)]))
@@ -63,8 +63,8 @@ def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generato
     turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
     if model.codes is None:
-        samples = Samples(rays.positions, rays.depths, rays.lengths, None)
-        values, targets = ray_values(model.field, samples, directions, pose, config.last_interval), rays.targets
+        samples = Samples(rays.positions, rays.intervals, rays.lengths, None)
+        values, targets = ray_values(model.field, samples, directions, pose), rays.targets
     else:
         # One identity's rays after the other's: each has its own textures.
         parts = [(int(one), rays.identities == one) for one in rays.identities.unique()]
@@ -84,9 +84,9 @@ def _of_identity(
     chosen: torch.Tensor,
 ) -> torch.Tensor:
     """(K, C + 1) values of the rays that are ``chosen`` (N,) bool, which all see one identity."""
-    samples = Samples(rays.positions[chosen], rays.depths[chosen], rays.lengths[chosen], None)
+    samples = Samples(rays.positions[chosen], rays.intervals[chosen], rays.lengths[chosen], None)
     own = model.code(identity), model.textures(identity)
-    return ray_values(model.field, samples, directions[chosen], pose[chosen], config.last_interval, *own)
+    return ray_values(model.field, samples, directions[chosen], pose[chosen], *own)
 
 
 def train_on_rays(
@@ -110,7 +110,7 @@ def train_on_rays(
     """
     rays = draw_rays(views, config.coarse_samples, config.seed, pool, devices)
     parts = config.tiles_per_step
-    say(f"{len(rays.depths)} rays drawn from {len(views)} images")
+    say(f"{len(rays.intervals)} rays drawn from {len(views)} images")
     groups = field_groups(model.field, config.ray_rate, config.texture_rate)
     groups += model.identity_groups(config.code_rate, config.texture_rate)
     parameters = [parameter for group in groups for parameter in group["params"]]
@@ -121,7 +121,7 @@ def train_on_rays(
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * (2.0 + math.cos(math.pi * progress)) / 3.0
         generator = torch.Generator().manual_seed((config.seed + 1) * 1_000_033 + step)
-        index = torch.randint(len(rays.depths), (config.ray_batch,), generator=generator)
+        index = torch.randint(len(rays.intervals), (config.ray_batch,), generator=generator)
         tasks = [
             (part, torch.Generator().manual_seed(int(torch.randint(1 << 40, (1,), generator=generator))))
             for part in index.chunk(parts)
@@ -133,7 +133,7 @@ def train_on_rays(
             task: tuple[torch.Tensor, torch.Generator], nothing: EmptySpace | None = nothing
         ) -> tuple[float, tuple[torch.Tensor, ...]]:
             part, own = task
-            loss = ray_loss(model, rays.take(part.to(rays.depths.device)), config, own)
+            loss = ray_loss(model, rays.take(part.to(rays.intervals.device)), config, own)
             if nothing is not None:
                 points = nothing.draw(config.empty_space_points // parts, own)
                 loss = loss + EVERY * config.empty_space_weight * empty_space_loss(model, points)

@@ -76,10 +76,11 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
         directions = torch.nn.functional.normalize(directions + turn, dim=-1)
     noise = None
     if config.density_noise > 0.0:
-        noise = config.density_noise * torch.randn(rays.depths.shape, generator=generator).to(directions.device)
-    samples = Samples(rays.positions, rays.depths, rays.lengths, noise)
+        noise = config.density_noise * torch.randn(rays.intervals.shape, generator=generator).to(directions.device)
+    crossing = 0 if task.view.levels is None else config.samples
+    samples = Samples(rays.positions, rays.intervals, rays.lengths, noise, crossing)
     own = model.code(task.view.identity), model.textures(task.view.identity)
-    values = ray_values(model.field, samples, directions, pose, config.last_interval, *own)
+    values = ray_values(model.field, samples, directions, pose, *own)
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)
     # (1, C, h, w) whose channels lie innermost in memory, as the convolutions like them.
     image = image.view(1, height, width, -1).permute(0, 3, 1, 2)

@@ -16,12 +16,14 @@ from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
 from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
+from ..kernels.mesh.placement import level_rows
 from ..rendering.setup import pose_numbers
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .devices import Devices
 from .empty_space import EVERY, EmptySpace
 from .journal import Journal
+from .layer import find_levels
 from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
 from .ray_stage import train_on_rays
@@ -91,6 +93,7 @@ class Trainer:
         shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
         angles = np.stack([pose_numbers(pose, config.conditioning) for pose in shown])
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
+        self._shown, self._mesh = shown, mesh
         self.model = AvatarModel(config, poses, len(names), len(identities)).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,7 +106,8 @@ class Trainer:
         def view(frame: CaptureFrame) -> View:
             camera, identity = names.index(frame.camera_name), identities.index(frame.identity)
             forms = config.coordinates, config.conditioning
-            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms)
+            forms_and_end = *forms, config.last_interval
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end)
 
         self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0
@@ -186,6 +190,8 @@ class Trainer:
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         # All have read it before the leader writes the next one.
         self._devices.agree()
+        if len(self.model.levels):
+            self._look_in_the_layer()
 
     def _check_moments(self) -> None:
         """Raises ValueError where Adam's moments do not have their parameters' shapes; it would step over the end."""
@@ -253,6 +259,12 @@ class Trainer:
     def advance(self) -> dict[str, float]:
         """One optimiser step. Returns the losses it saw."""
         start = self._clock()
+        if (
+            self.config.sampling == "surface"
+            and self.progress >= self.config.coarse_part
+            and not len(self.model.levels)
+        ):
+            self._find_layer()
         self._order_tiles()
         slots = self.config.tiles_per_step
         drawn = list(self._pool.map(self._differentiate, self._devices.own(slots)))
@@ -270,6 +282,25 @@ class Trainer:
         self.seconds += self._clock() - start
         return {name: value / slots for name, value in zip(TileLoss._fields, losses, strict=True)}
 
+    def _find_layer(self) -> None:
+        """Measure where the skin is, and have samples drawn there."""
+        levels = find_levels(self.averaged(), self._shown, self._mesh, self.config)
+        self.model.levels = torch.from_numpy(levels).to(self.device)
+        thickness = 1e3 * float(np.median(levels[:, 1]))
+        self._journal.say(
+            f"step {self.step}: from here on samples lie in a layer of {thickness:.1f} mm around the skin"
+        )
+        self._look_in_the_layer()
+
+    def _look_in_the_layer(self) -> None:
+        """Have samples drawn in the model's layer, also those of tiles that were prepared before."""
+        rows = level_rows(self.model.levels.cpu().numpy(), self._mesh.topology)
+        for view in self.views:
+            view.levels = rows
+        for task in self._prepared.values():
+            task.cancel()
+        self._prepared.clear()
+
     def _prepare(self, number: int) -> TileTask:
         """The ``number``-th tile of the run; it depends on nothing else but the seed."""
         epoch, position = divmod(number, len(self.views))
@@ -286,7 +317,7 @@ class Trainer:
         background = view.mask.size - sum(tile.pixels for tile in tiles)
         tile = tiles[int(random.integers(len(tiles)))]
         progress = self.config.progress(number // self.config.tiles_per_step, self.seconds)
-        coarse = progress < self.config.coarse_part
+        coarse = view.levels is None if self.config.sampling == "surface" else progress < self.config.coarse_part
         samples = self.config.coarse_samples if coarse else self.config.samples
         rays = view.rays(tile.grown(radius), samples, generator)
         points = None

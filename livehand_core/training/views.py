@@ -16,13 +16,16 @@ from ..hand.data import HandData
 from ..hand.model import HandModel
 from ..kernels.mesh.bounds import ray_bounds
 from ..kernels.mesh.nearest import ray_coordinates
+from ..kernels.mesh.placement import MOST_PARTS, Placed, Trace, place_samples
 from ..kernels.mesh.proxy import PosedProxy, ProxyTopology
 from ..kernels.mesh.raster import rasterise
 from ..kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ..kernels.simd.lanes import WIDTH
 from ..rendering import stratified
 from ..rendering.setup import pose_numbers
+from ..rendering.torch.integration import intervals_between
 from ..rotations import axis_angle_to_matrix
+from .config import TrainingConfig
 from .losses import downsampled
 from .tiles import Tile
 from .workers import shared
@@ -47,6 +50,7 @@ class TileRays(NamedTuple):
     Attributes:
         pixels: (R,) int64 index into the tile's grown rectangle, row by row.
         depths: (R, S) metres.
+        intervals: (R, S) length that each stands for, in units of depth; 0 where a ray needs fewer samples.
         lengths: (R,) metres a ray advances per unit of depth.
         positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame, or
             (R, S, 3) coordinates in metres, of the frame in which the wrist rests, or in the published conditioning of
@@ -56,6 +60,7 @@ class TileRays(NamedTuple):
 
     pixels: torch.Tensor
     depths: torch.Tensor
+    intervals: torch.Tensor
     lengths: torch.Tensor
     positions: torch.Tensor
     directions: torch.Tensor
@@ -76,6 +81,8 @@ class View:
         mesh: the proxy.
         margins: metres that rays begin in front of and end behind the surface, and that they reach past its silhouette.
         coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
+        last_interval: depth that the last sample of a ray stands for.
+        levels: of surface sampling, see ``placement.level_rows``; None samples from bound to bound.
     """
 
     def __init__(
@@ -90,6 +97,7 @@ class View:
         identity: int = 0,
         coordinates: str = "uvd",
         conditioning: str = "wrist",
+        last_interval: float = TrainingConfig.last_interval,
     ) -> None:
         self.coordinates = coordinates
         self.name = frame.image
@@ -97,7 +105,8 @@ class View:
         self.low = low_resolution(frame.camera, factor)
         self.camera_index, self.identity = camera_index, identity
         self._capture, self._frame, self.mesh, self._factor = capture, frame, mesh, factor
-        self.margins = margins
+        self.margins, self.last_interval = margins, last_interval
+        self.levels: np.ndarray | None = None
         self._device = device
         hand = capture.hand(frame)
         self.pose = torch.tensor(pose_numbers(hand, conditioning), dtype=torch.float32, device=device)
@@ -154,7 +163,10 @@ class View:
         return self._low_image[:, tile.y0 : tile.y1, tile.x0 : tile.x1].float()
 
     def rays(self, tile: Tile, samples: int, generator: torch.Generator) -> TileRays:
-        """Stratified samples on the rays inside ``tile`` (which may leave the image), in canonical coordinates."""
+        """Stratified samples on the rays inside ``tile`` (which may leave the image), in canonical coordinates.
+
+        With ``levels``, ``samples`` are those of a straight way through the layer, and a ray has room for several.
+        """
         near, far = self.bounds
         inside = tile.within(Tile(0, 0, self.low.width, self.low.height))
         window = (slice(inside.y0, inside.y1), slice(inside.x0, inside.x1))
@@ -185,24 +197,50 @@ class View:
     ) -> TileRays:
         """Stratified samples on the rays of these pixels; ``window``: left, top and width of the pixels' numbering."""
         rays = camera_rays(self.low, pixels.columns, pixels.rows)
-        near, far = torch.from_numpy(pixels.near), torch.from_numpy(pixels.far)
-        depths = stratified(near, far, samples, torch.rand((len(near), samples), generator=generator))
         left, top, width = window
         wrist = torch.from_numpy(self.wrist)
         numbers = torch.from_numpy(pixels.rows - top).long() * width + torch.from_numpy(pixels.columns - left)
-        if self.coordinates == "xyz":
-            points = rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None]
-            positions = torch.from_numpy(self.at_rest(points))
+        if self.levels is not None:
+            depths, intervals, positions = self._in_the_layer(pixels, rays, wrist, samples, generator)
         else:
-            positions = self._canonical(rays, depths, wrist)
+            near, far = torch.from_numpy(pixels.near), torch.from_numpy(pixels.far)
+            depths = stratified(near, far, samples, torch.rand((len(near), samples), generator=generator))
+            intervals, positions = intervals_between(depths, self.last_interval), self._positions(rays, depths, wrist)
         answer = TileRays(
             numbers,
             depths,
+            intervals,
             torch.from_numpy(rays.lengths),
             positions,
             torch.from_numpy(rays.directions / rays.lengths[:, None]) @ wrist,
         )
         return TileRays(*(value.to(self._device) for value in answer))
+
+    def _positions(self, rays: Rays, depths: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
+        """What the field takes of samples at the depths, see ``TileRays.positions``."""
+        if self.coordinates == "uvd":
+            return self._canonical(rays, depths, wrist)
+        points = rays.origins[:, None] + depths.numpy()[..., None] * rays.directions[:, None]
+        return torch.from_numpy(self.at_rest(points))
+
+    def _in_the_layer(
+        self, pixels: Pixels, rays: Rays, wrist: torch.Tensor, parts: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Depths, intervals (R, S) and positions (R, S, 6) of samples around the skin, one in each interval."""
+        proxy, levels = PosedProxy.of(self.vertices, self.mesh.topology), self.levels
+        assert levels is not None
+        count, room = len(pixels.near), MOST_PARTS * parts
+        trace, placed = Trace.from_near(pixels.near), Placed.room(count, room, 6)
+        jitter = torch.rand((count, room), generator=generator).numpy()
+
+        def place(part: int, of: int) -> None:
+            start, stop = (_group_end(count, index, of) for index in (part, part + 1))
+            lines = rays.origins, rays.directions, rays.lengths, pixels.far
+            place_samples(proxy, levels, *lines, trace, parts, True, placed, start, stop, jitter)
+
+        shared(place)
+        positions = _turned(torch.from_numpy(placed.coordinates), wrist)
+        return torch.from_numpy(placed.depths), torch.from_numpy(placed.intervals), positions
 
     def _canonical(self, rays: Rays, depths: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
         """(R, S, 6) canonical coordinates at the depths, and the normals in the wrist's frame."""
@@ -217,9 +255,13 @@ class View:
                 ray_coordinates(proxy, rays.origins, rays.directions, depth, depth, 1, True, True, places, *ends)
 
         shared(locate)
-        positions = torch.from_numpy(found[:, :, 0]).transpose(0, 1)
-        facing = positions[..., 3:].reshape(-1, 3) @ wrist
-        return torch.cat([positions[..., :3], facing.view(*depths.shape, 3)], dim=-1)
+        return _turned(torch.from_numpy(found[:, :, 0]).transpose(0, 1), wrist)
+
+
+def _turned(positions: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
+    """(R, S, 6) with the normals in the wrist's frame."""
+    facing = positions[..., 3:].reshape(-1, 3) @ wrist
+    return torch.cat([positions[..., :3], facing.view(*positions.shape[:2], 3)], dim=-1)
 
 
 def _group_end(rays: int, part: int, parts: int) -> int:

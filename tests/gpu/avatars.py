@@ -10,7 +10,7 @@ from livehand_core.avatars import Architecture, Avatar, Identity, new_avatar
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from tests.core.conftest import solid, tube_hand
 
-VARIANTS = ("twice", "four times", "normals", "textures", "latent", "face normals", "published")
+VARIANTS = ("twice", "four times", "normals", "textures", "latent", "face normals", "published", "surface")
 
 TWO = (Identity("a"), Identity("b"))
 
@@ -29,7 +29,8 @@ def avatar_of(variant: str) -> Avatar:
             texture_sizes=(5, 12) if variant == "textures" else (),
         ),
         SuperResolutionConfig(factor=factor, in_channels=8, hidden=(10, 6), out_channels=channels),
-        n_samples=6,
+        n_samples=3 if variant == "surface" else 6,
+        sampling="surface" if variant == "surface" else "linear",
     )
     hand = tube_hand()
     if variant != "published":

@@ -16,7 +16,7 @@ from livehand_core.networks import SuperResolution, SuperResolutionConfig
 from livehand_core.rendering import integrate, stratified
 from livehand_core.rendering.gpu import super_resolution
 from livehand_core.rendering.gpu.device import Gpu, Recorder
-from livehand_core.rendering.gpu.frame import Picture, record_features, record_resized
+from livehand_core.rendering.gpu.frame import Picture, record_features, record_resized, room
 from livehand_core.rendering.gpu.hand import GpuHand
 from livehand_core.rendering.placing import on_canvas
 from livehand_core.rendering.torch.picture import resized, support_mask
@@ -88,6 +88,8 @@ class Marched(NamedTuple):
     place: torch.Tensor
     rays: torch.Tensor
     positions: torch.Tensor
+    depths: torch.Tensor
+    intervals: torch.Tensor
     image: np.ndarray
     seen: Camera
 
@@ -98,16 +100,18 @@ def marched(gpu: Gpu, avatar: Avatar, half: bool, inputs: tuple[np.ndarray, np.n
     plan, architecture = planned(hand, camera), hand.metadata.architecture
     record, seen = record_pose(hand, camera), plan.low_box.of(plan.low)
     features = record_features(hand._networks, record, plan, inputs, -1.0)
-    pixels, samples = seen.width * seen.height, architecture.n_samples
+    pixels, samples = seen.width * seen.height, room(architecture)
     axes = 6 if architecture.field.normal_frequencies else 3
+    stride = axes + 2
     groups = architecture.field.feature_channels // 4 + 1
-    sizes = {"rays": 4 * pixels, "positions": pixels * samples * axes, "image": pixels * groups * 4}
+    sizes = {"rays": 4 * pixels, "positions": pixels * samples * stride, "image": pixels * groups * 4}
     wanted = [(features.count, 1), *((gpu.scratch(name, 4), size) for name, size in sizes.items())]
     count, rays, positions, image = run(gpu, record, wanted)
     number = int(count.view(np.uint32)[0])
     rows = torch.from_numpy(rays.reshape(-1, 4)[:number])
-    own = torch.from_numpy(positions[: number * samples * axes].reshape(number, samples, axes))
-    return Marched(rows[:, 0].long(), rows, own, image.reshape(pixels, groups * 4), seen)
+    own = torch.from_numpy(positions[: number * samples * stride].reshape(number, samples, stride))
+    positions, depths, intervals = own[..., :axes], own[..., axes], own[..., axes + 1]
+    return Marched(rows[:, 0].long(), rows, positions, depths, intervals, image.reshape(pixels, groups * 4), seen)
 
 
 @pytest.mark.parametrize("variant", ["normals", "face normals"])
@@ -164,8 +168,7 @@ def test_field_and_integration(gpu: Gpu, variant: str, half: bool) -> None:
         width = found.seen.width
         lines = camera_rays(found.seen, found.place % width, found.place // width)
         raw = avatar.networks()[0](found.positions, lines.view_directions, *tensors)
-        depths = stratified(found.rays[:, 1], found.rays[:, 2], found.positions.shape[1])
-        theirs = integrate(*raw, depths, lines.lengths, last_interval=avatar.metadata.last_interval)
+        theirs = integrate(*raw, found.depths, lines.lengths, intervals=found.intervals)
     ours = found.image[found.place.numpy()]
     channels = avatar.metadata.architecture.field.feature_channels
     allowed = 0.02 if half else 2e-4

@@ -12,7 +12,7 @@ from numba import njit
 from livehand_core.kernels import resample
 from livehand_core.kernels.networks import convolution
 from livehand_core.kernels.networks.convolution import MARGIN
-from livehand_core.kernels.networks.field import Compositing, EmptySpace, FieldImages, FieldRays, densities, march
+from livehand_core.kernels.networks.field import EmptySpace, FieldImages, FieldRays, densities, march, mean_depths
 from livehand_core.kernels.networks.layers import list_active
 from livehand_core.kernels.networks.texture import put_texels
 from livehand_core.kernels.products.block import dot_block, dot_half_block, dot_listed_block
@@ -27,7 +27,7 @@ from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
 from livehand_core.rendering.cpu.quantisation.super_resolution import SuperResolutionArithmetic
 from livehand_core.rendering.cpu.quantisation.unit_order import paired, reordered
 from livehand_core.rendering.cpu.super_resolution import SuperResolutionKernels
-from livehand_core.rendering.torch.integration import integrate
+from livehand_core.rendering.torch.integration import integrate, intervals_between
 from livehand_core.workers import Workers
 
 INTEGER = bool(instructions().int16)
@@ -169,15 +169,18 @@ def test_marching_is_the_field_and_the_integral(config: FieldConfig, kind: str) 
     if kind != "float32":
         stored = FieldArithmetic.found(config, [state], constants, places.reshape(-1, axes))
     prepared = prepare_field(config, state, stored)
-    features = np.empty((rays, config.feature_channels), np.float32)
-    opacity, depth = np.empty(rays, np.float32), np.empty(rays, np.float32)
+    features = np.zeros((rays, config.feature_channels), np.float32)
+    opacity, depth = np.zeros(rays, np.float32), np.zeros(rays, np.float32)
     weights = prepared.of_frame(prepared.weights, pose, code)
     order = np.random.default_rng(0).permutation(rays)
-    given = FieldRays(places, near, far, directions * lengths[:, None], lengths, order)
-    rule, images = Compositing(np.float32(1e-3), np.float32(1e-4)), FieldImages(features, opacity, depth)
+    intervals, counts = intervals_between(depths, 1e-3).numpy(), np.full(rays, samples, np.int32)
+    transmittance, turned = np.ones(rays, np.float32), directions * lengths[:, None]
+    given = FieldRays(places, depths.numpy(), intervals, counts, transmittance, turned, lengths, order)
+    images = FieldImages(features, opacity, depth)
     for start, stop in ((0, 100), (100, rays)):
-        ticks = march(weights, EmptySpace.unknown(), given, rule, images, start, stop)
+        ticks = march(weights, EmptySpace.unknown(), given, np.float32(1e-4), images, start, stop)
         assert min(ticks) > 0
+    mean_depths(images, near, far, order)
     features, opacity, depth = features[order], opacity[order], depth[order] * opacity[order]
     # Rays end when they let less than 1e-4 through; integers are good for three digits.
     tolerance = 2e-4 if kind == "float32" else 4e-3
@@ -229,18 +232,21 @@ def test_known_empty_space_is_skipped() -> None:
     weights = prepared.of_frame(prepared.weights, np.zeros(45), None)
 
     def opacity(beyond: float, count: int, known: float = 1.0) -> np.ndarray:
-        answer = np.empty(2, np.float32)
+        answer = np.zeros(2, np.float32)
+        depths = np.linspace(near, near + np.float32(0.003 * (count - 1)), count, axis=1, dtype=np.float32)
         rays = FieldRays(
             places[:, -count:].copy(),
-            near,
-            near + np.float32(0.003 * (count - 1)),
+            depths,
+            intervals_between(torch.from_numpy(depths), 1e-3).numpy(),
+            np.full(2, count, np.int32),
+            np.ones(2, np.float32),
             np.eye(3, dtype=np.float32)[:2].copy(),
             np.ones(2, np.float32),
             np.arange(2),
         )
         empty = EmptySpace(np.full((3, 3), beyond, np.float32), np.float32(known))
-        images = FieldImages(np.empty((2, 16), np.float32), answer, np.empty(2, np.float32))
-        march(weights, empty, rays, Compositing(np.float32(1e-3), np.float32(0.0)), images, 0, 2)
+        images = FieldImages(np.zeros((2, 16), np.float32), answer, np.zeros(2, np.float32))
+        march(weights, empty, rays, np.float32(0.0), images, 0, 2)
         return answer
 
     np.testing.assert_allclose(opacity(0.001, 4), opacity(np.inf, 2), atol=1e-6)

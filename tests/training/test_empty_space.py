@@ -248,7 +248,13 @@ def test_steps_on_tiles_clear_the_space_in_new_poses(
         ({"empty_space_distance": -0.001}, "empty_space_distance"),
         ({"empty_space_distance": REACH}, "empty_space_distance"),
         (
-            {"coordinates": "xyz", "texture_sizes": (), "normal_frequencies": 0, "distance_scale": 1.0},
+            {
+                "coordinates": "xyz",
+                "sampling": "linear",
+                "texture_sizes": (),
+                "normal_frequencies": 0,
+                "distance_scale": 1.0,
+            },
             "empty_space_weight",
         ),
     ],

@@ -10,6 +10,7 @@ from livehand_core.captures.capture import Capture
 from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, RadianceField
 from livehand_core.rendering import integrate
+from livehand_core.rendering.torch.integration import intervals_between
 from livehand_core.training.config import TrainingConfig, preset
 from livehand_core.training.empty_space import EmptySpace
 from livehand_core.training.march import Samples, ray_values
@@ -114,7 +115,7 @@ def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool, textures: t
     pose = torch.randn(*((rays, 45) if pose_of_each_ray else (45,)), dtype=torch.float64, requires_grad=True)
     gradient = torch.randn(rays, config.feature_channels + 1, dtype=torch.float64)
 
-    found = ray_values(field, Samples(positions, depths, lengths, noise), directions, pose, 0.001)
+    found = ray_values(field, Samples(positions, intervals_between(depths, 0.001), lengths, noise), directions, pose)
     colour, sigma = field(positions, directions, pose)
     answer = integrate(colour, sigma, depths, lengths, noise, 0.001)
     wanted = torch.cat([answer.features, answer.opacity[:, None]], dim=-1)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from livehand_core import cli
-from livehand_core.avatars import load_avatar, read_metadata
+from livehand_core.avatars import Avatar, load_avatar, read_metadata
 from livehand_core.captures.capture import Capture, CaptureFrame
 from livehand_core.captures.images import write_image
 from livehand_core.errors import TrainingError
@@ -31,6 +31,7 @@ from livehand_core.training.config import TrainingConfig, load_config, preset, s
 from livehand_core.training.control import read_status
 from livehand_core.training.export import make_avatar, pixels_per_metre
 from livehand_core.training.journal import Journal
+from livehand_core.training.layer import find_levels
 from livehand_core.training.model import warm_start
 from livehand_core.training.trainer import Drawn, Trainer
 from livehand_core.training.views import HandMesh, View
@@ -151,6 +152,52 @@ def test_exported_avatar_renders_as_the_model(tmp_path: Path, capture: Capture, 
     assert avatar.metadata.architecture.n_samples == 4
     # 0.4 m away with a focal length of 144 pixels.
     assert pixels_per_metre(capture, frames, tubes) == pytest.approx(360.0, rel=0.05)
+
+
+def test_the_layer_is_found_in_the_middle_of_a_run(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
+    """Samples are linear before and around the skin after it, also where a run goes on there; the avatar says so."""
+    config = tiny(steps=6, coarse_part=0.5)
+    straight, cut = (trainer(tmp_path / name, capture, tubes, config) for name in ("straight", "cut"))
+    frames = list(capture.frames_of("train"))
+
+    def exported(run: Trainer) -> Avatar:
+        return make_avatar(run.averaged(), run.config, capture, frames, tubes, {})
+
+    for run in (straight, cut):
+        run.begin()
+    go(straight, 3)
+    early = exported(straight)
+    assert early.metadata.architecture.sampling == "linear" and early.levels is None
+    go(straight, 6)
+    avatar = exported(straight)
+    assert avatar.metadata.architecture.sampling == "surface" and avatar.levels is not None
+    assert avatar.levels.shape == (len(tubes.v_template), 2) and (avatar.levels[:, 1] > 0.0).all()
+    go(cut, 4)
+    cut.save()
+    resumed = trainer(tmp_path / "cut", capture, tubes, config)
+    resumed.resume()
+    go(resumed, 6)
+    for expected, found in zip(straight.model.parameters(), resumed.model.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(exported(resumed).levels, avatar.levels)
+
+
+def test_a_layer_reaches_from_where_light_is_lost_to_where_none_is_left(
+    tmp_path: Path, capture: Capture, tubes: HandData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trainer(tmp_path / "run", capture, tubes, tiny())
+
+    def density(positions: torch.Tensor, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
+        return positions, 2000.0 * (positions[..., 2] < 0.001)
+
+    monkeypatch.setattr(run.model.field, "density_of", density)
+    mesh, poses = HandMesh.of(tubes), [capture.poses.poses[0]]
+    begins, thickness = find_levels(run.model, poses, mesh, run.config).T
+    # Looked at every 0.25 mm; after 1.5 mm of such density a twentieth of the light is left.
+    assert np.abs(begins - 0.001).max() < 0.0003
+    assert np.abs(thickness - 0.0015).max() < 0.0005
+    monkeypatch.setattr(run.model.field, "density_of", lambda positions, *_: (positions, -positions[..., 2].abs()))
+    assert (find_levels(run.model, poses, mesh, run.config) == [0.0, np.float32(0.0005)]).all()
 
 
 def test_world_coordinates_of_the_wrist_s_form_are_those_that_are_drawn(capture: Capture, tubes: HandData) -> None:

@@ -24,7 +24,7 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _ALL_LANES = (1 << WIDTH) - 1
 
 
-class _Rays(NamedTuple):
+class SearchRays(NamedTuple):
     """Rays as :func:`ray_coordinates` takes them."""
 
     origins: np.ndarray
@@ -71,7 +71,7 @@ def ray_coordinates(
         start, stop, first: see ``out``.
     """
     origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
-    rays = _Rays(origins, directions, near, far)
+    rays = SearchRays(origins, directions, near, far)
     mesh, scratch = SearchMesh.of(proxy), SearchScratch.of(proxy)
     _fill_coordinates(mesh, rays, scratch, samples, pseudo_normal, with_normals, out, start, stop, first)
 
@@ -91,7 +91,7 @@ def nearest_points(proxy: PosedProxy, points: np.ndarray) -> tuple[np.ndarray, n
 
 
 @inlined
-def _gather_rays(mesh, many, first, stop, scratch):
+def gather_rays(mesh, many, first, stop, scratch):
     """Sixteen rays side by side, the last one repeated: origin from the centre, direction, near, far; and the means."""
     rays, means = scratch.rays, scratch.means
     means[:] = _ZERO
@@ -107,7 +107,7 @@ def _gather_rays(mesh, many, first, stop, scratch):
 
 
 @inlined
-def _next_winner(place, remaining, scratch, count):
+def next_winner(place, remaining, scratch, count):
     """The place of the lowest lane that remains, listed among the winners, and the lanes that remain without it."""
     number = scratch.places[lowest_bit(remaining)]
     scratch.winners[count] = np.int64(number)
@@ -121,7 +121,7 @@ def _fill_coordinates(mesh, many, scratch, samples, pseudo_normal, with_normals,
     columns = 6 if with_normals else 3
     first_count = 1
     for first in range(start, stop, WIDTH):
-        _gather_rays(mesh, many, first, stop, scratch)
+        gather_rays(mesh, many, first, stop, scratch)
         count = first_count
         for i in range(count):
             scratch.winners[i] = scratch.first_winners[i]
@@ -140,7 +140,7 @@ def _fill_coordinates(mesh, many, scratch, samples, pseudo_normal, with_normals,
             nx, ny, nz = splat(_ZERO), splat(_ZERO), splat(_ZERO)
             remaining, count = _ALL_LANES, 0
             while remaining != 0:
-                number, remaining = _next_winner(place, remaining, scratch, count)
+                number, remaining = next_winner(place, remaining, scratch, count)
                 winner, count = np.int64(number), count + 1
                 row = winner * SHADING_COLUMNS
                 weights = closest_barycentric(px, py, pz, mesh.triangles, winner * TRIANGLE_COLUMNS)
@@ -200,7 +200,7 @@ def _fill_nearest(mesh, scratch, order, points, found):
         a, b, c = splat(_ZERO), splat(_ZERO), splat(_ZERO)
         remaining, count = _ALL_LANES, 0
         while remaining != 0:
-            number, remaining = _next_winner(place, remaining, scratch, count)
+            number, remaining = next_winner(place, remaining, scratch, count)
             winner, count = np.int64(number), count + 1
             weights = closest_barycentric(px, py, pz, mesh.triangles, winner * TRIANGLE_COLUMNS)
             a = where_equal(place, number, weights[0], a)

@@ -65,30 +65,22 @@ class FieldRays(NamedTuple):
     """R rays and their S samples.
 
     Attributes:
-        coordinates: (R, S, C) canonical coordinates of the samples, linear in [near, far], ends included.
-        near, far: (R,) depths along the optical axis, metres.
+        coordinates: (R, S, C) canonical coordinates of the samples.
+        depths, intervals: (R, S) depth of each along the optical axis, and the length that it stands for.
+        counts: (R,) int32, samples of each ray.
+        transmittance: (R,) float32 in front of the samples; then behind them.
         directions: (R, 3); lengths: (R,) their norms, metres that a ray advances per unit of depth.
         pixels: (R,) int64, each ray's place in the images.
     """
 
     coordinates: np.ndarray
-    near: np.ndarray
-    far: np.ndarray
+    depths: np.ndarray
+    intervals: np.ndarray
+    counts: np.ndarray
+    transmittance: np.ndarray
     directions: np.ndarray
     lengths: np.ndarray
     pixels: np.ndarray
-
-
-class Compositing(NamedTuple):
-    """How samples become a pixel.
-
-    Attributes:
-        last_interval: length of the interval behind the last sample, in units of depth.
-        threshold: transmittance at which a ray ends; at most this much of any colour is left out.
-    """
-
-    last_interval: np.float32
-    threshold: np.float32
 
 
 class FieldImages(NamedTuple):
@@ -96,7 +88,7 @@ class FieldImages(NamedTuple):
 
     Attributes:
         features: (P, F), F a multiple of 16, sums of weight times sigmoid(colour); opacity: (P,) of weight.
-        depth: (P,) the mean depth by weight; where there is hardly any weight the middle of near and far.
+        depth: (P,) of weight times depth.
     """
 
     features: np.ndarray
@@ -156,9 +148,9 @@ def _view_scratch(weights):
 
 
 @inner
-def _first_sample(coordinates, ray, empty):
+def _first_sample(coordinates, samples, ray, empty):
     """The ray's first sample that is not known to lie in empty space in front of the skin."""
-    samples, side = coordinates.shape[1], empty.beyond.shape[0]
+    side = empty.beyond.shape[0]
     for sample in range(samples):
         column = min(max(int(coordinates[ray, sample, 0] * side), 0), side - 1)
         row = min(max(int(coordinates[ray, sample, 1] * side), 0), side - 1)
@@ -210,61 +202,50 @@ def _see(weights, rays, block, first, living, scratch):
 
 
 @contracted_inner
-def _take_rays(empty, rays, images, block, living, upcoming, stop):
+def _take_rays(empty, rays, block, living, upcoming, stop):
     """Fill the block with rays from ``upcoming`` on; how many are alive then, and the next one to come."""
     while living < RAYS_AT_ONCE and upcoming < stop:
         ray, upcoming = upcoming, upcoming + 1
-        pixel = rays.pixels[ray]
-        images.opacity[pixel], images.depth[pixel] = _ZERO, _ZERO
-        images.features[pixel, :] = _ZERO
-        first = _first_sample(rays.coordinates, ray, empty)
-        if first < rays.coordinates.shape[1]:
-            block.alive[living], block.transmittance[living], block.reached[living] = ray, _ONE, first
-            block.slot[living] = block.free[living]
+        first = _first_sample(rays.coordinates, rays.counts[ray], ray, empty)
+        if first < rays.counts[ray]:
+            block.alive[living], block.transmittance[living] = ray, rays.transmittance[ray]
+            block.reached[living], block.slot[living] = first, block.free[living]
             living += 1
-        else:
-            images.depth[pixel] = _HALF * (rays.near[ray] + rays.far[ray])
     return living, upcoming
 
 
 @contracted_inner
-def _composite(rays, rule, images, block, living, sigma, colour):
+def _composite(rays, threshold, images, block, living, sigma, colour):
     """Add one sample of each ray to its pixel; how many colours are wanted, and how many rays go on."""
-    samples = rays.coordinates.shape[1]
     found, still, ended = 0, 0, 0
     for row in range(living):
         ray, number, own = block.alive[row], block.reached[row], block.slot[row]
         pixel, transmittance = rays.pixels[ray], block.transmittance[row]
-        near, far = rays.near[ray], rays.far[ray]
-        step = (far - near) / np.float32(samples - 1)
-        interval = step if number < samples - 1 else rule.last_interval
+        interval = rays.intervals[ray, number]
         alpha = _ONE - exponential(-max(sigma[row], _ZERO) * interval * rays.lengths[ray])
         share = transmittance * alpha
         transmittance *= _ONE - alpha + _TINY
         images.opacity[pixel] += share
-        images.depth[pixel] += share * (near + step * np.float32(number))
+        images.depth[pixel] += share * rays.depths[ray, number]
         if share > LEAST_WEIGHT:
             colour.row[found], colour.slot[found], colour.pixel[found], colour.share[found] = row, own, pixel, share
             found += 1
-        if transmittance > rule.threshold and number + 1 < samples:
+        if transmittance > threshold and number + 1 < rays.counts[ray]:
             block.alive[still], block.transmittance[still] = ray, transmittance
             block.reached[still], block.slot[still] = number + 1, own
             still += 1
         else:
-            block.freed[ended] = own
+            block.freed[ended], rays.transmittance[ray] = own, transmittance
             ended += 1
-            if images.opacity[pixel] > LEAST_OPACITY:
-                images.depth[pixel] /= images.opacity[pixel]
-            else:
-                images.depth[pixel] = _HALF * (near + far)
     for index in range(ended):
         block.free[still + index] = block.freed[index]
     return found, still
 
 
 @contracted
-def march(weights, empty, rays, rule, images, start, stop):
-    """Composite rays ``start`` to ``stop`` front to back; the sums of docs/method.md 1.7.
+def march(weights, empty, rays, threshold, images, start, stop):
+    """Composite rays ``start`` to ``stop`` front to back; the sums of docs/method.md 1.7. With a ray's next samples it
+    goes on.
 
     Rays begin where space is not known to be empty, drop out when their transmittance has gone, and colours are looked
     up only where there is density: exact but for the thresholds and what empty space leaves out. A block takes one
@@ -274,8 +255,8 @@ def march(weights, empty, rays, rule, images, start, stop):
         weights: FieldWeights.
         empty: EmptySpace.
         rays: FieldRays.
-        rule: Compositing.
-        images: FieldImages, written.
+        threshold: float32, transmittance at which a ray ends; at most this much of any colour is left out.
+        images: FieldImages, added to.
         start, stop: rays of this call.
 
     Returns:
@@ -289,7 +270,7 @@ def march(weights, empty, rays, rule, images, start, stop):
         before = cycles()
         if living <= REFILL:
             old = living
-            living, upcoming = _take_rays(empty, rays, images, block, living, upcoming, stop)
+            living, upcoming = _take_rays(empty, rays, block, living, upcoming, stop)
             _see(weights, rays, block, old, living, view)
         if living == 0:
             break
@@ -298,7 +279,7 @@ def march(weights, empty, rays, rule, images, start, stop):
         encode(weights, rays.coordinates, block.wanted, living, scratch)
         hidden_layers(weights, scratch, living)
         middle = cycles()
-        found, living = _composite(rays, rule, images, block, living, scratch.sigma, colour)
+        found, living = _composite(rays, threshold, images, block, living, scratch.sigma, colour)
         after = cycles()
         if found:
             view_layer(weights, scratch, colour, found, view.terms)
@@ -306,3 +287,15 @@ def march(weights, empty, rays, rule, images, start, stop):
         field_ticks += middle - before + cycles() - after
         composite_ticks += after - middle
     return field_ticks, composite_ticks
+
+
+@compiled
+def mean_depths(images, near, far, pixels):
+    """Of each of R rays, at its (R,) pixel: the sum of weight times depth -> the mean depth by weight; where there is
+    hardly any weight the middle of near and far."""
+    for ray in range(len(pixels)):
+        pixel = pixels[ray]
+        if images.opacity[pixel] > LEAST_OPACITY:
+            images.depth[pixel] /= images.opacity[pixel]
+        else:
+            images.depth[pixel] = _HALF * (near[ray] + far[ray])

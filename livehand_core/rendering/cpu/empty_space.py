@@ -56,6 +56,8 @@ def empty_space(
     The field of an avatar with published conditioning depends on the hand's orientation in the world, too. What is
     empty in the orientations tried is not in others: there rays look everywhere.
 
+    Surface sampling looks nowhere but around the skin.
+
     Args:
         field: the avatar's.
         model: of the hand.
@@ -63,7 +65,7 @@ def empty_space(
         latent: identity codes, all of which are tried, or None.
         workers: where the field is evaluated.
     """
-    if metadata.conditioning == "published":
+    if metadata.conditioning == "published" or metadata.architecture.sampling == "surface":
         return EmptySpace.unknown()
     near = np.arange(0.0, BEYOND * metadata.depth_margin + STEP, STEP)
     levels = np.concatenate([near, np.arange(near[-1] + STEP, FAR, FAR_STEP)]).astype(np.float32)

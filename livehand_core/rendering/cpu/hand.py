@@ -13,14 +13,14 @@ from ...hand.data import HandData
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
 from ...kernels.mesh.bounds import ray_bounds
-from ...kernels.mesh.nearest import ray_coordinates
+from ...kernels.mesh.placement import level_rows
 from ...kernels.mesh.proxy import PosedProxy
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.mesh.skinning import PosedHandModel
 from ...kernels.networks.convolution import MARGIN
 from ...kernels.networks.field import RAYS_AT_ONCE as FIELD_RAYS
-from ...kernels.networks.field import Compositing, EmptySpace, FieldImages, FieldRays, march
+from ...kernels.networks.field import EmptySpace, FieldImages, FieldRays, march, mean_depths
 from ...kernels.networks.layers import FieldWeights
 from ...kernels.resample import resize
 from ...kernels.simd.lanes import WIDTH
@@ -44,6 +44,7 @@ from .quantisation import field_integers, picture_integers
 from .quantisation.calibration import feature_images
 from .quantisation.field import field_arithmetic
 from .quantisation.super_resolution import SuperResolutionArithmetic
+from .samples import samples_of
 from .super_resolution import SuperResolutionKernels
 
 
@@ -92,6 +93,8 @@ class CpuHand(DrawnHand[Seen, Picture]):
         self.workers = workers
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
+        levels = avatar.levels(hand)
+        self._levels = None if levels is None else level_rows(levels, self.model.topology)
         architecture = self.metadata.architecture
         integer = field_integers(precision)
         key = findings_key(avatar, hand, integer) if precision == "fast" else ""
@@ -221,29 +224,30 @@ class CpuHand(DrawnHand[Seen, Picture]):
         clock: Clock,
     ) -> None:
         """Fill the places of rays in the flat images of features, opacity and expected depth."""
-        metadata, architecture = self.metadata, self.metadata.architecture
-        count = len(place)
-        with_normals = architecture.field.normal_frequencies > 0
-        coordinates = np.empty((count, architecture.n_samples, 6 if with_normals else 3), dtype=np.float32)
-        with clock.stage("nearest"):
-            self.workers.parallel_for(
-                count,
-                lambda start, stop: ray_coordinates(
-                    proxy, rays.origins, rays.directions, pixels.near, pixels.far, architecture.n_samples,
-                    metadata.sign == "pseudo_normal", with_normals, coordinates, start, stop,
-                ),
-            )  # fmt: skip
-        samples = FieldRays(coordinates, pixels.near, pixels.far, rays.directions, rays.lengths, place)
-        rule = Compositing(np.float32(metadata.last_interval), self._threshold)
+        samples = samples_of(self.metadata, self._levels, proxy, rays, pixels, self.workers)
+        # Here and not before: a block for which memory ran out begins anew.
+        for image in images:
+            image[place] = 0.0
+        left, transmittance = np.arange(len(place)), np.ones(len(place), np.float32)
         ticks: list[tuple[int, int]] = []
-        with clock.stage("field"):
-            self.workers.parallel_for(
-                count,
-                lambda start, stop: ticks.append(march(weights, self._empty, samples, rule, images, start, stop)),
-                FIELD_RAYS,
-            )
+        while len(left):
+            with clock.stage("nearest"):
+                placed = samples.of(left)
+            lines = rays.directions[left], rays.lengths[left], place[left]
+            given = FieldRays(*placed, transmittance[left], *lines)
+            with clock.stage("field"):
+                self.workers.parallel_for(
+                    len(left),
+                    lambda start, stop, given=given: ticks.append(  # type: ignore[misc]
+                        march(weights, self._empty, given, self._threshold, images, start, stop)
+                    ),
+                    FIELD_RAYS,
+                )
+            transmittance[left] = given.transmittance
+            left = left[samples.go_on(left) & (given.transmittance > self._threshold)]
         field, composite = (sum(each) for each in zip(*ticks, strict=True))
         clock.move("field", "integrate", composite / max(field + composite, 1))
+        mean_depths(images, pixels.near, pixels.far, place)
 
 
 def _low_image(plan: Plan, low: FeatureImage) -> LowImage:

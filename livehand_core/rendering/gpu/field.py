@@ -58,6 +58,7 @@ class Field:
             "TILE": self.tile,
             "PITCH4": _pitch(config),
             "AXES": axes(config),
+            "STRIDE": stride(config),
             "VIEW_FREQUENCIES": config.view_frequencies,
             "PLACE_ENCODED": encoded_size(3, config.position_frequencies),
             "ENCODED": config.encodings_size,
@@ -80,16 +81,13 @@ class Field:
             values |= {f"{name}_COLUMNS": columns, f"{name}_ROWS": rows_a_thread(self.tile, columns)}
         return values
 
-    def parameters(
-        self, start: int, pose: np.ndarray, code: np.ndarray | None, threshold: float, last_interval: float
-    ) -> bytes:
+    def parameters(self, start: int, pose: np.ndarray, code: np.ndarray | None, threshold: float) -> bytes:
         """Of one chunk's march.
 
         Args:
             start: its first ray.
             pose: (pose_size,) angles; code: (latent_size,) or None. Both enter the first layer as its bias.
             threshold: transmittance at which a ray ends.
-            last_interval: see ``AvatarMetadata``.
         """
         config, state = self.config, self.state
         biases = [_constant_bias(config, state, pose, code)]
@@ -97,11 +95,10 @@ class Field:
         return packed(
             start=start,
             threshold=float(threshold),
-            last_interval=float(last_interval),
             distance_scale=float(config.distance_scale),
             density_scale=float(config.density_scale),
             density_bias=state["density.bias"],
-            unused=np.zeros(2),
+            unused=np.zeros(3),
             biases=np.concatenate([_filled(bias) for bias in (*biases, state["colour.bias"])]),
         )
 
@@ -144,6 +141,11 @@ def rows_a_thread(tile: int, columns: int) -> int:
 def axes(config: FieldConfig) -> int:
     """Numbers of a sample's canonical position."""
     return 6 if config.normal_frequencies else 3
+
+
+def stride(config: FieldConfig) -> int:
+    """Numbers of a sample: its position, its depth, and the length that it stands for."""
+    return axes(config) + 2
 
 
 def inputs(config: FieldConfig) -> int:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...avatars.metadata import AvatarMetadata
+from ...avatars.metadata import Architecture, AvatarMetadata
 from ...framing import Box
 from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
+from ...kernels.mesh.placement import ENTRY, MOST_PARTS, MOST_QUERIES, NEARBY, RELAXED, STEEPEST, TOLERANCE
 from ...kernels.networks.field import LEAST_OPACITY
 from ..plan import Plan
 from ..thresholds import RAYS_AT_ONCE
 from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
-from .field import Field, axes
+from .field import Field, stride
 from .mesh import Mesh, camera_bytes, image_tiles
 from .shaders import Constant
 from .super_resolution import SuperResolution
@@ -68,8 +69,8 @@ def record_features(
     pixels = seen.width * seen.height
     chunk = min(pixels, RAYS_AT_ONCE)
     chunks = -(-pixels // RAYS_AT_ONCE)
-    samples = networks.metadata.architecture.n_samples
-    constants: dict[str, Constant] = field.constants | {"SAMPLES": samples, "CHUNK": RAYS_AT_ONCE}
+    placement = placement_constants(networks.metadata.architecture)
+    constants: dict[str, Constant] = field.constants | placement | {"CHUNK": RAYS_AT_ONCE}
     constants["LEAST_OPACITY"] = float(LEAST_OPACITY)
     image = gpu.scratch("image", pixels * (field.colours + 1) * 16)
     count, rays = gpu.scratch("count", 16), gpu.scratch("rays", pixels * 16)
@@ -79,11 +80,12 @@ def record_features(
     for entry, groups in (("reset", (1, 1, 1)), ("find", image_tiles(seen)), ("prepare", (chunks, 1, 1))):
         kernel = gpu.kernel(["bounds"], entry, "rwwww", constants)
         record.run(kernel, parameters, (depth, count, rays, image, work), groups)
-    positions = gpu.scratch("positions", chunk * samples * axes(field.config) * 4)
+    positions = gpu.scratch("positions", chunk * room(networks.metadata.architecture) * stride(field.config) * 4)
     views = gpu.scratch("view terms", chunk * field.views * 16)
     surface = networks.mesh.constants | constants
     mesh = (networks.mesh.topology, networks.mesh.face_uv, networks.mesh.posed)
-    find_samples = gpu.kernel(["nearest", "samples"], "find", "rrrrrw", surface)
+    way = "surface_samples" if networks.metadata.architecture.sampling == "surface" else "samples"
+    find_samples = gpu.kernel(["nearest", way], "find", "rrrrrw", surface)
     find_views = gpu.kernel(["encoding", "view_terms"], "find", "rrrw", constants)
     march = gpu.kernel(
         ["encoding", "dense:hidden", "dense:view", "dense:colour", "field"], "march", "rrrrrw", constants
@@ -93,12 +95,33 @@ def record_features(
             record.cut()
         start = number * RAYS_AT_ONCE
         place = camera_bytes(seen) + packed(start=start)
+        sampled = camera_bytes(seen) + packed(start=start, last_interval=float(networks.metadata.last_interval))
         at = number * WORK_BYTES
-        record.run(find_samples, place, (*mesh, count, rays, positions), work=(work, at))
+        record.run(find_samples, sampled, (*mesh, count, rays, positions), work=(work, at))
         record.run(find_views, place, (count, rays, field.weights, views), work=(work, at + 12))
-        own = field.parameters(start, *inputs, threshold, networks.metadata.last_interval)
+        own = field.parameters(start, *inputs, threshold)
         record.run(march, own, (count, rays, positions, views, field.weights, image), work=(work, at + 24))
     return FeatureImage(image, count)
+
+
+def room(architecture: Architecture) -> int:
+    """How many samples a ray has room for."""
+    return architecture.n_samples * (MOST_PARTS if architecture.sampling == "surface" else 1)
+
+
+def placement_constants(architecture: Architecture) -> dict[str, Constant]:
+    """Of the shaders that place samples: how many a ray has room for, how many a thread places, and the rule."""
+    samples = room(architecture)
+    if architecture.sampling == "linear":
+        return {"SAMPLES": samples, "PLACED_AT_ONCE": samples}
+    rule = {"TOLERANCE": TOLERANCE, "ENTRY": ENTRY, "NEARBY": NEARBY, "STEEPEST": STEEPEST, "RELAXED": RELAXED}
+    return {
+        "SAMPLES": samples,
+        "PLACED_AT_ONCE": 1,
+        "MOST_QUERIES": MOST_QUERIES,
+        "PART": 1.0 / architecture.n_samples,
+        **{name: float(value) for name, value in rule.items()},
+    }
 
 
 def record_picture(networks: Networks, record: Recorder, plan: Plan, features: FeatureImage) -> Picture:

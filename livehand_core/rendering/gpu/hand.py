@@ -103,7 +103,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         self._networks = Networks(
             gpu,
             avatar.metadata,
-            Mesh(gpu, hand, avatar.metadata.sign),
+            Mesh(gpu, hand, avatar.metadata.sign, avatar.levels(hand)),
             Field(gpu, architecture.field, avatar.part("field."), avatar.identity_textures, half),
             SuperResolution(gpu, architecture.super_resolution, avatar.part("super_resolution."), half),
         )

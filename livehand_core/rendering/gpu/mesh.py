@@ -25,13 +25,15 @@ class Mesh:
         gpu: where.
         hand: the model; V vertices, F triangles.
         sign: how the sign of d is found.
+        levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``; None in linear sampling.
 
     Attributes:
         constants: of every shader that reads the mesh.
-        topology: u32 tables; face_uv: (F, 3, 2) float32; posed: the frame's mesh, groups of four float32.
+        topology: u32 tables; face_uv: (F, 3, 2) float32, then the levels; posed: the frame's mesh, groups of four
+            float32.
     """
 
-    def __init__(self, gpu: Gpu, hand: HandData, sign: Sign) -> None:
+    def __init__(self, gpu: Gpu, hand: HandData, sign: Sign, levels: np.ndarray | None = None) -> None:
         self.gpu = gpu
         topology = ProxyTopology.of(hand)
         tables, places = _tables(topology, len(hand.v_template))
@@ -57,10 +59,12 @@ class Mesh:
             "GROUPS": groups,
             "FAR_AWAY": FAR_AWAY,
             "PSEUDO_NORMAL": sign == "pseudo_normal",
+            "LEVELS": 3 * faces,
         }
         self.counts = {"BETAS": self.betas, "FEATURES": self.features, "JOINTS": self.joints}
         self.topology = gpu.upload(tables)
-        self.face_uv = gpu.upload(topology.face_uv.astype(np.float32))
+        tables_of_two = [topology.face_uv.reshape(-1, 2), *([] if levels is None else [levels])]
+        self.face_uv = gpu.upload(np.concatenate(tables_of_two).astype(np.float32))
         self.posed = gpu.buffer(int(starts[-1]) * 16)
         self._model = gpu.upload(_model(hand))
 

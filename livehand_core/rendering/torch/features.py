@@ -26,7 +26,7 @@ class FeatureImage:
         opacity: (h, w), 0 there.
         depth: (h, w) expected depth, infinity there.
         valid: (h, w) bool, the R rays that were evaluated.
-        weights: (R, S) of their samples.
+        weights, intervals: (R, S) of their samples, see ``Integrated``.
     """
 
     proxy: Proxy
@@ -35,6 +35,7 @@ class FeatureImage:
     depth: torch.Tensor
     valid: torch.Tensor
     weights: torch.Tensor
+    intervals: torch.Tensor
 
 
 def feature_image(
@@ -73,4 +74,4 @@ def feature_image(
     least, middle = float(LEAST_OPACITY), 0.5 * (bounds[0] + bounds[1])
     mean = result.depth / result.opacity.clamp(min=least)
     expected[rows, columns] = torch.where(result.opacity > least, mean, middle)
-    return FeatureImage(proxy, features, opacity, expected, valid, result.weights)
+    return FeatureImage(proxy, features, opacity, expected, valid, result.weights, result.intervals)

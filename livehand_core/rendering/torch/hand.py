@@ -69,6 +69,8 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
             if network is not None
         ]
         self._neighbours = face_neighbours(self.model.faces)
+        levels = avatar.arrays().levels(hand)
+        self._levels = None if levels is None else self._tensor(levels)
 
     def posed(self, pose: HandPose) -> np.ndarray:
         """See the base class."""
@@ -79,7 +81,8 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock
     ) -> FeatureImage | None:
         """See the base class."""
-        proxy = Proxy.of(self._tensor(plan.vertices), self.model.faces, self.model.face_uv, self._neighbours)
+        mesh = self.model.faces, self.model.face_uv, self._neighbours
+        proxy = Proxy.of(self._tensor(plan.vertices), *mesh, self._levels)
         pose, code = conditioning(self.metadata, self._codes, plan.view, identity)
         for textures in self._textures:
             textures.show(identity_shares(self.metadata, self._codes, identity))

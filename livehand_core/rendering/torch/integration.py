@@ -20,30 +20,33 @@ class Integrated(NamedTuple):
         opacity: (R,) sum of weights.
         depth: (R,) sum of weights times depth; divide by opacity for the expected depth.
         weights: (R, S).
+        intervals: (R, S) length that each sample stands for; 0 where a ray needs fewer.
     """
 
     features: torch.Tensor
     opacity: torch.Tensor
     depth: torch.Tensor
     weights: torch.Tensor
+    intervals: torch.Tensor
 
 
-def compositing_weights(
-    sigma: torch.Tensor, depths: torch.Tensor, lengths: torch.Tensor, last_interval: float = LAST_INTERVAL
-) -> torch.Tensor:
+def intervals_between(depths: torch.Tensor, last_interval: float = LAST_INTERVAL) -> torch.Tensor:
+    """(R, S) ascending depths -> the lengths that they stand for: to the next, ``last_interval`` behind the last."""
+    return torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], last_interval)], dim=-1)
+
+
+def compositing_weights(sigma: torch.Tensor, intervals: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """w_i = T_i alpha_i with alpha = 1 - exp(-delta sigma) and T_i = prod_{j<i} (1 - alpha_j + 1e-10).
 
     Args:
         sigma: (R, S) densities in 1/m, not negative.
-        depths: (R, S) ascending.
+        intervals: (R, S) lengths that they stand for, in units of depth.
         lengths: (R,) metres a ray advances per unit of depth.
-        last_interval: length of the interval behind the last sample, in units of depth.
 
     Returns:
         (R, S) weights; differentiable.
     """
-    interval = torch.cat([depths.diff(dim=-1), torch.full_like(depths[:, :1], last_interval)], dim=-1)
-    alpha = 1.0 - torch.exp(-sigma * interval * lengths[:, None])
+    alpha = 1.0 - torch.exp(-sigma * intervals * lengths[:, None])
     behind = torch.cumprod(1.0 - alpha + 1e-10, dim=-1)
     transmittance = torch.cat([torch.ones_like(behind[:, :1]), behind[:, :-1]], dim=-1)
     return alpha * transmittance
@@ -56,6 +59,7 @@ def integrate(
     lengths: torch.Tensor,
     noise: torch.Tensor | None = None,
     last_interval: float = LAST_INTERVAL,
+    intervals: torch.Tensor | None = None,
 ) -> Integrated:
     """Composite the field's answers along each ray.
 
@@ -66,12 +70,15 @@ def integrate(
         lengths: (R,) norm of each ray direction whose depth component is 1.
         noise: (R, S) added to sigma_raw in training (standard normal in the published form).
         last_interval: length of the interval behind the last sample, in units of depth.
+        intervals: (R, S) length that each sample stands for, where that is not the way to the next.
 
     Returns:
         Integrated; differentiable in the raw values.
     """
     if noise is not None:
         sigma_raw = sigma_raw + noise
-    weights = compositing_weights(torch.relu(sigma_raw), depths, lengths, last_interval)
+    if intervals is None:
+        intervals = intervals_between(depths, last_interval)
+    weights = compositing_weights(torch.relu(sigma_raw), intervals, lengths)
     features = (weights[..., None] * torch.sigmoid(colour_raw)).sum(dim=1)
-    return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights)
+    return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights, intervals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -11,7 +12,8 @@ from ...networks import FieldConfig, RadianceField
 from ...surface import SignMode, SurfaceNormals, SurfaceTree, canonical_coordinates, smooth_normals
 from ..blocks import in_blocks
 from ..clock import Clock
-from .integration import Integrated, integrate
+from .integration import Integrated, integrate, intervals_between
+from .placement import surface_samples
 from .rays import Rays
 from .sampling import from_weights, stratified
 
@@ -33,6 +35,7 @@ class Proxy:
         face_uv: (F, 3, 2).
         normals: of its faces and vertices, and which faces meet.
         tree: for nearest points.
+        levels: (V, 2) of the layer that surface sampling looks in, see ``AvatarArrays.levels``; None for none.
     """
 
     vertices: torch.Tensor
@@ -40,14 +43,20 @@ class Proxy:
     face_uv: torch.Tensor
     normals: SurfaceNormals
     tree: SurfaceTree
+    levels: torch.Tensor | None = None
 
     @classmethod
     def of(
-        cls, vertices: torch.Tensor, faces: torch.Tensor, face_uv: torch.Tensor, neighbours: torch.Tensor | None = None
+        cls,
+        vertices: torch.Tensor,
+        faces: torch.Tensor,
+        face_uv: torch.Tensor,
+        neighbours: torch.Tensor | None = None,
+        levels: torch.Tensor | None = None,
     ) -> Proxy:
         """With its normals found; ``neighbours`` is ``face_neighbours(faces)``, when at hand."""
         normals = SurfaceNormals.of(vertices, faces, neighbours)
-        return cls(vertices, faces, face_uv, normals, SurfaceTree(vertices, faces))
+        return cls(vertices, faces, face_uv, normals, SurfaceTree(vertices, faces), levels)
 
     def coordinates(self, points: torch.Tensor, field: FieldConfig, sign: SignMode) -> torch.Tensor:
         """What a field takes of points: (u, v, d), and the surface's normal where it asks for it, or the points.
@@ -117,15 +126,25 @@ def volume_render(
     def draw(start: int, stop: int) -> None:
         chunk = slice(start, stop)
         march = _March(metadata, proxy, Rays(*(value[chunk] for value in rays)), conditioning, clock)
-        depths, field = stratified(bounds[0][chunk], bounds[1][chunk], architecture.n_samples), fields[0]
+        samples, field = march.samples((bounds[0][chunk], bounds[1][chunk])), fields[0]
         if fields[1] is not None:
-            coarse = march.at_once(field, depths)
-            depths, field = from_weights(depths, coarse.weights, architecture.n_importance), fields[1]
-        parts.append(march.at_once(field, depths) if plain else march.front_to_back(field, depths))
+            coarse = march.at_once(field, samples)
+            depths = from_weights(samples.depths, coarse.weights, architecture.n_importance)
+            samples, field = march.linear(depths), fields[1]
+        parts.append(march.at_once(field, samples) if plain else march.front_to_back(field, samples))
         clock.check()
 
     in_blocks(len(rays.origins), step, draw, clock.notes.append)
     return Integrated(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+class _Samples(NamedTuple):
+    """Of R rays, S samples each: depths and the lengths that they stand for (R, S), in units of depth; canonical
+    coordinates (R, S, 3 or 6), or None where they are yet to be found."""
+
+    depths: torch.Tensor
+    intervals: torch.Tensor
+    positions: torch.Tensor | None
 
 
 class _March:
@@ -137,28 +156,46 @@ class _March:
         self.metadata, self.proxy, self.rays = metadata, proxy, rays
         self.conditioning, self.clock = conditioning, clock
 
-    def _positions(self, rays: Rays, depths: torch.Tensor) -> torch.Tensor:
+    def samples(self, bounds: tuple[torch.Tensor, torch.Tensor]) -> _Samples:
+        """By the avatar's way of sampling between (R,) bounds."""
+        metadata, levels = self.metadata, self.proxy.levels
+        parts = metadata.architecture.n_samples
+        if metadata.architecture.sampling == "linear":
+            return self.linear(stratified(*bounds, parts))
+        assert levels is not None
         with self.clock.stage("nearest"):
+            found = surface_samples(self.proxy, levels, self.rays, bounds, parts, metadata.sign)
+        axes = 6 if metadata.architecture.field.normal_frequencies else 3
+        return _Samples(found.depths, found.intervals, found.positions[..., :axes])
+
+    def linear(self, depths: torch.Tensor) -> _Samples:
+        """At those depths (R, S)."""
+        return _Samples(depths, intervals_between(depths, self.metadata.last_interval), None)
+
+    def _positions(self, rays: Rays, samples: _Samples) -> torch.Tensor:
+        if samples.positions is not None:
+            return samples.positions
+        with self.clock.stage("nearest"):
+            depths = samples.depths
             return self.proxy.coordinates(rays.at(depths), self.metadata.architecture.field, self.metadata.sign)
 
-    def at_once(self, field: RadianceField, depths: torch.Tensor) -> Integrated:
+    def at_once(self, field: RadianceField, samples: _Samples) -> Integrated:
         """All samples of all rays."""
-        positions = self._positions(self.rays, depths)
+        positions = self._positions(self.rays, samples)
         with self.clock.stage("field"):
             view, condition = self.rays.view_directions, self.conditioning
             colour, sigma = field(positions, view, condition.pose, condition.latent)
         with self.clock.stage("integrate"):
-            return integrate(colour, sigma, depths, self.rays.lengths, last_interval=self.metadata.last_interval)
+            return integrate(colour, sigma, samples.depths, self.rays.lengths, intervals=samples.intervals)
 
-    def front_to_back(self, field: RadianceField, depths: torch.Tensor) -> Integrated:
+    def front_to_back(self, field: RadianceField, samples: _Samples) -> Integrated:
         """The same sums, a few samples at a time, without what cannot be seen.
 
         Rays drop out when their transmittance has gone, and colours are only looked up where there is density: both
         exact but for EARLY_TERMINATION.
         """
-        rays, count = self.rays, len(depths)
-        last = torch.full_like(depths[:, :1], self.metadata.last_interval)
-        lengths = torch.cat([depths.diff(dim=-1), last], dim=-1) * rays.lengths[:, None]
+        rays, depths, count = self.rays, samples.depths, len(samples.depths)
+        lengths = samples.intervals * rays.lengths[:, None]
         transmittance, weights = depths.new_ones(count), torch.zeros_like(depths)
         features = depths.new_zeros(count, field.config.feature_channels)
         with self.clock.stage("field"):
@@ -168,7 +205,9 @@ class _March:
             if not len(alive):
                 break
             part = (alive, slice(start, start + SAMPLES_AT_ONCE))
-            positions = self._positions(Rays(*(value[alive] for value in rays)), depths[part])
+            known = None if samples.positions is None else samples.positions[part]
+            some = _Samples(depths[part], samples.intervals[part], known)
+            positions = self._positions(Rays(*(value[alive] for value in rays)), some)
             with self.clock.stage("field"):
                 hidden, sigma = field.density_of(positions, self.conditioning.pose, self.conditioning.latent)
             with self.clock.stage("integrate"):
@@ -182,4 +221,4 @@ class _March:
                 colour = field.colour_of(hidden[ray, sample], view_term[alive[ray]])
             with self.clock.stage("integrate"):
                 features.index_add_(0, alive[ray], torch.sigmoid(colour) * weight[ray, sample, None])
-        return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights)
+        return Integrated(features, weights.sum(dim=-1), (weights * depths).sum(dim=-1), weights, samples.intervals)

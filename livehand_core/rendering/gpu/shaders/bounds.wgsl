@@ -81,7 +81,7 @@ fn plan(at: u32, groups: u32) {
 fn prepare(@builtin(workgroup_id) chunk: vec3<u32>) {
     let total = atomicLoad(&count[0]);
     let some = min(total - min(total, chunk.x * CHUNK), CHUNK);
-    plan(9u * chunk.x, (some * SAMPLES + 63u) / 64u);
+    plan(9u * chunk.x, (some * PLACED_AT_ONCE + 63u) / 64u);
     plan(9u * chunk.x + 3u, (some * VIEW4 + 63u) / 64u);
     plan(9u * chunk.x + 6u, (some + TILE - 1u) / TILE);
 }

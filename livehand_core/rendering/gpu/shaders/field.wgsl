@@ -4,11 +4,10 @@
 struct Params {
     start: u32,
     threshold: f32,
-    last_interval: f32,
     distance_scale: f32,
     density_scale: f32,
     density_bias: f32,
-    unused: vec2<f32>,
+    unused: array<f32, 3>,
     // Those of the hidden layers, HIDDEN4 groups of four each, then C4 groups of the colour layer.
     biases: array<vec4<f32>>,
 }
@@ -47,7 +46,7 @@ fn encoded(sample: u32, channel: u32) -> f32 {
     if (channel >= ENCODED) {
         return 0.0;
     }
-    var value = positions[AXES * sample + axis];
+    var value = positions[STRIDE * sample + axis];
     if (axis == 2u) {
         value *= params.distance_scale;
     }
@@ -74,7 +73,7 @@ fn texel(at: u32, size: u32, group: u32, uv: vec2<f32>) -> vec4<f32> {
 }
 
 fn texels(sample: u32, number: u32) -> vec4<f32> {
-    let uv = vec2<f32>(positions[AXES * sample], positions[AXES * sample + 1u]);
+    let uv = vec2<f32>(positions[STRIDE * sample], positions[STRIDE * sample + 1u]);
     let texture = number / TEXEL4;
     return texel(TEXTURE_AT[texture], TEXTURE_SIZE[texture], number % TEXEL4, uv);
 }
@@ -139,11 +138,6 @@ fn density(row: u32) -> f32 {
     return (sum + params.density_bias) * params.density_scale;
 }
 
-fn sample_depth(ray: vec4<f32>, step: u32) -> f32 {
-    let share = f32(step) / f32(SAMPLES - 1u);
-    return ray.y * (1.0 - share) + ray.z * share;
-}
-
 @compute @workgroup_size(THREADS)
 fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     first_row = TILE * (group.x + ROW * group.y);
@@ -162,7 +156,10 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     var depth = 0.0;
     var features: array<vec4<f32>, colour_ROWS>;
     for (var step = 0u; step < SAMPLES; step++) {
-        let alive = mine && transmittance > params.threshold;
+        // Behind its last sample a ray has intervals of 0.
+        let at = STRIDE * row_sample(thread, step) + AXES;
+        let interval = positions[at + 1u];
+        let alive = mine && transmittance > params.threshold && interval > 0.0;
         if (thread < TILE) {
             wanted[thread] = select(0u, 1u, alive);
         }
@@ -178,16 +175,11 @@ fn march(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
         if (thread < TILE) {
             var share = 0.0;
             if (alive) {
-                let here = sample_depth(ray, step);
-                var interval = params.last_interval;
-                if (step + 1u < SAMPLES) {
-                    interval = sample_depth(ray, step + 1u) - here;
-                }
                 let alpha = 1.0 - exp(-min(max(density(thread), 0.0) * interval * ray.w, 80.0));
                 share = transmittance * alpha;
                 transmittance *= 1.0 - alpha + 1e-10;
                 opacity += share;
-                depth += share * here;
+                depth += share * positions[at];
             }
             weight[thread] = share;
             wanted[thread] = select(0u, 1u, share > 0.0);

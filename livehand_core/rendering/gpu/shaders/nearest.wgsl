@@ -165,7 +165,10 @@ fn smooth_normal(found: Nearest) -> vec3<f32> {
 }
 
 fn canonical(point: vec3<f32>) -> Canonical {
-    let found = nearest(point);
+    return canonical_of(point, nearest(point));
+}
+
+fn canonical_of(point: vec3<f32>, found: Nearest) -> Canonical {
     var offset = point;
     for (var k = 0u; k < 3u; k++) {
         offset -= found.shares[k] * posed[VERTICES + vertex_of(found.face, k)].xyz;

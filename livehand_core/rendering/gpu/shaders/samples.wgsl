@@ -1,8 +1,10 @@
-// The samples of a chunk of rays (docs/method.md 1.4) in the texture cube: u, v, d, and the normal where it is wanted.
+// The samples of a chunk of rays (docs/method.md 1.4) in the texture cube: u, v, d, and the normal where it is wanted;
+// then depth, and the length that a sample stands for.
 
 struct Params {
     camera: Camera,
     start: u32,
+    last_interval: f32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
@@ -21,14 +23,23 @@ fn find(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let ray = rays[number];
-    let share = f32(sample % SAMPLES) / f32(SAMPLES - 1u);
+    let step = sample % SAMPLES;
     let pixel = u32(ray.x);
     let line = ray_of(params.camera, pixel % params.camera.width, pixel / params.camera.width);
-    let place = canonical(line.origin + line.direction * (ray.y * (1.0 - share) + ray.z * share));
+    let here = sample_depth(ray, step);
+    let place = canonical(line.origin + line.direction * here);
     for (var k = 0u; k < 3u; k++) {
-        positions[AXES * sample + k] = place.uvd[k];
+        positions[STRIDE * sample + k] = place.uvd[k];
         if (AXES == 6u) {
-            positions[AXES * sample + 3u + k] = place.normal[k];
+            positions[STRIDE * sample + 3u + k] = place.normal[k];
         }
     }
+    positions[STRIDE * sample + AXES] = here;
+    positions[STRIDE * sample + AXES + 1u] =
+        select(params.last_interval, sample_depth(ray, step + 1u) - here, step + 1u < SAMPLES);
+}
+
+fn sample_depth(ray: vec4<f32>, step: u32) -> f32 {
+    let share = f32(step) / f32(SAMPLES - 1u);
+    return ray.y * (1.0 - share) + ray.z * share;
 }
