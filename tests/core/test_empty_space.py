@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,14 +24,15 @@ SKIN = 2e-3
 
 
 def found(monkeypatch: pytest.MonkeyPatch, density: Callable[[np.ndarray], np.ndarray]) -> EmptySpace:
-    """For the default avatar, were its density a function of (N, 3) u, v, d."""
+    """For the default avatar, were it of linear samples and its density a function of (N, 3) u, v, d."""
 
     def densities(_weights: object, points: np.ndarray, sigma: np.ndarray, start: int, stop: int) -> None:
         sigma[start:stop] = density(points[start:stop])
 
     monkeypatch.setattr(module, "densities", densities)
     arrays = load_avatar("default").arrays()
-    metadata = arrays.metadata
+    linear = replace(arrays.metadata.architecture, sampling="linear")
+    metadata = replace(arrays.metadata, architecture=linear)
     config = metadata.architecture.field
     field = prepare_field(config, arrays.part("field."), FieldArithmetic.exact(config))
     return empty_space(field, PosedHandModel(builtin_hand("right")), metadata, arrays.latent, Workers(2))
