@@ -94,7 +94,8 @@ def test_zip_holds_the_add_on_and_one_light_wheel(archive: Path, tmp_path: Path)
         metadata = file.read(next(name for name in inside if name.endswith("METADATA"))).decode()
     assert "livehand_core/engine/server.py" in inside and "livehand_core/assets/hand_right.npz" in inside
     assert "Requires-Dist: numpy" in metadata and "Provides-Extra: engine" in metadata
-    assert archive.stat().st_size < 10e6
+    # The tracker's networks are 9 MB of it.
+    assert archive.stat().st_size < 15e6
 
 
 def test_pip_accepts_the_wheel(archive: Path, tmp_path: Path) -> None:
