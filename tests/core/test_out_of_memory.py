@@ -60,7 +60,7 @@ def starved(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             limited = short_of_memory(CpuHand._march, lambda hand, proxy, rays, *rest: len(rays.directions), largest)
             monkeypatch.setattr(CpuHand, "_march", limited)
         else:
-            limited = short_of_memory(_March.front_to_back, lambda march, field, depths: len(depths), largest)
+            limited = short_of_memory(_March.front_to_back, lambda march, field, samples: len(samples.depths), largest)
             monkeypatch.setattr(_March, "front_to_back", limited)
         return renderer(request.param)
 
