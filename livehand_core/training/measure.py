@@ -96,7 +96,10 @@ def measure_parts(folder: Path, config: TrainingConfig, repeats: int = 2) -> dic
 
 
 def _whole_images(config: TrainingConfig) -> TrainingConfig:
-    return replace(config, tile=0, ray_steps=0, coarse_part=0.0, steps=1_000_000, minutes=0.0)
+    # Samples from bound to bound, as most of a run has them: those around the skin wait for a skin.
+    samples = config.samples if config.sampling == "linear" else config.coarse_samples
+    linear = replace(config, sampling="linear", samples=samples, coarse_part=0.0)
+    return replace(linear, tile=0, ray_steps=0, steps=1_000_000, minutes=0.0)
 
 
 def _some_frames(folder: Path, count: int) -> tuple[Capture, list[CaptureFrame]]:

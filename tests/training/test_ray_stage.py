@@ -30,8 +30,8 @@ def views(capture: Capture, tubes: HandData, config: TrainingConfig) -> list[Vie
 def test_pool_holds_every_ray_once_with_its_target(views: list[View], config: TrainingConfig) -> None:
     with ThreadPoolExecutor(1) as pool:
         rays = draw_rays(views, 4, 0, pool)
-    assert len(rays.depths) == sum(int(view.mask.sum()) for view in views)
-    assert (rays.depths.diff(dim=-1) >= 0).all()
+    assert len(rays.intervals) == sum(int(view.mask.sum()) for view in views)
+    assert (rays.intervals >= 0).all()
     # Rays lie inside the margins: d is at most the depth margin and the lateral one together, and the target is
     # opaque somewhere and empty somewhere.
     assert rays.targets[:, 3].max() > 0.99 and rays.targets[:, 3].min() < 0.01

@@ -119,7 +119,7 @@ def test_rays_of_several_identities_at_once(capture: Capture, tubes: HandData) -
     model = model_of(config, capture)
     with ThreadPoolExecutor(1) as pool:
         rays = draw_rays(views_of(capture, tubes, config, 2, 0), 4, 0, pool)
-    mixed = rays.take(torch.randperm(len(rays.depths), generator=torch.Generator().manual_seed(1)))
+    mixed = rays.take(torch.randperm(len(rays.intervals), generator=torch.Generator().manual_seed(1)))
     parameters = [value for name, value in model.named_parameters() if name.startswith(("field", "codes", "identity"))]
 
     def loss_of(some: RayPool) -> torch.Tensor:
@@ -129,7 +129,7 @@ def test_rays_of_several_identities_at_once(capture: Capture, tubes: HandData) -
         return list(torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True))
 
     parts = [mixed.take((mixed.identities == one).nonzero()[:, 0]) for one in (0, 2)]
-    shares = [len(part.depths) / len(mixed.depths) for part in parts]
+    shares = [len(part.intervals) / len(mixed.intervals) for part in parts]
     assert min(shares) > 0.1
     whole = loss_of(mixed)
     separate = sum(share * loss_of(part) for share, part in zip(shares, parts, strict=True))
