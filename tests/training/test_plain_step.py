@@ -21,7 +21,7 @@ from livehand_core.training.views import HandMesh, View
 CPU = torch.device("cpu")
 UVD_ONLY = {"texture_sizes": (), "normal_frequencies": 0, "distance_scale": 1.0, "empty_space_weight": 0.0}
 FORMS: dict[str, dict[str, Any]] = {
-    "world coordinates": {"coordinates": "xyz", **UVD_ONLY},
+    "world coordinates": {"coordinates": "xyz", "sampling": "linear", **UVD_ONLY},
     "published conditioning": {"conditioning": "published", "empty_space_weight": 0.0},
     "no normals": {"normal_frequencies": 0, "empty_space_weight": 0.0},
 }
