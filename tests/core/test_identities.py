@@ -133,16 +133,16 @@ def test_a_table_of_another_length_is_not_written(avatar: Avatar, tmp_path: Path
 @pytest.mark.parametrize(
     ("choice", "reason"),
     [
-        ({"anna": -0.1, "ben": 1.0}, r"identity 'anna' of a hand has the weight -0\.1"),
+        ({"anna": -0.1, "ben": 1.0}, r"identity 'anna' has the weight -0\.1"),
         ({"anna": math.nan}, "has the weight nan"),
         ({"anna": math.inf}, "has the weight inf"),
         ({"anna": 0.0}, "add up to 0"),
         ({}, "add up to 0"),
         ({0: 1.0}, "Give each identity's name"),
         ({"anna": "much"}, "Give each identity's name"),
-        (None, "identity None"),
-        (1.5, r"identity 1\.5"),
-        (True, "identity True"),
+        (None, "None cannot be a hand's identity"),
+        (1.5, r"1\.5 cannot be a hand's identity"),
+        (True, "True cannot be a hand's identity"),
     ],
 )
 def test_choices_that_cannot_be_used(choice: Any, reason: str) -> None:

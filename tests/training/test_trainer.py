@@ -361,7 +361,7 @@ def test_a_capture_that_goes_away_loses_no_training(
         assert read_metadata(run / "avatar.safetensors").provenance["steps"] == 12
         return
     assert status == 2 and "Traceback" not in told.err and told.err.count(str(folder)) == 1
-    kept = re.search(r"is gone, .* All up to step (\d) is kept", told.err)
+    kept = re.search(r"is gone\. .*All up to step (\d) is kept", told.err)
     assert kept is not None and int(kept[1]) >= at
     assert read_status(run).state == "failed" and read_status(run).message in told.err
     # Without it the run says so again and stays as it is; with it it goes on.
