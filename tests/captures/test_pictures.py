@@ -101,7 +101,7 @@ def test_masks_that_are_missing_or_of_another_size(capture: Capture) -> None:
     (capture.folder / "mask0.png").unlink()
     Image.new("L", (5, 5)).save(capture.folder / "mask1.png")
     found = find_problems(capture.folder)
-    assert "mask0.png is not there" in sound.said(found) and "mask1.png is 5 x 5 pixels" in sound.said(found)
+    assert "mask0.png is missing" in sound.said(found) and "mask1.png is 5 x 5 pixels" in sound.said(found)
     assert len(found.problems) == 2 and len(found.capture.frames) == 1
 
 

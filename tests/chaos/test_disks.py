@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from livehand_core.errors import LiveHandError
@@ -91,14 +90,15 @@ def test_a_disk_that_may_only_be_read_is_named(disk: Path, name: str) -> None:
 def test_what_is_kept_for_the_next_start_is_not_worth_a_frame(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Findings and the engine's log go without saying when there is no room; frames are drawn all the same."""
     from livehand_core.engine.log import EngineLog
+    from livehand_core.kernels.networks.field import EmptySpace
     from livehand_core.networks.config import FieldConfig
     from livehand_core.rendering.cpu import findings
+    from livehand_core.rendering.cpu.quantisation.field import FieldArithmetic
+    from livehand_core.rendering.cpu.quantisation.super_resolution import SuperResolutionArithmetic
 
     monkeypatch.setenv("LIVEHAND_CACHE", str(disk / "cache"))
-    steps, ones = np.ones(1, np.float32), np.ones((4, 4), np.float32)
-    found = findings.Findings(
-        (steps,) * 4, np.zeros((0, 16), np.int64), (ones, np.float32(0.1)), np.zeros((0, 3), np.float32)
-    )
+    exact = FieldArithmetic.exact(FieldConfig(depth=2, width=16))
+    found = findings.Findings(exact, SuperResolutionArithmetic(), EmptySpace.unknown())
     fill(disk / "ballast", 0)
     try:
         findings.save_findings("key", found)

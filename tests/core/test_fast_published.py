@@ -75,4 +75,4 @@ def test_nothing_is_taken_for_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: o
     renderer = Renderer("cpu", HANDS, {"a": stray_avatar(0)})
     hand = renderer._hand("a", ())
     assert isinstance(hand, CpuHand)
-    assert np.isinf(hand._empty.shell).all()
+    assert np.isinf(hand._empty.beyond).all()
