@@ -18,7 +18,7 @@ from ..kernels.mesh.rays import valid_pixels
 from ..networks import FieldConfig
 from ..rendering import camera_rays, integrate, stratified
 from ..rendering.torch.integration import intervals_between
-from ..rendering.torch.volume import Proxy
+from ..rendering.torch.proxy import Proxy
 from ..surface import rasterise_depth, ray_bounds
 from .config import TrainingConfig
 from .empty_space import CLEARANCE, EVERY, LENGTH, EmptyPoints

@@ -23,8 +23,8 @@ from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
 from livehand_core.rendering.torch.placement import surface_samples
+from livehand_core.rendering.torch.proxy import Proxy
 from livehand_core.rendering.torch.rays import Rays
-from livehand_core.rendering.torch.volume import Proxy
 
 from .conftest import camera_at, solid, tube_hand
 

@@ -20,7 +20,8 @@ from livehand_core.rendering.plan import plan_hand
 from livehand_core.rendering.torch.features import feature_image
 from livehand_core.rendering.torch.hand import TorchHand
 from livehand_core.rendering.torch.picture import upsampled
-from livehand_core.rendering.torch.volume import Conditioning, Proxy
+from livehand_core.rendering.torch.proxy import Proxy
+from livehand_core.rendering.torch.volume import Conditioning
 from livehand_core.surface import canonical_coordinates, nearest_surface
 
 from . import oracle

@@ -12,8 +12,9 @@ from ...kernels.networks.field import LEAST_OPACITY
 from ...networks import RadianceField
 from ...surface import rasterise_depth, ray_bounds
 from ..clock import Clock
+from .proxy import Proxy
 from .rays import camera_rays
-from .volume import Conditioning, Proxy, volume_render
+from .volume import Conditioning, volume_render
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import torch
 from ...framing import Box
 from ...surface import SignMode, canonical_coordinates, rasterise
 from ..view import View
+from .proxy import Proxy
 from .rays import camera_rays
-from .volume import Proxy
 
 Geometry = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
 

@@ -21,7 +21,8 @@ from .features import FeatureImage, feature_image
 from .geometry import geometry_passes
 from .identity_textures import IdentityTextures
 from .picture import resized, upsampled
-from .volume import Conditioning, Proxy
+from .proxy import Proxy
+from .volume import Conditioning
 
 
 class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ...kernels.mesh import placement
 from ...surface import SignMode, canonical_coordinates, smooth_normals
+from .proxy import Proxy
 from .rays import Rays
-
-if TYPE_CHECKING:
-    from .volume import Proxy
-
 
 # Those of the processor's kernel, as numbers that torch takes.
 MOST_PARTS, MOST_QUERIES = placement.MOST_PARTS, placement.MOST_QUERIES
