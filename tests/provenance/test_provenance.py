@@ -138,7 +138,7 @@ def test_commands(
     (tmp_path / "a.txt").write_text("no picture")
     assert cli.main(["sign", str(tmp_path / "a.txt"), str(plain)]) == 1
     captured = capsys.readouterr()
-    assert "no kind that can be signed" in captured.err and "signed" in captured.out
+    assert "not of a kind that can be signed" in captured.err and "signed" in captured.out
     plain.write_bytes(b"no picture")
     assert cli.main(["sign", str(plain)]) == 1 and "cannot be signed" in capsys.readouterr().err
     assert plain.read_bytes() == b"no picture"
