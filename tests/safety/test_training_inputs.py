@@ -108,7 +108,7 @@ def test_checkpoints_of_other_shapes_and_types_are_refused(tmp_path: Path) -> No
         ({"step": "3"}, "step is '3'"),
         ({"step": -1}, "step -1"),
         ({"model": None}, "model is None"),
-        ({"model": {"weight": 3}}, "weight is no tensor"),
+        ({"model": {"weight": 3}}, "weight is not a tensor"),
         ({"average": [1]}, "average is"),
         ({"format_version": 2}, "has version 2"),
         ({"more": 1}, "more is unknown"),
