@@ -110,7 +110,7 @@ def test_another_file_opened_while_a_capture_runs(
     scene, _ = make_scene("")
     scene.name = "Shot"
     opened = threading.Event()
-    monkeypatch.setattr(operators, "run", lambda job, task: (opened.wait(60.0), 7)[1])
+    monkeypatch.setattr(operators, "run", lambda job, captures, task: (opened.wait(60.0), 7)[1])
     operator = SimpleNamespace(folder=str(tmp_path / "capture"))
     task = operators.LIVEHAND_OT_capture.make_task(operator, bpy.context)
     task.start()
