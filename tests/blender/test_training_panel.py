@@ -162,6 +162,7 @@ def test_a_capture_deleted_while_a_run_needs_it(folder: Path, ended: None, tmp_p
     assert bpy.ops.livehand.capture(folder=str(capture)) == {"FINISHED"}
     training = scene.livehand_training
     training.capture, training.avatar_name, training.minutes = str(capture), "short", 20.0
+    training.licence = "own use only"
     training.settings = "hidden=[16,16] tile=12 samples=4 coarse_samples=4 ray_steps=2 preview_minutes=0.03"
     assert bpy.ops.livehand.train_start() == {"FINISHED"}
     run = folder / "runs" / "short"
