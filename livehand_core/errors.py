@@ -62,6 +62,10 @@ class LightError(LiveHandError):
     """A light that cannot be meant: negative, not finite, without a place."""
 
 
+class OccluderError(LiveHandError):
+    """A mesh in a hand's light that cannot be used: not finite, without its vertices, too large."""
+
+
 class PoseError(LiveHandError):
     """A pose or motion that cannot be used: wrong shape, not finite, unknown format."""
 

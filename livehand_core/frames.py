@@ -10,6 +10,7 @@ from .cameras import Camera
 from .errors import LiveHandError
 from .identities import IdentityChoice, checked_choice
 from .lights import Light
+from .occluders import Occluder, checked_occluders
 from .passes import PASSES
 from .poses import HandPose
 from .records import AS_IS, build
@@ -87,8 +88,11 @@ class FrameRequest:
         clip: nearest and farthest depth that is seen, metres along the optical axis; None sees all.
         light: that the hands stand in, world axes. None shows each in the light that it was trained in, and so do
             avatars that answer to no other.
+        occluders: meshes that keep that light from hands, beside the hands themselves; avatars that answer to no
+            light heed none.
 
     Raises:
+        OccluderError: occluders with too many triangles in all.
         LiveHandError: an unknown pass, a scale or limit that is not positive and finite, or an empty clip range.
     """
 
@@ -100,9 +104,11 @@ class FrameRequest:
     internal_limit: float | None = None
     clip: tuple[float, float] | None = None
     light: Light | None = None
+    occluders: tuple[Occluder, ...] = field(default=(), metadata={AS_IS: True})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hands", tuple(self.hands))
+        object.__setattr__(self, "occluders", checked_occluders(self.occluders))
         object.__setattr__(self, "passes", tuple(self.passes))
         for name in self.passes:
             if name not in PASSES:
@@ -134,6 +140,7 @@ class FrameRequest:
             "internal_limit": self.internal_limit,
             "clip": None if self.clip is None else list(self.clip),
             "light": None if self.light is None else self.light.to_json(),
+            "occluders": [occluder.to_json() for occluder in self.occluders],
         }
 
     @classmethod
