@@ -88,8 +88,8 @@ class Occluder:
     def key(self) -> str:
         """What tells it from every other one: equal for equal contents."""
         digest = hashlib.blake2b(repr((self.name, self.vertices.shape, self.faces.shape)).encode(), digest_size=16)
-        digest.update(self.vertices)
-        digest.update(self.faces)
+        digest.update(self.vertices.tobytes())
+        digest.update(self.faces.tobytes())
         return digest.hexdigest()
 
     def __eq__(self, other: object) -> bool:
