@@ -22,7 +22,7 @@ import numpy as np
 from .errors import OccluderError
 
 MOST_FACES = 100_000
-"""Triangles that all occluders of a frame have at most."""
+"""Triangles that all occluders of a frame have at most; and vertices of one of them."""
 
 FARTHEST = 1e6
 """Metres from the world's origin beyond which no vertex lies."""
@@ -57,10 +57,11 @@ class Occluder:
                     f"The occluder {self.name!r} has vertices that are not finite, or beyond {FARTHEST:g} m.",
                     "Leave them out, or move them nearer.",
                 )
-        if len(faces) > MOST_FACES:
-            raise OccluderError(
-                f"The occluder {self.name!r} has {len(faces)} triangles; {MOST_FACES} are the limit.", "Reduce it."
-            )
+        for values, what in ((vertices, "vertices"), (faces, "triangles")):
+            if len(values) > MOST_FACES:
+                raise OccluderError(
+                    f"The occluder {self.name!r} has {len(values)} {what}; {MOST_FACES} are the limit.", "Reduce it."
+                )
         if faces.size and not (faces.min() >= 0 and faces.max() < len(vertices)):
             raise OccluderError(
                 f"The occluder {self.name!r} has faces of vertices that are not there.",

@@ -15,7 +15,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import EngineError, LiveHandError, RenderCancelled
@@ -135,7 +135,7 @@ class EngineClient:
         with self._condition:
             request_id = next(self._ids)
             connection = self._connect()
-            connection.send(_render_message(request_id, None, request))
+            connection.send(_render_message(request_id, None, request), request.occluders)
             self._finals[request_id] = None
         told = None
         try:
@@ -182,7 +182,7 @@ class EngineClient:
                     state.newest = state.answered = request_id
                     state.answer = failure
                     return request_id
-            self._connect().send(_render_message(request_id, channel, request))
+            self._connect().send(_render_message(request_id, channel, request), request.occluders)
             state.newest = request_id
             self._live[request_id] = channel
             return request_id
@@ -355,7 +355,9 @@ def close_shared_client() -> None:
 
 
 def _render_message(request_id: int, channel: str | None, request: FrameRequest) -> Message:
-    return {"type": "render", "id": request_id, "channel": channel, "request": request.to_json()}
+    document = replace(request, occluders=()).to_json()
+    document["occluders"] = [occluder.key for occluder in request.occluders]
+    return {"type": "render", "id": request_id, "channel": channel, "request": document}
 
 
 def _constant(path: Path) -> Callable[[], Path]:

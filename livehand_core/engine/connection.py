@@ -19,10 +19,12 @@ from typing import NoReturn
 from .. import __version__
 from ..cache import CACHE_VARIABLE
 from ..errors import EngineError, LiveHandError, RenderCancelled
+from ..occluders import Occluder
 from ..passes import RenderPasses
 from .interpreters import child_environment, engine_command, kill, start_options
 from .log import EngineLog
 from .memory import BlockReader, random_prefix
+from .occluders import SentOccluders
 from .protocol import (
     PROTOCOL_VERSION,
     Message,
@@ -35,6 +37,15 @@ from .protocol import (
 )
 
 Answer = RenderPasses | LiveHandError
+
+
+@dataclass(frozen=True)
+class _Queued:
+    """A message that waits to be written, and the occluders that it names."""
+
+    message: Message
+    coded: bytes
+    occluders: tuple[Occluder, ...] = ()
 
 
 class _Vanished(EngineError):
@@ -97,7 +108,7 @@ class Connection:
         self._on_end = on_end
         self._prefix = random_prefix()
         self._process: subprocess.Popen[bytes] | None = None
-        self._outgoing: list[tuple[Message, bytes]] = []
+        self._outgoing: list[_Queued] = []
         self._wake = threading.Condition()
         self._closing = False
         self._timed_out = self._hung = False
@@ -108,16 +119,19 @@ class Connection:
         self._writer = threading.Thread(target=self._write, name="livehand-engine-writer", daemon=True)
         self._thread.start()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, occluders: Sequence[Occluder] = ()) -> None:
         """Queue a message. A live request replaces its channel's older one that is still queued; a cancel removes what
         it is for, so that nothing later can take a place in front of it. Never waits.
+
+        Args:
+            occluders: those that a request names; the engine is told of each before, once.
 
         Raises:
             EngineError: the message cannot be written.
         """
-        coded = (message, encode(message))
+        coded = _Queued(message, encode(message), tuple(occluders))
         with self._wake:
-            same = [i for i, (queued, _) in enumerate(self._outgoing) if _concern_same(queued, message)]
+            same = [i for i, queued in enumerate(self._outgoing) if _concern_same(queued.message, message)]
             if same and message["type"] == "render":
                 self._outgoing[same[0]] = coded
                 return
@@ -286,15 +300,17 @@ class Connection:
 
     def _write(self) -> None:
         assert self._process is not None and self._process.stdin is not None
-        stdin = self._process.stdin
+        stdin, sent = self._process.stdin, SentOccluders()
         try:
             while True:
                 with self._wake:
                     self._wake.wait_for(lambda: self._outgoing)
                     messages, self._outgoing = self._outgoing, []
-                for message, coded in messages:
-                    write_bytes(stdin.fileno(), coded)
-                    if message["type"] == "close":
+                for queued in messages:
+                    for before in sent.messages(queued.occluders):
+                        write_bytes(stdin.fileno(), encode(before))
+                    write_bytes(stdin.fileno(), queued.coded)
+                    if queued.message["type"] == "close":
                         return
         except (OSError, ValueError):
             # The engine is gone; the reading thread finds out why.
@@ -303,7 +319,7 @@ class Connection:
     def _hang_up(self) -> None:
         with self._wake:
             message: Message = {"type": "close"}
-            self._outgoing = [(message, encode(message))]
+            self._outgoing = [_Queued(message, encode(message))]
             self._wake.notify_all()
 
     def _listen_for_life(self) -> None:

@@ -4,7 +4,8 @@ A message is ``MAGIC``, its length as a little-endian uint32, and that many byte
 a ``type``. Images never travel here; they lie in shared memory (see ``memory``). The framing is the same in every
 protocol version, so that an old and a new side can still tell each other apart.
 
-Client to server: ``hello`` {protocol, core_version, memory, device}; ``render`` {id, channel, request};
+Client to server: ``hello`` {protocol, core_version, memory, device}; ``occluder`` {key, mesh}: sent once, before the
+first frame that needs it; ``forget`` {keys} of occluders; ``render`` {id, channel, request}, whose occluders are keys;
 ``cancel`` {id} or {channel}; ``release`` {block}; ``close``.
 Server to client: ``hello`` {protocol, core_version, python_version, torch_version, devices, pid}; ``result`` {id,
 block, size, serial, images, dropped, stage_seconds, warnings, seconds}; ``error`` {id, error}; ``dismissed`` {id}:
@@ -23,10 +24,10 @@ from .. import errors
 from ..documents import parse_json
 from ..errors import EngineError, LiveHandError
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 MAGIC = b"LHE\x01"
 MAX_MESSAGE_BYTES = 4 << 20
-"""A frame of a thousand hands is 3 MB of JSON; anything longer is rubbish."""
+"""A frame of a thousand hands is 3 MB of JSON, the largest occluder 3.2 MB; anything longer is rubbish."""
 
 _HEADER = struct.Struct("<4sI")
 Message = dict[str, Any]

@@ -22,6 +22,7 @@ from ..frames import FrameRequest
 from . import protocol
 from .backend import Backend
 from .memory import BlockPool, random_prefix, valid_prefix
+from .occluders import KeptOccluders
 from .protocol import PROTOCOL_VERSION, Message, ProtocolError
 
 GRACE_SECONDS = 1.0
@@ -57,6 +58,7 @@ class Server:
         self._condition = threading.Condition()
         self._hello: Message | None = None
         self._queue: list[_Job] = []
+        self._occluders = KeptOccluders()
         self._current: _Job | None = None
         self._ending = False
         self._exit_code = 0
@@ -175,10 +177,12 @@ class Server:
             channel = message.get("channel")
             if not (channel is None or isinstance(channel, str)):
                 raise ProtocolError(f"A render message has the channel {channel!r}.")
-            job = _Job(protocol.field(message, "id", int), channel, protocol.field(message, "request", dict))
-            self._enqueue(job)
+            request = self._occluders.of_request(protocol.field(message, "request", dict))
+            self._enqueue(_Job(protocol.field(message, "id", int), channel, request))
         elif kind == "cancel":
             self._cancel(message)
+        elif kind in ("occluder", "forget"):
+            self._occluders.take(message)
         elif kind == "release":
             self._pool.release(protocol.field(message, "block", int))
         elif kind == "hello" and self._hello is None:

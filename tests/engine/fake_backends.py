@@ -22,7 +22,7 @@ class FakeBackend:
     ``sleep:SECONDS`` works that long, looking for a cancel every 5 ms; ``deaf:SECONDS`` does not look;
     ``compile:PARTS`` says that it compiles so many kernels;
     ``raise``, ``avatar``, ``memory``, ``broken``, ``nan`` fail in their ways; ``die`` ends the process; ``print``
-    prints on every path that a library might; ``warn:TEXT`` adds a warning.
+    prints on every path that a library might; ``warn:TEXT`` adds a warning; ``occluders`` warns of the key of each.
     """
 
     def open(self, device: str) -> tuple[str, list[str]]:
@@ -64,6 +64,8 @@ class FakeBackend:
             assert sys.stdin.read() == ""
         elif action == "warn":
             warnings = (value,)
+        elif action == "occluders":
+            warnings = tuple(occluder.key for occluder in request.occluders)
         camera = request.camera
         images = {
             name: np.full((camera.height, camera.width, PASSES[name].channels), camera.fx, dtype=np.float32)

@@ -74,8 +74,9 @@ def test_equal_meshes_and_no_others_have_one_key() -> None:
         (lambda: Occluder("cup", [["a", "b", "c"]], FACE), "vertices of the occluder"),
         (lambda: Occluder("cup", [[0.0], [1.0, 2.0]], FACE), "vertices of the occluder"),
         (lambda: Occluder(3, CORNERS, FACE), "the name 3"),  # type: ignore[arg-type]
-        (lambda: strip(MOST_FACES + 1), f"{MOST_FACES} are the limit"),
-        (lambda: replace(FRAME, occluders=(strip(MOST_FACES), strip(1))), "occluders have 100001 triangles"),
+        (lambda: Occluder("cup", np.zeros((MOST_FACES + 1, 3)), FACE), "100001 vertices"),
+        (lambda: Occluder("cup", CORNERS, np.zeros((MOST_FACES + 1, 3), int)), "100001 triangles"),
+        (lambda: replace(FRAME, occluders=(strip(MOST_FACES - 2), strip(3))), "occluders have 100001 triangles"),
         (lambda: replace(FRAME, occluders=(3,)), "an object with name"),  # type: ignore[arg-type]
     ],
 )
