@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import LiveHandError
-from ..files import atomic_path, check_writable
+from ..files import check_writable
 from ..frames import DEFAULT_AVATAR
 from ..libraries import require
 from ..tracking.command import add_tracking_arguments
+from .figures import Figures
 
 if TYPE_CHECKING:
     from .following import Follower
@@ -44,34 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="S", help="end by itself after so long")
     parser.add_argument("--record", action="store_true", help="record from the start")
     parser.add_argument("--once", action="store_true", help="play a video once; otherwise it begins again")
-    parser.add_argument("--figures", type=Path, metavar="JSON", help="write rates and delays there at the end")
-
-
-@dataclass
-class Figures:
-    """How the window did: of each frame its delay in seconds, and when it was shown."""
-
-    delays: list[float] = field(default_factory=list)
-    moments: list[float] = field(default_factory=list)
-
-    def add(self, shown: Shown) -> None:
-        """Another frame was shown now."""
-        self.delays.append(shown.delay)
-        self.moments.append(time.monotonic())
-
-    def summary(self, warm: int = 10) -> dict[str, float]:
-        """Of all frames after the first ones, in which things are loaded."""
-        delays, moments = np.array(self.delays[warm:]), np.array(self.moments[warm:])
-        if len(delays) < 2:
-            return {"frames": float(len(self.delays))}
-        return {
-            "frames": float(len(self.delays)),
-            "frames_a_second": float((len(moments) - 1) / (moments[-1] - moments[0])),
-            "delay_ms_median": 1e3 * float(np.median(delays)),
-            "delay_ms_95": 1e3 * float(np.percentile(delays, 95)),
-            "delay_ms_first_tenth": 1e3 * float(np.median(delays[: max(1, len(delays) // 10)])),
-            "delay_ms_last_tenth": 1e3 * float(np.median(delays[-max(1, len(delays) // 10) :])),
-        }
+    parser.add_argument(
+        "--figures", type=Path, metavar="JSON", help="write rates, delays and memory there every minute"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,9 +79,7 @@ def run(args: argparse.Namespace) -> int:
         follower.close()
         stage.close()
         window.close()
-    if args.figures is not None:
-        with atomic_path(args.figures) as temporary:
-            temporary.write_text(json.dumps(show.figures.summary(), indent=1), encoding="utf-8")
+    show.figures.write()
     for key, value in show.figures.summary().items():
         print(f"{key}: {value:.1f}")
     return 0
@@ -122,7 +94,7 @@ class _Show:
         self._said = ""
         self._delay = 0.0
         self._number = 0
-        self.figures = Figures()
+        self.figures = Figures(args.figures, lambda: (os.getpid(), *stage.pids))
 
     def run(self) -> None:
         """Until the window is closed, the time is up, or a video that is played once is over."""
@@ -157,7 +129,7 @@ class _Show:
         shown = self._stage.take()
         if shown is not None:
             self._delay = shown.delay
-            self.figures.add(shown)
+            self.figures.add(shown.delay)
             if self._recording is not None:
                 self._recording.add(shown)
             if self._args.frames is not None:

@@ -91,6 +91,12 @@ class Stage:
         return self._client.compiling
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """Of the engine's process, while it runs."""
+        info = self._client.info
+        return () if info is None else (info.pid,)
+
+    @property
     def ready_for_more(self) -> bool:
         """Whether nothing is being drawn."""
         return not self._client.busy(CHANNEL)

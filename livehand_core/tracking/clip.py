@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,15 @@ import numpy as np
 from ..documents import Reader
 from ..errors import LiveHandError
 from ..files import atomic_path, write_arrays
-from .landmarks import HandLandmarks, LandmarkTracker
+from .landmarks import HandLandmarks, LandmarkTracker, taken
 from .sources import Source
 from .values import TrackingOptions
 
 PART = 120
 """Frames in a file of what was found."""
+
+REACH = 15
+"""Frames that a hand which appears is followed backwards through at most: it was there before it was noticed."""
 
 _FOUND = Reader("The landmarks", LiveHandError, "Delete the folder and track again.")
 _RECORD = "source.json"
@@ -76,12 +80,12 @@ class Store:
         with atomic_path(self._folder / _RECORD) as temporary:
             temporary.write_text(json.dumps(self._record), encoding="utf-8")
 
-    def write(self, clip: Clip, first: int) -> None:
-        """Keep the frames from ``first`` on."""
-        rows = [(index, hand) for index, hands in enumerate(clip.hands[first:]) for hand in hands]
+    def write(self, clip: Clip, first: int, end: int | None = None) -> None:
+        """Keep the frames from ``first`` on, up to ``end``."""
+        rows = [(index, hand) for index, hands in enumerate(clip.hands[first:end]) for hand in hands]
         table = {
             "size": np.array([clip.width, clip.height]),
-            "times": np.array(clip.times[first:]),
+            "times": np.array(clip.times[first:end]),
             "frame": np.array([index for index, _ in rows], np.int64),
             "image": np.array([hand.image for _, hand in rows]).reshape(-1, 21, 2),
             "world": np.array([hand.world for _, hand in rows]).reshape(-1, 21, 3),
@@ -115,6 +119,7 @@ def find_landmarks(
         tracker.resume(clip.hands[-1], max(tracks, default=0), clip.times[-1], max(clip.width, clip.height))
     else:
         store.begin()
+    before: deque[np.ndarray] = deque(maxlen=REACH)
     for index, frame in enumerate(source):
         if index < known:
             continue
@@ -126,15 +131,34 @@ def find_landmarks(
             clip.height, clip.width = picture.shape[:2]
         clip.times.append(frame.time)
         clip.hands.append(_in_size(tracker(picture, frame.time), picture, clip))
-        if len(clip) - kept >= PART:
-            store.write(clip, kept)
-            kept = len(clip)
+        _follow_back(tracker, before, clip, options.count)
+        before.append(picture)
+        if len(clip) - kept >= PART + REACH:
+            store.write(clip, kept, kept + PART)
+            kept += PART
         progress(len(clip), max(source.count or 0, len(clip) + 1))
     if not clip.times:
         raise LiveHandError(f"{source.name} holds no pictures.", "Give another source.")
     progress(len(clip), len(clip))
     clip.warnings += source.warnings
     return clip
+
+
+def _follow_back(tracker: LandmarkTracker, before: Sequence[np.ndarray], clip: Clip, most: int) -> None:
+    """Look for the hands that are new in the clip's last frame in the pictures before it, the last one first."""
+    last = len(clip) - 1
+    known = {hand.track for hand in clip.hands[last - 1]} if last else set()
+    for hand in clip.hands[last]:
+        for back, picture in enumerate(reversed(before), 1):
+            there = clip.hands[last - back]
+            same_size = picture.shape[:2] == (clip.height, clip.width)
+            if hand.track in known or len(there) >= most or not same_size:
+                break
+            earlier = tracker.nearby(picture, hand)
+            if earlier is None or taken(earlier, there):
+                break
+            clip.hands[last - back] = (*there, earlier)
+            hand = earlier
 
 
 def _in_size(hands: Sequence[HandLandmarks], picture: np.ndarray, clip: Clip) -> tuple[HandLandmarks, ...]:

@@ -10,10 +10,14 @@ import numpy as np
 
 from ..poses import Side
 from .networks import HAND_SIZE, PALM_SIZE, Detail, HandNetwork, PalmNetwork
-from .regions import Region, distinct, overlapping, region_of_palm, region_of_points
+from .regions import Region, distinct, overlapping, parts, region_of_palm, region_of_points, whole
 
 PRESENT = 0.5
-"""Least probability of a palm, and of a hand in its square."""
+"""Least probability of a palm, and of a hand that is followed in its square; of a hand that is searched for, the
+geometric mean of both: two networks that agree bear each other out, where a hand is blurred or cut by the edge."""
+
+_GLIMPSE = 0.5
+"""Share of that, from which on the square of a palm is worth a second look."""
 
 LARGEST_SIDE = 1280
 """Pixels of a picture's longer side; larger ones are reduced first, which costs less than cutting out of them."""
@@ -67,6 +71,7 @@ class LandmarkTracker:
         self._regions: dict[int, Region] = {}
         self._numbers = itertools.count(1)
         self._searched = -np.inf
+        self._part = -1
 
     def forget(self) -> None:
         """Look anew: the next picture has nothing to do with the last."""
@@ -87,6 +92,12 @@ class LandmarkTracker:
         self._numbers = itertools.count(largest_track + 1)
         self._searched = time
 
+    def nearby(self, picture: np.ndarray, hand: HandLandmarks) -> HandLandmarks | None:
+        """The same hand in the picture before or after, of equal size; None where it is not there. Nothing is kept."""
+        small, scale = _reduced(picture)
+        found = self._points(small, region_of_points(hand.image / scale), hand.track)
+        return None if found is None else replace(found, image=found.image * scale)
+
     def __call__(self, picture: np.ndarray, time: float) -> tuple[HandLandmarks, ...]:
         """The hands of the next picture.
 
@@ -98,9 +109,13 @@ class LandmarkTracker:
         found = self._followed(small)
         if len(found) < self._most and (not found or not 0.0 <= time - self._searched < SEARCH_SECONDS):
             self._searched = time
-            found += self._searched_for(
-                small, [region_of_points(hand.image) for hand in found], self._most - len(found)
-            )
+            known = [region_of_points(hand.image) for hand in found]
+            found += self._searched_for(small, whole(small), known, self._most - len(found))
+            if not found:
+                # One part of the picture after the other, for hands that are small in it.
+                squares = parts(small)
+                self._part = (self._part + 1) % len(squares)
+                found = self._searched_for(small, squares[self._part], (), self._most)
         self._regions = {hand.track: region_of_points(hand.image) for hand in found}
         return tuple(replace(hand, image=hand.image * scale) for hand in found)
 
@@ -109,32 +124,33 @@ class LandmarkTracker:
         found: list[HandLandmarks] = []
         for track, region in self._regions.items():
             hand = self._points(picture, region, track)
-            if hand is not None and not _taken(region_of_points(hand.image), found):
+            if hand is not None and not taken(hand, found):
                 found.append(hand)
         return found
 
-    def _searched_for(self, picture: np.ndarray, known: Sequence[Region], most: int) -> list[HandLandmarks]:
-        """Up to ``most`` hands that are not followed yet."""
-        height, width = picture.shape[:2]
-        side = max(height, width)
-        square = Region(np.array([width / 2, height / 2]), float(side), 0.0)
+    def _searched_for(
+        self, picture: np.ndarray, square: Region, known: Sequence[Region], most: int
+    ) -> list[HandLandmarks]:
+        """Up to ``most`` hands in a square of the picture that are not followed yet."""
         found: list[HandLandmarks] = []
-        for box, points, _ in distinct(self._palms(square.cut(picture, PALM_SIZE)), PRESENT):
+        for box, points, palm in distinct(self._palms(square.cut(picture, PALM_SIZE)), PRESENT):
             corners = square.to_picture(box.reshape(2, 2), 1)
             region = region_of_palm(corners.reshape(4), square.to_picture(points, 1))
             if len(found) == most or any(overlapping(region, other) for other in known):
                 continue
-            hand = self._points(picture, region, next(self._numbers))
+            least = PRESENT**2 / palm
+            hand = self._points(picture, region, next(self._numbers), _GLIMPSE * least)
             if hand is not None:
                 # A palm tells only roughly where its hand is: looked at again, as the next picture would.
-                hand = self._points(picture, region_of_points(hand.image), hand.track)
-            if hand is not None and not _taken(region_of_points(hand.image), found):
+                hand = self._points(picture, region_of_points(hand.image), hand.track, least)
+            if hand is not None and not taken(hand, found):
                 found.append(hand)
         return found
 
-    def _points(self, picture: np.ndarray, region: Region, track: int) -> HandLandmarks | None:
+    def _points(self, picture: np.ndarray, region: Region, track: int, least: float = PRESENT) -> HandLandmarks | None:
+        """The hand in a region, where it is there with at least this probability."""
         said = self._network(region.cut(picture, HAND_SIZE))
-        if said.presence < PRESENT:
+        if said.presence < least:
             return None
         image = region.to_picture(said.image, HAND_SIZE)
         world = said.world.copy()
@@ -147,7 +163,9 @@ def likely_side(hand: HandLandmarks) -> Side:
     return "right" if hand.right >= 0.5 else "left"
 
 
-def _taken(region: Region, found: Sequence[HandLandmarks]) -> bool:
+def taken(hand: HandLandmarks, found: Sequence[HandLandmarks]) -> bool:
+    """Whether a hand is where one of the others is."""
+    region = region_of_points(hand.image)
     return any(overlapping(region, region_of_points(other.image)) for other in found)
 
 

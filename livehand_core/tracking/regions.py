@@ -47,6 +47,28 @@ class Region:
         return np.asarray(cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR))
 
 
+def whole(picture: np.ndarray) -> Region:
+    """The square around a picture (H, W, ...)."""
+    height, width = picture.shape[:2]
+    return Region(np.array([width / 2, height / 2]), float(max(height, width)), 0.0)
+
+
+def parts(picture: np.ndarray) -> list[Region]:
+    """Overlapping squares that a picture consists of, 0.6 of its shorter side wide, the upper and middle ones first."""
+    height, width = picture.shape[:2]
+    side = 0.6 * min(height, width)
+    across, down = (_spread_out(length, side) for length in (width, height))
+    centres = [np.array([x, y]) for y in down for x in across]
+    middle = np.array([width / 2, 0.45 * height])
+    return [Region(c, side, 0.0) for c in sorted(centres, key=lambda c: float(np.linalg.norm(c - middle)))]
+
+
+def _spread_out(length: float, side: float) -> np.ndarray:
+    """Centres of stretches of ``side`` that cover ``length`` and overlap by a third at least."""
+    count = max(1, int(np.ceil((length - side) / (side * 2.0 / 3.0))) + 1)
+    return np.linspace(side / 2, length - side / 2, count)
+
+
 def region_of_points(points: np.ndarray) -> Region:
     """The square of the next picture in which the hand with these (21, 2) points will be looked for."""
     middle = 0.25 * (points[5] + points[13]) + 0.5 * points[9]

@@ -14,14 +14,14 @@ import pytest
 from livehand_core.cli import main
 from livehand_core.errors import EngineError, LiveHandError, PoseError
 from livehand_core.frames import FrameRequest
-from livehand_core.live import command, stage
+from livehand_core.live import stage
 from livehand_core.live.following import Followed, Follower
 from livehand_core.live.recording import Recording
 from livehand_core.live.stage import Shown, Stage
 from livehand_core.motion import read_motion
 from livehand_core.passes import RenderPasses
 from livehand_core.tracking.sources import SourceError, open_source
-from livehand_core.tracking.values import SourceFrame, TrackedFrame, TrackingOptions, source_camera
+from livehand_core.tracking.values import SourceFrame, TrackedFrame, TrackingOptions
 from livehand_core.views.hand_arguments import open_avatar
 
 from . import films
@@ -35,7 +35,7 @@ class FakeEngine:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.requests: list[FrameRequest] = []
-        self.compiling = None
+        self.compiling = self.info = None
         self.failure: LiveHandError | None = None
         self._answer: tuple[int, Any] | None = None
 
@@ -84,7 +84,7 @@ def test_a_film_is_shown_recorded_and_measured(film: Path, engine: FakeEngine, t
     assert pictures[0].picture.shape[:2] == (96, 256) and len(pictures) > 10
     assert len(list(frames.glob("*.png"))) == len(engine.requests)
     told = json.loads(figures.read_text())
-    assert told["frames"] == len(engine.requests) and told["delay_ms_median"] < 5000.0
+    assert told["frames"] == len(engine.requests)
     request = engine.requests[-1]
     assert (request.camera.width, request.camera.height) == (128, 96) and request.hands[0].pose.side == "right"
     assert engine.closed
@@ -213,11 +213,3 @@ def test_options_change_while_it_runs() -> None:
     side("left")
     assert follower.options.mirror
     follower.close()
-
-
-def test_figures_leave_out_the_first_frames() -> None:
-    figures = command.Figures([9.0] * 10 + [0.1] * 20, [0.0] * 10 + [0.05 * i for i in range(20)])
-    summary = figures.summary()
-    assert summary["delay_ms_median"] == pytest.approx(100.0) and summary["frames_a_second"] == pytest.approx(20.0)
-    assert command.Figures().summary() == {"frames": 0.0}
-    assert source_camera(640, 480, 60.0).width == 640
