@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import AvatarError
 from ..hand.data import HandData
-from ..networks.config import field_shapes, super_resolution_shapes, texture_shapes
+from ..networks.config import detail_shapes, field_shapes, super_resolution_shapes, texture_shapes
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
 
@@ -29,7 +29,7 @@ class AvatarArrays:
     Attributes:
         metadata: sizes, conditioning, provenance.
         values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-            ``identity_textures.*``, ``levels``.
+            ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``.
     """
 
     metadata: AvatarMetadata
@@ -114,6 +114,10 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
         expected["latent"] = (count, architecture.field.latent_size)
         textures = texture_shapes(architecture.field)
         expected |= {f"identity_{name}": (count, *shape) for name, shape in textures.items()}
+    detail = detail_shapes(architecture.detail_size, architecture.detail_channels)
+    expected |= {f"detail.{name}": shape for name, shape in detail.items()}
+    if architecture.field.latent_size and detail:
+        expected["identity_detail"] = (expected["latent"][0], *detail["texture"])
     if architecture.sampling == "surface":
         expected["levels"] = (shapes["levels"][0] if shapes.get("levels") else 1, 2)
     for name in sorted(expected.keys() | shapes.keys()):

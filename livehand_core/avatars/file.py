@@ -12,8 +12,10 @@ import torch
 from ..errors import AvatarError
 from ..files import atomic_path
 from ..hand.data import HandData
+from ..lights import Light
 from ..networks import RadianceField, SuperResolution
-from ..networks.config import texture_shapes
+from ..networks.config import LIT_CHANNELS, texture_shapes
+from ..networks.detail import DetailTexture
 from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
 from .identity import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
@@ -39,6 +41,8 @@ class Avatar:
         identity_textures: (identities, S, S, C) each, what an identity adds to the field's texture of the same number;
             none where the field takes no code or has no textures.
         levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``; None in linear sampling.
+        detail_state: state dict of the DetailTexture; None without one.
+        identity_detail: (identities, S, S, C), added to that texture; None without one, or without codes.
     """
 
     metadata: AvatarMetadata
@@ -48,6 +52,8 @@ class Avatar:
     fine_state: State | None = None
     identity_textures: tuple[torch.Tensor, ...] = ()
     levels: torch.Tensor | None = None
+    detail_state: State | None = None
+    identity_detail: torch.Tensor | None = None
 
     def networks(
         self, device: torch.device | str = "cpu"
@@ -67,9 +73,17 @@ class Avatar:
                 module.to(device).eval().requires_grad_(False)
         return field, fine, super_resolution
 
+    def detail(self, device: torch.device | str = "cpu") -> DetailTexture | None:
+        """The texture that is looked up at the picture's resolution, with these weights; None without one."""
+        if self.detail_state is None:
+            return None
+        detail = DetailTexture(self.metadata.architecture.detail_size, self.metadata.architecture.detail_channels)
+        detail.load_state_dict(self.detail_state)
+        return detail.to(device).eval().requires_grad_(False)
+
     def tensors(self) -> State:
         """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-        ``identity_textures.*``, ``levels``."""
+        ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``."""
         flat = {f"field.{name}": value for name, value in self.field_state.items()}
         flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
         flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
@@ -77,6 +91,9 @@ class Avatar:
             flat["latent"] = self.latent
         if self.levels is not None:
             flat["levels"] = self.levels
+        flat |= {f"detail.{name}": value for name, value in (self.detail_state or {}).items()}
+        if self.identity_detail is not None:
+            flat["identity_detail"] = self.identity_detail
         return flat | {f"identity_textures.{index}": value for index, value in enumerate(self.identity_textures)}
 
     @classmethod
@@ -86,18 +103,22 @@ class Avatar:
         def part(prefix: str) -> State:
             return {name: torch.from_numpy(value) for name, value in arrays.part(prefix).items()}
 
-        latent = None if arrays.latent is None else torch.from_numpy(arrays.latent)
         residuals = part("identity_textures.")
         textures = tuple(residuals[str(index)] for index in range(len(residuals)))
-        levels = arrays.values.get("levels")
+
+        def one(name: str) -> torch.Tensor | None:
+            return torch.from_numpy(arrays.values[name]) if name in arrays.values else None
+
         return cls(
             arrays.metadata,
             part("field."),
             part("super_resolution."),
-            latent,
+            one("latent"),
             part("fine.") or None,
             textures,
-            None if levels is None else torch.from_numpy(levels),
+            one("levels"),
+            part("detail.") or None,
+            one("identity_detail"),
         )
 
     def arrays(self) -> AvatarArrays:
@@ -137,9 +158,17 @@ def new_avatar(
     levels = None
     if architecture.sampling == "surface":
         levels = torch.tensor(NEW_LEVELS).expand(len(hand.v_template), 2).clone()
+    relightable, detail, identity_detail = architecture.super_resolution.out_channels == LIT_CHANNELS, None, None
+    if architecture.detail_size:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            detail = DetailTexture(architecture.detail_size, architecture.detail_channels).state_dict()
+        identity_detail = detail["texture"].new_zeros(count, *detail["texture"].shape) if size else None
     metadata = AvatarMetadata(
         name=name,
         architecture=architecture,
+        light="scene_light" if relightable else "as_trained",
+        reference_light=Light.uniform((1.0, 1.0, 1.0)).to_json() if relightable else None,
         hand_model=hand.name,
         topology=topology_hash(hand),
         side=hand.side,
@@ -148,7 +177,8 @@ def new_avatar(
         licence=licence,
     )
     fine_state = None if fine is None else fine.state_dict()
-    return Avatar(metadata, field.state_dict(), super_resolution.state_dict(), latent, fine_state, textures, levels)
+    states = field.state_dict(), super_resolution.state_dict()
+    return Avatar(metadata, *states, latent, fine_state, textures, levels, detail, identity_detail)
 
 
 def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:
@@ -171,7 +201,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     check_shapes(avatar.metadata, shapes, f"The avatar {avatar.metadata.name!r}")
     blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     for name, value in sorted(avatar.tensors().items()):
-        dtype = torch.float16 if half or "textures." in name else torch.float32
+        is_texture = "textures." in name or name in ("detail.texture", "identity_detail")
+        dtype = torch.float16 if half or is_texture else torch.float32
         stored = value.detach().to("cpu", dtype).contiguous()
         if not torch.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")

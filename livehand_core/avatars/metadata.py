@@ -15,17 +15,18 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from ..documents import POINTER, Reader, parse_json
-from ..errors import AvatarError
+from ..errors import AvatarError, LightError
 from ..frames import DEFAULT_AVATAR
 from ..hand.data import HandData
-from ..networks.config import FieldConfig, SuperResolutionConfig
+from ..lights import Light
+from ..networks.config import LIT_CHANNELS, FieldConfig, SuperResolutionConfig, check_detail
 from ..poses import JOINT_NAMES, Side
 from ..records import build
 from .identity import Identity, checked_identities
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light`` and no
-``sampling``; their files are read as before."""
+``sampling``, version 3 no detail texture and no ``reference_light``; their files are read as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 
@@ -50,6 +51,7 @@ class Architecture:
         n_importance: depths added by the hierarchical pass, 0 for none.
         sampling: ``"linear"`` from bound to bound, or ``"surface"``: where a layer around the skin is (docs/method.md
             1.4), whose levels the avatar brings along.
+        detail_size, detail_channels: of the texture that is looked up at the picture's resolution; 0 for none.
     """
 
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
@@ -57,8 +59,13 @@ class Architecture:
     n_samples: int = 16
     n_importance: int = 0
     sampling: Literal["linear", "surface"] = "linear"
+    detail_size: int = 0
+    detail_channels: int = 0
 
     def __post_init__(self) -> None:
+        check_detail(self.detail_size, self.detail_channels)
+        if self.detail_size and self.super_resolution.out_channels != LIT_CHANNELS:
+            raise ValueError("a detail texture beside networks that give no material")
         if self.sampling not in ("linear", "surface"):
             raise ValueError(f"sampling {self.sampling!r}")
         if self.sampling == "surface" and (self.field.coordinates != "uvd" or self.n_importance):
@@ -115,6 +122,8 @@ class AvatarMetadata:
         colour_space: of the images it was trained on; only ``"srgb"``.
         light: what it answers to: ``"as_trained"`` brings its own light along, in the wrist's frame; ``"scene_light"``
             stands in the light of each frame.
+        reference_light: of ``"scene_light"``: what it stands in where a frame has no light, in the wrist's frame, as
+            ``Light.to_json``; None for the others.
         pixel_offset: where in a pixel its rays start: 0 published, 0.5 new.
         sign: how the sign of d is found.
         depth_margin: metres by which the bounds reach in front of and behind the surface.
@@ -138,6 +147,7 @@ class AvatarMetadata:
     conditioning: Literal["published", "wrist"] = "wrist"
     colour_space: str = "srgb"
     light: Literal["as_trained", "scene_light"] = "as_trained"
+    reference_light: dict[str, Any] | None = None
     pixel_offset: float = 0.5
     sign: Literal["face_normal", "pseudo_normal"] = "pseudo_normal"
     depth_margin: float = 0.01
@@ -159,6 +169,7 @@ class AvatarMetadata:
             raise ValueError(f"side {self.side!r}, colour space {self.colour_space!r}")
         if self.light not in ("as_trained", "scene_light"):
             raise ValueError(f"light {self.light!r}")
+        self._check_relightable()
         if self.sign not in ("face_normal", "pseudo_normal"):
             raise ValueError(f"sign {self.sign!r}")
         margins = (self.depth_margin, self.lateral_margin, self.last_interval)
@@ -195,13 +206,30 @@ class AvatarMetadata:
                 "Use the hand model files it was trained with, or train it again.",
             )
 
-    def check_light(self) -> None:
-        """Raises AvatarError when the avatar answers to a light, which no renderer of this version gives it."""
-        if self.light != "as_trained":
-            raise AvatarError(
-                f"The avatar {self.name!r} answers to the scene's light, which this LiveHand cannot render.",
-                "Update LiveHand, or choose an avatar that brings its own light.",
+    @property
+    def relightable(self) -> bool:
+        """Whether it stands in the light of each frame."""
+        return self.light == "scene_light"
+
+    @property
+    def own_light(self) -> Light:
+        """What a relightable avatar stands in where a frame has no light, in the wrist's frame."""
+        return Light() if self.reference_light is None else Light.from_json(self.reference_light)
+
+    def _check_relightable(self) -> None:
+        """Raises ValueError when the networks do not give what the light needs, or the light is none."""
+        gives_material = self.architecture.super_resolution.out_channels == LIT_CHANNELS
+        if self.relightable != gives_material or (self.reference_light is not None) != self.relightable:
+            raise ValueError(
+                f"light {self.light!r} with {self.architecture.super_resolution.out_channels} output channels and "
+                f"{'no' if self.reference_light is None else 'a'} reference light"
             )
+        if self.relightable and self.architecture.field.coordinates != "uvd":
+            raise ValueError("a relightable avatar that is not of (u, v, d)")
+        try:
+            self.own_light  # noqa: B018
+        except LightError as error:
+            raise ValueError(f"a reference light that cannot be meant: {error.message}") from error
 
 
 def topology_hash(hand: HandData) -> str:

@@ -123,8 +123,9 @@ def check_one_light(capture: Capture, frames: Sequence[CaptureFrame]) -> None:
         return
     several = f"{len(lights)} lights" if len(lights) > 1 else f"{len(exposures)} exposures"
     raise CaptureError(
-        f"The pictures of {capture.folder} to train on were taken in {several}; this LiveHand trains avatars of one.",
-        "Train on a capture of one light, made without Many Lights.",
+        f"The pictures of {capture.folder} to train on were taken in {several}; an avatar that brings its light along "
+        "is trained in one.",
+        "Train with light=scene_light, or on a capture of one light, made without Many Lights.",
     )
 
 

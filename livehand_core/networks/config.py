@@ -9,6 +9,13 @@ from typing import Literal
 SKIP_AFTER_LAYER = 4
 """With more layers than this the input is concatenated in front of the activations after this layer index."""
 
+MATERIAL_CHANNELS = 13
+"""What a relightable avatar's networks give of a pixel, docs/method.md 1.12: gains of diffuse (3), scattered (3) and
+back light (3) and of two reflection lobes, and an offset of the normal (2)."""
+
+LIT_CHANNELS = MATERIAL_CHANNELS + 1
+"""Output channels of a relightable avatar's super-resolution: the material, and opacity last."""
+
 LARGEST_TEXTURE = 4096
 MOST_LAYERS, MOST_CHANNELS, MOST_FREQUENCIES = 32, 2048, 24
 """Far beyond what anyone trains; a file that announces more would only fill the memory."""
@@ -120,9 +127,9 @@ class SuperResolutionConfig:
 
     Attributes:
         factor: 2 or 4, output size over input size.
-        in_channels: channels of the feature image; the first three are RGB.
+        in_channels: channels of the feature image; the first are the picture's own at low resolution, but opacity.
         hidden: channels of the two blocks.
-        out_channels: 3 for RGB (published) or 4 for RGB and opacity.
+        out_channels: 3 for RGB (published), 4 for RGB and opacity, LIT_CHANNELS for a material and opacity.
 
     Raises:
         ValueError: a size that cannot be built.
@@ -137,12 +144,18 @@ class SuperResolutionConfig:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         if self.factor not in (2, 4):
             raise ValueError(f"super-resolution by {self.factor}; 2 or 4 are possible")
-        if self.out_channels not in (3, 4):
-            raise ValueError(f"{self.out_channels} output channels; 3 or 4 are possible")
+        if self.out_channels not in (3, 4, LIT_CHANNELS):
+            raise ValueError(f"{self.out_channels} output channels; 3, 4 or {LIT_CHANNELS} are possible")
         if len(self.hidden) != 2 or not 1 <= min(self.hidden) <= max(self.hidden) <= MOST_CHANNELS:
             raise ValueError(f"hidden channels {self.hidden}; two numbers from 1 to {MOST_CHANNELS} are needed")
-        if not 3 <= self.in_channels <= MOST_CHANNELS:
-            raise ValueError(f"{self.in_channels} input channels; 3 to {MOST_CHANNELS} are possible")
+        least = self.out_channels - self.gives_opacity
+        if not least <= self.in_channels <= MOST_CHANNELS:
+            raise ValueError(f"{self.in_channels} input channels; {least} to {MOST_CHANNELS} are possible")
+
+    @property
+    def gives_opacity(self) -> bool:
+        """Whether the last output channel is opacity."""
+        return self.out_channels > 3
 
     @property
     def receptive_radius(self) -> int:
@@ -164,6 +177,21 @@ def texture_shapes(config: FieldConfig) -> dict[str, tuple[int, ...]]:
     """Name -> shape of each texture of a ``RadianceField``."""
     channels = config.texture_channels
     return {f"textures.{index}": (size, size, channels) for index, size in enumerate(config.texture_sizes)}
+
+
+def check_detail(size: int, channels: int) -> None:
+    """Raises ValueError when a detail texture cannot have this side and channels; both 0 mean none."""
+    if (size == 0) != (channels == 0) or size < 0 or size & (size - 1) or size > LARGEST_TEXTURE:
+        raise ValueError(
+            f"a detail texture of {size} texels a side; powers of two up to {LARGEST_TEXTURE} are possible"
+        )
+    if not 0 <= channels <= 16:
+        raise ValueError(f"a detail texture of {channels} channels; 1 to 16 are possible")
+
+
+def detail_shapes(size: int, channels: int) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each parameter of a ``DetailTexture``; none where there is none."""
+    return {"texture": (size, size, channels), "head": (MATERIAL_CHANNELS, channels)} if size else {}
 
 
 def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[int, ...]]:

@@ -18,7 +18,7 @@ KERNEL_TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
 class SuperResolution(nn.Module):
-    """Feature image -> RGB (and opacity) of ``factor`` times its size."""
+    """Feature image -> RGB or material (and opacity) of ``factor`` times its size."""
 
     kernel: torch.Tensor
 
@@ -51,14 +51,14 @@ class SuperResolution(nn.Module):
 
         Args:
             features: (N, in_channels, h, w) feature image, zero in the background.
-            opacity: (N, 1, h, w); needed for 4 output channels, otherwise not used.
+            opacity: (N, 1, h, w); needed where the network gives opacity, otherwise not used.
 
         Returns:
             (N, out_channels, factor h, factor w); not clamped.
         """
-        image = features[:, :3]
-        if self.config.out_channels == 4:
-            assert opacity is not None, "four output channels need the low-resolution opacity"
+        image = features[:, : self.config.out_channels - self.config.gives_opacity]
+        if self.config.gives_opacity:
+            assert opacity is not None, "an output of opacity needs the low-resolution opacity"
             image = torch.cat([image, opacity], dim=1)
         if self.config.factor == 4:
             x = _activate(self._upsampling(self.conv00, features))

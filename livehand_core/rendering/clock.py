@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from ..errors import RenderCancelled
 
-STAGES = ("skinning", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
+STAGES = ("skinning", "light", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
 
 
 class Clock:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -13,15 +15,20 @@ from ..frames import HandInstance
 from ..framing import resampling
 from ..hand.data import HandData
 from ..identities import IdentityChoice
+from ..lights import Light
 from ..poses import HandPose
 from .clock import Clock
 from .layer import Layer, blended
 from .plan import Plan, plan_hand
 from .setup import avatar_view
+from .shading.mesh import ShadedMesh
+from .shading.received import Received, receive
 from .view import View
 
 Features = TypeVar("Features")
 Picture = TypeVar("Picture")
+Mesh = tuple[np.ndarray, np.ndarray]
+"""(N, 3) float32 vertices and (M, 3) int32 faces."""
 
 
 class DrawnHand(ABC, Generic[Features, Picture]):
@@ -55,6 +62,8 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         clock: Clock,
         scale: float | None = None,
         limit: float | None = None,
+        light: Light | None = None,
+        occluders: Sequence[Mesh] = (),
     ) -> Layer | None:
         """Draw one hand.
 
@@ -65,6 +74,8 @@ class DrawnHand(ABC, Generic[Features, Picture]):
             clock: takes times, asks for cancellation; within the workers' jobs the caller sees to that.
             scale: size at which the networks run over the image's; None for the avatar's own.
             limit: the largest that this may be.
+            light: of the world, at a relightable avatar; None for its own.
+            occluders: of the world, that stand in the light beside the hand itself.
 
         Returns:
             The layer, or None when the hand is out of view.
@@ -75,7 +86,11 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         """
         view, vertices = self.seen(instance, camera, clock)
         factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
-        plans = (plan_hand(self.metadata, view, vertices, factor, self.crop) for factor in factors)
+        received = None
+        if self.metadata.relightable:
+            with clock.stage("light"):
+                received = self.received(view, vertices, light, occluders)
+        plans = (plan_hand(self.metadata, view, vertices, factor, self.crop, received) for factor in factors)
         layers = [None if plan is None else self._drawn(plan, instance.identity, passes, clock) for plan in plans]
         layer = blended(layers, factors.values())
         return layer.flipped(view.camera.width) if layer is not None and view.mirrored else layer
@@ -89,6 +104,26 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         view = avatar_view(self.metadata, self.hand, instance, camera)
         with clock.stage("skinning"):
             return view, self.posed(view.pose)
+
+    def received(self, view: View, vertices: np.ndarray, light: Light | None, occluders: Sequence[Mesh]) -> Received:
+        """The light at a hand in its own view; arguments as :meth:`render`, ``vertices`` as :meth:`seen` gives them."""
+        here = self.metadata.own_light if light is None else view.light_from_world(light)
+        others = [(view.from_world(points).astype(np.float32), faces) for points, faces in occluders]
+        return receive(self.shaded, vertices, here, others)
+
+    def world_mesh(self, instance: HandInstance, camera: Camera) -> Mesh:
+        """The posed proxy in the world: what it throws shadows by.
+
+        Raises:
+            AvatarError: the wrong side.
+        """
+        view = avatar_view(self.metadata, self.hand, instance, camera)
+        return view.to_world(self.posed(view.pose)).astype(np.float32), self.shaded.faces
+
+    @cached_property
+    def shaded(self) -> ShadedMesh:
+        """The hand model's part in shading."""
+        return ShadedMesh.of(self.hand)
 
     def _drawn(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Layer | None:
         """The layer of a plan, not mirrored; None when no ray meets the hand."""

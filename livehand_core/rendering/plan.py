@@ -10,6 +10,7 @@ from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
 from ..framing import Box, hand_box, networks_view
 from .setup import feature_camera, filter_size, reach
+from .shading.received import Received
 from .view import View
 
 
@@ -33,6 +34,7 @@ class Plan:
         stretched: whether the networks' picture is resized to the working camera's (published odd sizes).
         canvas: (width, height) of the whole picture that the networks would make.
         picture: the part of it that they make.
+        received: the light at the hand, of relightable avatars; None for the others.
     """
 
     view: View
@@ -47,6 +49,12 @@ class Plan:
     stretched: bool
     canvas: tuple[int, int]
     picture: Box
+    received: Received | None = None
+
+    @property
+    def picture_camera(self) -> Camera:
+        """The camera of the picture's pixels."""
+        return self.picture.of(self.working)
 
     @property
     def resized(self) -> bool:
@@ -55,7 +63,12 @@ class Plan:
 
 
 def plan_hand(
-    metadata: AvatarMetadata, view: View, vertices: np.ndarray, scale: float = 1.0, crop: bool = True
+    metadata: AvatarMetadata,
+    view: View,
+    vertices: np.ndarray,
+    scale: float = 1.0,
+    crop: bool = True,
+    received: Received | None = None,
 ) -> Plan | None:
     """Plan; None when the hand is out of view.
 
@@ -65,6 +78,7 @@ def plan_hand(
         vertices: (V, 3) posed in the view's frame.
         scale: size at which the networks run over the image's.
         crop: make no more of the feature image than the hand's picture depends on.
+        received: the light at the hand.
     """
     outline = hand_box(vertices, view.camera, reach(metadata, view.camera, vertices))
     if outline.empty:
@@ -87,4 +101,5 @@ def plan_hand(
     stretched = canvas != size
     if scale == 1.0 and not stretched:
         box = picture
-    return Plan(view, vertices, outline, box, working, scale, low, low_box, kernel, stretched, canvas, picture)
+    boxes = kernel, stretched, canvas, picture
+    return Plan(view, vertices, outline, box, working, scale, low, low_box, *boxes, received)

@@ -23,7 +23,7 @@ from .compose import compose
 from .cpu.hand import CpuHand, supports
 from .gpu.device import GpuLost
 from .gpu.session import GpuSession
-from .hand import DrawnHand
+from .hand import DrawnHand, Mesh
 from .thresholds import Precision
 from .view import mirror_pose
 
@@ -121,8 +121,9 @@ class Renderer:
                 hand = self._hand(instance.avatar, shown)
                 warnings += _pose_warnings(instance, hand.metadata, number)
                 sizes = (request.internal_scale, request.internal_limit)
+                light = request.light_of(instance), self._occluders(request, number - 1, hand.metadata, shown)
                 with self._workers.checked(clock.check):
-                    layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes)
+                    layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes, *light)
                 if layer is not None:
                     layer = replace(layer, holdout=instance.holdout)
                     layers.append((number, layer if request.clip is None else layer.clipped(*request.clip)))
@@ -143,6 +144,15 @@ class Renderer:
         told = [*self._notes, *(self._gpu.told() if self._gpu is not None else ())]
         self._notes = []
         return RenderPasses(images, clock.seconds, (*told, *warnings, *clock.notes))
+
+    def _occluders(
+        self, request: FrameRequest, number: int, metadata: AvatarMetadata, shown: Collection[str]
+    ) -> list[Mesh]:
+        """What stands in the light of the ``number``-th hand: the request's other hands."""
+        if not metadata.relightable:
+            return []
+        others = [instance for place, instance in enumerate(request.hands) if place != number]
+        return [self._hand(other.avatar, shown).world_mesh(other, request.camera) for other in others]
 
     def _session(self, required: bool) -> GpuSession | None:
         """The device's GPU; None when it cannot be opened and is not ``required``."""
@@ -207,14 +217,13 @@ class Renderer:
 
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand[Any, Any]:
         metadata = arrays.metadata
-        metadata.check_light()
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
         if self._kernels == "auto" and self._gpu is not None:
             drawn = self._gpu.hand(arrays, data)
             if drawn is not None:
                 return drawn
         device = self.device if self.device.startswith("cuda") else "cpu"
-        if device == "cpu" and self._kernels == "auto" and supports(arrays):
+        if device == "cpu" and self._kernels == "auto" and supports(arrays) and not metadata.relightable:
             return CpuHand(arrays, data, self._workers, self._precision)
         require("plain")
         import torch

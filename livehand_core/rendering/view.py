@@ -9,6 +9,7 @@ import numpy as np
 from ..cameras import Camera
 from ..frames import HandInstance
 from ..hand.data import HandData
+from ..lights import Light
 from ..poses import HandPose
 from ..rotations import axis_angle_to_matrix
 
@@ -29,6 +30,7 @@ class View:
         mirrored: the images must be flipped left to right.
         normal_to_world: (3, 3) orthogonal matrix for normals, a reflection for mirrored hands.
         scale: factor from this frame's depth to the world's.
+        turn, shift: (3, 3) orthogonal and (3,): a point of the world lies at turn @ point / scale + shift.
     """
 
     camera: Camera
@@ -36,6 +38,22 @@ class View:
     mirrored: bool
     normal_to_world: np.ndarray
     scale: float
+    turn: np.ndarray
+    shift: np.ndarray
+
+    def from_world(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) points of the world in this frame, float64."""
+        answer: np.ndarray = points.astype(np.float64) / self.scale @ self.turn.T + self.shift
+        return answer
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """(..., 3) points of this frame in the world, float64."""
+        answer: np.ndarray = (points.astype(np.float64) - self.shift) @ self.turn * self.scale
+        return answer
+
+    def light_from_world(self, light: Light) -> Light:
+        """A light of the world as it shines in this frame."""
+        return light.moved(self.turn, self.shift, 1.0 / self.scale)
 
 
 def mirror_pose(pose: HandPose) -> HandPose:
@@ -84,10 +102,12 @@ def view_of(instance: HandInstance, camera: Camera, hand: HandData, to_wrist: bo
     if mirrored:
         pose, camera = mirror_pose(pose), mirror_camera(camera)
     rotation = axis_angle_to_matrix(pose.global_orient) if to_wrist else np.eye(3)
+    shift = np.zeros(3)
     if to_wrist or to_origin:
         wrist = hand.rest_joints(pose.betas)[0]
-        camera = camera.moved(rotation.T, wrist - rotation.T @ (wrist + pose.transl))
+        shift = wrist - rotation.T @ (wrist + pose.transl)
+        camera = camera.moved(rotation.T, shift)
         orient = np.zeros(3) if to_wrist else pose.global_orient
         pose = replace(pose, global_orient=orient, transl=np.zeros(3))
     normal_to_world = _REFLECTION @ rotation if mirrored else rotation
-    return View(camera, pose, mirrored, normal_to_world, scale)
+    return View(camera, pose, mirrored, normal_to_world, scale, normal_to_world.T, shift)

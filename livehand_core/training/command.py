@@ -222,7 +222,7 @@ def _train(
     require("training")
     import torch
 
-    from ..captures.checks import SMALLEST_MASK, check_one_light
+    from ..captures.checks import SMALLEST_MASK
     from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
     from ..hand.library import find_hand
@@ -252,7 +252,6 @@ def _train(
         for frame, pixels in zip(capture.frames, inspection.mask_pixels, strict=True)
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
-    check_one_light(capture, frames)
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
     if not data.has_texture:
         raise TrainingError(
@@ -274,7 +273,7 @@ def _train(
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips, devices)
     session: Session | QuietSession = QuietSession()
     if isinstance(monitor, Monitor):
-        save_config(config, args.out / CONFIG_FILE)
+        save_config(trainer.config, args.out / CONFIG_FILE)
         session = Session(trainer, capture, frames, data, journal, args.out / AVATAR_FILE, perceptual, monitor)
     try:
         monitor.tell(message="Getting ready; after an installation the kernels are compiled once.")

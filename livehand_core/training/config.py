@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..documents import Reader
 from ..errors import TrainingError
 from ..files import atomic_path
-from ..networks.config import FieldConfig, SuperResolutionConfig
+from ..networks.config import FieldConfig, SuperResolutionConfig, check_detail
 from ..records import build
 
 CONFIG = Reader("The settings", TrainingError, "Start the run anew.", limit=1 << 20)
@@ -47,6 +47,10 @@ class TrainingConfig:
         lateral_margin: how far rays are evaluated past the proxy's silhouette.
         last_interval: depth that the last sample of a ray stands for. The published 1e10 makes it opaque and stops its
             gradient, so that density past the silhouette stays; a finite one lets it be unlearnt.
+        light: ``"scene_light"`` trains an avatar that stands in any light, from a capture that tells of its lights;
+            ``"as_trained"`` one that brings its light along; ``"auto"`` the first where there are several lights.
+        detail_size, detail_channels: of the texture that a relightable avatar is given at the picture's resolution; a
+            power of two, 0 for none.
         coordinates: ``"uvd"`` for the texture cube; ``"xyz"``, an ablation, for world coordinates, in which the hand is
             learnt anew in every pose.
         conditioning: ``"wrist"``: joint angles, and view directions in the wrist's frame, so that the hand may turn
@@ -104,6 +108,9 @@ class TrainingConfig:
     bounds_margin: float = 0.01
     lateral_margin: float = 0.004
     last_interval: float = 0.001
+    light: Literal["auto", "as_trained", "scene_light"] = "auto"
+    detail_size: int = 512
+    detail_channels: int = 8
     coordinates: Literal["uvd", "xyz"] = "uvd"
     conditioning: Literal["wrist", "published"] = "wrist"
     depth: int = 4
@@ -179,6 +186,9 @@ class TrainingConfig:
                 "A number of steps, rays or samples, or the seed, is out of range.",
                 "Give seed and ray_steps 0 or more, ray_batch 1 or more, and samples up to 1024.",
             )
+        if self.light == "scene_light" and self.coordinates == "xyz":
+            raise TrainingError("A relightable avatar needs uvd coordinates.", "Set light to as_trained.")
+        check_detail(self.detail_size, self.detail_channels if self.detail_size else 0)
         # What networks cannot have is refused now and not when they are made.
         FieldConfig(
             depth=self.depth,

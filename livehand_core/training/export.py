@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from ..captures.joined import identities_in
 from ..errors import TrainingError
 from ..hand.data import HandData
 from ..hand.skinning import pose_vertices
+from ..rotations import axis_angle_to_matrix
 from .config import TrainingConfig
 from .model import AvatarModel
 
@@ -60,7 +63,11 @@ def make_avatar(
     surface = config.sampling == "surface" and len(model.levels) > 0
     samples = config.samples if surface or config.sampling == "linear" else config.coarse_samples
     sizes = model.field.config, model.super_resolution.config
-    architecture = Architecture(*sizes, n_samples=samples, sampling="surface" if surface else "linear")
+    sampling: Literal["surface", "linear"] = "surface" if surface else "linear"
+    architecture = Architecture(*sizes, n_samples=samples, sampling=sampling)
+    if model.detail is not None:
+        size, channels = config.detail_size, config.detail_channels
+        architecture = replace(architecture, detail_size=size, detail_channels=channels)
     poses = np.stack([capture.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
     story = {
         "trained_with": f"LiveHand {__version__}",
@@ -79,6 +86,8 @@ def make_avatar(
         topology=topology_hash(data),
         side=data.side,
         conditioning=config.conditioning,
+        light="scene_light" if config.light == "scene_light" else "as_trained",
+        reference_light=reference_light(capture, frames, data) if config.light == "scene_light" else None,
         depth_margin=config.bounds_margin,
         lateral_margin=config.lateral_margin,
         last_interval=config.last_interval,
@@ -88,8 +97,31 @@ def make_avatar(
         provenance=story | provenance,
         licence=licence,
     )
-    upsampler = {key: value.detach().clone().contiguous() for key, value in model.super_resolution.state_dict().items()}
+    upsampler = _copied(model.super_resolution.state_dict())
     codes = None if model.codes is None else model.codes.detach().clone()
     residuals = tuple(texture.detach().clone() for texture in model.identity_textures)
     levels = model.levels.detach().clone() if surface else None
-    return Avatar(metadata, model.field_state(), upsampler, codes, identity_textures=residuals, levels=levels)
+    return Avatar(
+        metadata,
+        model.field_state(),
+        upsampler,
+        codes,
+        identity_textures=residuals,
+        levels=levels,
+        detail_state=None if model.detail is None else _copied(model.detail.state_dict()),
+        identity_detail=None if model.identity_detail is None else model.identity_detail.detach().clone(),
+    )
+
+
+def reference_light(capture: Capture, frames: list[CaptureFrame], data: HandData) -> dict[str, Any]:
+    """The light that most of the images were taken in, about its first image's wrist, as ``Light.to_json``."""
+    (most, _), *_ = Counter(frame.light for frame in frames).most_common(1)
+    frame = next(frame for frame in frames if frame.light == most)
+    told, hand = capture.light(frame), capture.hand(frame)
+    assert told is not None
+    turn, wrist = axis_angle_to_matrix(hand.global_orient).T, data.rest_joints(hand.betas)[0]
+    return told.light.scaled(2.0**frame.exposure).moved(turn, wrist - turn @ (wrist + hand.transl)).to_json()
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.detach().clone().contiguous() for key, value in state.items()}

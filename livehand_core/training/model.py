@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from ..networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from ..networks.config import LIT_CHANNELS
+from ..networks.detail import DetailTexture
 from .config import TrainingConfig
 
 SMALLEST_SPREAD = 0.1
@@ -29,6 +31,8 @@ class AvatarModel(nn.Module):
         calibration: (cameras, 2, 3) gain - 1 and bias; the first camera's stay 0.
         codes: (identities, latent_size), none longer than 1; None for one identity.
         identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
+        detail: of a relightable avatar, unless it has none.
+        identity_detail: (identities, S, S, C), added to the detail texture; None for one identity.
         levels: (V, 2) of the layer that surface sampling looks in, see ``layer.find_levels``; (0, 2) until it is known.
     """
 
@@ -55,15 +59,23 @@ class AvatarModel(nn.Module):
         )
         self.field = RadianceField(sizes)
         _initialise(self.field)
-        self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden))
+        relightable = config.light == "scene_light"
+        outputs = LIT_CHANNELS if relightable else SuperResolutionConfig.out_channels
+        self.super_resolution = SuperResolution(SuperResolutionConfig(hidden=config.hidden, out_channels=outputs))
+        self.detail: DetailTexture | None = None
+        if relightable and config.detail_size:
+            self.detail = DetailTexture(config.detail_size, config.detail_channels)
         self.calibration = nn.Parameter(torch.zeros(cameras, 2, 3))
         self.codes: nn.Parameter | None = None
         self.identity_textures = nn.ParameterList()
+        self.identity_detail: nn.Parameter | None = None
         if identities > 1:
             # As long as the longest that are allowed: in so many directions a few are far apart.
             self.codes = nn.Parameter(nn.functional.normalize(torch.randn(identities, config.latent_size), dim=1))
             for size in config.texture_sizes:
                 self.identity_textures.append(torch.zeros(identities, size, size, config.texture_channels))
+            if self.detail is not None:
+                self.identity_detail = nn.Parameter(torch.zeros(identities, *self.detail.texture.shape))
         spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
         self.register_buffer("pose_mean", poses.mean(dim=0))
         self.register_buffer("pose_scale", config.pose_gain / spread)
@@ -93,6 +105,12 @@ class AvatarModel(nn.Module):
         pairs = zip(self.field.textures, self.identity_textures, strict=True)
         return [shared + residual[identity] for shared, residual in pairs]
 
+    def detail_texture(self, identity: int) -> torch.Tensor | None:
+        """(S, S, C): that of an identity; None where the detail's own is all there is."""
+        if self.detail is None or self.identity_detail is None:
+            return None
+        return self.detail.texture + self.identity_detail[identity]
+
     @torch.no_grad()
     def constrain(self) -> None:
         """Shorten codes that are longer than 1; called after each step of an optimiser."""
@@ -107,6 +125,13 @@ class AvatarModel(nn.Module):
         if self.identity_textures:
             groups.append({"params": list(self.identity_textures), "rate": texture_rate})
         return groups
+
+    def detail_groups(self, rate: float, texture_rate: float) -> list[dict[str, Any]]:
+        """The optimiser's groups of the detail texture, each with its highest ``rate``; none without one."""
+        if self.detail is None:
+            return []
+        textures = [self.detail.texture, *([] if self.identity_detail is None else [self.identity_detail])]
+        return [{"params": textures, "rate": texture_rate}, {"params": [self.detail.head], "rate": rate}]
 
     def calibrate(self, colour: torch.Tensor, alpha: torch.Tensor, camera: int) -> torch.Tensor:
         """(3, H, W) premultiplied colour as ``camera`` sees it; ``alpha`` (1, H, W) is the foreground."""

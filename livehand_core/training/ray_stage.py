@@ -13,9 +13,12 @@ from typing import NamedTuple
 
 import torch
 
+from ..networks.config import MATERIAL_CHANNELS
+from ..rendering.torch.shading import encoded, radiance
 from .config import TrainingConfig
 from .devices import Devices
 from .empty_space import EVERY, EmptySpace, empty_space_loss
+from .lit import unclipped
 from .march import Samples, ray_values
 from .model import AvatarModel, field_groups
 from .views import View
@@ -27,14 +30,15 @@ ONE = Devices(torch.device("cpu"))
 
 
 class RayPool(NamedTuple):
-    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 45 or 48) angles, and
-    (N,) numbers of identities."""
+    """N rays of S samples from all views: what ``TileRays`` holds of each, (N, 4) targets, (N, 5, 3) features of the
+    light, (N, 0, 3) for avatars that bring their own along, (N, 45 or 48) angles, and (N,) numbers of identities."""
 
     intervals: torch.Tensor
     lengths: torch.Tensor
     positions: torch.Tensor
     directions: torch.Tensor
     targets: torch.Tensor
+    light: torch.Tensor
     poses: torch.Tensor
     identities: torch.Tensor
 
@@ -48,10 +52,10 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
 
     def of_view(index: int) -> RayPool:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        rays, targets = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
+        rays, targets, light = views[index].scattered_rays(RAYS_PER_VIEW, samples, generator)
         poses = views[index].pose.expand(len(targets), -1)
         identities = torch.full((len(targets),), views[index].identity, device=targets.device)
-        return RayPool(rays.intervals, rays.lengths, rays.positions, rays.directions, targets, poses, identities)
+        return RayPool(rays.intervals, rays.lengths, rays.positions, rays.directions, targets, light, poses, identities)
 
     parts = list(pool.map(of_view, devices.block(len(views))))
     return RayPool(*devices.gathered([torch.cat(values) for values in zip(*parts, strict=True)]))
@@ -64,13 +68,18 @@ def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generato
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
     if model.codes is None:
         samples = Samples(rays.positions, rays.intervals, rays.lengths, None)
-        values, targets = ray_values(model.field, samples, directions, pose), rays.targets
+        values, targets, light = ray_values(model.field, samples, directions, pose), rays.targets, rays.light
     else:
         # One identity's rays after the other's: each has its own textures.
         parts = [(int(one), rays.identities == one) for one in rays.identities.unique()]
         values = torch.cat([_of_identity(model, rays, directions, pose, config, *part) for part in parts])
-        targets = torch.cat([rays.targets[chosen] for _, chosen in parts])
-    colour_error = (values[:, :3] - targets[:, :3]).square().mean()
+        targets, light = (torch.cat([each[chosen] for _, chosen in parts]) for each in (rays.targets, rays.light))
+    colour = values[:, :3]
+    if light.shape[1]:
+        material, alpha = values[:, :MATERIAL_CHANNELS], values[:, -1:]
+        colour = encoded(radiance(material, light), alpha)
+        colour = unclipped(colour.T, targets[:, :3].T, targets[:, 3:].T).T
+    colour_error = (colour - targets[:, :3]).square().mean()
     return colour_error + config.alpha_weight * (values[:, -1] - targets[:, 3]).square().mean()
 
 

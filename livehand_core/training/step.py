@@ -8,8 +8,10 @@ import torch
 
 from ..cameras import Camera
 from ..networks import SuperResolution
+from ..rendering.torch.shading import lit_picture
 from .config import TrainingConfig
 from .empty_space import EVERY, EmptyPoints, empty_space_loss
+from .lit import TileLight, unclipped
 from .losses import Frame, perceptual_error, squared_error
 from .march import Samples, ray_values
 from .model import AvatarModel
@@ -47,6 +49,7 @@ class TileTask(NamedTuple):
         rays: of the tile and a border of the network's receptive radius.
         generator: what the noise is drawn from; it has drawn the rays' jitter.
         empty: where there should be nothing, looked at in one of EVERY steps; None in the others.
+        light: on the tile, of relightable avatars; None for the others.
     """
 
     view: View
@@ -56,6 +59,7 @@ class TileTask(NamedTuple):
     rays: TileRays
     generator: torch.Generator
     empty: EmptyPoints | None = None
+    light: TileLight | None = None
 
 
 def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> TileImages:
@@ -88,11 +92,20 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
         high = model.super_resolution(image[:, :-1], image[:, -1:])[0]
     high = high.to(image.dtype)[:, radius * factor : -radius * factor, radius * factor : -radius * factor]
     low = image[0, :, radius:-radius, radius:-radius]
-    return TileImages(high, torch.cat([low[:3], low[-1:]]))
+    low = torch.cat([low[: len(high) - 1], low[-1:]])
+    if task.light is None:
+        return TileImages(high, low)
+    detail = None
+    if model.detail is not None:
+        seen = task.light.high.lit
+        detail = model.detail(seen.uv, seen.footprint, model.detail_texture(task.view.identity))
+    return TileImages(lit_picture(high, task.light.high, detail), lit_picture(low, task.light.low))
 
 
 def background(super_resolution: SuperResolution) -> torch.Tensor:
-    """(4,) what the network answers far from the hand, where its input is zero: one colour and opacity everywhere."""
+    """(4,) what the network answers far from the hand, where its input is zero: one colour and opacity everywhere.
+
+    A material that lies on no skin is black."""
     config = super_resolution.config
     side = 2 * config.receptive_radius + 1
     device = next(super_resolution.parameters()).device
@@ -100,7 +113,8 @@ def background(super_resolution: SuperResolution) -> torch.Tensor:
     answer = super_resolution(nothing[:, :-1], nothing[:, -1:])[0]
     middle = config.receptive_radius * config.factor
     # The filter behind the upsampling convolution takes out all that differs between its phases.
-    return answer[:, middle, middle]
+    level: torch.Tensor = answer[:, middle, middle]
+    return level if len(level) == 4 else torch.cat([torch.zeros_like(level[:3]), level[-1:]])
 
 
 def _frame(camera: Camera, tile: Tile, factor: int) -> Frame:
@@ -123,6 +137,11 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
     high = images.high[:, : target.shape[1], : target.shape[2]]
     low = images.low
     high_colour, low_colour = high[:3], low[:3]
+    if task.light is not None:
+        high_colour, low_colour = (
+            unclipped(colour, wanted[:3], wanted[3:])
+            for colour, wanted in ((high_colour, target), (low_colour, low_target))
+        )
     level = background(model.super_resolution)
     flat = level[:3, None, None]
     if config.calibrate_colour:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,13 @@ import numpy as np
 import torch
 
 from ..captures.capture import Capture, CaptureFrame
+from ..captures.checks import check_one_light
 from ..captures.joined import identity_names
 from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
 from ..kernels.mesh.placement import level_rows
 from ..rendering.setup import pose_numbers
+from ..rendering.shading.mesh import ShadedMesh
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .devices import Devices
@@ -84,6 +87,7 @@ class Trainer:
         """
         if not frames:
             raise TrainingError(f"The capture {capture.folder} has no training frames.", "Capture more views.")
+        config = with_light(config, capture, frames)
         self.run, self.config, self.device = run, config, device
         devices = self._devices = devices or Devices(device)
         self._journal, self._lpips = journal, lpips
@@ -103,11 +107,13 @@ class Trainer:
         factor = self.model.super_resolution.config.factor
         margins = (config.bounds_margin, config.lateral_margin)
 
+        shaded = ShadedMesh.of(mesh.model.data) if config.light == "scene_light" else None
+
         def view(frame: CaptureFrame) -> View:
             camera, identity = names.index(frame.camera_name), identities.index(frame.identity)
             forms = config.coordinates, config.conditioning
             forms_and_end = *forms, config.last_interval
-            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end)
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end, shaded)
 
         self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0
@@ -119,6 +125,7 @@ class Trainer:
                 *field_groups(self.model.field, config.field_rate, texture_rate),
                 *self.model.identity_groups(config.code_rate, texture_rate),
                 {"params": list(self.model.super_resolution.parameters()), "rate": config.super_resolution_rate},
+                *self.model.detail_groups(config.super_resolution_rate, texture_rate),
                 {"params": [self.model.calibration], "rate": config.calibration_rate},
             ],
             lr=config.field_rate,
@@ -324,7 +331,8 @@ class Trainer:
         if self.empty_space is not None and number // self.config.tiles_per_step % EVERY == 0:
             own = torch.Generator().manual_seed(int(random.integers(1 << 62)))
             points = self.empty_space.draw(self.config.empty_space_points // self.config.tiles_per_step, own)
-        return TileTask(view, tile, len(tiles), background, rays, generator, points)
+        light = None if view.lit is None else view.lit.of_tile(tile, self.model.super_resolution.config.factor)
+        return TileTask(view, tile, len(tiles), background, rays, generator, points, light)
 
     def _differentiate(self, slot: int) -> Drawn:
         task = self._prepared.pop(self.step * self.config.tiles_per_step + slot).result()
@@ -355,6 +363,27 @@ class Trainer:
             f"step {self.step}  {100.0 * done:5.1f} %  loss {values['total']:.5f}  psnr {psnr:.2f} dB  "
             f"{values['seconds_a_step']:.3f} s a step  {left / 60.0:.1f} min left"
         )
+
+
+def with_light(config: TrainingConfig, capture: Capture, frames: list[CaptureFrame]) -> TrainingConfig:
+    """The settings with ``light`` decided: by the capture's lights where they say ``"auto"``.
+
+    Raises:
+        TrainingError: a relightable avatar of images whose light is not told.
+        CaptureError: one that brings its light along of images in several.
+    """
+    untold = [frame.image for frame in frames if frame.light is None]
+    if config.light == "scene_light" and untold:
+        raise TrainingError(
+            f"The capture does not tell in which light {len(untold)} of its images were taken, such as {untold[0]}.",
+            "Capture under many lights, or train with light=as_trained.",
+        )
+    if config.light == "auto":
+        several = not untold and len({frame.light for frame in frames}) > 1 and config.coordinates == "uvd"
+        config = replace(config, light="scene_light" if several else "as_trained")
+    if config.light == "as_trained":
+        check_one_light(capture, frames)
+    return config
 
 
 def _pool(threads: int, cores: int) -> ThreadPoolExecutor:

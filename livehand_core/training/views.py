@@ -23,9 +23,11 @@ from ..kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ..kernels.simd.lanes import WIDTH
 from ..rendering import stratified
 from ..rendering.setup import pose_numbers
+from ..rendering.shading.mesh import ShadedMesh
 from ..rendering.torch.integration import intervals_between
 from ..rotations import axis_angle_to_matrix
 from .config import TrainingConfig
+from .lit import LitView
 from .losses import downsampled
 from .tiles import Tile
 from .workers import shared
@@ -83,6 +85,7 @@ class View:
         coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
         last_interval: depth that the last sample of a ray stands for.
         levels: of surface sampling, see ``placement.level_rows``; None samples from bound to bound.
+        lit: the image's light, of relightable avatars; else None.
     """
 
     def __init__(
@@ -98,7 +101,9 @@ class View:
         coordinates: str = "uvd",
         conditioning: str = "wrist",
         last_interval: float = TrainingConfig.last_interval,
+        shaded: ShadedMesh | None = None,
     ) -> None:
+        """``shaded``: of the hand's model, where the image's light is wanted; the capture tells of it."""
         self.coordinates = coordinates
         self.name = frame.image
         self.camera: Camera = frame.camera
@@ -117,6 +122,7 @@ class View:
             # As ``rendering.view.view_of`` brings a hand into the avatar's frame.
             self._rest = mesh.model.data.rest_joints(hand.betas)[0]
             self._placed = self._rest + hand.transl
+        self._shaded = shaded
 
     @cached_property
     def vertices(self) -> np.ndarray:
@@ -124,6 +130,17 @@ class View:
         vertices, _ = self.mesh.model([self._capture.hand(self._frame)])
         answer: np.ndarray = vertices[0].cpu().numpy()
         return answer
+
+    @cached_property
+    def lit(self) -> LitView | None:
+        """The light on the image; None where none is wanted."""
+        told = self._capture.light(self._frame)
+        if self._shaded is None or told is None:
+            return None
+        turn, shift = self.wrist.T.astype(np.float64), self._rest - self.wrist.T.astype(np.float64) @ self._placed
+        light = told.light.scaled(2.0**self._frame.exposure).moved(turn, shift)
+        camera, low = (camera.moved(turn, shift) for camera in (self.camera, self.low))
+        return LitView(self._shaded, self.at_rest(self.vertices), camera, low, light, self.margins[1], self._device)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -176,15 +193,21 @@ class View:
         pixels = valid_pixels(of_tile, far)
         return self._sampled(pixels, (tile.x0, tile.y0, tile.x1 - tile.x0), samples, generator)
 
-    def scattered_rays(self, count: int, samples: int, generator: torch.Generator) -> tuple[TileRays, torch.Tensor]:
-        """``count`` rays from anywhere in the image, or all there are, and their (R, 4) low-resolution targets."""
+    def scattered_rays(
+        self, count: int, samples: int, generator: torch.Generator
+    ) -> tuple[TileRays, torch.Tensor, torch.Tensor]:
+        """``count`` rays from anywhere in the image, or all there are, their (R, 4) low-resolution targets, and the
+        (R, 5, 3) features of their light, (R, 0, 3) where none is wanted."""
         found = valid_pixels(*self.bounds)
         # In their old order: neighbours find their nearest points faster.
         chosen = torch.randperm(len(found.rows), generator=generator)[:count].sort().values.numpy()
         pixels = Pixels(*(values[chosen] for values in found))
         rays = self._sampled(pixels, (0, 0, self.low.width), samples, generator)
         rows, columns = (torch.from_numpy(value).long().to(self._device) for value in (pixels.rows, pixels.columns))
-        return rays, self._low_image[:, rows, columns].float().T
+        features = torch.zeros((len(rows), 0, 3), device=self._device)
+        if self.lit is not None:
+            features = self.lit.features_at(pixels.rows, pixels.columns)
+        return rays, self._low_image[:, rows, columns].float().T, features
 
     def at_rest(self, points: np.ndarray) -> np.ndarray:
         """(..., 3) float32 points of the world in the frame in which the wrist rests, or in the published conditioning

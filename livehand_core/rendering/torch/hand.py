@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from ...avatars.file import Avatar
+from ...cameras import Camera
 from ...hand.data import HandData
 from ...hand.model import HandModel
 from ...identities import IdentityChoice
+from ...networks.config import MATERIAL_CHANNELS
 from ...poses import HandPose
 from ...surface import face_neighbours
 from ..clock import Clock
@@ -17,11 +19,13 @@ from ..layer import Layer
 from ..placing import in_the_layers_box, low_image
 from ..plan import Plan
 from ..setup import conditioning, identity_shares
+from ..shading.pixels import SeenSurface, lit_pixels
 from .features import FeatureImage, feature_image
 from .geometry import geometry_passes
 from .identity_textures import IdentityTextures
 from .picture import resized, upsampled
 from .proxy import Proxy
+from .shading import LitTensors, LitTile, lit_picture
 from .volume import Conditioning
 
 
@@ -54,7 +58,10 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         self.arithmetic = dict.fromkeys(self.arithmetic, str(dtype).removeprefix("torch."))
         self.model = HandModel(hand, device)
         self.field, self.fine, self.super_resolution = avatar.networks(device)
-        for network in (self.field, self.fine, self.super_resolution):
+        self.detail = avatar.detail(device)
+        self._identity_detail = None if avatar.identity_detail is None else avatar.identity_detail.to(device, dtype)
+        self._detail_texture: torch.Tensor | None = None
+        for network in (self.field, self.fine, self.super_resolution, self.detail):
             if network is not None:
                 network.to(dtype)
         for field in (self.field, self.fine):
@@ -85,6 +92,9 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         mesh = self.model.faces, self.model.face_uv, self._neighbours
         proxy = Proxy.of(self._tensor(plan.vertices), *mesh, self._levels)
         pose, code = conditioning(self.metadata, self._codes, plan.view, identity)
+        if self._identity_detail is not None and self.detail is not None:
+            shares = self._tensor(identity_shares(self.metadata, self._codes, identity))
+            self._detail_texture = self.detail.texture + torch.einsum("n,nijc->ijc", shares, self._identity_detail)
         for textures in self._textures:
             textures.show(identity_shares(self.metadata, self._codes, identity))
         given = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
@@ -93,8 +103,16 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
 
     def upsample(self, plan: Plan, features: FeatureImage, clock: Clock) -> torch.Tensor:
         """(h, w, 6) of the plan's picture: premultiplied RGBA, weighted depth, weight."""
+        lit = None
+        if plan.received is not None:
+
+            def lit(image: torch.Tensor) -> torch.Tensor:
+                with clock.stage("light"):
+                    return self._lit(plan, image, plan.picture_camera)
+
         with clock.stage("super_resolution"):
-            image = upsampled(self.super_resolution, features, self.metadata.pixel_offset, clock, self.plain)
+            offset = self.metadata.pixel_offset
+            image = upsampled(self.super_resolution, features, offset, clock, self.plain, lit)
         return image[: plan.picture.height, : plan.picture.width]
 
     def layer(
@@ -108,9 +126,33 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
             assert depth is not None
             low = None
             if "rgba_low" in passes:
-                small = torch.cat([features.features[:3], features.opacity[None]]).clamp(0.0, 1.0).movedim(0, -1)
+                small = self._small(plan, features).clamp(0.0, 1.0).movedim(0, -1)
                 low = low_image(plan, _array(small), _array(features.depth))
             return Layer(plan.box, _array(image[..., :4]), depth, normal, uvd, low)
+
+    def _small(self, plan: Plan, features: FeatureImage) -> torch.Tensor:
+        """(4, h, w) the feature image's own picture."""
+        if plan.received is None:
+            return torch.cat([features.features[:3], features.opacity[None]])
+        material = torch.cat([features.features[:MATERIAL_CHANNELS], features.opacity[None]])
+        return self._lit(plan, material, plan.low_box.of(plan.low), detailed=False)
+
+    def _lit(self, plan: Plan, image: torch.Tensor, camera: Camera, detailed: bool = True) -> torch.Tensor:
+        """(14, H, W) materials and opacity at a camera's pixels -> (4, H, W) in the plan's light; what lies beside the
+        camera's image stays black."""
+        assert plan.received is not None
+        surface = SeenSurface.of(self.shaded, plan.vertices, camera, self.metadata.lateral_margin)
+        rows, columns = np.nonzero(surface.place[: image.shape[1], : image.shape[2]] >= 0)
+        places = rows * camera.width + columns
+        pixels = lit_pixels(self.shaded, plan.vertices, surface, plan.received, camera, places)
+        tile = LitTile(
+            torch.as_tensor(rows * image.shape[2] + columns, device=self.device),
+            LitTensors.of(pixels, plan.received, self.device, self.dtype),
+        )
+        detail = None
+        if detailed and self.detail is not None:
+            detail = self.detail(tile.lit.uv, tile.lit.footprint, self._detail_texture)
+        return lit_picture(image, tile, detail)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:
         return torch.tensor(values, dtype=self.dtype, device=self.device)

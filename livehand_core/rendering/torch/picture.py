@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
@@ -16,7 +18,12 @@ TILE = 192
 
 
 def upsampled(
-    network: SuperResolution, low: FeatureImage, offset: float, clock: Clock, plain: bool = False
+    network: SuperResolution,
+    low: FeatureImage,
+    offset: float,
+    clock: Clock,
+    plain: bool = False,
+    lit: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """(H, W, 6) of ``factor`` times the feature image's size: premultiplied RGBA, weighted depth, weight.
 
@@ -26,12 +33,16 @@ def upsampled(
         offset: where in a pixel the avatar's rays start.
         clock: is asked between tiles whether to stop.
         plain: the whole image at once; differentiable.
+        lit: of relightable avatars: (14, H, W) materials and opacity -> (4, H, W) in their light.
     """
     factor = network.config.factor
     image = (_whole if plain else _tiled)(network, low.features, low.opacity, clock)
+    clipped = lit is None
+    if lit is not None:
+        image = lit(image)
     weight = (low.opacity + float(WEIGHT_FLOOR)) * low.valid
     planes = torch.stack([weight * torch.where(low.valid, low.depth, 0.0), weight])
-    rgba = to_rgba(image, low.opacity, support_mask(low.valid, factor), offset)
+    rgba = to_rgba(image, low.opacity, support_mask(low.valid, factor), offset, clipped)
     return torch.cat([rgba, upsample_bilinear(planes, factor, offset).movedim(0, -1)], dim=-1)
 
 
@@ -64,7 +75,9 @@ def support_mask(valid: torch.Tensor, factor: int) -> torch.Tensor:
     return valid.repeat_interleave(factor, dim=0).repeat_interleave(factor, dim=1)
 
 
-def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor, offset: float) -> torch.Tensor:
+def to_rgba(
+    output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor, offset: float, clipped: bool = True
+) -> torch.Tensor:
     """Super-resolution's answer -> premultiplied RGBA.
 
     Args:
@@ -72,15 +85,20 @@ def to_rgba(output: torch.Tensor, opacity: torch.Tensor, support: torch.Tensor, 
         opacity: (h, w) of the feature image.
         support: (H, W) bool; nothing is drawn outside it, where the networks only ever saw zeros.
         offset: where in a pixel the avatar's rays start.
+        clipped: whether no colour may exceed alpha; in the light of a scene it may.
 
     Returns:
-        (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP, and no colour above alpha.
+        (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP.
     """
     factor = output.shape[-1] // opacity.shape[-1]
     alpha = output[3] if len(output) == 4 else upsample_bilinear(opacity[None], factor, offset)[0]
     begin, end = ALPHA_RAMP
     alpha = torch.where(support, (alpha * ((alpha - begin) / (end - begin)).clamp(0.0, 1.0)).clamp(max=1.0), 0.0)
-    colour = output[:3].clamp(min=0.0).minimum(alpha)
+    if clipped:
+        colour = output[:3].clamp(min=0.0).minimum(alpha)
+    else:
+        # As opacity fades, so do the colours that lie under it.
+        colour = output[:3] * (alpha / output[3].clamp(min=1e-6)).clamp(max=1.0)
     return torch.cat([colour, alpha[None]]).movedim(0, -1)
 
 

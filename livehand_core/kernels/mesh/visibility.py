@@ -1,0 +1,142 @@
+"""What a depth map hides of points on the skin: soft shadows of wide lights, and sharp ones of points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiling import compiled, inner
+
+LIFT = np.float32(0.0015)
+"""Metres by which a point is lifted along its normal: the proxy is coarse, and would shade itself."""
+
+SOFTNESS = np.float32(0.001)
+"""Metres of depth over which a surface goes from lit to hidden."""
+
+REACH = np.float32(0.15)
+"""Metres in front of a point within which something in the way widens the search for it."""
+
+GRID = 7
+"""Texels are looked up in a square of so many a side."""
+
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+
+
+@inner
+def _projected(row, x, y, z):
+    """Column and row in the map, depth along its axis, and texels a metre there."""
+    a = row[0] * x + row[1] * y + row[2] * z + row[3]
+    b = row[4] * x + row[5] * y + row[6] * z + row[7]
+    c = row[8] * x + row[9] * y + row[10] * z + row[11]
+    focal = row[12]
+    if row[14] > _ZERO:
+        focal = focal / max(c, np.float32(1e-4))
+    return focal * a + row[13], focal * b + row[13], c, focal
+
+
+@inner
+def _lit(depth, column, line, limit):
+    """How far the texel lets light through to ``limit``: 1 in front of what it holds, 0 behind it; 1 outside."""
+    x, y = int(np.floor(column)), int(np.floor(line))
+    if x < 0 or y < 0 or x >= depth.shape[1] or y >= depth.shape[0]:
+        return _ONE
+    return min(max((depth[y, x] - limit) / SOFTNESS + _ONE, _ZERO), _ONE)
+
+
+@inner
+def _share(step, fraction):
+    """Weight of the texel ``step`` of four in a box of 3 that begins ``fraction`` of a texel inside the first."""
+    if step == 0:
+        return (_ONE - fraction) / np.float32(3.0)
+    if step == 3:
+        return fraction / np.float32(3.0)
+    return _ONE / np.float32(3.0)
+
+
+@compiled
+def soft_visibility(depth, row, points, normals, answer):
+    """Fill (P,) ``answer`` with the share of a wide light that reaches (P, 3) points with normals, all float32.
+
+    Args:
+        depth: (N, N), row: (16,) of a ``DepthMap``.
+    """
+    for index in range(len(points)):
+        x = points[index, 0] + LIFT * normals[index, 0]
+        y = points[index, 1] + LIFT * normals[index, 1]
+        z = points[index, 2] + LIFT * normals[index, 2]
+        column, line, limit, scale = _projected(row, x, y, z)
+        search = max(row[15] * REACH * scale, _ONE)
+        total, count = _ZERO, _ZERO
+        for i in range(GRID):
+            for j in range(GRID):
+                across = column + search * (np.float32(2 * j) / np.float32(GRID - 1) - _ONE)
+                down = line + search * (np.float32(2 * i) / np.float32(GRID - 1) - _ONE)
+                u, v = int(np.floor(across)), int(np.floor(down))
+                if u < 0 or v < 0 or u >= depth.shape[1] or v >= depth.shape[0]:
+                    continue
+                if depth[v, u] < limit:
+                    total += limit - depth[v, u]
+                    count += _ONE
+        if count == _ZERO:
+            answer[index] = _ONE
+            continue
+        width = min(max(row[15] * total / count * scale, _ONE), search)
+        lit = _ZERO
+        for i in range(GRID):
+            for j in range(GRID):
+                across = column + width * (np.float32(2 * j) / np.float32(GRID - 1) - _ONE)
+                down = line + width * (np.float32(2 * i) / np.float32(GRID - 1) - _ONE)
+                lit += _lit(depth, across, down, limit)
+        answer[index] = lit / np.float32(GRID * GRID)
+
+
+@compiled
+def hard_visibility(depth, row, points, normals, answer):
+    """Fill (P,) ``answer`` with what reaches points from a small light: a window of 3 x 3 texels."""
+    for index in range(len(points)):
+        x = points[index, 0] + LIFT * normals[index, 0]
+        y = points[index, 1] + LIFT * normals[index, 1]
+        z = points[index, 2] + LIFT * normals[index, 2]
+        column, line, limit, _ = _projected(row, x, y, z)
+        left, top = np.floor(column - _HALF), np.floor(line - _HALF)
+        u, v = column - _HALF - left, line - _HALF - top
+        lit = _ZERO
+        # A bilinear lookup widened by a box of 3 texels.
+        for i in range(4):
+            for j in range(4):
+                weight = _share(i, v) * _share(j, u)
+                lit += weight * _lit(depth, left + np.float32(j) - _HALF, top + np.float32(i) - _HALF, limit)
+        answer[index] = lit
+
+
+@compiled
+def nearest_covered(face, radius, answer):
+    """Fill (H, W) int32 ``answer`` with the flat index of the nearest pixel that sees a triangle, within ``radius``.
+
+    Its own index where ``face`` (H, W) is not negative, -1 where none is near. Of equally near ones the upper left.
+    """
+    height, width = face.shape
+    beside = np.empty((height, width), np.int32)
+    for y in range(height):
+        last = -(radius + 1)
+        for x in range(width):
+            if face[y, x] >= 0:
+                last = x
+            beside[y, x] = x - last if x - last <= radius else radius + 1
+        last = width + 2 * radius + 2
+        for x in range(width - 1, -1, -1):
+            if face[y, x] >= 0:
+                last = x
+            if last - x < beside[y, x]:
+                beside[y, x] = x - last
+    for y in range(height):
+        for x in range(width):
+            best, place = np.int64(radius) * radius + 1, -1
+            if face[y, x] >= 0:
+                answer[y, x] = y * width + x
+                continue
+            for line in range(max(y - radius, 0), min(y + radius + 1, height)):
+                step = np.int64(beside[line, x])
+                distance = step * step + (line - y) * (line - y)
+                if abs(step) <= radius and distance < best:
+                    best, place = distance, line * width + x - step
+            answer[y, x] = place

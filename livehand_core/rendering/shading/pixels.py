@@ -1,0 +1,130 @@
+"""What each pixel of a picture sees of the proxy, and the light there: where the pixel stage of shading begins."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...cameras import Camera
+from ...kernels.mesh.raster import rasterise
+from ...kernels.mesh.visibility import nearest_covered
+from .mesh import ShadedMesh
+from .received import BACK, LAMPS, NORMAL, SCATTER, SKY, TANGENT, Received
+from .shadows import sharply_visible
+
+MOST_PIXELS = 16
+"""How far beside the proxy's silhouette a pixel takes the nearest surface there is."""
+
+LEAST_FACING = 0.25
+"""Cosine between normal and view from which on a texture is seen as no more foreshortened."""
+
+
+class SeenSurface(NamedTuple):
+    """The proxy at the pixels of a camera, (H, W).
+
+    Attributes:
+        face: int32 triangle; -1 where none is seen.
+        barycentric: (H, W, 3) float32.
+        place: int32 flat index of the nearest pixel that sees a triangle: its own, or beside the silhouette one within
+            the reach; -1 where there is none.
+    """
+
+    face: np.ndarray
+    barycentric: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: float) -> SeenSurface:
+        """Of (V, 3) float32 vertices, with a reach of ``margin`` metres at their middle."""
+        raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
+        assert raster.barycentric is not None
+        reach = margin * pixels_a_metre(camera, vertices.mean(axis=0, dtype=np.float64)) + 2.0
+        place = np.empty_like(raster.face)
+        nearest_covered(raster.face, int(min(max(reach, 2.0), MOST_PIXELS)), place)
+        return cls(raster.face, raster.barycentric, place)
+
+
+class LitPixels(NamedTuple):
+    """P pixels on the skin and the light that reaches them, float32, in the hand's frame.
+
+    Attributes:
+        normal, tangent: (P, 3) unit vectors.
+        view: (P, 3) unit direction from the camera.
+        sky: (P, 3) share of the sky's light that arrives, a colour.
+        scatter, back: (P, 3) irradiance over pi, as ``Received``.
+        towards: (P, L, 3) unit directions to the lamps.
+        facing: (P, L, 3) irradiance facing them, what is hidden taken off.
+        uv: (P, 2) texture coordinates.
+        footprint: (P,) texture coordinates that a pixel spans.
+    """
+
+    normal: np.ndarray
+    tangent: np.ndarray
+    view: np.ndarray
+    sky: np.ndarray
+    scatter: np.ndarray
+    back: np.ndarray
+    towards: np.ndarray
+    facing: np.ndarray
+    uv: np.ndarray
+    footprint: np.ndarray
+
+
+def pixels_a_metre(camera: Camera, point: np.ndarray) -> float:
+    """How many pixels a metre at (3,) ``point`` spans, along the image's plane."""
+    focal = 0.5 * (camera.fx + camera.fy)
+    if camera.projection == "orthographic":
+        return focal
+    return focal / max(float(camera.project(point)[1]), 1e-3)
+
+
+def lit_pixels(
+    mesh: ShadedMesh, vertices: np.ndarray, surface: SeenSurface, received: Received, camera: Camera, places: np.ndarray
+) -> LitPixels:
+    """The light at some pixels.
+
+    Args:
+        mesh, vertices, received: of the hand; its frame.
+        surface: of ``camera``.
+        places: (P,) flat indices of pixels, each with a ``surface.place``.
+    """
+    places = surface.place.reshape(-1)[places]
+    face, weight = surface.face.reshape(-1)[places], surface.barycentric.reshape(-1, 3)[places]
+    corners = mesh.faces[face]
+    rows = np.einsum("pk,pkc->pc", weight, received.vertices[corners])
+    points = np.einsum("pk,pkc->pc", weight, vertices[corners])
+    uv = np.einsum("pk,pkc->pc", weight, mesh.face_uv[face])
+    normal, tangent = _unit(rows[:, NORMAL]), rows[:, TANGENT]
+    tangent = _unit(tangent - np.sum(tangent * normal, axis=1, keepdims=True) * normal)
+    matrix, focal = camera.camera_to_world, 0.5 * (camera.fx + camera.fy)
+    if camera.projection == "perspective":
+        view = _unit(points - matrix[:3, 3].astype(np.float32))
+        size = np.maximum((points - matrix[:3, 3].astype(np.float32)) @ matrix[:3, 2].astype(np.float32), 1e-3) / focal
+    else:
+        view = np.broadcast_to(matrix[:3, 2].astype(np.float32), points.shape)
+        size = np.full(len(points), 1.0 / focal, np.float32)
+    facing = np.maximum(np.abs(np.sum(normal * view, axis=1)), LEAST_FACING)
+    towards, light = _lamps(received, rows, points, normal)
+    values = normal, tangent, view, rows[:, SKY], rows[:, SCATTER], rows[:, BACK], towards, light, uv
+    return LitPixels(*(np.ascontiguousarray(value, np.float32) for value in (*values, mesh.uv_a_metre * size / facing)))
+
+
+def _lamps(
+    received: Received, rows: np.ndarray, points: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(P, L, 3) directions and irradiance facing the lamps at points, what is hidden taken off."""
+    count = len(received.lamps)
+    towards, facing = (np.zeros((len(points), count, 3), np.float32) for _ in range(2))
+    for index, lamp in enumerate(received.lamps):
+        direction, irradiance, _ = lamp.lamp.at(points)
+        seen = rows[:, LAMPS + index]
+        if lamp.sharpness > 0.0 and lamp.shadow is not None:
+            seen = seen + lamp.sharpness * (sharply_visible(lamp.shadow, points, normals) - seen)
+        towards[:, index], facing[:, index] = direction, seen[:, None] * irradiance
+    return towards, facing
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    answer: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return answer
