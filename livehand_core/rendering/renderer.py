@@ -148,11 +148,12 @@ class Renderer:
     def _occluders(
         self, request: FrameRequest, number: int, metadata: AvatarMetadata, shown: Collection[str]
     ) -> list[Mesh]:
-        """What stands in the light of the ``number``-th hand: the request's other hands."""
+        """What stands in the light of the ``number``-th hand: the request's occluders and its other hands."""
         if not metadata.relightable:
             return []
         others = [instance for place, instance in enumerate(request.hands) if place != number]
-        return [self._hand(other.avatar, shown).world_mesh(other, request.camera) for other in others]
+        meshes = [(mesh.vertices, mesh.faces) for mesh in request.occluders]
+        return meshes + [self._hand(other.avatar, shown).world_mesh(other, request.camera) for other in others]
 
     def _session(self, required: bool) -> GpuSession | None:
         """The device's GPU; None when it cannot be opened and is not ``required``."""

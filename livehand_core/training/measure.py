@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..captures.capture import Capture, CaptureFrame, read_capture
+from ..errors import TrainingError
 from ..hand.library import find_hand
 from ..rendering import integrate
 from .config import TrainingConfig
@@ -112,6 +113,10 @@ def _some_frames(folder: Path, count: int) -> tuple[Capture, list[CaptureFrame]]
 def _trainer(run: Path, capture: Capture, frames: list[CaptureFrame], config: TrainingConfig) -> Trainer:
     data = find_hand(capture.hand_model, capture.poses.poses[0].side)
     trainer = Trainer(run, capture, frames, config, HandMesh.of(data), CPU, Journal(run))
+    if trainer.config.light == "scene_light":
+        raise TrainingError(
+            "The plain step, which times are compared with, knows no light.", "Give a capture of one light."
+        )
     trainer.begin()
     return trainer
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livehand_core.avatars.metadata import read_metadata
+from livehand_core.avatars.metadata import AvatarMetadata, read_metadata
 from livehand_core.captures.lighting import sky
 from livehand_core.lights import KEY_LAMPS, Light
+from livehand_core.networks.config import LIT_CHANNELS
 from tests.blender.helpers import make_scene
 from tests.blender.layout import draw
 from tests.blender.lit_ball import RADIUS, ball_scene, rendered
@@ -194,7 +195,7 @@ def test_frames_carry_the_light_of_each_hand_whose_avatar_answers_to_it(addon, m
 
     request = frame_request(depsgraph())
     assert all(request.light_of(hand) is None for hand in request.hands), "avatars that bring their own need none"
-    lit = replace(read_metadata("default"), light="scene_light")
+    lit = relightable(read_metadata("default"))
     monkeypatch.setattr(lights, "metadata_of", lambda avatar: lit)
     request = frame_request(depsgraph())
     found = [request.light_of(hand) for hand in request.hands]
@@ -208,6 +209,13 @@ def test_frames_carry_the_light_of_each_hand_whose_avatar_answers_to_it(addon, m
     scene.livehand.light = "TRAINED"
     request = frame_request(depsgraph())
     assert all(request.light_of(hand) is None for hand in request.hands)
+
+
+def relightable(metadata: AvatarMetadata) -> AvatarMetadata:
+    """The same, as an avatar that answers to light says it."""
+    network = replace(metadata.architecture.super_resolution, out_channels=LIT_CHANNELS)
+    architecture = replace(metadata.architecture, super_resolution=network)
+    return replace(metadata, architecture=architecture, light="scene_light", reference_light=Light().to_json())
 
 
 def test_the_panel_draws_the_light_and_says_what_changes_nothing(addon) -> None:

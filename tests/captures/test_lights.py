@@ -146,10 +146,8 @@ def test_check_command_tells_of_lights(lit: Capture, capsys: pytest.CaptureFixtu
 
 
 def test_training_in_one_light_refuses_many(lit: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        cli.main(["train", str(lit.folder), "--out", str(tmp_path / "run"), "--steps", "1", "--licence", "CC0-1.0"])
-        != 0
-    )
+    words = ["train", str(lit.folder), "--out", str(tmp_path / "run"), "--steps", "1", "--licence", "CC0-1.0"]
+    assert cli.main([*words, "--set", "light=as_trained"]) != 0
     assert "in 2 lights" in capsys.readouterr().err
 
 

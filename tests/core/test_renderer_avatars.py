@@ -42,12 +42,12 @@ def test_avatar_for_another_topology_or_model(hand: HandData) -> None:
         draw(unknown, camera_at((0, 0.1, 0.4)), one())
 
 
-def test_an_avatar_that_answers_to_light_is_refused_by_name(hand: HandData) -> None:
-    avatar = small_avatar()
-    lit = replace(avatar, metadata=replace(avatar.metadata, light="scene_light", name="Ada"))
-    renderer = Renderer("cpu", hands={("tube", "right"): hand}, avatars={"a": lit})
-    with pytest.raises(AvatarError, match="'Ada' answers to the scene's light"):
-        draw(renderer, camera_at((0, 0.1, 0.4)), one())
+def test_an_avatar_without_material_or_light_cannot_say_that_it_is_relightable() -> None:
+    metadata = small_avatar().metadata
+    with pytest.raises(ValueError, match="'scene_light' with 4 output channels and no reference light"):
+        replace(metadata, light="scene_light")
+    with pytest.raises(ValueError, match="'as_trained' with 4 output channels and a reference light"):
+        replace(metadata, reference_light=Light().to_json())
 
 
 def test_a_frames_light_changes_nothing_of_an_avatar_that_brings_its_own(hand: HandData) -> None:

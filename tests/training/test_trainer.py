@@ -208,7 +208,7 @@ def test_world_coordinates_of_the_wrist_s_form_are_those_that_are_drawn(capture:
     positions = []
     for of, seen in ((capture, frame), (moved, replace(frame, camera=frame.camera.moved(turn, shift)))):
         view = View(of, seen, 0, mesh, 2, (0.01, 0.004), CPU, coordinates="xyz", conditioning="wrist")
-        rays, _ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
+        rays, *_ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
         ends = torch.cat([rays.positions[:, 0], rays.positions[:, -1]])
         positions.append((ends.mean(dim=0), ends.std(dim=0), view, rays))
     for a, b in zip(positions[0][:2], positions[1][:2], strict=True):
@@ -232,7 +232,7 @@ def test_what_a_turned_hand_is_told(tmp_path: Path, capture: Capture, tubes: Han
 
     def seen(capture: Capture, frame: CaptureFrame, form: str) -> tuple[View, torch.Tensor, torch.Tensor]:
         view = View(capture, frame, 0, mesh, 2, (0.01, 0.004), CPU, conditioning=form)
-        rays, _ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
+        rays, *_ = view.scattered_rays(100_000, 4, torch.Generator().manual_seed(0))
         inside = rays.positions[..., 2].abs() < 0.002
         return view, rays.directions, rays.positions[inside][:, 3:].sum(dim=0)
 

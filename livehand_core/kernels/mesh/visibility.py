@@ -105,7 +105,7 @@ def hard_visibility(depth, row, points, normals, answer):
             for j in range(4):
                 weight = _share(i, v) * _share(j, u)
                 lit += weight * _lit(depth, left + np.float32(j) - _HALF, top + np.float32(i) - _HALF, limit)
-        answer[index] = lit
+        answer[index] = min(lit, _ONE)
 
 
 @compiled

@@ -1,0 +1,218 @@
+"""The light that a hand receives, against float64 sums and rays: visibility, scattering, frames, the pixel stage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from livehand_core.harmonics import basis, spread_directions
+from livehand_core.lights import Lamp, Light, clipped_cosine
+from livehand_core.rendering.shading.mesh import ShadedMesh
+from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels
+from livehand_core.rendering.shading.received import LAMPS, NORMAL, SCATTER, SKY, receive, wrapped_cosine
+from livehand_core.rendering.shading.shadows import Occluders, Sphere, far_map, near_map, sharply_visible, visible
+from livehand_core.rendering.torch.shading import LitTensors, encoded, harmonic_basis, light_features, shaded
+from livehand_core.rotations import axis_angle_to_matrix
+
+from .conftest import camera_at, tube_hand
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def grid(side: int = 24, half: float = 0.1, height: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """A square of triangles at a height, its normals upwards."""
+    line = np.linspace(-half, half, side)
+    x, y = np.meshgrid(line, line)
+    vertices = np.stack([x, y, np.full_like(x, height)], axis=-1).reshape(-1, 3).astype(np.float32)
+    first = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).reshape(-1)
+    lower = np.stack([first, first + 1, first + side], axis=1)
+    upper = np.stack([first + 1, first + side + 1, first + side], axis=1)
+    return vertices, np.concatenate([lower, upper]).astype(np.int32)
+
+
+def hidden_share(points: np.ndarray, lamp: np.ndarray, radius: float, height: float, half: float) -> np.ndarray:
+    """What share of a ball lamp a square of half side ``half`` at ``height`` lets through to points: by rays."""
+    towards = lamp / np.linalg.norm(lamp)
+    aside = np.cross(towards, [0.0, 1.0, 0.0])
+    aside /= np.linalg.norm(aside)
+    across = np.cross(towards, aside)
+    count = 400
+    ring, turn = radius * np.sqrt((np.arange(count) + 0.5) / count), np.arange(count) * 2.399963
+    places = lamp + np.outer(ring * np.cos(turn), aside) + np.outer(ring * np.sin(turn), across)
+    step = (height - points[:, None, 2]) / (places[:, 2] - points[:, None, 2])
+    met = points[:, None] + step[..., None] * (places - points[:, None])
+    return 1.0 - (np.abs(met[..., :2]).max(axis=-1) < half).mean(axis=1)
+
+
+def test_a_plate_throws_its_shadow_and_a_wider_lamp_a_softer_one() -> None:
+    floor, plate = grid(), grid(4, 0.03, 0.05)
+    occluders, sphere = Occluders.of([floor, plate]), Sphere.around(floor[0])
+    points, normals = floor[0], np.tile(UP, (len(floor[0]), 1))
+    lamp = np.array([0.1, 0.0, 0.6])
+    errors = []
+    for radius in (0.03, 0.12):
+        depth_map = near_map(occluders, sphere, lamp, 192, radius)
+        assert depth_map is not None
+        found = visible(depth_map, points, normals)
+        assert found.min() >= 0.0 and found.max() <= 1.0
+        errors.append(np.abs(found - hidden_share(points.astype(np.float64), lamp, radius, 0.05, 0.03)).mean())
+    assert max(errors) < 0.04
+    sharp = sharply_visible(far_map(occluders, sphere, UP, 192), points, normals)
+    inside, outside = np.abs(points[:, :2]).max(axis=1) < 0.026, np.abs(points[:, :2]).max(axis=1) > 0.034
+    assert sharp[inside].max() == 0.0 and sharp[outside].min() > 0.9999
+
+
+def test_a_lamp_inside_the_hand_throws_no_shadow() -> None:
+    floor = grid()
+    occluders, sphere = Occluders.of([floor]), Sphere.around(floor[0])
+    assert near_map(occluders, sphere, np.array([0.0, 0.0, 0.01]), 192, 0.01) is None
+    mesh, vertices = tube()
+    received = receive(mesh, vertices, Light(lamps=(Lamp((1.0, 1.0, 1.0), position=tuple(vertices.mean(axis=0))),)))
+    assert np.isfinite(received.vertices).all() and (received.vertices[:, LAMPS] == 1.0).all()
+
+
+def tube() -> tuple[ShadedMesh, np.ndarray]:
+    hand = tube_hand()
+    return ShadedMesh.of(hand), hand.v_template.astype(np.float32)
+
+
+def test_smoothing_keeps_what_is_even_and_spreads_what_is_not() -> None:
+    mesh, vertices = tube()
+    even = np.ones((len(vertices), 2))
+    assert np.allclose(mesh.smoothed(even), 1.0, atol=1e-5)
+    one = np.zeros((len(vertices), 1))
+    one[100] = 1.0
+    spread = mesh.smoothed(one)[:, 0]
+    away = np.linalg.norm(vertices - vertices[100], axis=1)
+    assert spread.min() >= 0.0 and spread[100] == spread.max() and spread[away > 0.025].max() == 0.0
+
+
+def test_frames_follow_the_mesh_and_point_outwards() -> None:
+    mesh, vertices = tube()
+    normals, tangents = mesh.frames(vertices)
+    assert np.allclose(np.linalg.norm(normals, axis=1), 1.0) and np.allclose((normals * tangents).sum(axis=1), 0.0)
+    centre = vertices.mean(axis=0)
+    side = np.abs(vertices[:, 0] - centre[0]) < 0.04
+    assert ((vertices - centre) * normals * [0.0, 1.0, 1.0]).sum(axis=1)[side].min() > 0.0
+    turn = axis_angle_to_matrix(np.array([0.4, -1.1, 0.3]))
+    turned = mesh.frames((vertices @ turn.T).astype(np.float32))
+    assert np.allclose(turned[0], normals @ turn.T, atol=1e-5)
+    # At the poles of the tube no direction is that of u.
+    assert np.allclose(turned[1][side], (tangents @ turn.T)[side], atol=1e-4)
+
+
+def test_the_wrapped_cosine_is_near_the_exact_one() -> None:
+    angles = np.linspace(-1.0, 1.0, 201)
+    for radius in (0.01, 0.2, 0.5):
+        exact = clipped_cosine(angles, np.full_like(angles, math.cos(radius)))
+        assert np.abs(wrapped_cosine(angles, math.sin(radius)) - exact).max() < 0.02
+    # Nothing is lost at its ends.
+    assert wrapped_cosine(np.array([-0.3, 0.3]), 0.3).tolist() == pytest.approx([0.0, 0.3])
+
+
+def test_an_even_sky_over_a_plate_gives_all_of_its_light_but_below_a_lid() -> None:
+    vertices, faces = grid(12)
+    hand = tube_hand()
+    mesh = ShadedMesh.of(hand)
+    tube_vertices = hand.v_template.astype(np.float32)
+    free = receive(mesh, tube_vertices, Light.uniform((1.0, 2.0, 3.0)))
+    # A tube hides no sky from its own skin; maps of 64 texels take some of what grazes it.
+    assert np.median(free.vertices[:, SKY]) > 0.85
+    middle = tube_vertices.mean(axis=0)
+    lid = (vertices * 3.0 + middle + [0.0, 0.0, 0.05]).astype(np.float32), faces
+    under = receive(mesh, tube_vertices, Light.uniform((1.0, 2.0, 3.0)), [lid])
+    above = free.vertices[:, NORMAL][:, 2] > 0.9
+    assert under.vertices[above, SKY].mean() < 0.35 < 0.85 < free.vertices[above, SKY].mean()
+    assert np.allclose(under.vertices[:, SKY], under.vertices[:, [6, 6, 6]], atol=1e-6)
+
+
+def test_what_is_received_is_linear_in_the_light() -> None:
+    mesh, vertices = tube()
+    lamp = Lamp((3.0, 2.0, 1.0), direction=(0.6, 0.0, 0.8), size=0.3)
+    sky = np.abs(np.random.default_rng(1).normal(size=(16, 3))) * 0.05 + np.eye(16, 3) * 2.0
+    light = Light(sky, (lamp,))
+    once, twice = (receive(mesh, vertices, light.scaled(factor)) for factor in (1.0, 2.0))
+    assert np.allclose(twice.vertices[:, SCATTER], 2.0 * once.vertices[:, SCATTER], rtol=1e-5)
+    assert np.allclose(twice.vertices[:, SKY], once.vertices[:, SKY], atol=1e-6)
+    assert np.allclose(twice.irradiance, 2.0 * once.irradiance) and np.allclose(twice.lobes, 2.0 * once.lobes)
+    assert np.array_equal(twice.vertices[:, LAMPS:], once.vertices[:, LAMPS:])
+
+
+def pixels_of(light: Light, dtype: torch.dtype = torch.float32) -> LitTensors:
+    mesh, vertices = tube()
+    camera = camera_at((0.3, -0.35, 0.3))
+    received = receive(mesh, vertices, light)
+    surface = SeenSurface.of(mesh, vertices, camera, 0.003)
+    places = np.flatnonzero(surface.place.reshape(-1) >= 0)
+    beside = np.flatnonzero((surface.face.reshape(-1) < 0) & (surface.place.reshape(-1) >= 0))
+    assert len(beside) > 20 and (surface.face.reshape(-1)[surface.place.reshape(-1)[beside]] >= 0).all()
+    return LitTensors.of(
+        lit_pixels(mesh, vertices, surface, received, camera, places), received, torch.device("cpu"), dtype
+    )
+
+
+def test_features_are_one_in_an_even_light() -> None:
+    features = light_features(pixels_of(Light.uniform((1.0, 1.0, 1.0))))
+    lit = pixels_of(Light.uniform((1.0, 1.0, 1.0)))
+    share = lit.sky.clamp(min=0.2)
+    assert torch.allclose(features[:, 0], lit.sky, atol=1e-4)
+    assert torch.allclose(features[:, 3] / share, lit.sky / share, atol=1e-4)
+
+
+def test_features_are_those_of_the_light_by_float64_sums() -> None:
+    """Diffuse and lobes of lamps and sky, without shadows, against ``Light`` in float64."""
+    sky = Light.uniform((0.5, 0.6, 0.7)).harmonics + 0.05 * np.random.default_rng(3).normal(size=(16, 3))
+    lamps = (
+        Lamp((3.0, 2.0, 1.0), direction=(0.6, -0.5, 0.62), size=0.2),
+        Lamp((0.2, 0.3, 0.4), position=(0.2, -0.5, 0.4)),
+    )
+    light = Light(sky, lamps)
+    lit = pixels_of(light, torch.float64)
+    mesh, vertices = tube()
+    seen = np.ones(len(lit.normal), bool)
+    lit = lit._replace(sky=torch.ones_like(lit.sky))
+    # Of lamps take what arrives where nothing is hidden: facing over its largest value by direction.
+    features = light_features(lit).numpy()
+    camera = camera_at((0.3, -0.35, 0.3))
+    surface = SeenSurface.of(mesh, vertices, camera, 0.003)
+    places = surface.place.reshape(-1)[np.flatnonzero(surface.place.reshape(-1) >= 0)]
+    points = np.einsum(
+        "pk,pkc->pc", surface.barycentric.reshape(-1, 3)[places], vertices[mesh.faces[surface.face.reshape(-1)[places]]]
+    )
+    for column, lamp in enumerate(lamps):
+        share = lit.facing[:, column].numpy() / np.maximum(lamp.at(points)[1], 1e-9)
+        seen &= share.min(axis=1) > 0.999
+    assert seen.sum() > 100
+    normals, view = lit.normal.numpy(), lit.view.numpy()
+    mirrored = view - 2.0 * (view * normals).sum(axis=1, keepdims=True) * normals
+    expected = light.shading(points, normals, mirrored)
+    for found, wanted in ((0, 0), (3, 2), (4, 3)):
+        error = np.abs(features[seen, found] - expected[seen, wanted])
+        assert error.max() < 0.03 * expected[seen, wanted].max(), found
+
+
+def test_the_pixel_stage_is_linear_and_differentiable() -> None:
+    light = Light.uniform((0.5, 0.6, 0.7), (Lamp((3.0, 2.0, 1.0), direction=(0.6, -0.5, 0.62), size=0.2),))
+    lit, double = (pixels_of(light.scaled(factor), torch.float64) for factor in (1.0, 2.0))
+    generator = torch.Generator().manual_seed(0)
+    alpha = torch.rand(len(lit.normal), generator=generator, dtype=torch.float64)
+    material = torch.rand((len(alpha), 13), generator=generator, dtype=torch.float64) * alpha[:, None]
+    assert torch.allclose(shaded(material, alpha, double), 2.0 * shaded(material, alpha, lit), rtol=1e-5)
+    few = LitTensors(*(value[:6] for value in lit[:10]), *lit[10:])
+    given = material[:6].clone().requires_grad_(), alpha[:6].clamp(min=0.2).clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda m, a: encoded(shaded(m, a, few), a[:, None]), given, atol=1e-6)
+
+
+def test_harmonics_are_those_of_the_light() -> None:
+    directions = spread_directions(40)
+    assert np.allclose(harmonic_basis(torch.from_numpy(directions)).numpy(), basis(directions))
+
+
+def test_looking_from_behind_sees_the_back() -> None:
+    """Light from behind a hand reaches its ``back`` feature and not its diffuse one."""
+    lit = pixels_of(Light(lamps=(Lamp((1.0, 1.0, 1.0), direction=(-0.55, 0.64, -0.53)),)))
+    features = light_features(lit)
+    assert features[:, 2].mean() > 4.0 * features[:, 0].mean()
