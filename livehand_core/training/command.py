@@ -360,6 +360,9 @@ def _assignment(item: str) -> tuple[str, Any]:
     try:
         return key, loads(f"value = {text}")["value"]
     except TOMLDecodeError as error:
+        if text.replace("_", "").isalnum():
+            # A word, whose quotes a shell has taken or nobody has given.
+            return key, text
         raise TrainingError(
             f"The value of {item!r} is not TOML ({error}).", "Write KEY=VALUE, e.g. tile=64."
         ) from error
