@@ -10,6 +10,7 @@ _ROOMS = (
     "preferences",
     "ui.preferences_page",
     "background",
+    "stored",
     "properties",
     "render.settings",
     "rig.operators",

@@ -20,6 +20,9 @@ import bpy
 from livehand_core.errors import LiveHandError
 
 
+_declared: list[tuple[type, str]] = []
+
+
 class Step(NamedTuple):
     """One thing that Blender is given."""
 
@@ -37,9 +40,21 @@ def classes(*found: type) -> list[Step]:
 
 def properties(*found: tuple[type, str, Any]) -> list[Step]:
     """Properties of Blender's own types: the type, the name, the property. After the classes they point to."""
-    return [
-        Step(name, partial(setattr, owner, name, value), partial(delattr, owner, name)) for owner, name, value in found
-    ]
+
+    def give(owner: type, name: str, value: Any) -> None:
+        setattr(owner, name, value)
+        _declared.append((owner, name))
+
+    def take(owner: type, name: str) -> None:
+        _declared.remove((owner, name))
+        delattr(owner, name)
+
+    return [Step(name, partial(give, owner, name, value), partial(take, owner, name)) for owner, name, value in found]
+
+
+def declared() -> tuple[tuple[type, str], ...]:
+    """The properties that Blender's own types have by LiveHand now: the type, the name."""
+    return tuple(_declared)
 
 
 def handlers(*found: tuple[str, Callable[..., None]]) -> list[Step]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import bpy
 
+from ..stored import stores
+
 OWN_KEY = "livehand"
 """Where an ID keeps this add-on's own settings among the properties that add-ons register."""
 
@@ -53,7 +55,7 @@ def mirror_stored(source: Any, target: Any) -> bool:
     They are copied as they are stored, so that no add-on hears of a change and acts on it.
     """
     changed = False
-    for ours, theirs in zip(_stores(source), _stores(target), strict=True):
+    for ours, theirs in zip(stores(source), stores(target), strict=True):
         wanted = {key: plain(value) for key, value in ours.items() if key != OWN_KEY}
         there = {key: plain(value) for key, value in theirs.items() if key != OWN_KEY}
         for key in there.keys() - wanted.keys():
@@ -150,10 +152,3 @@ def _assign(value: Any, target: Any, name: str, where: str) -> bool:
     if after != wanted:
         _refused[mark] = wanted
     return bool(after != before)
-
-
-def _stores(thing: Any) -> list[Any]:
-    """The groups in which a data-block keeps custom properties; those that add-ons register apart from 5.0 on."""
-    if hasattr(thing, "bl_system_properties_get"):
-        return [thing, thing.bl_system_properties_get(do_create=True)]
-    return [thing]

@@ -21,6 +21,7 @@ from .. import compat
 from ..render.engine import ENGINE_ID
 from ..render.scene import holds_hand, scene_objects
 from ..rig.armature import is_hand, proxy_meshes
+from ..stored import items
 from .hand_scene import follow, make_hand_scene
 from .merge import MARK, merge_group
 
@@ -211,7 +212,7 @@ def hide_proxies(scene: Any) -> list[str]:
     Returns:
         names of those that are linked, and stay as they are.
     """
-    known = {entry.mesh for entry in scene.livehand.hidden_proxies}
+    known = {entry.mesh for entry in _hidden(scene)}
     linked = []
     rigs = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
     for mesh in [mesh for rig in rigs for mesh in proxy_meshes(rig)]:
@@ -221,10 +222,15 @@ def hide_proxies(scene: Any) -> list[str]:
             linked.append(mesh.name)
             continue
         before = _as_it_was(mesh)
-        entry = scene.livehand.hidden_proxies.add()
+        entry = _hidden(scene).add()
         entry.mesh, (entry.visible_camera, entry.hide_render) = mesh, before
         mesh.visible_camera, mesh.hide_render = False, False
     return linked
+
+
+def _hidden(scene: Any) -> Any:
+    """What a scene has noted of its proxies."""
+    return items(scene.livehand, "hidden_proxies")
 
 
 def _as_it_was(mesh: Any) -> tuple[bool, bool]:
@@ -240,17 +246,17 @@ def _as_it_was(mesh: Any) -> tuple[bool, bool]:
 
 def _entries(mesh: Any) -> list[Any]:
     """What scenes have noted of a proxy mesh; one that several scenes share is noted by each."""
-    return [entry for scene in bpy.data.scenes for entry in scene.livehand.hidden_proxies if entry.mesh == mesh]
+    return [entry for scene in bpy.data.scenes for entry in _hidden(scene) if entry.mesh == mesh]
 
 
 def _forget(scene: Any) -> None:
     """Give a scene's proxies back, but for those that another scene composites as well, and its settings."""
     hide_proxies(scene)
-    for entry in scene.livehand.hidden_proxies:
+    for entry in _hidden(scene):
         mesh = entry.mesh
         if mesh is not None and mesh.is_editable and len(_entries(mesh)) == 1:
             mesh.visible_camera, mesh.hide_render = entry.visible_camera, entry.hide_render
-    scene.livehand.hidden_proxies.clear()
+    _hidden(scene).clear()
     for name in ("hand_scene", "before_compositing", "hidden_proxies"):
         scene.livehand.property_unset(name)
 
