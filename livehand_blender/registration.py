@@ -19,7 +19,6 @@ import bpy
 
 from livehand_core.errors import LiveHandError
 
-
 _declared: list[tuple[type, str]] = []
 
 

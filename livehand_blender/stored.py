@@ -1,7 +1,8 @@
 """What a .blend holds in the place of LiveHand's own lists, made safe before Blender reads it.
 
 Blender checks the form of a stored property against its declaration, but not that of a list's items: one that is no
-group of properties it reads past its end, and then crashes or never comes back. Scripts and other versions can leave one.
+group of properties it reads past its end, and then crashes or never comes back. Scripts and other versions can leave
+one.
 """
 
 from __future__ import annotations
@@ -25,12 +26,8 @@ def items(owner: Any, name: str) -> Any:
 
 def make_sound(owner: Any, name: str) -> None:
     """Do so for a property of ours and all that its groups hold."""
-    kind = owner.bl_rna.properties[name].type
-    if kind == "COLLECTION":
-        parts = list(items(owner, name))
-    else:
-        parts = [getattr(owner, name)]
-    for part in parts:
+    several = owner.bl_rna.properties[name].type == "COLLECTION"
+    for part in list(items(owner, name)) if several else [getattr(owner, name)]:
         for prop in _nested(part.bl_rna):
             make_sound(part, prop.identifier)
 

@@ -17,7 +17,7 @@ WITH_TRAINING = "Make Environment (With Training)"
 
 BUTTONS = {
     "engine": "Make Environment",
-    "track": "Make Environment",
+    "track": "Make Environment (With Tracking)",
     "torch": "Make Environment (Build: CUDA)",
     "views": "",
     "live": "",

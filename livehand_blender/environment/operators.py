@@ -24,7 +24,7 @@ from ..preferences import data_folder, interpreter_preference, log_path, made_en
 from ..registration import classes, registration
 from ..render import session
 from ..render.session import torch_words
-from .recipe import Stamp, Wish, make_environment, remove_environment
+from .recipe import Stamp, Wish, make_environment, read_stamp, remove_environment
 
 ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY, DOCTOR_KEY = "engine", "interpreter", "environment", "doctor"
 
@@ -158,6 +158,11 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
         description="Also install what training, its measures, meshes and the import of official checkpoints need",
         default=False,
     )
+    tracking: BoolProperty(
+        name="With Tracking",
+        description="Also install what tracking hands in videos and before a camera needs",
+        default=False,
+    )
 
     @classmethod
     def poll(cls, _context: Any) -> bool:
@@ -191,6 +196,15 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
             text = getattr(self, own) if given(own) else getattr(stored, preference, "")
             return str(bpy.path.abspath(text)) if text else ""
 
+        made = read_stamp(made_environment())
+
+        def also(part: str) -> bool:
+            """A button that adds one part takes nothing away that is there."""
+            if given(part):
+                return bool(getattr(self, part))
+            added = given("training") or given("tracking")
+            return bool(getattr(stored, f"with_{part}", False) or (added and made and getattr(made, part)))
+
         base, wheels = wanted("base", "base_python"), wanted("wheels", "wheel_folder")
         return Wish(
             folder=made_environment(),
@@ -198,7 +212,8 @@ class LIVEHAND_OT_environment_make(TaskOperator, bpy.types.Operator):
             source=core_source(),
             build=self.build if self.build != "PREFERENCE" else getattr(stored, "torch_build", "CPU"),
             index=getattr(stored, "torch_index", "").strip(),
-            training=self.training if given("training") else getattr(stored, "with_training", False),
+            training=also("training"),
+            tracking=also("tracking"),
             wheels=Path(wheels) if wheels else None,
             online=bpy.app.online_access,
             log=data_folder() / "environment.log",

@@ -49,8 +49,10 @@ TORCH_BYTES = {
     "DEFAULT": _CUDA_BYTES if sys.platform == "linux" else _CPU_BYTES,
 }
 """Build of torch -> about what is downloaded with it, which is only for the progress bar, and room on the disk."""
-RENDERING_BYTES = (0.18e9, 0.9e9)
+RENDERING_BYTES = (0.1e9, 0.6e9)
 """The same without torch."""
+TRACKING_BYTES = (0.12e9, 0.4e9)
+"""What the tracker adds."""
 
 _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "bytes": 1.0}
 _SIZE = re.compile(r"^\s*(?:Downloading|Using cached|Processing) (\S+?)(?: \(([\d.]+) (kB|MB|GB|bytes)\))?$")
@@ -68,6 +70,7 @@ class Wish:
         build: for the processor, for CUDA, or with the torch that the package index gives.
         index: package index of torch in place of the known one; empty for that.
         training: also what training, its measures and meshes need; without it there is torch only for a GPU.
+        tracking: also what tracking hands in videos and before a camera needs.
         wheels: folder with wheels of everything, in place of the network; None for the network.
         online: whether the network may be used.
         log: file that everything said is written to.
@@ -79,6 +82,7 @@ class Wish:
     build: Build = "CPU"
     index: str = ""
     training: bool = False
+    tracking: bool = False
     wheels: Path | None = None
     online: bool = True
     log: Path | None = None
@@ -90,9 +94,8 @@ class Wish:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """What is installed: all that the job needs, and the tracker, which a folder of wheels may be without."""
-        tracker = self.wheels is None or any(self.wheels.glob("ai_edge_litert-*.whl"))
-        return (JOBS[self.job].extra, *((JOBS["tracking"].extra,) if tracker else ()))
+        """What is installed: all that the job needs, and the tracker where it is wanted."""
+        return (JOBS[self.job].extra, *((JOBS["tracking"].extra,) if self.tracking else ()))
 
     @property
     def with_torch(self) -> bool:
@@ -102,7 +105,10 @@ class Wish:
     @property
     def sizes(self) -> tuple[float, float]:
         """Bytes, about, that are downloaded and that it takes."""
-        return TORCH_BYTES[self.build] if self.with_torch else RENDERING_BYTES
+        sizes = TORCH_BYTES[self.build] if self.with_torch else RENDERING_BYTES
+        if not self.tracking:
+            return sizes
+        return sizes[0] + TRACKING_BYTES[0], sizes[1] + TRACKING_BYTES[1]
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class Stamp:
     build: str
     training: bool
     megabytes: int
+    tracking: bool = False
 
     @property
     def current(self) -> bool:
@@ -218,7 +225,8 @@ def _make(wish: Wish, tell: Callable[[float, str], None], cancelled: Callable[[]
     python_version, torch_version, _ = check_interpreter(python, wish.job)
     _prepare(wish, python, tell, cancelled)
     size = sum(entry.stat(follow_symlinks=False).st_size for entry in _files(wish.folder))
-    stamp = Stamp(__version__, python_version, torch_version, wish.build, wish.training, round(size / 1e6))
+    megabytes = round(size / 1e6)
+    stamp = Stamp(__version__, python_version, torch_version, wish.build, wish.training, megabytes, wish.tracking)
     (wish.folder / STAMP).write_text(json.dumps(vars(stamp)), encoding="utf-8")
     tell(1.0, "Done")
     return stamp

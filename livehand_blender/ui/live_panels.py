@@ -42,7 +42,9 @@ class LIVEHAND_PT_live(bpy.types.Panel):
             if session.message():
                 draw_text(layout, session.message(), alert=True)
                 if "ai-edge-litert" in session.message():
-                    layout.operator("livehand.environment_make", icon="IMPORT")
+                    layout.operator(
+                        "livehand.environment_make", text="Install the Tracker", icon="IMPORT"
+                    ).tracking = True
         else:
             row.operator("livehand.live_stop", icon="PAUSE")
             recording = known.recording is not None

@@ -74,6 +74,11 @@ class LiveHandPreferences(bpy.types.AddonPreferences):
         "torch and more, some 2 GB",
         default=False,
     )
+    with_tracking: BoolProperty(
+        name="With Tracking",
+        description="Also install what tracking hands in videos and before a camera needs: some 400 MB",
+        default=False,
+    )
     show_options: BoolProperty(name="Options", description="More choices for a new environment", default=False)
     show_log: BoolProperty(name="Log", description="The last lines of the engine's log", default=False)
     log_folder: StringProperty(

@@ -100,6 +100,7 @@ def _draw_environment(layout: Any, stored: Any) -> None:
         layout.label(text="None yet. It takes some minutes and leaves Blender's own Python alone.", icon="INFO")
     layout.prop(stored, "torch_build")
     layout.prop(stored, "with_training")
+    layout.prop(stored, "with_tracking")
     if not bpy.app.online_access and not stored.wheel_folder:
         row = layout.row()
         text = "Blender works offline: allow online access, or give a folder of wheels."

@@ -82,7 +82,7 @@ def test_an_environment_is_made_replaced_and_removed_without_a_network(wish: Wis
     assert "Successfully installed" in (tmp_path / "own" / "environment.log").read_text()
     python = interpreters.environment_python(wish.folder)
     missing = interpreters.check_interpreter(python).missing
-    assert not lacking("pictures", missing) and {"torch", "igl", "skimage"} <= set(missing)
+    assert not lacking("pictures", missing) and {"torch", "igl", "skimage", "cv2", "ai_edge_litert"} <= set(missing)
 
     # A new one that fails leaves the old one as it was.
     (wish.wheels / f"torch-{VERSION}-py3-none-any.whl").unlink()  # type: ignore[operator]
@@ -104,14 +104,38 @@ def test_an_environment_that_does_not_render_is_not_kept(wish: Wish, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["training", "torch"])
+@pytest.mark.parametrize("job", ["training", "torch", "tracking"])
 def test_an_environment_has_what_it_was_made_for(wish: Wish, job: str) -> None:
-    wish = replace(wish, training=True) if job == "training" else replace(wish, build="CUDA")
-    assert wish.job == job
+    options = {"training": {"training": True}, "torch": {"build": "CUDA"}, "tracking": {"tracking": True}}[job]
+    wish = replace(wish, **options)
     stamp = make_environment(wish, lambda part, text: None, never)
     missing = interpreters.check_interpreter(interpreters.environment_python(wish.folder)).missing
-    assert stamp.torch == VERSION and not lacking(job, missing)
-    assert job == "torch" or not lacking("meshes", missing)
+    assert not lacking(job, missing) and not lacking("pictures", missing)
+    assert stamp.torch == ("" if job == "tracking" else VERSION)
+    assert (stamp.training, stamp.tracking) == (job == "training", job == "tracking")
+    assert job != "training" or not lacking("meshes", missing)
+    assert job == "tracking" or lacking("tracking", missing)
+    assert read_stamp(wish.folder) == stamp
+
+
+def test_a_button_that_adds_a_part_keeps_the_others(addon, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bpy
+
+    from livehand_blender.environment import operators
+
+    stamp = recipe.Stamp("1", "3.11", "", "CPU", True, 2000)
+    wanted: list[Wish] = []
+
+    def make(wish: Wish, *_: object) -> recipe.Stamp:
+        wanted.append(wish)
+        return replace(stamp, training=wish.training, tracking=wish.tracking)
+
+    monkeypatch.setattr(operators, "make_environment", make)
+    monkeypatch.setattr(operators, "read_stamp", lambda _: stamp)
+    bpy.ops.livehand.environment_make()
+    bpy.ops.livehand.environment_make(tracking=True)
+    bpy.ops.livehand.environment_make(tracking=True, training=False)
+    assert [(wish.training, wish.tracking) for wish in wanted] == [(False, False), (True, True), (False, True)]
 
 
 def test_cancelling_leaves_nothing(wish: Wish) -> None:

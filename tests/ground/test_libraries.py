@@ -42,11 +42,15 @@ def test_an_extra_brings_all_that_its_job_needs(name: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_button_that_a_message_names_brings_what_the_job_needs(name: str) -> None:
-    extra = {"": "", "Make Environment": "engine", "Make Environment (Build: CUDA)": "torch"}.get(
-        button_of(name), "train"
-    )
-    # Every environment that the add-on makes has the tracker, too.
-    assert not extra or set(packages(JOBS[name].modules)) <= brought_by(extra) | brought_by("track")
+    named = {
+        "": "",
+        "Make Environment": "engine",
+        "Make Environment (Build: CUDA)": "torch",
+        "Make Environment (With Tracking)": "track",
+        "Make Environment (With Training)": "train",
+    }
+    extra = named[button_of(name)]
+    assert not extra or set(packages(JOBS[name].modules)) <= brought_by(extra)
 
 
 def test_rendering_asks_for_neither_torch_nor_anything_of_restricted_use() -> None:
