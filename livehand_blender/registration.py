@@ -19,7 +19,7 @@ import bpy
 
 from livehand_core.errors import LiveHandError
 
-_declared: list[tuple[type, str]] = []
+_declared: list[tuple[Any, str]] = []
 
 
 class Step(NamedTuple):
@@ -51,7 +51,7 @@ def properties(*found: tuple[type, str, Any]) -> list[Step]:
     return [Step(name, partial(give, owner, name, value), partial(take, owner, name)) for owner, name, value in found]
 
 
-def declared() -> tuple[tuple[type, str], ...]:
+def declared() -> tuple[tuple[Any, str], ...]:
     """The properties that Blender's own types have by LiveHand now: the type, the name."""
     return tuple(_declared)
 

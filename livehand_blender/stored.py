@@ -67,7 +67,7 @@ def _holds_lists(prop: Any) -> bool:
     return _is_group(prop) and (prop.type == "COLLECTION" or any(map(_holds_lists, _nested(prop.fixed_type))))
 
 
-def _owners(kind: type) -> Iterator[Any]:
+def _owners(kind: Any) -> Iterator[Any]:
     """All that a file has of a type that LiveHand gives properties to."""
     if kind is bpy.types.ViewLayer:
         for scene in bpy.data.scenes:
