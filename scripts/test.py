@@ -1,8 +1,9 @@
 """The project's tests in one command: ``python3 scripts/test.py [--quick] [--gui] [--chaos] [-k EXPRESSION]``.
 
-Makes the environment it needs, then runs ruff, mypy and pytest in it. The exit status is 0 when all pass. Tests that
-drive Blender's window run where one is at hand; ``--gui`` prepares one and runs nothing else (docs/development.md).
-``--chaos`` runs the long form of tests/chaos alone (docs/reliability.md). Further arguments go to pytest.
+Makes the environment it needs, then runs ruff, mypy and pytest in it, a process of tests for each core. The exit status
+is 0 when all pass. Tests that drive Blender's window run where one is at hand; ``--gui`` prepares one and runs nothing
+else (docs/development.md). ``--chaos`` runs the long form of tests/chaos alone (docs/reliability.md). Further arguments
+go to pytest.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ LINTERS = {
     "mypy scripts": ["mypy", "scripts", "tools"],
 }
 
+MOST_PROCESSES = 4
+"""A process of tests takes up to 2 GB, and some of them use two cores."""
+NOTHING_CHOSEN = 5
+"""pytest's status where no test fits what was asked for."""
+
 
 def main() -> int:
     """Run everything; the status of the first step that failed."""
@@ -36,6 +42,12 @@ def main() -> int:
         "--suite", choices=BLENDER_OF_SUITE, default="trixie", help="which Debian's Blender --gui prepares (4.3 or 5.2)"
     )
     parser.add_argument("--debian", type=Path, help="folder of that Debian (default: build/debian-SUITE)")
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(os.cpu_count() or 1, MOST_PROCESSES),
+        help="that run tests side by side, a file of tests in one of them (default: one for each core, at most four)",
+    )
     parser.add_argument("-k", metavar="EXPRESSION", help="only the tests that match, and no linters")
     options, rest = parser.parse_known_args()
     environment.enter()
@@ -59,23 +71,41 @@ def main() -> int:
             failed |= step(name, [sys.executable, "-m", *command])
     # Tests that start an engine wait for pictures, not for a compiler.
     failed |= step("compiled kernels", [sys.executable, "-m", "livehand_core", "prepare", "--exact"])
-    pytest = [sys.executable, "-m", "pytest", *rest]
-    if options.chaos:
-        os.environ["LIVEHAND_CHAOS"] = "long"
-        pytest += ["tests/chaos", "--timeout=7200"]
-    elif options.gui:
-        pytest += ["-m", "gui"]
-    elif options.quick:
-        pytest += ["-m", "not slow and not bpy and not gui"]
-    if options.k is not None:
-        pytest += ["-k", options.k]
+    window = False
     if not (options.quick or options.chaos):
         found, why = machine.find()
-        print(f"[test] tests of Blender's window: {why if found else f'left out; {why}'}", flush=True)
-    failed |= step("pytest", pytest)
+        window = found is not None
+        print(f"[test] tests of Blender's window: {why if window else f'left out; {why}'}", flush=True)
+    chosen = ["-k", options.k] if options.k is not None else []
+    runs = parts(options, window)
+    statuses = [
+        step(f"pytest: {name}", [sys.executable, "-m", "pytest", *rest, *chosen, *words]) for name, words in runs
+    ]
+    told = {name: status for one in statuses for name, status in one.items()}
+    some = len(told) < len(runs) or any(status != NOTHING_CHOSEN for status in told.values())
+    failed |= {name: status for name, status in told.items() if not (some and status == NOTHING_CHOSEN)}
     if failed:
         print(f"[test] failed: {', '.join(failed)}", flush=True)
     return next(iter(failed.values()), 0)
+
+
+def parts(options: argparse.Namespace, window: bool) -> list[tuple[str, list[str]]]:
+    """The runs of pytest, one after the other: what each is called and pytest's arguments.
+
+    Blender cannot be unloaded from a process, so its tests come in processes of their own; there is one display.
+    """
+    # Files in their order: the largest come early, and no process is left alone with one at the end.
+    spread = ["-n", str(options.processes), "--dist", "loadfile", "--no-loadscope-reorder"]
+    side_by_side = spread if options.processes > 1 else []
+    if options.chaos:
+        os.environ["LIVEHAND_CHAOS"] = "long"
+        return [("chaos", ["tests/chaos", "--timeout=7200"])]
+    if options.gui:
+        return [("window", ["-m", "gui"])]
+    if options.quick:
+        return [("quick", ["-m", "not slow and not bpy and not gui", *side_by_side])]
+    found = [("core", ["-m", "not bpy and not gui", *side_by_side]), ("Blender", ["-m", "bpy", *side_by_side])]
+    return [*found, ("window", ["-m", "gui"])] if window else found
 
 
 def step(name: str, command: list[str]) -> dict[str, int]:
@@ -83,7 +113,7 @@ def step(name: str, command: list[str]) -> dict[str, int]:
     print(f"[test] {name}", flush=True)
     started = time.monotonic()
     status = subprocess.call(command, cwd=environment.ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
-    if name != "pytest":
+    if not name.startswith("pytest"):
         print(f"[test] {name}: {'failed' if status else 'passed'} in {time.monotonic() - started:.0f} s", flush=True)
     return {name: status} if status else {}
 

@@ -43,3 +43,17 @@ def test_the_folder_that_all_programs_share_is_never_removed(tmp_path: Path) -> 
     (tmp_path / "kept").write_text("")
     assert run_python("-c", code.format(tmp_path)).returncode == 0
     assert (tmp_path / "kept").is_file()
+
+
+def test_only_linux_ends_before_the_library_of_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    pytest.importorskip("bpy")
+    from livehand_blender import lifecycle
+
+    registered = []
+    monkeypatch.setattr(lifecycle, "atexit", SimpleNamespace(register=lambda *given: registered.append(given)))
+    for platform in ("win32", "darwin"):
+        monkeypatch.setattr(lifecycle, "sys", SimpleNamespace(platform=platform))
+        lifecycle._end_before_blender()
+    assert not registered

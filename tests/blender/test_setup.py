@@ -11,6 +11,7 @@ import tomllib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from build_extension import core_version, write_wheel
@@ -136,6 +137,21 @@ def test_a_button_that_adds_a_part_keeps_the_others(addon, folder: Path, monkeyp
     bpy.ops.livehand.environment_make(tracking=True)
     bpy.ops.livehand.environment_make(tracking=True, training=False)
     assert [(wish.training, wish.tracking) for wish in wanted] == [(False, False), (True, True), (False, True)]
+
+
+@pytest.mark.parametrize(("platform", "indexed"), [("darwin", False), ("win32", True)])
+def test_torch_comes_from_its_own_index_where_that_has_a_build(
+    wish: Wish, platform: str, indexed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(recipe, "sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr(recipe, "_make_venv", lambda *_: ["pip"])
+    monkeypatch.setattr(recipe, "_pip", lambda _wish, _pip, arguments, *_: asked.append(list(arguments)))
+    monkeypatch.setattr(recipe, "check_interpreter", lambda *_: ("3.11", "2.9", ()))
+    wish.folder.mkdir(parents=True)
+    recipe._make(replace(wish, wheels=None, training=True), lambda part, text: None, never)
+    assert asked[-1] == [f"{wish.source}[train]"]
+    assert asked[:-1] == ([["--index-url", recipe.CPU_INDEX, "torch", "torchvision"]] if indexed else [])
 
 
 def test_cancelling_leaves_nothing(wish: Wish) -> None:

@@ -18,7 +18,15 @@ from livehand_core.engine.interpreters import engine_command
 from livehand_core.engine.memory import random_prefix
 from livehand_core.engine.protocol import MAGIC, PROTOCOL_VERSION, Message
 from livehand_core.errors import EngineError
-from tests.engine.helpers import FAKE, FAKE_ENVIRONMENT, MakeClient, WriteScript, make_request, shared_blocks
+from tests.engine.helpers import (
+    FAKE,
+    FAKE_ENVIRONMENT,
+    MakeClient,
+    WriteScript,
+    eventually,
+    make_request,
+    shared_blocks,
+)
 
 HELLO: Message = {"type": "hello", "protocol": PROTOCOL_VERSION, "core_version": "9.9", "device": "auto"}
 
@@ -72,7 +80,7 @@ def server() -> Iterator[RawServer]:
     for pipe in (raw.process.stdin, raw.process.stdout, raw.process.stderr):
         assert pipe is not None
         pipe.close()
-    assert shared_blocks() <= before
+    assert eventually(lambda: shared_blocks() <= before)
 
 
 @pytest.mark.parametrize(
