@@ -88,6 +88,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "time=60 (minutes) partition=gpu cpus_per_task=8",
     )
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
+    parser.add_argument(
+        "--begin-with", metavar="AVATAR",
+        help="begin a new run with what an avatar ('default' or a file) has learnt, in place of from nothing",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--skip-bad", action="store_true", help="go on without images and poses that cannot be used")
     parser.add_argument("--name", default="avatar", help="name of the avatar")
@@ -222,6 +226,7 @@ def _train(
     require("training")
     import torch
 
+    from ..avatars.file import load_avatar
     from ..captures.checks import SMALLEST_MASK
     from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
@@ -258,6 +263,7 @@ def _train(
             f"The hand model {data.name!r} has no texture coordinates, in which an avatar is learnt.",
             "Put MANO_UV_right.obj (MANO's page, downloads) beside the hand model's file.",
         )
+    beginning = None if args.begin_with is None else load_avatar(args.begin_with)
     lpips, perceptual = load_lpips(device)
     for line in capture.notes:
         journal.say(line)
@@ -284,7 +290,7 @@ def _train(
         else:
             monitor.tell(state="rays", message="First stage: single rays from all images.")
             monitor.watch(trainer)
-            trainer.begin(monitor.point)
+            trainer.begin(monitor.point, beginning)
             session.checkpoint()
         monitor.watch(trainer)
         monitor.tell(state="training", message="")

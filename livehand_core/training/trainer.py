@@ -6,21 +6,21 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from ..avatars.file import Avatar
 from ..captures.capture import Capture, CaptureFrame
-from ..captures.checks import check_one_light
 from ..captures.joined import identity_names
 from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
 from ..kernels.mesh.placement import level_rows
 from ..rendering.setup import pose_numbers
 from ..rendering.shading.mesh import ShadedMesh
+from .beginning import begin_with, with_light
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .devices import Devices
@@ -143,10 +143,11 @@ class Trainer:
         loss = tile_loss(self.model, self._prepare(self._devices.rank), self.config, self._lpips)
         torch.autograd.grad(loss.total, self._parameters, allow_unused=True)
 
-    def begin(self, every_step: Callable[[], None] = lambda: None) -> None:
+    def begin(self, every_step: Callable[[], None] = lambda: None, avatar: Avatar | None = None) -> None:
         """Start a new run: teach the field that the hand is solid, then the volume-rendered image.
 
         Args:
+            avatar: what has been learnt already, in place of both.
             every_step: called after each step of the first stage; what it takes, a pause say, is no training time.
         """
         first = self._first = FirstStage(0, self.config.ray_steps, 0.0)
@@ -168,8 +169,13 @@ class Trainer:
             self._devices.agree()
             since = self._clock()
 
-        warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
-        if self.config.ray_steps:
+        if avatar is not None:
+            begin_with(self.model, avatar, self._mesh.model.data)
+            if self.config.sampling == "surface" and len(self.model.levels):
+                self._look_in_the_layer()
+        else:
+            warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
+        if self.config.ray_steps and avatar is None:
             helpers = self._pool, self._journal.say, between
             train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space, self._devices)
         count()
@@ -363,27 +369,6 @@ class Trainer:
             f"step {self.step}  {100.0 * done:5.1f} %  loss {values['total']:.5f}  psnr {psnr:.2f} dB  "
             f"{values['seconds_a_step']:.3f} s a step  {left / 60.0:.1f} min left"
         )
-
-
-def with_light(config: TrainingConfig, capture: Capture, frames: list[CaptureFrame]) -> TrainingConfig:
-    """The settings with ``light`` decided: by the capture's lights where they say ``"auto"``.
-
-    Raises:
-        TrainingError: a relightable avatar of images whose light is not told.
-        CaptureError: one that brings its light along of images in several.
-    """
-    untold = [frame.image for frame in frames if frame.light is None]
-    if config.light == "scene_light" and untold:
-        raise TrainingError(
-            f"The capture does not tell in which light {len(untold)} of its images were taken, such as {untold[0]}.",
-            "Capture under many lights, or train with light=as_trained.",
-        )
-    if config.light == "auto":
-        several = not untold and len({frame.light for frame in frames}) > 1 and config.coordinates == "uvd"
-        config = replace(config, light="scene_light" if several else "as_trained")
-    if config.light == "as_trained":
-        check_one_light(capture, frames)
-    return config
 
 
 def _pool(threads: int, cores: int) -> ThreadPoolExecutor:
