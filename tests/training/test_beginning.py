@@ -24,8 +24,9 @@ from livehand_core.training.views import HandMesh
 
 CPU = torch.device("cpu")
 SMALL = {
-    "tile": 16, "ray_steps": 20, "sampling": "linear", "samples": 10, "ray_batch": 256, "hidden": (12, 8), "width": 32, "view_width": 16,
-    "texture_sizes": (16,), "detail_size": 32, "detail_channels": 3, "licence": "CC0-1.0", "empty_space_weight": 0.0,
+    "tile": 16, "ray_steps": 20, "sampling": "linear", "samples": 10, "ray_batch": 256, "hidden": (12, 8), "width": 32,
+    "view_width": 16, "texture_sizes": (16,), "detail_size": 32, "detail_channels": 3, "licence": "CC0-1.0",
+    "empty_space_weight": 0.0,
 }  # fmt: skip
 
 
