@@ -79,11 +79,11 @@ def linear_to_srgb(colour: np.ndarray) -> np.ndarray:
     return np.where(colour <= 0.0031308, colour * 12.92, 1.055 * np.maximum(colour, 0.0031308) ** (1.0 / 2.4) - 0.055)
 
 
-def premultiplied_srgb_to_linear(rgba: np.ndarray) -> np.ndarray:
+def premultiplied_srgb_to_linear(rgba: np.ndarray, brightest: float = 1.0) -> np.ndarray:
     """(..., 4) sRGB premultiplied after encoding -> (..., 4) linear premultiplied, alpha unchanged.
 
-    The colour is divided by alpha first, since the encoding is not linear.
+    The colour is divided by alpha first, since the encoding is not linear; what is above ``brightest`` then is cut.
     """
     alpha = rgba[..., 3:]
-    straight = np.clip(rgba[..., :3] / np.maximum(alpha, 1e-4), 0.0, 1.0)
+    straight = np.clip(rgba[..., :3] / np.maximum(alpha, 1e-4), 0.0, brightest)
     return np.concatenate([srgb_to_linear(straight) * alpha, alpha], axis=-1).astype(np.float32)

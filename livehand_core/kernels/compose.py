@@ -21,11 +21,12 @@ FRONT_ALPHA = np.float32(0.5)
 _BEHIND = np.float32(1e6)
 _FADE_BEGIN = np.float32(ALPHA_RAMP[0])
 _FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
+_SMALLEST = np.float32(1e-6)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @compiled
-def finish(large, drawn, opacity, depth, valid, factor, offset, first_row, last_row, rgba, planes):
+def finish(large, drawn, opacity, depth, valid, factor, offset, clipped, first_row, last_row, rgba, planes):
     """The super-resolution's picture as premultiplied RGBA, and the field's depth enlarged.
 
     Args:
@@ -35,8 +36,9 @@ def finish(large, drawn, opacity, depth, valid, factor, offset, first_row, last_
         opacity, depth, valid: (h + 2 MARGIN, w + 2 MARGIN) of the feature image, with margins.
         factor: of the super-resolution.
         offset: float32, where in a pixel the avatar's rays start.
+        clipped: whether no colour may be above alpha; in the light of a scene it may.
         first_row, last_row: rows of the answer to write.
-        rgba: (H, W, 4), H at most factor h; alpha in [0, 1] and no colour above alpha.
+        rgba: (H, W, 4), H at most factor h; alpha in [0, 1].
         planes: (H, W, 2): depth times weight, and weight, bilinearly enlarged.
     """
     height, width = opacity.shape[0] - 2 * MARGIN, opacity.shape[1] - 2 * MARGIN
@@ -75,6 +77,12 @@ def finish(large, drawn, opacity, depth, valid, factor, offset, first_row, last_
                 alpha = large[y + MARGIN, x + MARGIN, 3]
             alpha = min(alpha * min(max((alpha - _FADE_BEGIN) * _FADE, _ZERO), _ONE), _ONE)
             rgba[y, x, 3] = alpha
+            if not clipped:
+                # As opacity fades, so do the colours that lie under it.
+                share = min(alpha / max(large[y + MARGIN, x + MARGIN, 3], _SMALLEST), _ONE)
+                for k in range(3):
+                    rgba[y, x, k] = large[y + MARGIN, x + MARGIN, k] * share
+                continue
             for k in range(3):
                 rgba[y, x, k] = min(max(large[y + MARGIN, x + MARGIN, k], _ZERO), alpha)
 
@@ -112,14 +120,15 @@ def _linear(colour):
 
 
 @compiled
-def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front, front_depth):
+def merge(rgba, depth, boxes, starts, lit, first_row, last_row, linear, answer, front, front_depth):
     """Lay hands over each other, per pixel from the nearest to the farthest.
 
     Args:
         rgba: (P, 4) premultiplied pixels of all hands, row by row of each box; depth: (P,) of the same pixels.
         boxes: (N, 4) left, top, right, bottom of each hand; starts: (N,) its first pixel.
+        lit: (N,) bool, whose colours may be above alpha.
         first_row, last_row: rows of the image to work on.
-        linear: decode sRGB, on colours divided by alpha.
+        linear: decode sRGB, on colours divided by alpha; else none is left above alpha.
         answer: (H, W, 4) written, 0 where no hand is.
         front: (H, W) int16, written: 1 + the number of the hand in front, the nearest one that is opaque enough, else
             the nearest there is; 0 where none is. Of no rows when nobody asks.
@@ -153,10 +162,15 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
                 count += 1
             if count == 0:
                 continue
+            bright = False
             for k in range(count):
                 transmittance = _ONE - answer[y, x, 3]
+                bright |= lit[order[k]]
                 for channel in range(4):
-                    answer[y, x, channel] += transmittance * rgba[pixels[k], channel]
+                    value = rgba[pixels[k], channel]
+                    if lit[order[k]] and not linear:
+                        value = min(value, rgba[pixels[k], 3])
+                    answer[y, x, channel] += transmittance * value
             chosen = 0
             for k in range(count):
                 if rgba[pixels[k], 3] >= FRONT_ALPHA:
@@ -169,7 +183,9 @@ def merge(rgba, depth, boxes, starts, first_row, last_row, linear, answer, front
             if linear:
                 alpha = answer[y, x, 3]
                 for channel in range(3):
-                    straight = min(answer[y, x, channel] / max(alpha, WEIGHT_FLOOR), _ONE)
+                    straight = answer[y, x, channel] / max(alpha, WEIGHT_FLOOR)
+                    if not bright:
+                        straight = min(straight, _ONE)
                     answer[y, x, channel] = _linear(straight) * alpha
 
 

@@ -43,7 +43,7 @@ def trilinear(texture: torch.Tensor, uv: torch.Tensor, footprint: torch.Tensor) 
     """
     level = (footprint * len(texture)).clamp(min=1.0).log2().clamp(max=math.log2(len(texture)))
     levels = [texture]
-    while len(levels) <= (float(level.max()) if len(level) else 0.0):
+    while len(levels) <= (math.ceil(float(level.max())) if len(level) else 0):
         halved = functional.avg_pool2d(levels[-1].permute(2, 0, 1)[None], 2)[0]
         levels.append(halved.permute(1, 2, 0))
     answer = uv.new_zeros(len(uv), texture.shape[-1])

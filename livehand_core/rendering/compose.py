@@ -49,11 +49,16 @@ def compose(
     picture = images["rgba"] = np.empty((height, width, 4), dtype=np.float32)
     distance = images["depth"] = np.empty((height, width, 1) if "depth" in passes else (0, 0, 1), dtype=np.float32)
     held = np.repeat([layer.holdout for layer in hands], counts)
+    lit = np.array([layer.lit for layer in hands])
+    # Where a hole is cut, colours are decoded after it, and what is brighter than white has to come that far.
+    brightest = np.inf if lit.any() else 1.0
+    if held.any() and linear:
+        lit = np.zeros_like(lit)
 
     def over(pixels: np.ndarray, answer: np.ndarray, decode: bool = False) -> None:
         workers.parallel_for(
             height,
-            lambda first, last: merge(pixels, depth, boxes, starts, first, last, decode, answer, front, distance),
+            lambda first, last: merge(pixels, depth, boxes, starts, lit, first, last, decode, answer, front, distance),
         )
 
     if held.any():
@@ -70,7 +75,7 @@ def compose(
         for name in in_front:
             images[name] *= picture[..., 3:] > 0.0
         images["holdout"] = hole
-        images["rgba"] = premultiplied_srgb_to_linear(picture) if linear else picture
+        images["rgba"] = premultiplied_srgb_to_linear(picture, brightest) if linear else picture
     if "rgba_low" in passes:
         images["rgba_low"] = _low([(layer.low, layer.holdout) for layer in hands if layer.low is not None])
     return {name: images[name] for name in passes}
@@ -122,10 +127,11 @@ def _low(layers: Sequence[tuple[LowImage, bool]]) -> np.ndarray:
     starts = np.arange(len(layers)) * (width * height)
     answer = np.empty((height, width, 4), dtype=np.float32)
     nobody, nowhere = np.zeros((0, 0), np.int16), np.zeros((0, 0, 1), np.float32)
+    unlit = np.zeros(len(layers), np.bool_)
     depth = _flat(depths, 1)[:, 0]
 
     def over(pixels: np.ndarray, image: np.ndarray) -> None:
-        merge(pixels, depth, boxes, starts, 0, height, False, image, nobody, nowhere)
+        merge(pixels, depth, boxes, starts, unlit, 0, height, False, image, nobody, nowhere)
 
     held = np.repeat([holdout for _, holdout in layers], width * height)
     if held.any():

@@ -33,12 +33,13 @@ class Layer:
 
     Attributes:
         box: where in the request's image.
-        rgba: (h, w, 4) display-referred, premultiplied.
+        rgba: (h, w, 4) premultiplied sRGB, in [0, alpha], or, where ``lit``, from 0 on.
         depth: (h, w) metres in the world along the optical axis, infinity where alpha is 0.
         normal: (h, w, 3) world space, or None when not asked for.
         uvd: (h, w, 3) or None when not asked for.
         low: the volume-rendered image, or None when not asked for.
         holdout: whether the hand cuts a hole into the frame in place of being drawn.
+        lit: whether it stands in a scene's light, so that colours may be brighter than display white: above alpha.
     """
 
     box: Box
@@ -48,6 +49,7 @@ class Layer:
     uvd: np.ndarray | None = None
     low: LowImage | None = None
     holdout: bool = False
+    lit: bool = False
 
     def clipped(self, near: float, far: float) -> Layer:
         """Without what lies nearer or farther than these depths in metres."""

@@ -125,7 +125,7 @@ class Renderer:
                 with self._workers.checked(clock.check):
                     layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes, *light)
                 if layer is not None:
-                    layer = replace(layer, holdout=instance.holdout)
+                    layer = replace(layer, holdout=instance.holdout, lit=hand.metadata.relightable)
                     layers.append((number, layer if request.clip is None else layer.clipped(*request.clip)))
             clock.check()
             with clock.stage("compose"), self._workers.checked(clock.check):
@@ -224,7 +224,7 @@ class Renderer:
             if drawn is not None:
                 return drawn
         device = self.device if self.device.startswith("cuda") else "cpu"
-        if device == "cpu" and self._kernels == "auto" and supports(arrays) and not metadata.relightable:
+        if device == "cpu" and self._kernels == "auto" and supports(arrays):
             return CpuHand(arrays, data, self._workers, self._precision)
         require("plain")
         import torch

@@ -43,7 +43,7 @@ def _lit(depth, column, line, limit):
 
 
 @inner
-def _share(step, fraction):
+def window_share(step, fraction):
     """Weight of the texel ``step`` of four in a box of 3 that begins ``fraction`` of a texel inside the first."""
     if step == 0:
         return (_ONE - fraction) / np.float32(3.0)
@@ -103,9 +103,53 @@ def hard_visibility(depth, row, points, normals, answer):
         # A bilinear lookup widened by a box of 3 texels.
         for i in range(4):
             for j in range(4):
-                weight = _share(i, v) * _share(j, u)
+                weight = window_share(i, v) * window_share(j, u)
                 lit += weight * _lit(depth, left + np.float32(j) - _HALF, top + np.float32(i) - _HALF, limit)
         answer[index] = min(lit, _ONE)
+
+
+@compiled
+def nearest_in_rows(face, radius, answer):
+    """Fill (H, W) int32 ``answer`` with how many columns back the nearest pixel of a row is that sees a triangle.
+
+    Positive to the left, which wins where both sides are equally near, negative to the right; ``radius`` + 1 where none
+    is within ``radius``. ``face`` (H, W) is not negative where a triangle is seen.
+    """
+    height, width = face.shape
+    for y in range(height):
+        last = -(radius + 1)
+        for x in range(width):
+            if face[y, x] >= 0:
+                last = x
+            answer[y, x] = x - last if x - last <= radius else radius + 1
+        last = width + 2 * radius + 2
+        for x in range(width - 1, -1, -1):
+            if face[y, x] >= 0:
+                last = x
+            if last - x < answer[y, x]:
+                answer[y, x] = x - last
+
+
+@inner
+def nearest_place(beside, y, x, radius):
+    """Flat index of the pixel nearest to (y, x) that sees a triangle, -1 where none is within ``radius``.
+
+    Of equally near ones the upper left. ``beside`` is of :func:`nearest_in_rows`.
+    """
+    height, width = beside.shape
+    best, place = np.int64(radius) * radius + 1, np.int64(-1)
+    for away in range(radius + 1):
+        if away * away > best:
+            break
+        # The upper line wins where it is as near, for it comes first.
+        for line in (y + away, y - away):
+            if line < 0 or line >= height:
+                continue
+            step = np.int64(beside[line, x])
+            distance = step * step + away * away
+            if abs(step) <= radius and (distance < best or (distance == best and line < y and place >= 0)):
+                best, place = distance, line * width + x - step
+    return place
 
 
 @compiled
@@ -116,27 +160,7 @@ def nearest_covered(face, radius, answer):
     """
     height, width = face.shape
     beside = np.empty((height, width), np.int32)
-    for y in range(height):
-        last = -(radius + 1)
-        for x in range(width):
-            if face[y, x] >= 0:
-                last = x
-            beside[y, x] = x - last if x - last <= radius else radius + 1
-        last = width + 2 * radius + 2
-        for x in range(width - 1, -1, -1):
-            if face[y, x] >= 0:
-                last = x
-            if last - x < beside[y, x]:
-                beside[y, x] = x - last
+    nearest_in_rows(face, radius, beside)
     for y in range(height):
         for x in range(width):
-            best, place = np.int64(radius) * radius + 1, -1
-            if face[y, x] >= 0:
-                answer[y, x] = y * width + x
-                continue
-            for line in range(max(y - radius, 0), min(y + radius + 1, height)):
-                step = np.int64(beside[line, x])
-                distance = step * step + (line - y) * (line - y)
-                if abs(step) <= radius and distance < best:
-                    best, place = distance, line * width + x - step
-            answer[y, x] = place
+            answer[y, x] = y * width + x if face[y, x] >= 0 else nearest_place(beside, y, x, radius)

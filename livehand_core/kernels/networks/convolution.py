@@ -23,6 +23,15 @@ _MOST_COLUMNS, _SUMS = max(FULL.columns, HALF.columns), max(FULL.rows * FULL.col
 MARGIN = 4
 """Pixels around every image."""
 
+MOST_HEADS = 4
+"""Of more channels than these a pixel of a picture is one vector, filled up: a material's."""
+
+
+def picture_channels(heads: int) -> int:
+    """Channels that the picture of so many heads has in memory."""
+    return heads if heads <= MOST_HEADS else WIDTH
+
+
 _ZERO, _NEAR, _FAR = np.float32(0.0), np.float32(0.75), np.float32(0.25)
 
 
@@ -36,7 +45,8 @@ class Convolution(NamedTuple):
         raw_bias: (4, C') what each of the four values adds before the filter.
         bias: (C') after it, both in units of the target.
         zero: float32, what the target stores for 0.
-        heads: (K, C') float32 weights of the colour heads, over the target's scale.
+        heads: (K, C') float32 weights of the colour heads, over the target's scale; of more than MOST_HEADS heads
+            (C', WIDTH), filled up, so that one vector holds all that a channel adds.
         sum_like: empty, of the type of a block's sums.
     """
 
@@ -131,11 +141,11 @@ def clear_margin(image: np.ndarray, value: int) -> None:
 def _convolver(kernels: RowKernels) -> Any:
     """:func:`convolve` in blocks of a shape, with its scratch memory."""
     height, columns = kernels.shape.rows, kernels.shape.columns
-    dot, leaky_row, add_heads = kernels.dot, kernels.leaky, kernels.heads
+    dot, leaky_row, add_heads, add_vector = kernels.dot, kernels.leaky, kernels.heads, kernels.heads_at_once
 
     @inner
     def part(layer, source, taps, target, picture, pixels, start, stop, scratch):
-        channels, outputs, heads = source.shape[2], len(layer.gain), len(layer.heads)
+        channels, outputs, heads = source.shape[2], len(layer.gain), min(len(layer.heads), picture.shape[2])
         sums, packed, keep = scratch.sums, layer.packed[0], target.shape[0] > 0
         for first in range(start, stop, height):
             rows = min(height, stop - first)
@@ -149,7 +159,12 @@ def _convolver(kernels: RowKernels) -> Any:
                     if keep:
                         at = pixel * outputs + column
                         leaky_row(sums, m, layer.gain, column, layer.bias, column, layer.zero, target, at)
-                    if heads:
+                    if heads == WIDTH:
+                        at = pixel * WIDTH
+                        add_vector(
+                            sums, m, layer.gain, column, layer.bias, layer.heads, scratch.values, picture, at
+                        )  # fmt: skip
+                    elif heads:
                         at = pixel * heads
                         add_heads(
                             sums, m, layer.gain, column, layer.bias, layer.heads, scratch.values, picture, at
@@ -171,7 +186,7 @@ def convolve(layer, source, taps, target, picture, pixels, start, stop):
         source: (H, W, C) float32, int16 or uint8.
         taps: (10,) elements from a pixel to its neighbours, then C.
         target: (H, W, C') float32, int16 or uint8; of no rows when the activations themselves are not needed.
-        picture: (H, W, K) float32, added to.
+        picture: (H, W, K) float32, added to; see :func:`picture_channels`.
         pixels: int64 indices into the margined grid, which source, target and picture share.
         start, stop: those of this call.
     """
@@ -296,15 +311,16 @@ def upsample(layer, source, taps, cells, inside, target, first_row, last_row):
 
 
 @compiled
-def start_picture(features, opacity, valid, pixels, start, stop, bias, picture):
-    """picture[pixel] = first colours of the features, opacity (in a fourth channel), 0 where not valid, plus ``bias``.
+def start_picture(features, opacity, valid, pixels, start, stop, bias, colours, picture):
+    """picture[pixel] = first features, opacity in the channel behind them, 0 where not valid, plus ``bias``.
 
     Args:
         features: (H, W, F), opacity: (H, W), with margins; anything where not valid.
         valid: (H, W) bool.
         pixels: indices into the grid, of which start to stop are set.
         bias: (K,) of the colour heads.
-        picture: (H, W, K) written.
+        colours: features that are the picture's own.
+        picture: (H, W, K) written; without opacity where it has no channel for it.
     """
     width = picture.shape[1]
     channels = picture.shape[2]
@@ -313,10 +329,10 @@ def start_picture(features, opacity, valid, pixels, start, stop, bias, picture):
         for k in range(channels):
             picture[y, x, k] = bias[k]
         if valid[y, x]:
-            for k in range(min(channels, 3)):
+            for k in range(colours):
                 picture[y, x, k] += features[y, x, k]
-            if channels > 3:
-                picture[y, x, 3] += opacity[y, x]
+            if channels > colours:
+                picture[y, x, colours] += opacity[y, x]
 
 
 @compiled
@@ -333,6 +349,13 @@ def upsample_picture(source, pixels, start, stop, bias, target):
         row, column = pixels[index] // width + MARGIN, pixels[index] % width + MARGIN
         y, x = row // 2, column // 2
         other_y, other_x = (y + 1 if row % 2 else y - 1), (x + 1 if column % 2 else x - 1)
+        if channels == WIDTH:
+            here, beside = source.shape[1] * y + x, source.shape[1] * y + other_x
+            over, across = source.shape[1] * other_y + x, source.shape[1] * other_y + other_x
+            upper = load(source, here * WIDTH) * _NEAR + load(source, beside * WIDTH) * _FAR
+            lower = load(source, over * WIDTH) * _NEAR + load(source, across * WIDTH) * _FAR
+            store(target, pixels[index] * WIDTH, upper * _NEAR + lower * _FAR + load(bias, 0))
+            continue
         for k in range(channels):
             upper = _NEAR * source[y, x, k] + _FAR * source[y, other_x, k]
             lower = _NEAR * source[other_y, x, k] + _FAR * source[other_y, other_x, k]

@@ -16,7 +16,7 @@ from ..products.block import dot_block, dot_half_block
 from ..products.packing import FULL, HALF, Shape
 from ..simd.elementary import exponentials
 from ..simd.lanes import WIDTH, fused, maximum, minimum, negative, splat, total
-from ..simd.memory import add_at, holds_floats, load, store
+from ..simd.memory import add_at, broadcast, holds_floats, load, store
 
 LEAKY_SLOPE = np.float32(0.2)
 """Of the super-resolution's activation, docs/method.md 1.8."""
@@ -59,6 +59,8 @@ class RowKernels(NamedTuple):
         heads: heads(sums, m, gain, column, bias, weights, values, output, at): output.flat[at + k] += sum over n of
             max(x, 0.2 x) weights[k, column + n], for (K, columns) float32 weights and float32 output; ``values`` is
             room for a row.
+        heads_at_once: the same arguments: output.flat[at : at + 16] += sum over n of max(x, 0.2 x) weights[column + n],
+            for (columns, 16) float32 weights.
         sigmoids: sigmoids(sums, m, panel, gain, bias, column, share, output, at): output.flat[at + n] += share
             sigmoid(x) for the sixteen columns from 16 panel on.
     """
@@ -68,6 +70,7 @@ class RowKernels(NamedTuple):
     linear: Any
     leaky: Any
     heads: Any
+    heads_at_once: Any
     sigmoids: Any
 
 
@@ -102,11 +105,25 @@ def _row_kernels(shape: Shape, dot: Any) -> RowKernels:
             add_at(output, at + head, total(summed))
 
     @inlined
+    def heads_at_once(sums, m, gain, column, bias, weights, values, output, at):
+        for panel in range(panels):
+            shift = panel * WIDTH
+            x = _value(sums, m * columns + shift, gain, column + shift, bias, column + shift)
+            store(values, shift, leaky(x, sums))
+        # Two sums, so that one need not wait for the other.
+        first, second = load(output, at), splat(_ZERO)
+        for n in range(0, columns, 2):
+            row = (column + n) * WIDTH
+            first = fused(broadcast(values, n), load(weights, row), first)
+            second = fused(broadcast(values, n + 1), load(weights, row + WIDTH), second)
+        store(output, at, first + second)
+
+    @inlined
     def sigmoids(sums, m, panel, gain, bias, column, share, output, at):
         x = _value(sums, m * columns + panel * WIDTH, gain, column, bias, column)
         store(output, at, load(output, at) + share / (exponentials(negative(x)) + _ONE))
 
-    return RowKernels(shape, dot, linear_row, leaky_row, heads, sigmoids)
+    return RowKernels(shape, dot, linear_row, leaky_row, heads, heads_at_once, sigmoids)
 
 
 FULL_ROWS = _row_kernels(FULL, dot_block)

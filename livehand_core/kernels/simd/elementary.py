@@ -11,7 +11,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..compiling import inlined
-from .lanes import fused, maximum, minimum, negative, power_of_two, product, rounded, where_bit
+from .lanes import (
+    exponent,
+    fused,
+    mantissa,
+    maximum,
+    minimum,
+    negative,
+    power_of_two,
+    product,
+    rounded,
+    where_bit,
+    where_less,
+)
 
 _LOG2E = np.float32(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -20,6 +32,16 @@ _ROUNDER = np.float32(12582912.0)
 _ONE = np.float32(1.0)
 _EXP_LIMIT = np.float32(87.0)
 _E2, _E3, _E4, _E5, _E6 = (np.float32(1.0 / n) for n in (2.0, 6.0, 24.0, 120.0, 720.0))
+
+_ROOT_2, _HALF = np.float32(np.sqrt(2.0)), np.float32(0.5)
+_LOGARITHM = tuple(
+    np.float32(value)
+    for value in (
+        7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+        2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+    )
+)  # fmt: skip
+"""Of log(1 + x) = x - x^2/2 + x^3 p(x) for x in [sqrt(1/2) - 1, sqrt(2) - 1], highest power first (Moshier, Cephes)."""
 
 _TWO_OVER_PI = np.float32(2.0 / np.pi)
 _HALF_PI_1, _HALF_PI_2, _HALF_PI_3 = (np.float32(x) for x in (1.5703125, 4.837512969970703e-4, 7.549789948768648e-8))
@@ -68,6 +90,26 @@ def exponentials(x: Any) -> Any:
     series = fused(product(r, _E6) + _E5, r, _E4)
     series = fused(fused(fused(fused(series, r, _E3), r, _E2), r, _ONE), r, _ONE)
     return product(series, power_of_two(n))
+
+
+@inlined
+def logarithms(x: Any) -> Any:
+    """Natural logarithms of sixteen positive numbers that are not denormal, to two units in the last place."""
+    m, e = mantissa(x), exponent(x)
+    e, m = where_less(m, _ROOT_2, e, e + _ONE), where_less(m, _ROOT_2, m, m * _HALF)
+    m = m - _ONE
+    series = fused(m, _LOGARITHM[0], _LOGARITHM[1])
+    for k in range(2, 9):
+        series = fused(series, m, _LOGARITHM[k])
+    square = product(m, m)
+    rest = fused(product(series, square), m, fused(e, _LN2_LOW, product(square, -_HALF)))
+    return fused(e, _LN2_HIGH, m + rest)
+
+
+@inlined
+def powers(x: Any, power: Any) -> Any:
+    """x to a power of sixteen positive numbers that are not denormal."""
+    return exponentials(logarithms(x) * power)
 
 
 @inlined

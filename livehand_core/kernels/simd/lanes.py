@@ -329,3 +329,29 @@ def power_of_two(typing_context: Any, number: Any) -> Any:
         return builder.bitcast(builder.shl(exponent, same_in_all(number, 23)), number.vector)
 
     return number(number), generate
+
+
+def _bits(builder: Any, value: Any, kind: LanesType) -> Any:
+    return builder.bitcast(value, kind.integers)
+
+
+@intrinsic
+def exponent(typing_context: Any, a: Any) -> Any:
+    """The integer e of a = m 2^e with m in [1, 2), lane by lane; of positive numbers that are not denormal."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        shifted = builder.lshr(_bits(builder, args[0], a), same_in_all(a, 23))
+        return builder.sitofp(builder.sub(shifted, same_in_all(a, 127)), a.vector)
+
+    return a(a), generate
+
+
+@intrinsic
+def mantissa(typing_context: Any, a: Any) -> Any:
+    """The m in [1, 2) of a = m 2^e, lane by lane; of positive numbers that are not denormal."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kept = builder.and_(_bits(builder, args[0], a), same_in_all(a, 0x007FFFFF))
+        return builder.bitcast(builder.or_(kept, same_in_all(a, 0x3F800000)), a.vector)
+
+    return a(a), generate

@@ -77,6 +77,20 @@ def load_three_in_turn(typing_context: Any, array: Any, offset: Any) -> Any:
     return LANES(array, offset), generate
 
 
+@intrinsic(prefer_literal=True)
+def load_column(typing_context: Any, array: Any, offset: Any, stride: Any) -> Any:
+    """array[offset], array[offset + stride] and so on, sixteen of float32; the stride is a constant."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first, value = _address(context, builder, sig, args), ir.Constant(LANES.vector, ir.Undefined)
+        for lane in range(WIDTH):
+            one = builder.load(builder.gep(first, [ir.IntType(64)(lane * stride.literal_value)]))
+            value = builder.insert_element(value, one, ir.IntType(32)(lane))
+        return value
+
+    return LANES(array, offset, stride), generate
+
+
 @intrinsic
 def broadcast(typing_context: Any, array: Any, offset: Any) -> Any:
     """array[offset] of float32 in all lanes."""

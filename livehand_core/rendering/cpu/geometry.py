@@ -16,6 +16,9 @@ from ...kernels.mesh.skinning import PosedHandModel
 from ...workers import Workers
 from ..view import View
 
+GEOMETRY = frozenset({"depth", "normal", "uvd"})
+"""Passes that ask what the image's pixels see of the proxy."""
+
 Geometry = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
 
@@ -52,7 +55,7 @@ def seen_surface(
     view: View, box: Box, vertices: np.ndarray, model: PosedHandModel, passes: frozenset[str]
 ) -> SeenSurface | None:
     """The proxy as the image's pixels see it, or None when no pass asks for that."""
-    if not passes & {"depth", "normal", "uvd"}:
+    if not passes & GEOMETRY:
         return None
     raster = rasterise(vertices, model.topology.faces, box.of(view.camera), barycentric="normal" in passes)
     return SeenSurface(box, raster)

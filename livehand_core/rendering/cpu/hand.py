@@ -12,18 +12,23 @@ from ...avatars.arrays import AvatarArrays
 from ...hand.data import HandData
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
+from ...kernels.compose import ALPHA_RAMP
 from ...kernels.mesh.bounds import ray_bounds
 from ...kernels.mesh.placement import level_rows
 from ...kernels.mesh.proxy import PosedProxy
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ...kernels.mesh.skinning import PosedHandModel
-from ...kernels.networks.convolution import MARGIN
+from ...kernels.networks.convolution import MARGIN, picture_channels, start_picture
 from ...kernels.networks.field import RAYS_AT_ONCE as FIELD_RAYS
 from ...kernels.networks.field import EmptySpace, FieldImages, FieldRays, march, mean_depths
 from ...kernels.networks.layers import FieldWeights
 from ...kernels.resample import resize
+from ...kernels.shading.detail import Detail
+from ...kernels.shading.pixels import Lit, shade
+from ...kernels.shading.pixels import Seen as SeenPixels
 from ...kernels.simd.lanes import WIDTH
+from ...networks.config import LIT_CHANNELS, MATERIAL_CHANNELS
 from ...poses import HandPose
 from ...workers import Workers
 from ..blocks import in_blocks
@@ -39,13 +44,17 @@ from .empty_space import empty_space
 from .feature_image import FeatureImage
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
-from .geometry import SeenSurface, geometry_passes, seen_surface
+from .geometry import GEOMETRY, SeenSurface, geometry_passes, seen_surface
 from .quantisation import field_integers, picture_integers
 from .quantisation.calibration import feature_images
 from .quantisation.field import field_arithmetic
 from .quantisation.super_resolution import SuperResolutionArithmetic
 from .samples import samples_of
+from .shading import DetailChain, Skin, no_detail, seen_skin
 from .super_resolution import SuperResolutionKernels
+
+ROWS_AT_ONCE = 16
+"""Of a picture that is shaded, at least."""
 
 
 def supports(avatar: AvatarArrays) -> bool:
@@ -61,11 +70,13 @@ def supports(avatar: AvatarArrays) -> bool:
 
 
 class Seen(NamedTuple):
-    """A feature image, and what is found beside it: the posed proxy, and it seen by the image's own pixels."""
+    """A feature image, and what is found beside it: the posed proxy, it seen by the image's own pixels, and, where it
+    stands in a scene's light, that light and the skin that the picture's pixels see."""
 
     image: FeatureImage
     proxy: Callable[[], PosedProxy]
     surface: Callable[[], SeenSurface | None]
+    skin: Callable[[], Skin] | None
 
 
 class Picture(NamedTuple):
@@ -102,6 +113,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         stored = known.field if known else field_arithmetic(avatar, self.model, integer)
         self._field = prepare_field(architecture.field, avatar.part("field."), stored, avatar.identity_textures)
         self._shares, self._weights = np.zeros(0), self._field.weights
+        self._detail = DetailChain(avatar.part("detail."), avatar.values.get("identity_detail"), self.shaded.uv_a_metre)
         self._threshold = np.float32(EARLY_TERMINATION[precision])
         state = avatar.part("super_resolution.")
         # Where to begin looking: everywhere, until more is known.
@@ -144,7 +156,8 @@ class CpuHand(DrawnHand[Seen, Picture]):
         metadata, architecture = self.metadata, self.metadata.architecture
         # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
         proxy = self.workers.aside(lambda: PosedProxy.of(plan.vertices, self.model.topology))
-        surface = self.workers.aside(lambda: seen_surface(plan.view, plan.outline, plan.vertices, self.model, passes))
+        skin = None if plan.received is None else self.workers.aside(lambda: Skin.of(self.shaded, metadata, plan))
+        surface = self._surface(plan, skin, passes)
         with clock.stage("raster"):
             box, seen = plan.low_box, plan.low_box.of(plan.low)
             depth = rasterise(plan.vertices, self.model.topology.faces, seen).depth
@@ -174,7 +187,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
             self._march(posed, own, some, place[part], weights, images, clock)
 
         in_blocks(len(place), RAYS_AT_ONCE, draw, clock.notes.append)
-        return Seen(FeatureImage(valid, coverage, features, opacity, expected), proxy, surface)
+        return Seen(FeatureImage(valid, coverage, features, opacity, expected), proxy, surface, skin)
 
     def upsample(self, plan: Plan, features: Seen, clock: Clock) -> Picture:
         """See the base class."""
@@ -182,16 +195,31 @@ class CpuHand(DrawnHand[Seen, Picture]):
         with clock.stage("super_resolution"):
             coverage = low.coverage()
             large = self._super_resolution.upsample(low.features, low.opacity, coverage, self.workers)
+        if features.skin is not None:
+            with clock.stage("light"):
+                skin = features.skin()
+                large = self._lit(skin.lit, skin.seen, self._detail.shown, large, coverage.drawn, ALPHA_RAMP[0])
         size, offset = (plan.picture.height, plan.picture.width), np.float32(self.metadata.pixel_offset)
         picture = Picture(np.empty((*size, 4), dtype=np.float32), np.empty((*size, 2), dtype=np.float32))
+        enlarged = low.opacity, low.depth, low.valid, factor, offset, features.skin is None
         with clock.stage("compose"):
             self.workers.parallel_for(
-                size[0],
-                lambda first, last: kernels.finish(
-                    large, coverage.drawn, low.opacity, low.depth, low.valid, factor, offset, first, last, *picture
-                ),
+                size[0], lambda first, last: kernels.finish(large, coverage.drawn, *enlarged, first, last, *picture)
             )
         return picture
+
+    def _lit(
+        self, lit: Lit, seen: SeenPixels, detail: Detail, picture: np.ndarray, drawn: np.ndarray, least: float
+    ) -> np.ndarray:
+        """(H, W, 4) premultiplied sRGB and opacity of a margined picture of materials, where it is drawn."""
+        answer = np.empty((*picture.shape[:2], 4), np.float32)
+        limit = np.float32(least)
+        self.workers.parallel_for(
+            len(seen.beside),
+            lambda first, last: shade(seen, lit, detail, picture, drawn, limit, first, last, answer),
+            ROWS_AT_ONCE,
+        )
+        return answer
 
     def layer(self, plan: Plan, features: Seen, picture: Picture, passes: frozenset[str], clock: Clock) -> Layer:
         """See the base class."""
@@ -204,14 +232,48 @@ class CpuHand(DrawnHand[Seen, Picture]):
                 plan.view, plan.box, rgba, planes, features.proxy(), features.surface(), self.metadata.sign, passes,
                 self.workers,
             )  # fmt: skip
-            low = _low_image(plan, features.image) if "rgba_low" in passes else None
+            low = self._low(plan, features) if "rgba_low" in passes else None
             return Layer(plan.box, rgba, depth, normal, uvd, low)
+
+    def _surface(
+        self, plan: Plan, skin: Callable[[], Skin] | None, passes: frozenset[str]
+    ) -> Callable[[], SeenSurface | None]:
+        """The proxy at the image's own pixels, which the picture's are where it is not resized."""
+        if skin is None or plan.resized:
+            return self.workers.aside(lambda: seen_surface(plan.view, plan.outline, plan.vertices, self.model, passes))
+        return (lambda: skin().surface) if passes & GEOMETRY else (lambda: None)
+
+    def _low(self, plan: Plan, features: Seen) -> LowImage:
+        """What :func:`low_image` makes of the feature image."""
+        low, inside = features.image, (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+        if features.skin is None:
+            colour, opacity = low.features[inside][..., :3], low.opacity[inside][..., None]
+            rgba = np.concatenate([colour, opacity], axis=2)
+        else:
+            rgba = self._lit_low(plan, low, features.skin().lit)[inside]
+        rgba = rgba.clip(0.0, 1.0)
+        rgba[~low.valid[inside]] = 0.0
+        return low_image(plan, rgba, np.where(low.valid[inside], low.depth[inside], np.float32(np.inf)))
+
+    def _lit_low(self, plan: Plan, low: FeatureImage, lit: Lit) -> np.ndarray:
+        """(h + 2 MARGIN, w + 2 MARGIN, 4) the feature image's own material in the light, without detail."""
+        channels = picture_channels(LIT_CHANNELS)
+        picture, pixels = np.zeros((*low.valid.shape, channels), np.float32), np.flatnonzero(low.valid)
+        start_picture(
+            low.features, low.opacity, low.valid, pixels, 0, len(pixels), np.zeros(channels, np.float32),
+            MATERIAL_CHANNELS, picture,
+        )  # fmt: skip
+        camera = plan.low_box.of(plan.low)
+        raster = rasterise(plan.vertices, self.shaded.faces, camera, barycentric=True)
+        seen = seen_skin(self.shaded, plan.vertices, camera, raster, self.metadata.lateral_margin)
+        return self._lit(lit, seen, no_detail(), picture, low.valid, 0.0)
 
     def _show(self, identity: IdentityChoice) -> None:
         """Let the field's textures be those of an identity or a blend; they are kept while it stays the same."""
         shares = identity_shares(self.metadata, self.latent, identity)
         if not np.array_equal(shares, self._shares):
             self._shares, self._weights = shares, self._field.of_identity(shares)
+            self._detail.show(shares)
 
     def _march(
         self,
@@ -248,11 +310,3 @@ class CpuHand(DrawnHand[Seen, Picture]):
         field, composite = (sum(each) for each in zip(*ticks, strict=True))
         clock.move("field", "integrate", composite / max(field + composite, 1))
         mean_depths(images, pixels.near, pixels.far, place)
-
-
-def _low_image(plan: Plan, low: FeatureImage) -> LowImage:
-    """What :func:`low_image` makes of the feature image."""
-    inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
-    rgba = np.concatenate([low.features[inner][..., :3], low.opacity[inner][..., None]], axis=2).clip(0.0, 1.0)
-    rgba[~low.valid[inner]] = 0.0
-    return low_image(plan, rgba, np.where(low.valid[inner], low.depth[inner], np.float32(np.inf)))

@@ -50,6 +50,7 @@ class SuperResolutionKernels:
     ) -> None:
         self.config = config
         stored = arithmetic or SuperResolutionArithmetic()
+        self.picture_channels = kernels.picture_channels(config.out_channels)
         self._input, first, second, third = stored.input, stored.first, stored.second, stored.third
         self.channels = padded(config.in_channels, self._input.dtype)
         wide, narrow = (shape_for(size).padded(size) for size in config.hidden)
@@ -79,10 +80,12 @@ class SuperResolutionKernels:
         every = tuple((down, across) for down in range(3) for across in range(3))
         parts = [packed(entries) for entries in (_PHASES if upsampling else (every,))]
         bias = fill_up(state[f"{name}.bias"] * scale, outputs)
-        heads, head_bias = np.zeros((0, outputs), np.float32), np.zeros(self.config.out_channels, np.float32)
+        heads, head_bias = np.zeros((0, outputs), np.float32), np.zeros(self.picture_channels, np.float32)
         if head is not None:
             heads = fill_up(state[f"{head}.weight"][:, :, 0, 0] / target.scale, outputs)
-            head_bias = state[f"{head}.bias"].astype(np.float32)
+            if len(heads) > kernels.MOST_HEADS:
+                heads = fill_up(np.ascontiguousarray(heads.T), self.picture_channels)
+            head_bias = fill_up(state[f"{head}.bias"].astype(np.float32), self.picture_channels)
         if not upsampling:
             bias = bias + parts[0][1]
         raw = np.stack([offset for _, offset in parts])
@@ -100,8 +103,8 @@ class SuperResolutionKernels:
             workers: where the parts run.
 
         Returns:
-            (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, set where ``coverage.drawn`` says. Work space: good
-            until the next call.
+            (factor h + 2 MARGIN, factor w + 2 MARGIN, K) float32, K being ``picture_channels``, set where
+            ``coverage.drawn`` says. Work space: good until the next call.
         """
         valid, middle, entry, near = coverage.valid, coverage.middle, coverage.entry, coverage.near
         source = self._array("input", (*valid.shape, self.channels), self._input.dtype)
@@ -109,13 +112,15 @@ class SuperResolutionKernels:
         workers.parallel_for(
             len(valid), lambda first, last: kernels.start_input(features, valid, count, scale, first, last, source)
         )
-        picture = self._array("small", (*valid.shape, self.config.out_channels), np.float32)
+        channels, colours = self.picture_channels, self.config.out_channels - self.config.gives_opacity
+        picture = self._array("small", (*valid.shape, channels), np.float32)
         picture[:] = 0.0
         if isinstance(entry, Doubling):
             pixels = np.flatnonzero(valid)
-            kernels.start_picture(features, opacity, valid, pixels, 0, len(pixels), np.zeros_like(bias), picture)
+            nothing = np.zeros_like(bias)
+            kernels.start_picture(features, opacity, valid, pixels, 0, len(pixels), nothing, colours, picture)
             source = self._upsampled(self._conv00, source, entry, "first", workers)
-            small, picture = picture, self._array("middle", (*middle.shape, self.config.out_channels), np.float32)
+            small, picture = picture, self._array("middle", (*middle.shape, channels), np.float32)
             picture[:] = 0.0
 
             def begin(start: int, stop: int) -> None:
@@ -124,11 +129,11 @@ class SuperResolutionKernels:
             source = self._plain(self._conv00, source, entry, "first", picture, workers)
 
             def begin(start: int, stop: int) -> None:
-                kernels.start_picture(features, opacity, valid, near, start, stop, bias, picture)
+                kernels.start_picture(features, opacity, valid, near, start, stop, bias, colours, picture)
 
         source = self._plain(self._conv01, source, near, "second", picture, workers, begin)
         source = self._upsampled(self._conv10, source, coverage.doubling, "third", workers)
-        large = self._array("large", (*coverage.drawn.shape, self.config.out_channels), np.float32)
+        large = self._array("large", (*coverage.drawn.shape, channels), np.float32)
 
         def end(start: int, stop: int) -> None:
             kernels.upsample_picture(picture, coverage.pixels, start, stop, self._conv11.head_bias, large)

@@ -9,15 +9,13 @@ import numpy as np
 from ...cameras import Camera
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.visibility import nearest_covered
+from ...kernels.shading.material import LEAST_FACING
 from .mesh import ShadedMesh
 from .received import BACK, LAMPS, NORMAL, SCATTER, SKY, TANGENT, Received
 from .shadows import sharply_visible
 
 MOST_PIXELS = 16
 """How far beside the proxy's silhouette a pixel takes the nearest surface there is."""
-
-LEAST_FACING = 0.25
-"""Cosine between normal and view from which on a texture is seen as no more foreshortened."""
 
 
 class SeenSurface(NamedTuple):
@@ -39,9 +37,8 @@ class SeenSurface(NamedTuple):
         """Of (V, 3) float32 vertices, with a reach of ``margin`` metres at their middle."""
         raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
         assert raster.barycentric is not None
-        reach = margin * pixels_a_metre(camera, vertices.mean(axis=0, dtype=np.float64)) + 2.0
         place = np.empty_like(raster.face)
-        nearest_covered(raster.face, int(min(max(reach, 2.0), MOST_PIXELS)), place)
+        nearest_covered(raster.face, reach(camera, vertices, margin), place)
         return cls(raster.face, raster.barycentric, place)
 
 
@@ -69,6 +66,12 @@ class LitPixels(NamedTuple):
     facing: np.ndarray
     uv: np.ndarray
     footprint: np.ndarray
+
+
+def reach(camera: Camera, vertices: np.ndarray, margin: float) -> int:
+    """Pixels beside the silhouette that take the surface nearest to them: ``margin`` metres at the vertices' middle."""
+    pixels = margin * pixels_a_metre(camera, vertices.mean(axis=0, dtype=np.float64)) + 2.0
+    return int(min(max(pixels, 2.0), MOST_PIXELS))
 
 
 def pixels_a_metre(camera: Camera, point: np.ndarray) -> float:

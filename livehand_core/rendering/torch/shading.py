@@ -8,14 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ...kernels.shading.material import BEND, LEAST_ALPHA, LEAST_SOLID, LOBE_GAIN
 from ..shading.pixels import LitPixels
 from ..shading.received import Received
-
-LOBE_GAIN, BEND = 0.25, 2.0
-"""Scales of the reflection lobes' gains and of the normal's offset: what channels from 0 to 1 reach."""
-
-LEAST_ALPHA = 0.05
-"""Opacity below which the normal's offset, which is divided by it, is taken back."""
 
 
 class LitTensors(NamedTuple):
@@ -174,6 +169,6 @@ def encoded(colour: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
         colour: (..., 3), not negative.
         alpha: (..., 1).
     """
-    straight = colour / alpha.clamp(min=0.01)
+    straight = colour / alpha.clamp(min=LEAST_SOLID)
     curve = 1.055 * straight.clamp(min=0.0031308).pow(1.0 / 2.4) - 0.055
     return torch.where(straight <= 0.0031308, 12.92 * straight, curve) * alpha

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ....kernels.compose import ALPHA_RAMP
+from ....kernels.shading.material import BEND, LOBE_GAIN
 from ....kernels.simd.memory import INT16_LIMIT
 from ....kernels.target import instructions
-from ....networks.config import SuperResolutionConfig
+from ....networks.config import LIT_CHANNELS, SuperResolutionConfig
+from ....passes import linear_to_srgb
 from ..feature_image import FeatureImage
 from .ranges import FLOAT32, Range
 
@@ -28,6 +31,11 @@ take half the time in uint8, which some avatars bear, and others not: the defaul
 NARROW_ERROR = 1.0 / 255.0
 """What uint8 may change in an opacity of the calibration images. They are few and small: other images show twice that
 at most."""
+
+NARROW_LIT_ERROR = 2e-3
+"""What it may change, as a root mean square, in a material's colours in an even light and in the bend of its normals:
+54 dB. Gains add up, so that the errors of three show in one colour, and no later head mends what a lamp makes of
+them."""
 
 _INPUTS: dict[type[Any], Range] = {
     np.uint8: Range(np.uint8, 255.0),
@@ -62,8 +70,9 @@ class SuperResolutionArithmetic:
         """Integers that suit some feature images.
 
         The first two ranges are of uint8 where the processor multiplies that, and where it moves no opacity of these
-        images by more than NARROW_ERROR (colours, where the network makes no opacity), else what the others are of:
-        int16, or float32 where the processor has instructions for bytes only.
+        images by more than NARROW_ERROR (colours, where the network makes no opacity) and no material by more than
+        NARROW_LIT_ERROR, else what the others are of: int16, or float32 where the processor has instructions for bytes
+        only.
 
         Args:
             config: sizes.
@@ -75,12 +84,15 @@ class SuperResolutionArithmetic:
         narrow, wide = (cls._of_extremes(low, high, kinds) for kinds in (NARROW, WIDE))
         if not instructions().uint8:
             return wide
-        telling = slice(3 if config.out_channels == 4 else 0, None)
         for image in images:
             shown = image.coverage().drawn
-            picture, wanted = (drawn(arithmetic, image) for arithmetic in (narrow, wide))
-            difference = np.abs(picture - wanted)[shown][:, telling]
-            if difference.max(initial=0.0) > NARROW_ERROR:
+            picture, wanted = (
+                drawn(arithmetic, image)[shown][:, : config.out_channels] for arithmetic in (narrow, wide)
+            )
+            telling = slice(config.out_channels - 1 if config.gives_opacity else 0, None)
+            if np.abs(picture - wanted)[:, telling].max(initial=0.0) > NARROW_ERROR:
+                return wide
+            if config.out_channels == LIT_CHANNELS and _lit_difference(picture, wanted) > NARROW_LIT_ERROR:
                 return wide
         return narrow
 
@@ -104,6 +116,24 @@ class SuperResolutionArithmetic:
         if ranges.shape != (4, 3) or not np.isfinite(ranges).all() or not set(ranges[:, 0]) <= {8.0, 16.0, 32.0}:
             return None
         return cls(*(Range.of_row(row) for row in ranges))
+
+
+def _lit_difference(picture: np.ndarray, wanted: np.ndarray) -> float:
+    """Root mean square by which two (P, 14) materials with opacity differ in an even light of 1, bends included."""
+    opaque = wanted[:, -1] > ALPHA_RAMP[1]
+    if not opaque.any():
+        return 0.0
+    shown = [_in_even_light(material[opaque]) for material in (picture, wanted)]
+    return float(np.sqrt(np.mean((shown[0] - shown[1]) ** 2)))
+
+
+def _in_even_light(material: np.ndarray) -> np.ndarray:
+    """(P, 5): the premultiplied sRGB of (P, 14) rows where every feature of the light is 1, and the normals' bend."""
+    gains, alpha = np.maximum(material[:, :11], 0.0), material[:, -1:]
+    colour = gains[:, :9].reshape(-1, 3, 3).sum(axis=1) + LOBE_GAIN * gains[:, 9:].sum(axis=1, keepdims=True)
+    solid = np.maximum(alpha, ALPHA_RAMP[0])
+    bend = BEND * (material[:, 11:13] - 0.5 * alpha)
+    return np.concatenate([linear_to_srgb(colour / solid) * solid, bend], axis=1)
 
 
 def _extremes(

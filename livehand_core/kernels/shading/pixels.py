@@ -1,0 +1,324 @@
+"""The pixel stage of shading: materials in the light of the skin that each pixel sees, sixteen pixels at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..compiling import allocating, compiled, inlined, inner
+from ..mesh.visibility import nearest_place
+from ..networks.convolution import MARGIN
+from ..simd.elementary import powers
+from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, where_less
+from ..simd.memory import broadcast, load, load_column, store
+from .detail import add_detail, levels
+from .lamps import (
+    COLOUR,
+    FLUX,
+    LAMP_COLUMNS,
+    LOBES,
+    MAP_COLUMNS,
+    SHADOW,
+    SHARPNESS,
+    SINE,
+    lamp_at,
+    unshadowed,
+)
+from .lobes import COUNT, basis, dot, lobe, summed, unit, wrapped_cosine
+from .material import (
+    BACK,
+    BEND,
+    DIFFUSE,
+    LEAST_ALPHA,
+    LEAST_FACING,
+    LEAST_SOLID,
+    LOBE_GAIN,
+    OFFSET,
+    OILY,
+    OPACITY,
+    ROUGH,
+    SCATTER,
+)
+
+# Columns of a vertex' row; the first sixteen are those of ``Received.vertices``.
+NORMAL, TANGENT, SKY, SCATTERED, BEHIND, LAMPS, POSITION, VERTEX_COLUMNS = 0, 3, 6, 9, 12, 16, 24, 32
+
+MOST_LAMPS = POSITION - LAMPS
+
+_DIFFUSE_TERMS = 9
+"""Irradiance has no harmonics beyond degree 2."""
+
+_BEND, _LOBE_GAIN, _LEAST_ALPHA, _LEAST_FACING, _LEAST_SOLID = (
+    np.float32(number) for number in (BEND, LOBE_GAIN, LEAST_ALPHA, LEAST_FACING, LEAST_SOLID)
+)
+_ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
+_INVERSE_PI, _NEAREST = np.float32(1.0 / np.pi), np.float32(1e-3)
+_LINEAR, _SLOPE, _ABOVE, _BELOW, _POWER = (np.float32(x) for x in (0.0031308, 12.92, 1.055, 0.055, 1.0 / 2.4))
+
+
+class Seen(NamedTuple):
+    """The proxy at the pixels of a camera.
+
+    Attributes:
+        face: (H W,) int32, -1 where none is seen; barycentric: (3 H W,) float32 there.
+        beside: (H, W) int32 of ``visibility.nearest_in_rows``; radius: how far it looks.
+        faces: (F, 3) int32; uv: (F, 3, 2) float32.
+        camera: (8,) float32 its place, its axis, metres that a pixel spans, at a depth of 1 in perspective, and 1 where
+            it is in perspective.
+    """
+
+    face: np.ndarray
+    barycentric: np.ndarray
+    beside: np.ndarray
+    radius: int
+    faces: np.ndarray
+    uv: np.ndarray
+    camera: np.ndarray
+
+
+class Lit(NamedTuple):
+    """The light at a hand, flat float32.
+
+    Attributes:
+        vertices: rows of VERTEX_COLUMNS by vertex.
+        irradiance: (48,) and lobes: (96,): ``Received.irradiance`` and ``Received.lobes``.
+        lamps: rows of LAMP_COLUMNS by lamp.
+        maps: depth maps of ``side`` x ``side``, one after the other; map_rows: rows of MAP_COLUMNS.
+    """
+
+    vertices: np.ndarray
+    irradiance: np.ndarray
+    lobes: np.ndarray
+    lamps: np.ndarray
+    maps: np.ndarray
+    side: int
+    map_rows: np.ndarray
+
+
+class _Scratch(NamedTuple):
+    """Room for one thread: of a block's pixels their rows, materials and texture coordinates, and some vectors."""
+
+    rows: np.ndarray
+    material: np.ndarray
+    uv: np.ndarray
+    texel: np.ndarray
+    places: np.ndarray
+    colours: np.ndarray
+
+
+@allocating
+def _scratch(detail):
+    return _Scratch(
+        np.zeros(WIDTH * VERTEX_COLUMNS, np.float32),
+        np.zeros(WIDTH * WIDTH, np.float32),
+        np.zeros(2 * WIDTH, np.float32),
+        np.zeros(max(len(detail.head), 1), np.float32),
+        np.zeros(5 * WIDTH, np.float32),
+        np.zeros(3 * WIDTH, np.float32),
+    )
+
+
+@inner
+def _gather(seen, lit, place, lane, scratch):
+    """A pixel's share of its triangle's corners, into the block's rows."""
+    face, faces, at = seen.face[place], seen.faces, 3 * place
+    a, b, c = seen.barycentric[at], seen.barycentric[at + 1], seen.barycentric[at + 2]
+    one, two, three = (
+        faces[face, 0] * VERTEX_COLUMNS, faces[face, 1] * VERTEX_COLUMNS, faces[face, 2] * VERTEX_COLUMNS,
+    )  # fmt: skip
+    for half in range(0, VERTEX_COLUMNS, WIDTH):
+        row = load(lit.vertices, one + half) * a
+        row = fused(load(lit.vertices, two + half), b, row)
+        store(scratch.rows, lane * VERTEX_COLUMNS + half, fused(load(lit.vertices, three + half), c, row))
+    uv = seen.uv
+    for k in range(2):
+        scratch.uv[k * WIDTH + lane] = uv[face, 0, k] * a + uv[face, 1, k] * b + uv[face, 2, k] * c
+
+
+@inlined
+def _three(scratch, column):
+    """A vector of the block's rows."""
+    return (
+        load_column(scratch.rows, column, VERTEX_COLUMNS), load_column(scratch.rows, column + 1, VERTEX_COLUMNS),
+        load_column(scratch.rows, column + 2, VERTEX_COLUMNS),
+    )  # fmt: skip
+
+
+@inlined
+def _view(camera, px, py, pz):
+    """Unit directions from the camera to sixteen points, and what a pixel spans there in metres."""
+    ax, ay, az = broadcast(camera, 3), broadcast(camera, 4), broadcast(camera, 5)
+    size = broadcast(camera, 6)
+    if camera[7] > _ZERO:
+        x, y, z = px - camera[0], py - camera[1], pz - camera[2]
+        size = size * maximum(dot(x, y, z, ax, ay, az), _NEAREST)
+        ax, ay, az = unit(x, y, z)
+    return ax, ay, az, size
+
+
+@inlined
+def _encoded(colour, alpha):
+    """Premultiplied scene-linear -> premultiplied sRGB, going on above 1."""
+    solid = maximum(alpha, _LEAST_SOLID)
+    straight = colour / solid
+    curve = powers(maximum(straight, _LINEAR), _POWER) * _ABOVE - _BELOW
+    return where_less(_LINEAR, straight, curve, straight * _SLOPE) * alpha
+
+
+@inlined
+def _material(scratch, channel):
+    return load_column(scratch.material, channel, WIDTH)
+
+
+@inlined
+def _gain(scratch, channel):
+    return maximum(load_column(scratch.material, channel, WIDTH), _ZERO)
+
+
+@inlined
+def _by_lobes(lit, values, sky, first, channel):
+    """One lobe's share of the sky in a colour channel."""
+    return summed(lit.lobes, first + channel, values, COUNT) * sky
+
+
+@inner
+def _shade(seen, lit, detail, count, scratch):
+    """Colours of a block whose rows, materials and texture coordinates are there."""
+    alpha = minimum(maximum(_material(scratch, OPACITY), _ZERO), _ONE)
+    nx, ny, nz = unit(*_three(scratch, NORMAL))
+    tx, ty, tz = _three(scratch, TANGENT)
+    along = dot(tx, ty, tz, nx, ny, nz)
+    tx, ty, tz = unit(tx - nx * along, ty - ny * along, tz - nz * along)
+    px, py, pz = _three(scratch, POSITION)
+    vx, vy, vz, size = _view(seen.camera, px, py, pz)
+    if len(detail.texels):
+        facing = maximum(absolute(dot(nx, ny, nz, vx, vy, vz)), _LEAST_FACING)
+        store(scratch.places, 0, levels(detail, size * detail.span / facing))
+        store(scratch.places, WIDTH, alpha)
+        for lane in range(count):
+            add_detail(
+                detail, scratch.places[lane], scratch.uv[lane], scratch.uv[WIDTH + lane], scratch.places[WIDTH + lane],
+                scratch.texel, scratch.material, lane * WIDTH,
+            )  # fmt: skip
+    # The normal, bent, and the view mirrored at it.
+    scale = splat(_BEND) / maximum(alpha, _LEAST_ALPHA)
+    across, other = (
+        (_material(scratch, OFFSET) - alpha * _HALF) * scale, (_material(scratch, OFFSET + 1) - alpha * _HALF) * scale,
+    )  # fmt: skip
+    bx, by, bz = unit(
+        nx + tx * across + (ny * tz - nz * ty) * other, ny + ty * across + (nz * tx - nx * tz) * other,
+        nz + tz * across + (nx * ty - ny * tx) * other,
+    )  # fmt: skip
+    twice = dot(vx, vy, vz, bx, by, bz) * _TWO
+    rx, ry, rz = vx - bx * twice, vy - by * twice, vz - bz * twice
+    around, reflected = basis(bx, by, bz), basis(rx, ry, rz)
+    red, green, blue = _three(scratch, SKY)
+    colours = scratch.colours
+    diffuse_r, rough_r, oily_r = (
+        summed(lit.irradiance, 0, around, _DIFFUSE_TERMS) * red, _by_lobes(lit, reflected, red, 0, 0),
+        _by_lobes(lit, reflected, red, 3 * COUNT, 0),
+    )  # fmt: skip
+    diffuse_g, rough_g, oily_g = (
+        summed(lit.irradiance, 1, around, _DIFFUSE_TERMS) * green, _by_lobes(lit, reflected, green, 0, 1),
+        _by_lobes(lit, reflected, green, 3 * COUNT, 1),
+    )  # fmt: skip
+    diffuse_b, rough_b, oily_b = (
+        summed(lit.irradiance, 2, around, _DIFFUSE_TERMS) * blue, _by_lobes(lit, reflected, blue, 0, 2),
+        _by_lobes(lit, reflected, blue, 3 * COUNT, 2),
+    )  # fmt: skip
+    lamps = lit.lamps
+    for lamp in range(len(lamps) // LAMP_COLUMNS):
+        row = lamp * LAMP_COLUMNS
+        lx, ly, lz, strength = lamp_at(lamps, row, px, py, pz)
+        visible = load_column(scratch.rows, LAMPS + lamp, VERTEX_COLUMNS)
+        number = np.int64(lamps[row + SHADOW])
+        if number >= 0:
+            sharp = unshadowed(
+                lit.maps, number * lit.side * lit.side, lit.side, lit.map_rows, number * MAP_COLUMNS, (px, py, pz),
+                (nx, ny, nz), scratch.places, count,
+            )  # fmt: skip
+            visible = fused(sharp - visible, lamps[row + SHARPNESS], visible)
+        strength = strength * visible
+        flat = wrapped_cosine(dot(lx, ly, lz, bx, by, bz), lamps[row + SINE]) * strength * _INVERSE_PI
+        cosine, flux = dot(lx, ly, lz, rx, ry, rz), strength * lamps[row + FLUX]
+        first = row + LOBES
+        rough = lobe(cosine, lamps[first], lamps[first + 1], lamps[first + 2]) * flux
+        oily = lobe(cosine, lamps[first + 3], lamps[first + 4], lamps[first + 5]) * flux
+        r, g, b = (
+            broadcast(lamps, row + COLOUR), broadcast(lamps, row + COLOUR + 1), broadcast(lamps, row + COLOUR + 2),
+        )  # fmt: skip
+        diffuse_r, diffuse_g, diffuse_b = (
+            fused(flat, r, diffuse_r),
+            fused(flat, g, diffuse_g),
+            fused(flat, b, diffuse_b),
+        )
+        rough_r, rough_g, rough_b = fused(rough, r, rough_r), fused(rough, g, rough_g), fused(rough, b, rough_b)
+        oily_r, oily_g, oily_b = fused(oily, r, oily_r), fused(oily, g, oily_g), fused(oily, b, oily_b)
+    lobe_gain, oily_gain = _gain(scratch, ROUGH) * _LOBE_GAIN, _gain(scratch, OILY) * _LOBE_GAIN
+    store(colours, 0, _mixed(scratch, 0, diffuse_r, fused(lobe_gain, rough_r, oily_gain * oily_r), alpha))
+    store(colours, WIDTH, _mixed(scratch, 1, diffuse_g, fused(lobe_gain, rough_g, oily_gain * oily_g), alpha))
+    store(colours, 2 * WIDTH, _mixed(scratch, 2, diffuse_b, fused(lobe_gain, rough_b, oily_gain * oily_b), alpha))
+
+
+@inlined
+def _mixed(scratch, channel, diffuse, shine, alpha):
+    """A colour channel of a block: gains times features of the light, encoded."""
+    scattered = load_column(scratch.rows, SCATTERED + channel, VERTEX_COLUMNS)
+    behind = load_column(scratch.rows, BEHIND + channel, VERTEX_COLUMNS)
+    colour = fused(_gain(scratch, BACK + channel), behind, shine)
+    colour = fused(_gain(scratch, SCATTER + channel), scattered, colour)
+    return _encoded(fused(_gain(scratch, DIFFUSE + channel), diffuse, colour), alpha)
+
+
+@inner
+def _list(seen, picture, drawn, least, first_row, last_row, pixels, places, answer):
+    """Pixels to shade, and where in the raster they see the skin; all others that are drawn become black."""
+    width = seen.beside.shape[1]
+    count = 0
+    for y in range(first_row, last_row):
+        for x in range(width):
+            if not drawn[y + MARGIN, x + MARGIN]:
+                continue
+            at = (y + MARGIN) * picture.shape[1] + x + MARGIN
+            alpha = picture[y + MARGIN, x + MARGIN, OPACITY]
+            answer[y + MARGIN, x + MARGIN, 0], answer[y + MARGIN, x + MARGIN, 1] = _ZERO, _ZERO
+            answer[y + MARGIN, x + MARGIN, 2], answer[y + MARGIN, x + MARGIN, 3] = _ZERO, alpha
+            if alpha <= least:
+                continue
+            place = np.int64(y * width + x)
+            if seen.face[place] < 0:
+                place = nearest_place(seen.beside, y, x, seen.radius)
+            if place >= 0:
+                pixels[count], places[count] = at, place
+                count += 1
+    return count
+
+
+@compiled
+def shade(seen, lit, detail, picture, drawn, least, first_row, last_row, answer):
+    """Materials and opacity -> premultiplied sRGB, which goes on above 1, and the same opacity.
+
+    Args:
+        seen: Seen, (H, W); lit: Lit; detail: Detail.
+        picture: (H + 2 MARGIN or more, W + 2 MARGIN or more, 16) float32 of materials, with margins.
+        drawn: bool, of the same size: which of its pixels are meant.
+        least: opacity up to which a pixel stays black, for nobody will see it.
+        first_row, last_row: rows to work on.
+        answer: (the same, the same, 4) float32 written where ``drawn``.
+    """
+    room = (last_row - first_row) * seen.beside.shape[1]
+    pixels, places = np.empty(room, np.int64), np.empty(room, np.int64)
+    scratch = _scratch(detail)
+    total = _list(seen, picture, drawn, least, first_row, last_row, pixels, places, answer)
+    for start in range(0, total, WIDTH):
+        count = min(WIDTH, total - start)
+        for lane in range(count):
+            _gather(seen, lit, places[start + lane], lane, scratch)
+            store(scratch.material, lane * WIDTH, load(picture, pixels[start + lane] * WIDTH))
+        _shade(seen, lit, detail, count, scratch)
+        flat = answer.reshape(-1)
+        for lane in range(count):
+            at = pixels[start + lane] * 4
+            for channel in range(3):
+                flat[at + channel] = scratch.colours[channel * WIDTH + lane]
