@@ -38,6 +38,7 @@ def prepare(precisions: tuple[str, ...] = ("fast",)) -> None:
     """Draw one small frame of the default avatar with every pass, which compiles or finds all that a frame runs."""
     from .cameras import Camera, look_at
     from .frames import FrameRequest, HandInstance
+    from .lights import Lamp, Light
     from .passes import PASSES
     from .poses import HandPose
     from .rendering.renderer import Renderer
@@ -45,6 +46,7 @@ def prepare(precisions: tuple[str, ...] = ("fast",)) -> None:
     middle = np.array([-0.09, 0.0, 0.0])
     matrix = look_at(middle + np.array([0.1, 0.1, 0.4]), middle, np.array([0.0, 1.0, 0.0]))
     camera = Camera(SIZE, SIZE, 1.5 * SIZE, 1.5 * SIZE, SIZE / 2, SIZE / 2, matrix)
-    request = FrameRequest(camera, (HandInstance(HandPose.rest()),), tuple(PASSES), linear=True)
+    light = Light.uniform((1.0, 1.0, 1.0), (Lamp((1.0, 1.0, 1.0), direction=(0.0, 1.0, 0.0)),))
+    request = FrameRequest(camera, (HandInstance(HandPose.rest()),), tuple(PASSES), linear=True, light=light)
     for precision in precisions:
         Renderer("cpu", precision=precision).render(request)  # type: ignore[arg-type]

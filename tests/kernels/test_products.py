@@ -11,7 +11,7 @@ from numba import njit
 
 from livehand_core.kernels import resample
 from livehand_core.kernels.networks import convolution
-from livehand_core.kernels.networks.convolution import MARGIN
+from livehand_core.kernels.networks.convolution import MARGIN, picture_channels
 from livehand_core.kernels.networks.field import EmptySpace, FieldImages, FieldRays, densities, march, mean_depths
 from livehand_core.kernels.networks.layers import list_active
 from livehand_core.kernels.networks.texture import put_texels
@@ -19,6 +19,7 @@ from livehand_core.kernels.products.block import dot_block, dot_half_block, dot_
 from livehand_core.kernels.products.packing import FULL, HALF, Shape, lane_group, pack
 from livehand_core.kernels.target import instructions
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
+from livehand_core.networks.config import LIT_CHANNELS
 from livehand_core.rendering.cpu.coverage import Coverage
 from livehand_core.rendering.cpu.feature_image import FeatureImage
 from livehand_core.rendering.cpu.field_weights import prepare_field
@@ -296,20 +297,39 @@ def test_bytes_are_taken_where_they_do_not_show(channels: int) -> None:
     assert bits(1.0, 0.01) == ([wide] * 4 if channels == 3 else [8, 8, wide, wide])
 
 
+@pytest.mark.skipif(not instructions().uint8, reason="no products of bytes here")
+@pytest.mark.parametrize("telling", ["none", "gain", "offset", "opacity"])
+def test_bytes_are_taken_where_no_part_of_a_material_shows_them(telling: str) -> None:
+    config = SuperResolutionConfig(2, 16, (24, 20), LIT_CHANNELS)
+    torch.manual_seed(5)
+    state = {name: value.numpy() for name, value in SuperResolution(config).state_dict().items()}
+    rng = np.random.default_rng(5)
+    opacity = np.full((20, 24), 0.9, np.float32)
+    features, valid = rng.random((20, 24, 16), dtype=np.float32), np.pad(np.ones((12, 16), bool), MARGIN)
+    strength = np.full(LIT_CHANNELS, 0.003, np.float32)
+    strength[{"none": [], "gain": [4], "offset": [11], "opacity": [13]}[telling]] = 1.0
+    for name in ("colour0.weight", "colour1.weight"):
+        state[name] = np.ones_like(state[name]) * strength[:, None, None, None]
+    found = arithmetic(config, state, feature_image(features, opacity, valid, 2))
+    assert (found.input.dtype is np.uint8) == (telling == "none")
+
+
 @pytest.mark.parametrize(("factor", "hidden"), [(2, (24, 20)), (4, (24, 20)), (2, (72, 24)), (2, (20, 70))])
+@pytest.mark.parametrize("channels", [4, LIT_CHANNELS])
 @pytest.mark.parametrize(
     "kind", ["float32", *(["integers"] if INTEGER else []), *(["bytes"] if instructions().uint8 else [])]
 )
 def test_super_resolution_over_lists_is_the_network(
-    factor: int, hidden: tuple[int, int], kind: str, monkeypatch: pytest.MonkeyPatch
+    factor: int, hidden: tuple[int, int], kind: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "bytes":
         # As on Arm, which multiplies no int16.
         monkeypatch.setattr(quantised, "NARROW", (np.uint8, np.uint8, np.float32, np.float32))
         monkeypatch.setattr(quantised, "WIDE", (np.float32,) * 4)
         monkeypatch.setattr(quantised, "NARROW_ERROR", 1.0)
+        monkeypatch.setattr(quantised, "NARROW_LIT_ERROR", 1.0)
     torch.manual_seed(factor)
-    config = SuperResolutionConfig(factor, 16, hidden, 4 if factor == 2 else 3)
+    config = SuperResolutionConfig(factor, 16, hidden, channels if channels > 4 or factor == 2 else 3)
     network = SuperResolution(config).requires_grad_(False)
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
@@ -339,7 +359,8 @@ def test_super_resolution_over_lists_is_the_network(
         large, drawn = kernels.upsample(*margined, coverage, workers), coverage.drawn
         inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
         np.testing.assert_array_equal(drawn[inner], np.kron(valid, np.ones((factor, factor), dtype=bool)))
-        difference = np.abs(large[inner] - wanted)[drawn[inner]]
+        assert large.shape[2] == picture_channels(config.out_channels)
+        difference = np.abs(large[inner][..., : config.out_channels] - wanted)[drawn[inner]]
         assert difference.max() < (2e-6 if stored is None else 0.02)
         assert np.sqrt(np.mean(difference**2)) < (1e-6 if stored is None else 0.003)
 

@@ -23,6 +23,7 @@ from ..plan import Plan
 from ..shading.mesh import ShadedMesh
 from ..shading.pixels import reach
 from ..shading.received import Received, ReceivedLamp
+from ..shading.shadows import DepthMap
 from .geometry import SeenSurface
 
 _KINDS = {"all": columns.ALL, "disc": columns.DISC, "cone": columns.CONE}
@@ -57,7 +58,8 @@ def lit_of(received: Received, vertices: np.ndarray) -> Lit:
     rows = np.zeros((len(vertices), VERTEX_COLUMNS), np.float32)
     rows[:, : LAMPS + count] = received.vertices[:, : LAMPS + count]
     rows[:, POSITION : POSITION + 3] = vertices
-    lamps, maps = np.zeros((count, columns.LAMP_COLUMNS), np.float32), []
+    lamps = np.zeros((count, columns.LAMP_COLUMNS), np.float32)
+    maps: list[DepthMap] = []
     for row, lamp in zip(lamps, received.lamps, strict=True):
         _put_lamp(lamp, row)
         row[columns.SHADOW] = -1.0
@@ -141,7 +143,9 @@ class DetailChain:
     def _chain(self, texture: np.ndarray) -> Detail:
         assert self._head is not None
         side, channels = len(texture), -(-texture.shape[2] // GROUP) * GROUP
-        level, texels, starts = fill_up(texture, channels), [], []
+        level = fill_up(texture, channels)
+        texels: list[np.ndarray] = []
+        starts: list[int] = []
         while True:
             starts.append(sum(part.size for part in texels))
             texels.append(level.reshape(-1))

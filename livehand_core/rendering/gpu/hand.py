@@ -63,6 +63,8 @@ def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
         return f"its field has {field.depth} layers, and more than {SKIP_AFTER_LAYER + 1} skip"
     if architecture.n_importance:
         return "its rays are sampled twice"
+    if avatar.metadata.relightable:
+        return "it stands in the scene's light"
     return "" if tile_rays(field, storage, 4) else f"its layers of {field.width} channels are too wide"
 
 

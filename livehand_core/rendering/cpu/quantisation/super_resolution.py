@@ -32,9 +32,9 @@ NARROW_ERROR = 1.0 / 255.0
 """What uint8 may change in an opacity of the calibration images. They are few and small: other images show twice that
 at most."""
 
-NARROW_LIT_ERROR = 2e-3
+NARROW_LIT_ERROR = 1e-3
 """What it may change, as a root mean square, in a material's colours in an even light and in the bend of its normals:
-54 dB. Gains add up, so that the errors of three show in one colour, and no later head mends what a lamp makes of
+60 dB. Gains add up, so that the errors of three show in one colour, and no later head mends what a lamp makes of
 them."""
 
 _INPUTS: dict[type[Any], Range] = {
