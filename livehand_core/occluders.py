@@ -38,6 +38,8 @@ class Occluder:
         name: whose it is, for messages.
         vertices: (V, 3) float32, world space, metres; not writeable.
         faces: (F, 3) int32 indices of vertices; not writeable. Either side of a face casts shadows.
+        sky: whether it keeps the surroundings' light from hands as well as the lamps'. False where the light's
+            harmonics were found with the mesh standing there, e.g. by a probe, and hold what it shows of itself.
 
     Raises:
         OccluderError: vertices that are not finite, faces that name none of them, too many, or other shapes.
@@ -46,10 +48,13 @@ class Occluder:
     name: str
     vertices: np.ndarray
     faces: np.ndarray
+    sky: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise OccluderError(f"An occluder has the name {self.name!r}.", "Give it one as text.")
+        if not isinstance(self.sky, bool):
+            raise OccluderError(f"The occluder {self.name!r} has sky = {self.sky!r}.", "Give true or false.")
         vertices, faces = self._array("vertices", "iuf"), self._array("faces", "iu")
         with np.errstate(invalid="ignore"):
             if not (np.abs(vertices) <= FARTHEST).all():
@@ -88,7 +93,8 @@ class Occluder:
     @cached_property
     def key(self) -> str:
         """What tells it from every other one: equal for equal contents."""
-        digest = hashlib.blake2b(repr((self.name, self.vertices.shape, self.faces.shape)).encode(), digest_size=16)
+        shape = self.name, self.sky, self.vertices.shape, self.faces.shape
+        digest = hashlib.blake2b(repr(shape).encode(), digest_size=16)
         digest.update(self.vertices.tobytes())
         digest.update(self.faces.tobytes())
         return digest.hexdigest()
@@ -99,11 +105,11 @@ class Occluder:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values, ready for JSON: the numbers as base64 of little-endian float32 and int32."""
         vertices, faces = self.vertices.astype("<f4"), self.faces.astype("<i4")
         texts = (base64.b64encode(values.tobytes()).decode() for values in (vertices, faces))
-        return {"name": self.name, **dict(zip(("vertices", "faces"), texts, strict=True))}
+        return {"name": self.name, **dict(zip(("vertices", "faces"), texts, strict=True)), "sky": self.sky}
 
     @classmethod
     def from_json(cls, document: Any) -> Occluder:
@@ -112,10 +118,10 @@ class Occluder:
         Raises:
             OccluderError: a part is missing, unknown or does not fit.
         """
-        if not isinstance(document, Mapping) or set(document) != {"name", "vertices", "faces"}:
+        if not isinstance(document, Mapping) or set(document) - {"sky"} != {"name", "vertices", "faces"}:
             raise OccluderError("An occluder is an object with name, vertices and faces.", "Write it with to_json.")
         name, vertices, faces = document["name"], document["vertices"], document["faces"]
-        return cls(name, _numbers(name, vertices, "<f4"), _numbers(name, faces, "<i4"))
+        return cls(name, _numbers(name, vertices, "<f4"), _numbers(name, faces, "<i4"), document.get("sky", True))
 
 
 def checked_occluders(values: Any) -> tuple[Occluder, ...]:

@@ -17,12 +17,13 @@ from livehand_core.frames import FrameRequest
 from livehand_core.passes import RenderPasses, empty_images
 
 from .. import compat
-from ..registration import classes, leaving, registration
+from ..registration import classes, handlers, leaving, registration
 from . import session
 from .camera import FrameView, border_pixels, read_view
 from .cryptomatte import CRYPTO_PASS, metadata
 from .passes import BLENDER_PASSES, HandLabel, blender_pixels, pass_image, wanted_passes
-from .scene import frame_request, labelled_request
+from .probe_watch import ready_for_frame
+from .scene import frame_request, read_frame
 from .shutter import shutter_times, split_frame
 
 ENGINE_ID = "LIVEHAND"
@@ -100,16 +101,21 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
     def _render_pixels(self, depsgraph: Any, view: str, frame: session.FrameRecord) -> dict[str, Any]:
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
         camera = self._camera(depsgraph, view)
+        self.update_stats("", "LiveHand: looking at the light")
+        problem = ready_for_frame(depsgraph, self.test_break)
         blurred = self._blurred(depsgraph, camera, view, frame)
         self.update_stats("", "LiveHand: reading the scene")
-        request, labels = labelled_request(depsgraph, self._view(depsgraph, camera, view))
+        read = read_frame(depsgraph, self._view(depsgraph, camera, view))
+        request, labels = read.request, read.labels
         count = len(request.hands)
         self.update_stats("", f"LiveHand: rendering {count} hand{'' if count == 1 else 's'}")
         self.update_progress(0.1 if blurred is None else 0.85)
         answer = self._draw(request, frame)
-        frame.stage_seconds, frame.warnings = answer.stage_seconds, answer.warnings
+        frame.stage_seconds = answer.stage_seconds
+        light = tuple(line for line in (problem, *read.notes) if line)
+        frame.warnings = (*answer.warnings, *light)
         frame.note = "" if count else f"No hand is seen in the view layer {depsgraph.view_layer_eval.name!r}."
-        for line in answer.warnings:
+        for line in (*answer.warnings, *session.news(light)):
             self.report({"WARNING"}, line)
         self.update_progress(0.9)
         scene, layer = depsgraph.scene_eval, depsgraph.view_layer_eval
@@ -227,7 +233,14 @@ def _view_names(scene: Any) -> list[str]:
     return [view.name for view in shown if view.use]
 
 
-register, unregister = registration(leaving(session.close), classes(LiveHandRenderEngine))
+@bpy.app.handlers.persistent
+def _render_begins(*_: Any) -> None:
+    session.forget_news()
+
+
+register, unregister = registration(
+    leaving(session.close), classes(LiveHandRenderEngine), handlers(("render_init", _render_begins))
+)
 
 
 PASS_SWITCHES = tuple(entry.switch for entry in BLENDER_PASSES)

@@ -8,7 +8,7 @@ Called by render/scene and the panel; reads only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from livehand_core.errors import LightError
 from livehand_core.lights import Lamp, Light
 
 from ..avatars.choice import metadata_of
-from ..rig.armature import is_hand
 from ..rig.hand_rig import HandRig
 from .bounds import hand_points
 from .lamps import lamps_of
+from .shown import lit_scene, of_hand, shining_world, shown_objects
 from .world import world_light
 
 SURFACES = {"MESH", "CURVE", "CURVES", "SURFACE", "FONT", "META", "VOLUME", "POINTCLOUD"}
@@ -55,28 +55,64 @@ def hand_light(depsgraph: Any, rig: Any, point: np.ndarray) -> HandLight:
         rig: the hand's armature, original or evaluated.
         point: (3,) middle of the hand in world space, metres.
     """
-    scene = depsgraph.scene
-    lamps, notes = _lamps(depsgraph, rig, point)
-    around, source = Light(), "world"
+    return hand_lights(depsgraph, [(rig, point)])[0]
+
+
+def hand_lights(depsgraph: Any, hands: Sequence[tuple[Any, np.ndarray]], space: Any = None) -> list[HandLight]:
+    """The light of each of several hands; arguments as of :func:`hand_light`.
+
+    Args:
+        space: a 3D view whose local view and own filters count as well.
+    """
+    found = _lamps(depsgraph, hands, space)
+    surroundings = _surroundings(depsgraph, space)
+    strength = float(lit_scene(depsgraph).livehand.light_strength)
+    return [
+        _hand_light(depsgraph, rig, point, lamps, [*notes, *surroundings.notes], surroundings, strength)
+        for (rig, point), (lamps, notes) in zip(hands, found, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """The world's light, None where only a render tells; whether something stands around; what is wrong with it."""
+
+    exact: Light | None
+    stands: bool
+    notes: tuple[str, ...]
+
+
+def _surroundings(depsgraph: Any, space: Any) -> _Surroundings:
+    notes: tuple[str, ...] = ()
     try:
-        exact = world_light(depsgraph.scene_eval.world)
+        exact = world_light(shining_world(depsgraph))
     except LightError as error:
-        notes.append(str(error))
-        exact = Light()
-    if exact is None or surrounded(depsgraph):
-        probed = probes(scene).get(rig.name)
+        exact, notes = Light(), (str(error),)
+    return _Surroundings(exact, surrounded(depsgraph, space), notes)
+
+
+def _hand_light(
+    depsgraph: Any,
+    rig: Any,
+    point: np.ndarray,
+    lamps: list[Lamp],
+    notes: list[str],
+    surroundings: _Surroundings,
+    strength: float,
+) -> HandLight:
+    around, source = surroundings.exact or Light(), "world"
+    if surroundings.exact is None or surroundings.stands:
+        probed = probe_at(lit_scene(depsgraph), rig.name, float(depsgraph.scene_eval.frame_current_final))
         source = "none" if probed is None else "probe"
         if probed is not None:
             around = probed.light
             if np.linalg.norm(np.array(probed.point) - point) > NEAR:
                 source = "old"
-        elif exact is not None:
-            around = exact
-    else:
-        around = exact
-    light = (around + Light(lamps=lamps)).limited(tuple(point)).scaled(float(scene.livehand.light_strength))
-    if light.is_dark:
-        notes.append("No light reaches the hand: it is black.")
+                if is_baked(lit_scene(depsgraph), rig.name):
+                    notes.append(f"{rig.name!r} is not where its light was baked: bake it again.")
+    light = (around + Light(lamps=tuple(lamps))).limited(tuple(point)).scaled(strength)
+    if light.is_dark and source != "none":
+        notes.append(f"No light reaches {rig.name!r}: it is black.")
     return HandLight(light, source, tuple(notes))
 
 
@@ -96,12 +132,9 @@ def answers(avatar: str) -> bool:
     return metadata is not None and metadata.light == "scene_light"
 
 
-def surrounded(depsgraph: Any) -> bool:
+def surrounded(depsgraph: Any, space: Any = None) -> bool:
     """Whether something stands in the scene that may shine, shade the hand or reflect light onto it."""
-    return any(
-        instance.object.type in SURFACES and instance.show_self and not of_hand(instance.object)
-        for instance in depsgraph.object_instances
-    )
+    return any(not of_hand(shown.object) for shown in shown_objects(depsgraph, SURFACES, space))
 
 
 @dataclass(frozen=True)
@@ -119,8 +152,9 @@ class Probe:
     frame: int
 
 
-def probes(scene: Any) -> dict[str, Probe]:
-    """The probes that a scene keeps, by the name of the rig; what cannot be read is as good as none."""
+def probes(scene: Any) -> dict[str, tuple[Probe, ...]]:
+    """The probes that a scene keeps, by the name of the rig and in the order of their frames: one, or several that were
+    baked. What cannot be read is as good as none."""
     text = scene.livehand.light_probes
     if text not in _parsed:
         _parsed.clear()
@@ -128,58 +162,72 @@ def probes(scene: Any) -> dict[str, Probe]:
     return _parsed[text]
 
 
-def keep_probes(scene: Any, found: dict[str, Probe]) -> None:
+def probe_at(scene: Any, rig: str, frame: float) -> Probe | None:
+    """What is known around a hand at a frame, between two baked ones their mean by distance; None without a probe."""
+    found = probes(scene).get(rig, ())
+    if not found:
+        return None
+    after = next((number for number, probe in enumerate(found) if probe.frame >= frame), len(found) - 1)
+    first, second = found[max(after - 1, 0)], found[after]
+    span = second.frame - first.frame
+    share = min(max((frame - first.frame) / span, 0.0), 1.0) if span > 0 else 1.0
+    if share in (0.0, 1.0):
+        return second if share else first
+    x, y, z = (float(place) for place in (1.0 - share) * np.array(first.point) + share * np.array(second.point))
+    return Probe(first.light.scaled(1.0 - share) + second.light.scaled(share), (x, y, z), round(frame))
+
+
+def is_baked(scene: Any, rig: str) -> bool:
+    """Whether a hand's surroundings are kept for several frames, and looked at no more."""
+    return len(probes(scene).get(rig, ())) > 1
+
+
+def keep_probes(scene: Any, found: dict[str, Sequence[Probe]]) -> None:
     """Keep probes with the scene, and with its file, for renders without a window."""
     document = {
-        name: {"light": probe.light.to_json(), "point": list(probe.point), "frame": probe.frame}
-        for name, probe in found.items()
+        name: [
+            {"light": probe.light.to_json(), "point": list(probe.point), "frame": probe.frame}
+            for probe in sorted(several, key=lambda probe: probe.frame)
+        ]
+        for name, several in found.items()
     }
-    scene.livehand.light_probes = json.dumps(document)
+    scene.livehand.light_probes = json.dumps(document) if document else ""
 
 
-_parsed: dict[str, dict[str, Probe]] = {}
+_parsed: dict[str, dict[str, tuple[Probe, ...]]] = {}
 
 
-def _parse(text: str) -> dict[str, Probe]:
+def _parse(text: str) -> dict[str, tuple[Probe, ...]]:
     try:
         document = json.loads(text) if text else {}
         return {
-            name: Probe(Light.from_json(entry["light"]), tuple(entry["point"]), int(entry["frame"]))
-            for name, entry in document.items()
+            # Earlier versions kept one probe by itself.
+            name: tuple(map(_probe, [entries] if isinstance(entries, dict) else entries))
+            for name, entries in document.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, LightError):
         return {}
 
 
-def _lamps(depsgraph: Any, rig: Any, point: np.ndarray) -> tuple[tuple[Lamp, ...], list[str]]:
-    lamps: list[Lamp] = []
-    notes = []
-    for obj in _lights(depsgraph):
-        if not _reaches(obj, rig):
+def _probe(entry: Any) -> Probe:
+    x, y, z = (float(place) for place in entry["point"])
+    return Probe(Light.from_json(entry["light"]), (x, y, z), int(entry["frame"]))
+
+
+def _lamps(depsgraph: Any, hands: Sequence[tuple[Any, np.ndarray]], space: Any) -> list[tuple[list[Lamp], list[str]]]:
+    """For each hand the lamps that reach it, and what is wrong with others."""
+    found: list[tuple[list[Lamp], list[str]]] = [([], []) for _ in hands]
+    for shown in shown_objects(depsgraph, {"LIGHT"}, space):
+        if not shown.object.visible_diffuse:
             continue
-        try:
-            lamps += lamps_of(obj, tuple(point))
-        except LightError as error:
-            notes.append(str(error))
-    return tuple(lamps), notes
-
-
-def _lights(depsgraph: Any) -> Iterator[Any]:
-    for instance in depsgraph.object_instances:
-        obj = instance.object
-        if obj.type == "LIGHT" and instance.show_self:
-            yield _Placed(obj, instance.matrix_world.copy()) if instance.is_instance else obj
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """An instance of a lamp: the object with the matrix that it is shown at."""
-
-    object: Any
-    matrix_world: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.object, name)
+        for (rig, point), (lamps, notes) in zip(hands, found, strict=True):
+            if not _reaches(shown.object, rig):
+                continue
+            try:
+                lamps += lamps_of(shown, tuple(point))
+            except LightError as error:
+                notes.append(str(error))
+    return found
 
 
 def _reaches(lamp: Any, rig: Any) -> bool:
@@ -200,8 +248,3 @@ def _reaches(lamp: Any, rig: Any) -> bool:
     # A collection that only excludes lights all that it does not name.
     everything = [entry.light_linking.link_state for entry in receivers.collection_objects]
     return not states and bool(everything) and all(state == "EXCLUDE" for state in everything)
-
-
-def of_hand(obj: Any) -> bool:
-    """Whether an object is a hand or one of its meshes."""
-    return is_hand(obj) or (obj.parent is not None and is_hand(obj.parent))

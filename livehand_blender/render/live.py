@@ -25,6 +25,7 @@ from livehand_core.passes import RenderPasses
 
 from . import session
 from .bounds import Window, hand_window, in_front
+from .near import joined
 from .pacing import Drawing, Pace
 from .scene import VisibleHand
 
@@ -201,7 +202,8 @@ class LiveView:
         hands = tuple(hand.instance for hand in wish.hands)
         # A moving picture is small so as to be quick: the networks shall not draw a larger one for it.
         limit = None if full else 1.0
-        request = FrameRequest(camera, hands, PASSES, linear=True, internal_limit=limit)
+        occluders = joined(hand.occluders for hand in wish.hands)
+        request = FrameRequest(camera, hands, PASSES, linear=True, internal_limit=limit, occluders=occluders)
         try:
             number = client.submit(request, self._channels[channel])
         except LiveHandError as error:

@@ -122,7 +122,7 @@ def _text() -> None:
     context = bpy.context
     overlay = _overlays.get(context.region.as_pointer()) if wants_overlay(context) else None
     if overlay is not None:
-        text = overlay.trouble or (why_nothing(overlay.live) if overlay.hands else "")
+        text = overlay.trouble or why_nothing(overlay.live, overlay.hands)
     elif shows_engine(context):
         text = notes.kept(context.region)
     else:

@@ -1,7 +1,7 @@
-"""What surrounds the hands, found by a small panorama that a Blender of its own renders at each: never waited for.
+"""What surrounds the hands, found by small panoramas that a Blender of its own renders at each, at one frame or many.
 
-The scene is written beside, rendered by render/probe_child, and what comes back is kept with the scene. While that
-goes on, hands stand in the light that was known before.
+The scene is written beside, rendered by render/probe_child, and what comes back is kept with the scene. Who asks for it
+when is render/probe_watch's part; a person does by the operators here.
 """
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
@@ -11,6 +11,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +22,21 @@ import numpy as np
 from livehand_core.errors import LightError, LiveHandError
 from livehand_core.panoramas import panorama_light
 
-from ..background import Task, TaskOperator, begin, is_running, redraw
+from ..background import Task, TaskOperator, redraw
 from ..environment.lines import run_lines
-from ..registration import classes, handlers, in_the_window, registration, timer
-from ..rig.armature import is_hand
-from .light import Probe, answers, hand_light, keep_probes, of_hand, probes
-from .scene import VisibleHand, avatar_path, visible_hands
+from ..polls import allowed
+from ..registration import classes, registration
+from .light import Probe, keep_probes, probes
+from .scene import VisibleHand, visible_hands
+from .shown import lit_scene
 
 PROBE_KEY = "light probe"
 ROWS, SAMPLES = 32, 64
-LOOK_SECONDS = 0.5
+MOST_FRAMES = 500
+"""Frames that are baked at most: each is a kilobyte of the file and a second's work."""
 
-_dirty: set[str] = set()
-"""Names of scenes whose surroundings have changed since they were probed."""
+DONE = "LiveHand probe "
+"""What the other Blender says before the number of panoramas that are done."""
 
 
 class LIVEHAND_OT_probe_light(TaskOperator, bpy.types.Operator):
@@ -44,20 +48,88 @@ class LIVEHAND_OT_probe_light(TaskOperator, bpy.types.Operator):
     task_key = PROBE_KEY
 
     def make_task(self, context: Any) -> Task[Any]:
-        return probe_task(context.scene, context.evaluated_depsgraph_get())
+        depsgraph = context.evaluated_depsgraph_get()
+        scene = lit_scene(depsgraph)
+        return probe_task(scene, [Look.of(visible_hands(depsgraph), scene.frame_current)])
 
     def done_message(self, answer: Any) -> str:
         return f"Light probed at {len(answer)} hand{'s' if len(answer) != 1 else ''}"
 
 
-def probe_task(scene: Any, depsgraph: Any) -> Task[dict[str, Probe]]:
-    """The task that probes all hands that are seen. On the main thread: it writes the scene beside.
+class LIVEHAND_OT_bake_light(TaskOperator, bpy.types.Operator):
+    """Probe the light around the hands over the whole animation and keep it with the file: frames between take their
+    mean, and nothing is probed while it renders"""
+
+    bl_idname = "livehand.bake_light"
+    bl_label = "Bake Light"
+    bl_options = {"REGISTER"}
+    task_key = PROBE_KEY
+
+    step: bpy.props.IntProperty(
+        name="Every", description="Frames from one probe to the next", default=10, min=1, soft_max=50, max=1000
+    )
+
+    def make_task(self, context: Any) -> Task[Any]:
+        scene = context.scene
+        if len(range(scene.frame_start, scene.frame_end + 1, self.step)) > MOST_FRAMES:
+            raise LightError(f"That is more than {MOST_FRAMES} probes.", "Probe fewer frames.")
+        now = scene.frame_current, scene.frame_subframe
+        looks = []
+        try:
+            for frame in sorted({*range(scene.frame_start, scene.frame_end + 1, self.step), scene.frame_end}):
+                scene.frame_set(frame)
+                looks.append(Look.of(visible_hands(context.evaluated_depsgraph_get()), frame))
+        finally:
+            scene.frame_set(now[0], subframe=now[1])
+        return probe_task(scene, looks)
+
+    def done_message(self, answer: Any) -> str:
+        return f"Light baked at {max(map(len, answer.values()), default=0)} frames"
+
+
+class LIVEHAND_OT_forget_light(bpy.types.Operator):
+    """Forget what was probed or baked around the hands; it is probed anew when it is needed"""
+
+    bl_idname = "livehand.forget_light"
+    bl_label = "Forget Probed Light"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return allowed(cls, "" if context.scene.livehand.light_probes else "Nothing is probed in this scene")
+
+    def execute(self, context: Any) -> set[str]:
+        keep_probes(context.scene, {})
+        redraw()
+        return {"FINISHED"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A frame whose hands' surroundings are looked at.
+
+    Attributes:
+        frame: of the scene.
+        points: (3,) middle of each hand by the name of its rig, world space.
+    """
+
+    frame: int
+    points: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, hands: Sequence[VisibleHand], frame: int) -> "Look":
+        """At some hands."""
+        return cls(frame, {hand.label.name: hand.points.mean(axis=0) for hand in hands})
+
+
+def probe_task(scene: Any, looks: Sequence[Look]) -> Task[dict[str, list[Probe]]]:
+    """The task that probes hands. On the main thread: it writes the scene beside.
 
     Raises:
         LightError: no hand is seen, or the scene cannot be written.
     """
-    hands = visible_hands(depsgraph)
-    if not hands:
+    looks = [look for look in looks if look.points]
+    if not looks:
         raise LightError("No hand is seen whose light could be probed.", "Add one, or show it.")
     folder = Path(tempfile.mkdtemp(prefix="livehand-probe-"))
     try:
@@ -65,63 +137,74 @@ def probe_task(scene: Any, depsgraph: Any) -> Task[dict[str, Probe]]:
     except (OSError, RuntimeError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise LightError(f"The scene cannot be written to be probed ({error}).", "Free some space.") from error
-    job = _job(scene, hands, folder)
-    _dirty.discard(scene.name)
-    name, points = scene.name, {hand.label.name: hand.points.mean(axis=0) for hand in hands}
+    job = _job(scene, looks, folder)
+    name = scene.name
 
-    def settle(found: dict[str, Probe]) -> None:
+    def settle(found: dict[str, list[Probe]]) -> None:
         known = bpy.data.scenes.get(name)
         if known is not None:
             keep_probes(known, {**probes(known), **found})
             redraw()
 
-    def work(task: Task[dict[str, Probe]]) -> dict[str, Probe]:
+    def work(task: Task[dict[str, list[Probe]]]) -> dict[str, list[Probe]]:
         try:
-            return _run(job, folder, points, task)
+            return _run(job, folder, looks, task)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     return Task("The light probe", work, settle)
 
 
-def _job(scene: Any, hands: tuple[VisibleHand, ...], folder: Path) -> dict[str, Any]:
-    own = {hand.label.name: _meshes(hand.label.name) for hand in hands}
+def _job(scene: Any, looks: Sequence[Look], folder: Path) -> dict[str, Any]:
+    own = {name: _meshes(name) for look in looks for name in look.points}
     return {
         "blend": str(folder / "scene.blend"),
         "scene": scene.name,
-        "frame": scene.frame_current,
         "rows": ROWS,
         "samples": SAMPLES,
         "meshes": sorted({mesh for meshes in own.values() for mesh in meshes}),
         "shots": [
-            {
-                "point": list(hand.points.mean(axis=0)),
-                "file": str(folder / f"{number}.exr"),
-                "own": own[hand.label.name],
-            }
-            for number, hand in enumerate(hands)
+            {"frame": look.frame, "point": list(point), "file": str(_file(folder, look, number)), "own": own[name]}
+            for look in looks
+            for number, (name, point) in enumerate(look.points.items())
         ],
     }
 
 
+def _file(folder: Path, look: Look, number: int) -> Path:
+    return folder / f"{look.frame} {number}.exr"
+
+
 def _run(
-    job: dict[str, Any], folder: Path, points: dict[str, np.ndarray], task: Task[dict[str, Probe]]
-) -> dict[str, Probe]:
+    job: dict[str, Any], folder: Path, looks: Sequence[Look], task: Task[dict[str, list[Probe]]]
+) -> dict[str, list[Probe]]:
     """Render and read; on a thread."""
     task.tell(0.1, "Looking around the hands")
     script = str(Path(__file__).with_name("probe_child.py"))
+    (folder / "job.json").write_text(json.dumps(job))
     program = [bpy.app.binary_path, "-b", "--factory-startup"] if bpy.app.binary_path else [sys.executable]
-    words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", json.dumps(job)]
-    code, lines = run_lines(words, dict(os.environ), folder / "probe.log", task.cancelled, lambda line: None)
-    files = [Path(shot["file"]).with_suffix(".npy") for shot in job["shots"]]
-    if code != 0 or not all(file.is_file() for file in files):
-        last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        raise LightError(f"The light could not be probed ({last}).", "The hands keep the light that they had.")
-    answer = {}
-    for name, file in zip(points, files, strict=True):
-        picture = np.maximum(np.nan_to_num(np.load(file)), 0.0)
-        x, y, z = (float(number) for number in points[name])
-        answer[name] = Probe(panorama_light(picture), (x, y, z), int(job["frame"]))
+    words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", str(folder / "job.json")]
+    count = len(job["shots"])
+
+    def heard(line: str) -> None:
+        if line.startswith(DONE):
+            task.tell(0.1 + 0.9 * int(line.removeprefix(DONE)) / count)
+
+    try:
+        code, lines = run_lines(words, dict(os.environ), folder / "probe.log", task.cancelled, heard)
+    except LiveHandError:
+        task.check()
+        raise
+    answer: dict[str, list[Probe]] = {}
+    for look in looks:
+        for number, (name, point) in enumerate(look.points.items()):
+            file = _file(folder, look, number).with_suffix(".npy")
+            if code != 0 or not file.is_file():
+                last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
+                raise LightError(f"The light could not be probed ({last}).", "The hands keep the light that they had.")
+            picture = np.maximum(np.nan_to_num(np.load(file)), 0.0)
+            x, y, z = (float(place) for place in point)
+            answer.setdefault(name, []).append(Probe(panorama_light(picture), (x, y, z), look.frame))
     return answer
 
 
@@ -130,51 +213,4 @@ def _meshes(rig_name: str) -> list[str]:
     return [child.name for child in rig.children if child.type == "MESH"] if rig is not None else []
 
 
-def answers_to_light(scene: Any) -> bool:
-    """Whether a hand of a scene has an avatar that stands in the scene's light."""
-    return scene.livehand.light == "SCENE" and any(answers(avatar_path(rig)) for rig in scene.objects if is_hand(rig))
-
-
-def _look() -> float:
-    """Probe anew where something has changed; a window's timer."""
-    scene = bpy.context.scene
-    if scene is None or is_running(PROBE_KEY) or not answers_to_light(scene):
-        return LOOK_SECONDS
-    try:
-        depsgraph = bpy.context.evaluated_depsgraph_get()
-        if _wanted(scene, depsgraph):
-            begin(PROBE_KEY, probe_task(scene, depsgraph))
-    except LiveHandError:
-        # The frame itself says what is wrong with its hands.
-        pass
-    _dirty.discard(scene.name)
-    return LOOK_SECONDS
-
-
-def _wanted(scene: Any, depsgraph: Any) -> bool:
-    sources = [
-        hand_light(depsgraph, bpy.data.objects[hand.label.name], hand.points.mean(axis=0)).source
-        for hand in visible_hands(depsgraph)
-        if hand.label.name in bpy.data.objects
-    ]
-    return any(source in ("none", "old") or (source == "probe" and scene.name in _dirty) for source in sources)
-
-
-@bpy.app.handlers.persistent
-def _changed(scene: Any, depsgraph: Any) -> None:
-    """Note that surroundings have changed: worlds, materials, pictures, and whatever is no hand."""
-    if any(_surrounds(update.id) for update in depsgraph.updates):
-        _dirty.add(scene.name)
-
-
-def _surrounds(thing: Any) -> bool:
-    if isinstance(thing, bpy.types.Object):
-        return not of_hand(thing)
-    return isinstance(thing, (bpy.types.World, bpy.types.Material, bpy.types.Image, bpy.types.NodeTree))
-
-
-register, unregister = registration(
-    classes(LIVEHAND_OT_probe_light),
-    handlers(("depsgraph_update_post", _changed)),
-    in_the_window(timer(_look, LOOK_SECONDS)),
-)
+register, unregister = registration(classes(LIVEHAND_OT_probe_light, LIVEHAND_OT_bake_light, LIVEHAND_OT_forget_light))

@@ -2,7 +2,7 @@
 
     blender -b --python probe_child.py -- JOB
 
-The job, a line of JSON, names a .blend file, its scene and frame, and for each panorama a point, a file and what is
+The job, a file of JSON, names a .blend file and its scene, and for each panorama a frame, a point, a file and what is
 not to be seen.
 """
 
@@ -19,15 +19,15 @@ import numpy as np
 
 def main() -> int:
     """Render; 0 when all panoramas are there."""
-    job = json.loads(sys.argv[sys.argv.index("--") + 1])
+    job = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
     bpy.ops.wm.open_mainfile(filepath=job["blend"], load_ui=False)
     scene = bpy.data.scenes[job["scene"]]
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
-    scene.frame_set(job["frame"])
     eye = set_up(scene, job)
     meshes = {obj: obj.hide_render for obj in map(bpy.data.objects.get, job["meshes"]) if obj is not None}
-    for shot in job["shots"]:
+    for number, shot in enumerate(job["shots"]):
+        scene.frame_set(shot["frame"])
         for mesh, hidden in meshes.items():
             # Not the hand itself, but the other hands, which compositing may have hidden from cameras.
             mesh.hide_render, mesh.visible_camera = hidden or mesh.name in shot["own"], True
@@ -35,6 +35,8 @@ def main() -> int:
         scene.render.filepath = shot["file"]
         bpy.ops.render.render(write_still=True, scene=scene.name)
         write_numbers(shot["file"])
+        # What render/probe takes for progress.
+        print(f"LiveHand probe {number + 1}", flush=True)
     return 0
 
 

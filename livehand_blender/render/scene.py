@@ -15,6 +15,7 @@ import numpy as np
 from livehand_core.cameras import Camera
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
+from livehand_core.occluders import Occluder
 
 from ..avatars.choice import chosen_identity
 from ..rig.armature import is_hand
@@ -22,8 +23,10 @@ from ..rig.hand_rig import HandRig
 from ..rig.pose import shown_pose
 from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
-from .light import answers, hand_light
+from .light import answers, hand_lights
+from .near import Zone, joined, near_meshes
 from .passes import HandLabel, core_passes
+from .shown import lit_scene, strangers
 
 
 class NoHandError(LiveHandError):
@@ -35,12 +38,27 @@ SMALLEST_SCALE = 1e-6
 
 
 def frame_request(depsgraph: Any, view: FrameView | None = None) -> FrameRequest:
-    """As :func:`labelled_request`, without the labels."""
-    return labelled_request(depsgraph, view)[0]
+    """As :func:`read_frame`, the request alone."""
+    return read_frame(depsgraph, view).request
 
 
-def labelled_request(depsgraph: Any, view: FrameView | None = None) -> tuple[FrameRequest, tuple[HandLabel, ...]]:
-    """What to draw for the frame that a depsgraph was evaluated at, colours scene-linear, and the hands' labels.
+@dataclass(frozen=True)
+class SceneFrame:
+    """What a scene says of a frame.
+
+    Attributes:
+        request: colours scene-linear.
+        labels: by what passes tell its hands from others.
+        notes: what a person should know of its light, one sentence each.
+    """
+
+    request: FrameRequest
+    labels: tuple[HandLabel, ...]
+    notes: tuple[str, ...]
+
+
+def read_frame(depsgraph: Any, view: FrameView | None = None) -> SceneFrame:
+    """What to draw for the frame that a depsgraph was evaluated at.
 
     Args:
         depsgraph: an evaluated depsgraph; its mode (render or viewport) decides which objects are visible.
@@ -66,8 +84,10 @@ def labelled_request(depsgraph: Any, view: FrameView | None = None) -> tuple[Fra
     passes = core_passes(depsgraph.view_layer_eval)
     if any(instance.holdout for instance in instances):
         passes = tuple(dict.fromkeys((*passes, "holdout")))
-    request = FrameRequest(camera, instances, passes, linear=True, clip=clip)
-    return request, tuple(hand.label for hand in hands)
+    occluders = joined(hand.occluders for hand in hands)
+    request = FrameRequest(camera, instances, passes, linear=True, clip=clip, occluders=occluders)
+    notes = dict.fromkeys(note for hand in hands for note in hand.notes)
+    return SceneFrame(request, tuple(hand.label for hand in hands), tuple(notes))
 
 
 def holds_hand(scene: Any) -> bool:
@@ -111,8 +131,10 @@ class VisibleHand:
     Attributes:
         instance: what the renderer needs of it.
         points: (N, 3) its joints and tips in world space, radii: (N,) how far flesh reaches from them in metres.
-        state: its pose, shape, scale, avatar and identity as bytes: equal for equal pictures.
+        state: its pose, shape, scale, avatar, identity, light and occluders as bytes: equal for equal pictures.
         label: by what passes tell it from others.
+        occluders: what stands in its light.
+        notes: what a person should know of its light, one sentence each.
     """
 
     instance: HandInstance
@@ -120,6 +142,8 @@ class VisibleHand:
     radii: np.ndarray
     state: bytes
     label: HandLabel
+    occluders: tuple[Occluder, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
@@ -137,7 +161,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         AvatarError: an avatar's path that cannot be resolved.
     """
     layer, hands, rigs = depsgraph.view_layer_eval, [], []
-    strangers = _strangers(depsgraph)
+    apart = strangers(depsgraph)
     for instance in depsgraph.object_instances if layer.use_solid else ():
         rig = instance.object
         if not is_hand(rig) or not instance.show_self:
@@ -145,7 +169,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         shown = instance.parent if instance.is_instance else rig
         if space is not None and not shown.original.visible_in_viewport_get(space):
             continue
-        if shown.original in strangers or not (rig.visible_camera and shown.visible_camera):
+        if shown.original in apart or not (rig.visible_camera and shown.visible_camera):
             continue
         if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
             continue
@@ -153,36 +177,35 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         hands.append(_visible_hand(rig, instance.matrix_world, holdout))
         rigs.append(rig.original)
     # Only now: looking for lamps goes through the instances, too.
-    return tuple(_lit(depsgraph, hand, rig) for hand, rig in zip(hands, rigs, strict=True))
-
-
-def _strangers(depsgraph: Any) -> set[Any]:
-    """What a hand scene's depsgraph holds only because the main scene is its background set.
-
-    The set is there for what a scene alone can own; which hands this view layer shows is for its own collections.
-    """
-    main = depsgraph.scene.livehand.main_scene
-    if main is None:
-        return set()
-    own = set(depsgraph.view_layer.objects)
-    behind = main.background_set
-    while behind is not None:
-        own.update(behind.objects)
-        behind = behind.background_set
-    return set(main.objects) - own
+    return _lit(depsgraph, hands, rigs, space)
 
 
 def _is_point(matrix_world: Any) -> bool:
     return bool(np.abs(np.array(matrix_world, dtype=np.float64)[:3, :3]).max() < SMALLEST_SCALE)
 
 
-def _lit(depsgraph: Any, hand: VisibleHand, rig: Any) -> VisibleHand:
-    """The hand in the scene's light, where its avatar answers to it."""
-    if depsgraph.scene.livehand.light != "SCENE" or not answers(hand.instance.avatar):
-        return hand
-    light = hand_light(depsgraph, rig, hand.points.mean(axis=0)).light
-    state = hand.state + light.harmonics.tobytes() + repr(light.lamps).encode()
-    return replace(hand, instance=replace(hand.instance, light=light), state=state)
+def _lit(depsgraph: Any, hands: list[VisibleHand], rigs: list[Any], space: Any) -> tuple[VisibleHand, ...]:
+    """The hands, and those whose avatar answers to it in the scene's light, with what stands in it."""
+    answering = [number for number, hand in enumerate(hands) if answers(hand.instance.avatar)]
+    if not answering or lit_scene(depsgraph).livehand.light != "SCENE":
+        return tuple(hands)
+    lights = hand_lights(depsgraph, [(rigs[number], hands[number].points.mean(axis=0)) for number in answering], space)
+    zones = [
+        Zone.of(hands[number].points, hands[number].radii, found.light.lamps, found.source in ("world", "none"))
+        for number, found in zip(answering, lights, strict=True)
+    ]
+    for number, found, near in zip(answering, lights, near_meshes(depsgraph, zones, space), strict=True):
+        hand = hands[number]
+        keys = "".join(occluder.key for occluder in near.occluders)
+        state = hand.state + found.light.harmonics.tobytes() + f"{found.light.lamps} {keys}".encode()
+        hands[number] = replace(
+            hand,
+            instance=replace(hand.instance, light=found.light),
+            state=state,
+            occluders=near.occluders,
+            notes=(*found.notes, *near.notes),
+        )
+    return tuple(hands)
 
 
 def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:

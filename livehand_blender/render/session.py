@@ -6,7 +6,7 @@ Called by render/engine, the panels, the preferences' check button and the batch
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from livehand_core.engine.client import EngineClient, close_shared_client, shared_client
@@ -41,6 +41,7 @@ class FrameRecord:
 
 
 _last: FrameRecord | None = None
+_told: set[str] = set()
 _held: EngineClient | None = None
 _stop: Callable[[], bool] = bool
 
@@ -49,6 +50,18 @@ def record(frame: FrameRecord) -> None:
     """Keep ``frame`` as the last one."""
     global _last
     _last = frame
+
+
+def news(lines: Iterable[str]) -> list[str]:
+    """Those of some lines that the render that goes on has not told yet: an animation says each once."""
+    fresh = [line for line in dict.fromkeys(lines) if line not in _told]
+    _told.update(fresh)
+    return fresh
+
+
+def forget_news() -> None:
+    """Another render begins."""
+    _told.clear()
 
 
 def last_frame() -> FrameRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gpu
@@ -64,7 +65,7 @@ class Viewport:
 
     def _tell(self, context: Any, problem: str) -> None:
         """What is wrong, in the view itself; else one line where Blender writes what its engines are doing."""
-        trouble = problem or (why_nothing(self._live) if self._hands else "")
+        trouble = problem or why_nothing(self._live, self._hands)
         notes.keep(context.region, trouble)
         text = "" if trouble else _status(self._live)
         if text != self._told:
@@ -72,10 +73,13 @@ class Viewport:
             self._engine.update_stats("", text)
 
 
-def why_nothing(live: LiveView) -> str:
-    """Why a view with hands shows none, or what is wrong with its picture; empty when all is well."""
-    if live.message:
-        return f"LiveHand: {live.message}"
+def why_nothing(live: LiveView, hands: Sequence[VisibleHand]) -> str:
+    """Why a view with hands shows none, or what is wrong with its picture or its light; empty when all is well."""
+    if not hands:
+        return ""
+    noted = next((note for hand in hands for note in hand.notes), "")
+    if live.message or (noted and live.picture is not None):
+        return f"LiveHand: {live.message or noted}"
     if live.picture is not None or not live.asked:
         return ""
     if not session.engine_client().info:

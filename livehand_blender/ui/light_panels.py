@@ -17,7 +17,7 @@ from ..avatars.choice import metadata_of
 from ..avatars.pictures import icon_of_file, write_png
 from ..background import draw_task, draw_text
 from ..registration import Step, classes, registration
-from ..render.light import HandLight, answers, hand_light, hand_middle
+from ..render.light import HandLight, answers, hand_light, hand_middle, probes
 from ..render.probe import PROBE_KEY
 from ..render.scene import avatar_path
 from ..rig.armature import active_hand
@@ -57,8 +57,13 @@ class LIVEHAND_PT_light(bpy.types.Panel):
         layout.prop(settings, "light_strength")
         if rig is not None:
             _draw_light(layout, context, rig)
-        if not draw_task(layout, PROBE_KEY):
-            layout.operator("livehand.probe_light", text="Probe Light", icon="WORLD")
+        if draw_task(layout, PROBE_KEY):
+            return
+        row = layout.row(align=True)
+        row.operator("livehand.probe_light", text="Probe Light", icon="WORLD")
+        row.operator("livehand.bake_light", text="Bake", icon="RENDER_ANIMATION")
+        if settings.light_probes:
+            row.operator("livehand.forget_light", text="", icon="X")
 
 
 def _draw_avatar(layout: Any, rig: Any) -> None:
@@ -84,6 +89,9 @@ def _draw_light(layout: Any, context: Any, rig: Any) -> None:
     icon = icon_of_light(found.light.moved(np.eye(3), -hand_middle(rig)))
     draw_picture(layout, icon, 6.0, "No picture yet")
     draw_text(layout, STATES[found.source])
+    frames = [probe.frame for probe in probes(context.scene).get(rig.name, ())]
+    if len(frames) > 1:
+        draw_text(layout, f"Baked at {len(frames)} frames, {frames[0]} to {frames[-1]}.")
 
 
 def light_here(context: Any, rig: Any) -> HandLight:

@@ -237,4 +237,4 @@ def test_the_view_says_that_the_engine_compiles_and_how_far_it_is(view, monkeypa
     view.viewport._live._tick()
     assert drawn, "a new number is drawn"
     client.compiling = None
-    assert viewport.why_nothing(view.viewport._live) == ""
+    assert viewport.why_nothing(view.viewport._live, view.viewport._hands) == ""

@@ -37,10 +37,11 @@ def test_a_mesh_is_kept_in_its_own_memory_and_small_types() -> None:
 
 
 def test_it_comes_back_from_json_bit_by_bit_within_a_frame() -> None:
-    frame = replace(FRAME, occluders=(strip(500), Occluder("empty", [], [])))
+    frame = replace(FRAME, occluders=(strip(500), Occluder("empty", [], [], sky=False)))
     document = json.loads(json.dumps(frame.to_json(), allow_nan=False))
     again = FrameRequest.from_json(document)
     assert again.occluders == frame.occluders and again.to_json() == frame.to_json()
+    assert [occluder.sky for occluder in again.occluders] == [True, False]
     np.testing.assert_array_equal(again.occluders[0].vertices, frame.occluders[0].vertices)
     plain = {"name": "cup", "vertices": CORNERS, "faces": FACE}
     assert FrameRequest.from_json({**document, "occluders": [plain]}).occluders == (Occluder("cup", CORNERS, FACE),)
@@ -55,8 +56,9 @@ def test_equal_meshes_and_no_others_have_one_key() -> None:
         Occluder("cup", np.array(CORNERS) + 1e-6, FACE),
         Occluder("cup", CORNERS, [[1, 0, 2]]),
         Occluder("cup", CORNERS, FACE * 2),
+        Occluder("cup", CORNERS, FACE, sky=False),
     ]
-    assert mesh == Occluder("cup", CORNERS, FACE) and len({mesh, *others}) == 5
+    assert mesh == Occluder("cup", CORNERS, FACE) and len({mesh, *others}) == 6
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,15 @@ def test_what_cannot_be_meant_is_refused(make: Callable[[], Any], reason: str) -
 
 @pytest.mark.parametrize(
     "change",
-    [{"vertices": "####"}, {"vertices": "AAAA"}, {"faces": "AAAAAA=="}, {"more": 1}, {"name": None}, {"faces": {}}],
+    [
+        {"vertices": "####"},
+        {"vertices": "AAAA"},
+        {"faces": "AAAAAA=="},
+        {"more": 1},
+        {"name": None},
+        {"faces": {}},
+        {"sky": 1},
+    ],
 )
 def test_documents_that_are_none(change: dict[str, Any]) -> None:
     document = {**Occluder("cup", CORNERS, FACE).to_json(), **change}

@@ -1,0 +1,215 @@
+"""When hands' surroundings are probed: beside the work in a window, and waited for by renders.
+
+While a probe is under way, hands stand in the light that was known before. A final frame waits for one that it lacks,
+up to a limit, and goes on with a warning. What was baked is kept as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+import numpy as np
+
+from livehand_core.errors import LightError, LiveHandError
+
+from ..background import Task, TaskCancelled, begin, is_running, task
+from ..registration import handlers, in_the_window, registration, timer
+from ..rig.armature import is_hand
+from .light import SURFACES, answers, hand_lights, is_baked
+from .probe import PROBE_KEY, Look, probe_task
+from .scene import VisibleHand, avatar_path, visible_hands
+from .shown import lit_scene, of_hand, shown_objects
+
+LOOK_SECONDS = 0.5
+WAIT_SECONDS = 120.0
+"""How long a final frame waits for its probe."""
+
+_dirty: set[str] = set()
+"""Names of scenes whose surroundings have changed since they were probed."""
+
+_asked: dict[str, tuple[Look, threading.Event]] = {}
+"""Scene -> what a render on another thread has asked the main one to probe, and whether it is under way."""
+
+_seen: dict[str, str] = {}
+"""Scene -> its surroundings at the last final frame."""
+
+_given_up: set[str] = set()
+"""Scenes whose probe failed in the render that goes on; it is not waited for again."""
+
+
+def answers_to_light(scene: Any) -> bool:
+    """Whether a hand of a scene has an avatar that stands in the scene's light."""
+    return scene.livehand.light == "SCENE" and any(answers(avatar_path(rig)) for rig in scene.objects if is_hand(rig))
+
+
+def ready_for_frame(depsgraph: Any, cancelled: Callable[[], bool]) -> str:
+    """Have what a final frame lacks probed, and wait for it; what went wrong, empty when all is well.
+
+    Args:
+        depsgraph: of the render.
+        cancelled: whether the render is given up.
+    """
+    scene = lit_scene(depsgraph)
+    if scene.livehand.light != "SCENE" or scene.name in _given_up:
+        return ""
+    hands = visible_hands(depsgraph)
+    lacking = _lacking(depsgraph, hands)
+    state = _state(depsgraph) if any(answers(hand.instance.avatar) for hand in hands) else ""
+    changed = _seen.setdefault(scene.name, state) != state
+    if not lacking and not (changed and _follows(depsgraph, hands)):
+        return ""
+    _seen[scene.name] = state
+    look = Look.of(hands, depsgraph.scene_eval.frame_current)
+    problem = _probe_here(scene, look) if _on_main_thread() else _probe_there(scene, look, cancelled)
+    if problem:
+        _given_up.add(scene.name)
+    return problem
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _probe_here(scene: Any, look: Look) -> str:
+    """Probe at once; what went wrong."""
+    try:
+        new = probe_task(scene, [look])
+        _dirty.discard(scene.name)
+        clock = threading.Timer(WAIT_SECONDS, new.cancel)
+        clock.start()
+        try:
+            new.run_here()
+        finally:
+            clock.cancel()
+    except TaskCancelled:
+        return _late()
+    except LiveHandError as error:
+        return str(error)
+    return ""
+
+
+def _probe_there(scene: Any, look: Look, cancelled: Callable[[], bool]) -> str:
+    """Have the main thread probe, which alone may write the scene; what went wrong."""
+    begun, until = threading.Event(), time.monotonic() + WAIT_SECONDS
+    _asked[scene.name] = look, begun
+    try:
+        while not cancelled():
+            known = task(PROBE_KEY)
+            if begun.is_set() and (known is None or not known.running):
+                return known.error if known is not None else ""
+            if time.monotonic() > until:
+                return _late()
+            time.sleep(0.05)
+    finally:
+        _asked.pop(scene.name, None)
+    return ""
+
+
+def _late() -> str:
+    return f"The light probe took more than {WAIT_SECONDS:g} s; the hand is rendered in the light known before."
+
+
+def _lacking(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> bool:
+    """Whether what is known of some hand's surroundings is nothing, or of another place, or out of date."""
+    scene = lit_scene(depsgraph)
+    for hand, source in _sources(depsgraph, hands):
+        if not is_baked(scene, hand.label.name) and (
+            source in ("none", "old") or (source == "probe" and scene.name in _dirty)
+        ):
+            return True
+    return False
+
+
+def _follows(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> bool:
+    """Whether some hand's light hangs on what stands around it, and was not baked."""
+    scene = lit_scene(depsgraph)
+    return any(
+        source != "world" and not is_baked(scene, hand.label.name) for hand, source in _sources(depsgraph, hands)
+    )
+
+
+def _sources(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> list[tuple[VisibleHand, str]]:
+    lit = [hand for hand in hands if answers(hand.instance.avatar) and hand.label.name in bpy.data.objects]
+    places = [(bpy.data.objects[hand.label.name], hand.points.mean(axis=0)) for hand in lit]
+    found = hand_lights(depsgraph, places) if lit else []
+    return [(hand, light.source) for hand, light in zip(lit, found, strict=True)]
+
+
+def _state(depsgraph: Any) -> str:
+    """What stands and shines around hands at a frame: equal as long as nothing moves."""
+    digest = hashlib.blake2b(digest_size=16)
+    for shown in shown_objects(depsgraph, SURFACES | {"LIGHT"}):
+        if not of_hand(shown.object):
+            digest.update(shown.object.name.encode())
+            digest.update(np.round(np.array(shown.matrix_world), 3).tobytes())
+            if shown.object.type == "LIGHT":
+                digest.update(repr((shown.object.data.energy, *shown.object.data.color)).encode())
+    return digest.hexdigest()
+
+
+def _look() -> float:
+    """Probe anew where something has changed, or where a render asks for it; a window's timer."""
+    if is_running(PROBE_KEY):
+        return LOOK_SECONDS
+    for name, (look, begun) in list(_asked.items()):
+        if not begun.is_set() and name in bpy.data.scenes:
+            _begin(bpy.data.scenes[name], [look])
+            begun.set()
+            return LOOK_SECONDS
+    scene = bpy.context.scene
+    if scene is None or bpy.app.is_job_running("RENDER") or not answers_to_light(scene):
+        return LOOK_SECONDS
+    try:
+        depsgraph = bpy.context.evaluated_depsgraph_get()
+        hands = visible_hands(depsgraph)
+        if _lacking(depsgraph, hands):
+            _begin(lit_scene(depsgraph), [Look.of(hands, scene.frame_current)])
+    except LiveHandError:
+        # The frame itself says what is wrong with its hands.
+        pass
+    _dirty.discard(scene.name)
+    return LOOK_SECONDS
+
+
+def _begin(scene: Any, looks: list[Look]) -> None:
+    _dirty.discard(scene.name)
+    try:
+        begin(PROBE_KEY, probe_task(scene, looks))
+    except LightError as error:
+        failure = error
+
+        def fail(_: Task[Any]) -> Any:
+            raise failure
+
+        begin(PROBE_KEY, Task("The light probe", fail))
+
+
+@bpy.app.handlers.persistent
+def _changed(scene: Any, depsgraph: Any) -> None:
+    """Note that surroundings have changed: worlds, materials, pictures, lamps, and whatever may stand around."""
+    if any(_surrounds(update) for update in depsgraph.updates):
+        _dirty.add(lit_scene(depsgraph).name)
+
+
+def _surrounds(update: Any) -> bool:
+    thing = update.id
+    if isinstance(thing, bpy.types.Object):
+        moved = update.is_updated_transform or update.is_updated_geometry or update.is_updated_shading
+        return moved and thing.type in SURFACES | {"LIGHT"} and not of_hand(thing)
+    return isinstance(thing, (bpy.types.World, bpy.types.Material, bpy.types.Image, bpy.types.NodeTree))
+
+
+@bpy.app.handlers.persistent
+def _render_begins(*_: Any) -> None:
+    _given_up.clear()
+
+
+register, unregister = registration(
+    handlers(("depsgraph_update_post", _changed), ("render_init", _render_begins)),
+    in_the_window(timer(_look, LOOK_SECONDS)),
+)
