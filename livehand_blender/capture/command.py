@@ -29,7 +29,7 @@ from livehand_core.captures.plan import (
 )
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.looks import DEFAULT_LOOK, LOOKS, look_of
+from livehand_core.hand.looks import DEFAULT_LOOK, LICENCE, LOOKS, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 
@@ -81,7 +81,7 @@ def make_plan(options: argparse.Namespace) -> Shooting:
         held_out,
         tuple(Shot(*entry) for entry in first_part(order, rig, held_out, options.limit)),
         data.name,
-        licence="CC0-1.0",
+        licence=LICENCE,
         origin=f"Cycles, Blender {bpy.app.version_string}, {options.samples} samples, denoised; "
         f"LiveHand's built-in hand, identity {options.identity}",
         identity=options.identity,

@@ -23,7 +23,7 @@ from livehand_core.captures.plan import (
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.hand.data import HandData
-from livehand_core.hand.looks import look_of
+from livehand_core.hand.looks import LICENCE, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
@@ -120,7 +120,8 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
     origin = f"{settings.renderer.title()}, Blender {bpy.app.version_string}, {settings.samples} samples"
     identity = settings.identity if settings.look == "BUILTIN" else ""
     shots = tuple(Shot(*entry) for entry in order)
-    plan = Shooting(cameras, tuple(poses), held_out, shots, data.name, settings.licence, origin, identity)
+    licence = settings.licence.strip() or (LICENCE if settings.look == "BUILTIN" else "")
+    plan = Shooting(cameras, tuple(poses), held_out, shots, data.name, licence, origin, identity)
     return ScenePlan(plan, frames, scale, data)
 
 

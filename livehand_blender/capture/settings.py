@@ -123,7 +123,11 @@ class LiveHandCapture(bpy.types.PropertyGroup):
         "material for avatars that answer to light. Tests are taken in lights of other kinds",
         default=False,
     )
-    licence: StringProperty(name="Licence", description="SPDX id or a short statement about the pictures")
+    licence: StringProperty(
+        name="Licence",
+        description="Terms of the pictures, which avatars that are trained on them inherit: an SPDX id such as "
+        "CC-BY-4.0, or a short statement such as own use only. Pictures of the built-in skin are CC0-1.0",
+    )
     seed: IntProperty(name="Seed", description="Seed of sampled poses and camera rolls", default=0, min=0)
     show_more: BoolProperty(name="More", description="Show more settings of the capture", default=False)
 

@@ -9,6 +9,7 @@ import bpy
 from livehand_core.captures.going import CaptureStatus
 from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import CaptureError
+from livehand_core.hand.looks import LICENCE
 
 from ..background import draw_task, draw_text, is_running
 from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
@@ -93,8 +94,9 @@ def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
     column.prop(settings, "samples")
     if draw_disclosure(layout, settings, "show_more")[1]:
         column = layout.column(align=True)
-        for name in ("held_out_cameras", "held_out_poses", "seed", "licence"):
+        for name in ("held_out_cameras", "held_out_poses", "seed"):
             column.prop(settings, name)
+    layout.prop(settings, "licence", placeholder=LICENCE if settings.look == "BUILTIN" else "Needed to train on it")
     layout.prop(settings, "folder", placeholder="The add-on's own")
 
 

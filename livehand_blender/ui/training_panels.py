@@ -72,6 +72,7 @@ class LIVEHAND_PT_training(bpy.types.Panel):
         row.prop(settings, "capture")
         row.operator("livehand.train_capture_add", text="", icon="ADD")
         _draw_more_captures(layout, settings)
+        layout.prop(settings, "licence", placeholder="The capture's")
         layout.prop(settings, "avatar_name")
         layout.prop(settings, "preset")
         minutes = settings.minutes or LENGTHS[settings.preset.lower()].minutes
@@ -80,7 +81,6 @@ class LIVEHAND_PT_training(bpy.types.Panel):
             column = layout.column()
             column.prop(settings, "minutes")
             column.prop(settings, "skip_bad")
-            column.prop(settings, "licence", placeholder="The capture's")
             column.prop(settings, "seed")
             column.prop(settings, "settings", placeholder="tile=64 samples=12")
         if not draw_task(layout, START_KEY):

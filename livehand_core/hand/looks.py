@@ -14,6 +14,9 @@ from ..errors import HandModelError
 
 DEFAULT_LOOK = "default"
 
+LICENCE = "CC0-1.0"
+"""Terms of pictures of the looks: the built-in hand's own."""
+
 
 @dataclass(frozen=True)
 class HandLook:

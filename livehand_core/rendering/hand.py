@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,8 +27,14 @@ from .view import View
 
 Features = TypeVar("Features")
 Picture = TypeVar("Picture")
-Mesh = tuple[np.ndarray, np.ndarray]
-"""(N, 3) float32 vertices and (M, 3) int32 faces."""
+
+
+class Mesh(NamedTuple):
+    """What stands in a hand's light: (N, 3) float32 vertices, (M, 3) int32 faces, and whether it hides the sky, too."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    sky: bool = True
 
 
 class DrawnHand(ABC, Generic[Features, Picture]):
@@ -108,8 +114,9 @@ class DrawnHand(ABC, Generic[Features, Picture]):
     def received(self, view: View, vertices: np.ndarray, light: Light | None, occluders: Sequence[Mesh]) -> Received:
         """The light at a hand in its own view; arguments as :meth:`render`, ``vertices`` as :meth:`seen` gives them."""
         here = self.metadata.own_light if light is None else view.light_from_world(light)
-        others = [(view.from_world(points).astype(np.float32), faces) for points, faces in occluders]
-        return receive(self.shaded, vertices, here, others)
+        here_too = [mesh._replace(vertices=view.from_world(mesh.vertices).astype(np.float32)) for mesh in occluders]
+        others, before_lamps = ([mesh[:2] for mesh in here_too if mesh.sky is sky] for sky in (True, False))
+        return receive(self.shaded, vertices, here, others, before_lamps)
 
     def world_mesh(self, instance: HandInstance, camera: Camera) -> Mesh:
         """The posed proxy in the world: what it throws shadows by.
@@ -118,7 +125,7 @@ class DrawnHand(ABC, Generic[Features, Picture]):
             AvatarError: the wrong side.
         """
         view = avatar_view(self.metadata, self.hand, instance, camera)
-        return view.to_world(self.posed(view.pose)).astype(np.float32), self.shaded.faces
+        return Mesh(view.to_world(self.posed(view.pose)).astype(np.float32), self.shaded.faces)
 
     @cached_property
     def shaded(self) -> ShadedMesh:

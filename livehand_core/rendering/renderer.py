@@ -152,7 +152,7 @@ class Renderer:
         if not metadata.relightable:
             return []
         others = [instance for place, instance in enumerate(request.hands) if place != number]
-        meshes = [(mesh.vertices, mesh.faces) for mesh in request.occluders]
+        meshes = [Mesh(mesh.vertices, mesh.faces, mesh.sky) for mesh in request.occluders]
         return meshes + [self._hand(other.avatar, shown).world_mesh(other, request.camera) for other in others]
 
     def _session(self, required: bool) -> GpuSession | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from livehand_core.avatars.metadata import read_metadata
 from livehand_core.frames import FrameRequest
 from livehand_core.panoramas import panorama_light
 from livehand_core.passes import RenderPasses, empty_images
@@ -18,8 +17,16 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every avatar stands in the scene's light."""
     from livehand_blender.render import light
 
-    lit = replace(read_metadata("default"), light="scene_light")
-    monkeypatch.setattr(light, "metadata_of", lambda avatar: lit)
+    monkeypatch.setattr(light, "metadata_of", lambda avatar: SimpleNamespace(light="scene_light"))
+
+
+def bringing_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No avatar does."""
+    from livehand_blender.render import light
+    from livehand_blender.ui import light_panels
+
+    for module in (light, light_panels):
+        monkeypatch.setattr(module, "metadata_of", lambda avatar: SimpleNamespace(light="as_trained", name="plain"))
 
 
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[FrameRequest]:

@@ -245,3 +245,26 @@ def test_a_full_disk_leaves_whole_pictures_only_and_the_capture_goes_on(addon, t
 def make_plan_of(make_plan: Any, scene: Any, rig: Any) -> Any:
     settings(scene)
     return make_plan(scene, rig).shooting
+
+
+def test_a_capture_states_its_licence_and_the_built_in_skin_has_one(addon, monkeypatch: pytest.MonkeyPatch) -> None:
+    import bpy
+
+    from livehand_blender.capture.planning import make_plan
+    from livehand_blender.ui.capture_panels import LIVEHAND_PT_capture
+    from livehand_blender.ui.training_panels import LIVEHAND_PT_training
+    from tests.blender.layout import Layout, draw
+
+    scene, rig = make_scene("")
+    chosen = settings(scene, look="BUILTIN")
+    assert make_plan(scene, rig).shooting.licence == "CC0-1.0"
+    chosen.look = "MESHES"
+    assert make_plan(scene, rig).shooting.licence == ""
+    chosen.licence = " own use only "
+    assert make_plan(scene, rig).shooting.licence == "own use only"
+    shown: list[str] = []
+    monkeypatch.setattr(Layout, "prop", lambda layout, owner, name, **options: shown.append(name))
+    for panel in (LIVEHAND_PT_capture, LIVEHAND_PT_training):
+        shown.clear()
+        draw(panel, bpy.context)
+        assert "licence" in shown, "in sight, not among what is folded in"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from livehand_core.avatars.metadata import AvatarMetadata, read_metadata
 from livehand_core.captures.lighting import sky
 from livehand_core.lights import KEY_LAMPS, Light
-from livehand_core.networks.config import LIT_CHANNELS
 from tests.blender.helpers import make_scene
 from tests.blender.layout import draw
 from tests.blender.lit_ball import RADIUS, ball_scene, rendered
+from tests.blender.lit_hands import answering, bringing_their_own
 from tests.blender.test_lights import check, lamp
 
 pytestmark = pytest.mark.bpy
@@ -178,7 +176,6 @@ def test_light_linking(addon) -> None:
 def test_frames_carry_the_light_of_each_hand_whose_avatar_answers_to_it(addon, monkeypatch: pytest.MonkeyPatch) -> None:
     import bpy
 
-    from livehand_blender.render import light as lights
     from livehand_blender.render.scene import frame_request, visible_hands
     from livehand_blender.rig.armature import create_hand
 
@@ -193,10 +190,10 @@ def test_frames_carry_the_light_of_each_hand_whose_avatar_answers_to_it(addon, m
         bpy.context.view_layer.update()
         return bpy.context.evaluated_depsgraph_get()
 
+    bringing_their_own(monkeypatch)
     request = frame_request(depsgraph())
     assert all(request.light_of(hand) is None for hand in request.hands), "avatars that bring their own need none"
-    lit = relightable(read_metadata("default"))
-    monkeypatch.setattr(lights, "metadata_of", lambda avatar: lit)
+    answering(monkeypatch)
     request = frame_request(depsgraph())
     found = [request.light_of(hand) for hand in request.hands]
     assert len(found) == 2 and None not in found
@@ -211,15 +208,10 @@ def test_frames_carry_the_light_of_each_hand_whose_avatar_answers_to_it(addon, m
     assert all(request.light_of(hand) is None for hand in request.hands)
 
 
-def relightable(metadata: AvatarMetadata) -> AvatarMetadata:
-    """The same, as an avatar that answers to light says it."""
-    network = replace(metadata.architecture.super_resolution, out_channels=LIT_CHANNELS)
-    architecture = replace(metadata.architecture, super_resolution=network)
-    return replace(metadata, architecture=architecture, light="scene_light", reference_light=Light().to_json())
-
-
-def test_the_panel_draws_the_light_and_says_what_changes_nothing(addon) -> None:
+def test_the_panel_draws_the_light_and_says_what_changes_nothing(addon, monkeypatch: pytest.MonkeyPatch) -> None:
     import bpy
+
+    bringing_their_own(monkeypatch)
 
     from livehand_blender.ui.light_panels import LIVEHAND_PT_light
 

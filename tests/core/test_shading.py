@@ -129,6 +129,18 @@ def test_an_even_sky_over_a_plate_gives_all_of_its_light_but_below_a_lid() -> No
     assert np.allclose(under.vertices[:, SKY], under.vertices[:, [6, 6, 6]], atol=1e-6)
 
 
+def test_a_lid_that_the_sky_was_seen_past_hides_lamps_alone() -> None:
+    vertices, faces = grid(12)
+    hand = tube_hand()
+    mesh, points = ShadedMesh.of(hand), hand.v_template.astype(np.float32)
+    light = Light.uniform((1.0, 1.0, 1.0), (Lamp((2.0, 2.0, 2.0), direction=(0.0, 0.0, 1.0)),))
+    lid = (vertices * 3.0 + points.mean(axis=0) + [0.0, 0.0, 0.05]).astype(np.float32), faces
+    free, under = receive(mesh, points, light), receive(mesh, points, light, (), [lid])
+    np.testing.assert_array_equal(free.vertices[:, SKY], under.vertices[:, SKY])
+    above = free.vertices[:, NORMAL][:, 2] > 0.9
+    assert under.vertices[above, LAMPS].max() < 0.05 < 0.9 < free.vertices[above, LAMPS].mean()
+
+
 def test_what_is_received_is_linear_in_the_light() -> None:
     mesh, vertices = tube()
     lamp = Lamp((3.0, 2.0, 1.0), direction=(0.6, 0.0, 0.8), size=0.3)

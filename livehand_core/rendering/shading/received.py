@@ -68,7 +68,11 @@ class Received:
 
 
 def receive(
-    mesh: ShadedMesh, vertices: np.ndarray, light: Light, others: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    mesh: ShadedMesh,
+    vertices: np.ndarray,
+    light: Light,
+    others: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    before_lamps: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Received:
     """Find what a hand receives.
 
@@ -77,6 +81,7 @@ def receive(
         vertices: (V, 3) float32 posed proxy, metres.
         light: in its frame.
         others: further (vertices, faces) in the way of the light.
+        before_lamps: such that are in the way of lamps alone.
     """
     sphere = Sphere.around(vertices)
     light = light.limited(tuple(sphere.middle))
@@ -84,7 +89,8 @@ def receive(
     normals, tangents = mesh.frames(vertices)
     points = vertices.astype(np.float64)
     sky = Light(light.harmonics)
-    lamps = tuple(_received_lamp(lamp, sphere, occluders) for lamp in light.lamps)
+    before = Occluders.of([occluders, *before_lamps]) if before_lamps else occluders
+    lamps = tuple(_received_lamp(lamp, sphere, before) for lamp in light.lamps)
     share = _sky_share(sky, occluders, sphere, vertices, normals)
     seen = np.ones((len(vertices), len(lamps)), np.float32)
     front, behind = sky.irradiance(points, normals) * share, sky.irradiance(points, -normals)
