@@ -181,7 +181,7 @@ def _run(
     """Render and read; on a thread."""
     task.tell(0.1, "Looking around the hands")
     script = str(Path(__file__).with_name("probe_child.py"))
-    (folder / "job.json").write_text(json.dumps(job))
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     program = [bpy.app.binary_path, "-b", "--factory-startup"] if bpy.app.binary_path else [sys.executable]
     words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", str(folder / "job.json")]
     count = len(job["shots"])

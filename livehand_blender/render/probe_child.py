@@ -19,7 +19,9 @@ import numpy as np
 
 def main() -> int:
     """Render; 0 when all panoramas are there."""
-    job = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
+    # render/probe wrote it a moment ago into a folder of its own.
+    text = Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding="utf-8")
+    job = json.loads(text)
     bpy.ops.wm.open_mainfile(filepath=job["blend"], load_ui=False)
     scene = bpy.data.scenes[job["scene"]]
     if bpy.context.window is not None:
