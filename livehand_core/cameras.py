@@ -127,10 +127,15 @@ class Camera:
         matrix.flags.writeable = False
         return matrix
 
+    def to_axes(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in the camera's axes: x right, y down, z away from it."""
+        matrix = self.world_to_camera
+        answer: np.ndarray = np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        return answer
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points (..., 3) -> pixel coordinates (..., 2) and depth along the optical axis (...)."""
-        matrix = self.world_to_camera
-        local = np.asarray(points, dtype=np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        local = self.to_axes(points)
         depth = local[..., 2]
         scale = 1.0 / depth if self.projection == "perspective" else np.ones_like(depth)
         pixels = np.stack(

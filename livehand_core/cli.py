@@ -19,6 +19,7 @@ from .progress import Progress
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": (".training.command", "training", "train an avatar on a capture"),
     "dataset": (".datasets.command", "datasets", "turn a data set of real hands into a capture"),
+    "footage": (".datasets.footage.command", "footage", "turn own videos of a hand into a capture"),
     "check": (".captures.command", "check", "find what is wrong with a capture"),
     "evaluate": (".evaluation.command", "evaluation", "measure an avatar on a capture's held-out images"),
     "render": (".views.command", "pictures", "render views of an avatar: stills, sequences, videos"),

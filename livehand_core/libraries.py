@@ -22,6 +22,8 @@ BUTTONS = {
     "views": "",
     "live": "",
     "datasets": "",
+    "footage": "Make Environment",
+    "colmap": "",
     "farm": "",
     "provenance": "",
 }
@@ -61,6 +63,9 @@ JOBS = {
     "training": Job("Training", "train", (*_DRAW, "torch", "igl", "PIL", "tomli_w"),
                     ("fcpw", "lpips", "tensorboard")),
     "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),
+    "footage": Job("Making a capture of videos", "footage", ("numpy", "PIL", "cv2", "ai_edge_litert"),
+                   ("yaml",)),
+    "colmap": Job("Placing cameras by what they see", "colmap", ("pycolmap",)),
     "tracking": Job("Tracking hands", "track", ("numpy", "cv2", "ai_edge_litert"), ("imageio_ffmpeg",)),
     "live": Job("The live window", "live", (*_DRAW, "cv2", "ai_edge_litert", "pygame"), ("imageio_ffmpeg",)),
     "farm": Job("Farm jobs", "engine", ("numpy",)),

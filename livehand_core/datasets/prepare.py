@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -23,12 +23,13 @@ from ..captures.images import open_mask, read_rgb8, write_image
 from ..documents import Reader
 from ..errors import CaptureError, LiveHandError
 from ..files import atomic_path
+from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
 from .conventions import OPENPOSE_TO_MANO
 from .masks import BAND, HAND, Posed, Window, find_mask, hand_window, silhouettes, within
-from .refinement import refine
+from .refinement import Landmarks, Refined, refine
 from .source import ANNOTATION, Instant, Labels, LeftOut, View
 
 PARTS = "parts"
@@ -49,7 +50,7 @@ OVERLAP = 0.5
 """Intersection over union of mask and silhouette below which the fit does not lie on the hand."""
 
 VIEWS_TO_REFINE = 3
-"""Images of one instant from which outlines tell more than they make up."""
+"""Images of one instant from which outlines tell more than they make up; two do where they are chosen to."""
 
 AHEAD = 4
 """Tasks a worker that wait for it: annotations are not read faster than they are worked on."""
@@ -63,7 +64,8 @@ class Settings:
         hand_model: whose parameters the poses are.
         cropped: whether images are cut to the hand and ``margin`` metres around it.
         keep_grey: whether images of grey cameras are taken.
-        refine: whether fits are made better by the masks, where three cameras and more see the hand.
+        refine: whether fits are made better by the masks, where ``views_to_refine`` cameras and more see the hand.
+        keep_shape: whether that leaves the hand's shape as it is.
         worst_fit: metres that the fitted joints may be off the annotated ones, in the mean.
     """
 
@@ -73,6 +75,8 @@ class Settings:
     keep_grey: bool = False
     worst_fit: float = 0.02
     refine: bool = True
+    views_to_refine: int = VIEWS_TO_REFINE
+    keep_shape: bool = False
 
 
 def prepare(
@@ -136,7 +140,7 @@ def prepare_instant(folder: Path, instant: Instant, settings: Settings) -> None:
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
     """A view that was read and looked at: straight, with the camera of its true size.
 
     Attributes:
@@ -162,13 +166,13 @@ def _prepared(
     """The frames that were written, what was left out, the pose, and how far outlines were off before and after."""
     data, hand, outlines = find_hand(settings.hand_model, instant.hand.side), instant.hand, None
     others = tuple(Posed.of(find_hand(settings.hand_model, pose.side), pose) for pose in instant.others)
-    looked_at = [_read_view(view, settings) for view in instant.views]
+    looked_at = [read_view(view, settings) for view in instant.views]
     left_out = [entry for entry in looked_at if isinstance(entry, LeftOut)]
-    pictures = [entry for entry in looked_at if isinstance(entry, _Picture)]
+    pictures = [entry for entry in looked_at if isinstance(entry, Picture)]
     posed = Posed.of(data, hand)
     masks = [picture.mask(posed, others) for picture in pictures]
-    if settings.refine and len(pictures) >= VIEWS_TO_REFINE:
-        found = refine(data, hand, [(mask, picture.camera) for mask, picture in zip(masks, pictures, strict=True)])
+    if settings.refine and len(pictures) >= settings.views_to_refine:
+        found = refine_by(data, hand, pictures, masks, not settings.keep_shape)
         hand, outlines = found.hand, [round(found.before, 3), round(found.after, 3)]
         posed = Posed.of(data, hand)
         masks = [picture.mask(posed, others) for picture in pictures]
@@ -180,6 +184,19 @@ def _prepared(
         else:
             frames.append(made)
     return frames, left_out, hand, outlines
+
+
+def refine_by(
+    data: HandData, hand: HandPose, pictures: Sequence[Picture], masks: Sequence[np.ndarray], with_shape: bool
+) -> Refined:
+    """The pose that fits the masks and the landmarks of pictures."""
+    landmarks = [
+        Landmarks(picture.camera, picture.view.landmarks)
+        for picture in pictures
+        if picture.view.landmarks is not None and picture.camera.width == picture.view.camera.width
+    ]
+    seen = [(mask, picture.camera) for mask, picture in zip(masks, pictures, strict=True)]
+    return refine(data, hand, seen, landmarks, with_shape)
 
 
 def part_path(folder: Path, name: str) -> Path:
@@ -205,7 +222,8 @@ def fit_error(instant: Instant, settings: Settings) -> float:
     return float(np.nanmean(away)) if np.isfinite(away).any() else float("nan")
 
 
-def _read_view(view: View, settings: Settings) -> _Picture | LeftOut:
+def read_view(view: View, settings: Settings) -> Picture | LeftOut:
+    """The image of a view, straight; or why it cannot be used."""
     place = str(view.image)
     try:
         rgb = read_rgb8(view.image)
@@ -222,13 +240,13 @@ def _read_view(view: View, settings: Settings) -> _Picture | LeftOut:
     if told is not None and told.shape != rgb.shape[:2]:
         return LeftOut(place, "its mask has another size")
     rgb, told, valid = _straight(view, camera, rgb, told)
-    return _Picture(view, rgb, camera, told, valid)
+    return Picture(view, rgb, camera, told, valid)
 
 
 def _write_view(
     folder: Path,
     name: str,
-    picture: _Picture,
+    picture: Picture,
     mask: np.ndarray,
     posed: Posed,
     others: tuple[Posed, ...],
@@ -339,13 +357,17 @@ def _digest(instant: Instant, settings: Settings) -> str:
         "identity": instant.identity,
         "joints": None if instant.joints is None else np.round(instant.joints, 6).tolist(),
         "views": [
-            [view.image.name, view.name, view.camera.to_json(), repr(view.lens), repr(view.mask is None)]
+            [view.image.name, view.name, view.camera.to_json(), repr(view.lens), repr(view.mask is None), _told(view)]
             for view in instant.views
         ],
         "settings": repr(settings),
         "band": BAND,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _told(view: View) -> list[list[float]] | None:
+    return None if view.landmarks is None else np.round(view.landmarks, 2).tolist()
 
 
 def pose_of(part: dict[str, Any]) -> HandPose:

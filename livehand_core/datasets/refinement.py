@@ -2,12 +2,13 @@
 
 Gauss and Newton's method, damped (Levenberg, Marquardt), with Huber's weights. A residual is a distance in pixels,
 between a vertex on the mesh's outline and the mask's, or a point of the mask's outline and the nearest such vertex. The
-outline at the wrist does not count: it is where the mask was cut. Priors hold what no outline tells (a finger's twist)
-where the fit had it.
+outline at the wrist does not count: it is where the mask was cut. Landmarks, where they were found, keep each finger at
+its own outline. Priors hold what nothing tells (a finger's twist) where the fit had it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..cameras import Camera
 from ..hand.data import HandData
 from ..hand.skinning import pose_joints, pose_vertices
 from ..poses import HandPose
+from ..tracking.skeleton import seen_points
 from .masks import Posed, Window, hand_window, silhouettes
 
 ITERATIONS = 12
@@ -24,6 +26,12 @@ STEP = 1e-4
 
 SPREADS = np.concatenate([np.full(3, 0.10), np.full(45, 0.15), np.full(3, 0.010), np.full(10, 0.7)])
 """What the parameters of fits are off: turn of the wrist, of the joints (radians), place (metres), shape."""
+
+POSE_NUMBERS = 51
+"""Of them that come before the shape."""
+
+LANDMARK_SPREAD = 0.02
+"""Share of the hand's size in the picture that landmarks are off."""
 
 PIXEL_SPREAD = 1.5
 """Pixels that outlines are off by nobody's fault."""
@@ -89,6 +97,24 @@ class Outline:
 
 
 @dataclass(frozen=True)
+class Landmarks:
+    """The hand's landmarks in one image.
+
+    Attributes:
+        camera: of the image.
+        pixels: (21, 2) of it.
+    """
+
+    camera: Camera
+    pixels: np.ndarray
+
+    @property
+    def spread(self) -> float:
+        """Pixels that they are off."""
+        return max(LANDMARK_SPREAD * float(np.ptp(self.pixels, axis=0).max()), 0.5)
+
+
+@dataclass(frozen=True)
 class Refined:
     """What came out.
 
@@ -102,21 +128,32 @@ class Refined:
     after: float
 
 
-def refine(data: HandData, hand: HandPose, masks: list[tuple[np.ndarray, Camera]]) -> Refined:
+def refine(
+    data: HandData,
+    hand: HandPose,
+    masks: list[tuple[np.ndarray, Camera]],
+    landmarks: Sequence[Landmarks] = (),
+    with_shape: bool = True,
+) -> Refined:
     """A pose whose outlines lie on those of the masks.
 
     Args:
         data: the hand model.
         hand: the fit to begin with.
-        masks: (H, W) bool and camera of each image; three and more from different sides tell depth.
+        masks: (H, W) bool and camera of each image; three and more from different sides tell depth, two with landmarks.
+        landmarks: of the images, where they are known.
+        with_shape: whether the betas are changed, too.
 
     Returns:
         The fit itself where the masks do not make it better.
     """
     posed = Posed.of(data, hand)
-    outlines = [outline for mask, camera in masks if (outline := Outline.of(mask, camera, posed)) is not None]
-    start, damping = np.zeros(len(SPREADS)), 1.0
-    current, best = start, _cost(data, hand, start, outlines)
+    outlines: list[Outline | Landmarks] = [
+        outline for mask, camera in masks if (outline := Outline.of(mask, camera, posed)) is not None
+    ]
+    outlines += list(landmarks)
+    current, damping = np.zeros(len(SPREADS) if with_shape else POSE_NUMBERS), 1.0
+    best = _cost(data, hand, current, outlines)
     before = best[1]
     for _ in range(ITERATIONS):
         matrix, vector = _normal_equations(data, hand, current, outlines)
@@ -140,22 +177,38 @@ def _changed(hand: HandPose, change: np.ndarray) -> HandPose:
         global_orient=hand.global_orient + change[:3],
         hand_pose=hand.hand_pose + change[3:48].reshape(15, 3),
         transl=hand.transl + change[48:51],
-        betas=hand.betas + change[51:],
+        betas=hand.betas + change[POSE_NUMBERS:] if len(change) > POSE_NUMBERS else hand.betas,
     )
 
 
-def _cost(data: HandData, hand: HandPose, change: np.ndarray, outlines: list[Outline]) -> tuple[float, float]:
-    """Huber's cost with the priors, and the residuals' root mean square in pixels."""
-    vertices = pose_vertices(data, _changed(hand, change))
-    posed = _posed(data, _changed(hand, change), vertices)
-    residuals = [np.zeros(0)]
-    for outline in outlines:
-        residuals += [residual for residual, _, _ in _residuals(outline, posed)]
-    values = np.concatenate(residuals) / PIXEL_SPREAD
-    size = np.abs(values)
-    robust = np.where(size < HUBER, 0.5 * values**2, HUBER * (size - 0.5 * HUBER)).sum()
-    prior = 0.5 * float(((change / SPREADS) ** 2).sum())
-    return float(robust) + prior, PIXEL_SPREAD * float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
+def _cost(
+    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks]
+) -> tuple[float, float]:
+    """Huber's cost with the priors, and the outlines' root mean square in pixels."""
+    changed = _changed(hand, change)
+    nodes = _nodes(data, changed)
+    posed = _posed(data, changed, nodes[: len(data.v_template)])
+    robust, outlines = 0.0, [np.zeros(0)]
+    for one in seen:
+        spread = _spread(one)
+        for residual, _, _ in _residuals(one, posed, nodes):
+            size = np.abs(residual) / spread
+            robust += float(np.where(size < HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
+            if isinstance(one, Outline):
+                outlines.append(residual)
+    prior = 0.5 * float(((change / SPREADS[: len(change)]) ** 2).sum())
+    values = np.concatenate(outlines)
+    return robust + prior, float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
+
+
+def _spread(one: Outline | Landmarks) -> float:
+    return one.spread if isinstance(one, Landmarks) else PIXEL_SPREAD
+
+
+def _nodes(data: HandData, hand: HandPose) -> np.ndarray:
+    """(V + 21, 3) the vertices of a posed hand, and where its landmarks are seen."""
+    vertices = pose_vertices(data, hand)
+    return np.concatenate([vertices, seen_points(data, hand, vertices)])
 
 
 def _posed(data: HandData, hand: HandPose, vertices: np.ndarray) -> Posed:
@@ -167,16 +220,17 @@ def _posed(data: HandData, hand: HandPose, vertices: np.ndarray) -> Posed:
 
 
 def _normal_equations(
-    data: HandData, hand: HandPose, change: np.ndarray, outlines: list[Outline]
+    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(P, P) and (P,) of all residuals and the priors."""
-    base = pose_vertices(data, _changed(hand, change))
+    base = _nodes(data, _changed(hand, change))
     moves = np.stack([_derivative(data, hand, change, base, index) for index in range(len(change))], axis=-1)
-    posed = _posed(data, _changed(hand, change), base)
-    matrix, vector = np.diag(SPREADS**-2), change / SPREADS**2
-    for outline in outlines:
-        camera = outline.camera
-        for residual, which, along in _residuals(outline, posed):
+    posed = _posed(data, _changed(hand, change), base[: len(data.v_template)])
+    spreads = SPREADS[: len(change)]
+    matrix, vector = np.diag(spreads**-2), change / spreads**2
+    for one in seen:
+        camera, spread = one.camera, _spread(one)
+        for residual, which, along in _residuals(one, posed, base):
             local = (base[which] - camera.camera_to_world[:3, 3]) @ camera.camera_to_world[:3, :3]
             depth = local[:, 2]
             # d(pixel)/d(point in the camera's frame), taken along the residual's direction.
@@ -189,22 +243,38 @@ def _normal_equations(
                 axis=1,
             )
             rows = np.einsum("mi,ji,mjp->mp", by_point, camera.camera_to_world[:3, :3], moves[which])
-            weight = np.minimum(1.0, HUBER * PIXEL_SPREAD / np.maximum(np.abs(residual), 1e-9)) / PIXEL_SPREAD**2
+            weight = np.minimum(1.0, HUBER * spread / np.maximum(np.abs(residual), 1e-9)) / spread**2
             matrix += (rows * weight[:, None]).T @ rows
             vector = vector + rows.T @ (weight * residual)
     return matrix, vector
 
 
 def _derivative(data: HandData, hand: HandPose, change: np.ndarray, base: np.ndarray, index: int) -> np.ndarray:
-    """(V, 3) of the vertices by one parameter."""
+    """(V + 21, 3) of the nodes by one parameter."""
     other = change.copy()
     other[index] += STEP
-    answer: np.ndarray = (pose_vertices(data, _changed(hand, other)) - base) / STEP
+    answer: np.ndarray = (_nodes(data, _changed(hand, other)) - base) / STEP
     return answer
 
 
-def _residuals(outline: Outline, posed: Posed) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Residuals in pixels, the vertex that each belongs to, and (M, 2) the direction in which its pixel counts."""
+def _residuals(
+    one: Outline | Landmarks, posed: Posed, nodes: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Residuals in pixels, the node that each belongs to, and (M, 2) the direction in which its pixel counts."""
+    return _of_landmarks(one, nodes) if isinstance(one, Landmarks) else _of_outline(one, posed)
+
+
+def _of_landmarks(one: Landmarks, nodes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    count = len(one.pixels)
+    which = np.arange(len(nodes) - count, len(nodes))
+    pixels, depth = one.camera.project(nodes[which])
+    if depth.min() <= 0.0:
+        return []
+    off = pixels - one.pixels
+    return [(off[:, axis], which, np.tile(np.eye(2)[axis], (count, 1))) for axis in range(2)]
+
+
+def _of_outline(outline: Outline, posed: Posed) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     pixels, depth = outline.camera.project(posed.vertices)
     if depth.min() <= 0.0:
         return []

@@ -64,6 +64,7 @@ class View:
         name: of the camera.
         lens: how the image is distorted.
         mask: where the set tells which pixels are the hand; None where nobody does.
+        landmarks: (21, 2) pixels of the hand's landmarks as the tracker finds them, freed of the lens; None without.
     """
 
     image: Path
@@ -71,6 +72,7 @@ class View:
     name: str
     lens: Lens = NO_LENS
     mask: Path | Labels | None = None
+    landmarks: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..cameras import Camera
-from .fit import Deviations, Problem, fit
+from .fit import Problem, fit
 from .landmarks import HandLandmarks
 from .skeleton import Placement, Skeleton
 
 _ROUNDS = 4
-_WORTH = 2.0
+WORTH = 2.0
 """Independent pictures that all pictures together count as."""
 
 _LARGEST = 2.5
@@ -22,20 +23,30 @@ _LARGEST = 2.5
 def calibrate(skeleton: Skeleton, camera: Camera, seen: Sequence[HandLandmarks]) -> Skeleton:
     """The hand with the shape that explains all these landmarks best, a usual shape being likelier.
 
-    Each picture has a placement of its own; the betas are common. In each round both move together: the placements are
-    eliminated from the normal equations (Schur complement), which leaves one small system for the betas.
-
     Args:
         skeleton: with the shape to start from.
         camera: at the origin of its own axes.
         seen: landmarks of one hand in several poses and views, the more the better.
     """
-    if not seen:
+    return calibrate_shape(skeleton, [partial(_problem, camera, one) for one in seen])
+
+
+def calibrate_shape(
+    skeleton: Skeleton, problems: Sequence[Callable[[Skeleton], Problem]], worth: float = WORTH
+) -> Skeleton:
+    """The same of any problems, each made of the hand with a shape.
+
+    Each problem has a placement of its own; the betas are common. In each round both move together: the placements are
+    eliminated from the normal equations (Schur complement), which leaves one small system for the betas.
+
+    Args:
+        worth: independent pictures that all problems together count as.
+    """
+    if not problems:
         return skeleton
-    deviations = Deviations()
-    placements: list[Placement] = [fit(Problem(skeleton, camera, one, deviations=deviations)).placement for one in seen]
+    placements = [fit(make(skeleton)).placement for make in problems]
     for _ in range(_ROUNDS):
-        step, parts = _shape_step(skeleton, camera, seen, placements, deviations)
+        step, parts = _shape_step(skeleton, problems, placements, min(worth / len(problems), 1.0))
         betas = np.clip(skeleton.betas + step, -_LARGEST, _LARGEST)
         placements = [
             at.stepped(own - by_shape @ (betas - skeleton.betas), 0.3)
@@ -45,25 +56,30 @@ def calibrate(skeleton: Skeleton, camera: Camera, seen: Sequence[HandLandmarks])
     return skeleton
 
 
+def _problem(camera: Camera, one: HandLandmarks, skeleton: Skeleton) -> Problem:
+    return Problem(skeleton, camera, one)
+
+
 def _shape_step(
     skeleton: Skeleton,
-    camera: Camera,
-    seen: Sequence[HandLandmarks],
+    problems: Sequence[Callable[[Skeleton], Problem]],
     placements: Sequence[Placement],
-    deviations: Deviations,
+    share: float,
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """A step of the betas; and for each picture the step of its placement, and how that depends on the betas' step."""
+    """A step of the betas; and for each problem the step of its placement, and how that depends on the betas' step.
+
+    What is wrong with a landmark is wrong in all pictures: more of them do not make the shape that much surer, so that
+    each counts for a ``share``.
+    """
     count = len(skeleton.betas)
     normal, gradient = np.eye(count), skeleton.betas.copy()
     parts = []
-    for one, at in zip(seen, placements, strict=True):
-        problem = Problem(skeleton, camera, one, deviations=deviations)
+    for make, at in zip(problems, placements, strict=True):
+        problem = make(skeleton)
         residuals, rows, shape_rows = problem.linearised(at, problem.weights(at))
         own = rows.T @ rows + 1e-3 * np.eye(rows.shape[1])
         solved = np.linalg.solve(own, np.column_stack([rows.T @ shape_rows, rows.T @ residuals]))
         by_shape, alone = solved[:, :-1], solved[:, -1]
-        # What is wrong with a landmark is wrong in all pictures: more of them do not make the shape that much surer.
-        share = min(_WORTH / len(seen), 1.0)
         normal += share * (shape_rows.T @ shape_rows - (shape_rows.T @ rows) @ by_shape)
         gradient += share * (shape_rows.T @ residuals - (shape_rows.T @ rows) @ alone)
         parts.append((-alone, by_shape))

@@ -97,27 +97,33 @@ class Problem:
 
     def weights(self, at: Placement) -> np.ndarray:
         """(21,) square roots of Huber's weights of the landmarks in the picture; kept during a step."""
-        off = np.linalg.norm(self._projected(self.skeleton.posed(at).points) - self.seen.image, axis=1)
+        return self.weights_of(self.skeleton.posed(at).points)
+
+    def weights_of(self, points: np.ndarray) -> np.ndarray:
+        """The same of (21, 3) points in the camera's axes."""
         limit = self._deviations.outlier * self._pixels
-        return np.asarray(np.sqrt(np.minimum(1.0, limit / np.maximum(off, 1e-9))))
+        return np.asarray(np.sqrt(np.minimum(1.0, limit / np.maximum(self.off(points), 1e-9))))
+
+    def off(self, points: np.ndarray) -> np.ndarray:
+        """(21,) pixels between points in the camera's axes and the landmarks."""
+        return np.asarray(np.linalg.norm(self._projected(points) - self.seen.image, axis=1))
 
     def residuals(self, at: Placement, weights: np.ndarray) -> np.ndarray:
         """All residuals, in deviations."""
         points = self.skeleton.posed(at).points
-        return np.concatenate([*self._seen_residuals(points, weights), *self._angle_residuals(at)])
+        return np.concatenate([*self.seen_residuals(points, weights), *self._angle_residuals(at)])
 
     def linearised(self, at: Placement, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Residuals, their derivatives by a step of the placement, and by the betas."""
         posed = self.skeleton.posed(at)
         moved = np.concatenate([self.skeleton.jacobian(posed), self.skeleton.shape_jacobian(posed)], axis=2)
-        every = np.concatenate([*self._seen_rows(posed.points, moved, weights), *self._angle_rows(at, moved)])
+        every = np.concatenate([*self.seen_rows(posed.points, moved, weights), *self._angle_rows(at, moved)])
         count = 6 + self.skeleton.count
         return self.residuals(at, weights), every[:, :count], every[:, count:]
 
     def error(self, at: Placement) -> float:
         """Mean distance in the picture, in shares of the hand's size."""
-        off = self._projected(self.skeleton.posed(at).points) - self.seen.image
-        return float(np.linalg.norm(off, axis=1).mean() / max(self.seen.size, 1.0))
+        return float(self.off(self.skeleton.posed(at).points).mean() / max(self.seen.size, 1.0))
 
     def start(self, rotation: np.ndarray, turned: np.ndarray, angles: np.ndarray) -> Placement:
         """A placement to begin with, of a hand whose (21, 3) points about its wrist are turned already."""
@@ -128,10 +134,12 @@ class Problem:
         middle = (image.mean(axis=0) - (camera.cx, camera.cy)) / (camera.fx, camera.fy) * depth
         return Placement(rotation, np.array([*middle, depth]) - turned.mean(axis=0), angles)
 
-    def _seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    def seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        """Residuals of what was seen, of points in the camera's axes, in deviations."""
         return [self._image_residuals(points, weights), self._world_residuals(points)]
 
-    def _seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    def seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        """Their derivatives, of (21, 3, P) derivatives of the points."""
         return [self._image_rows(points, moved, weights), self._world_rows(moved)]
 
     def _projected(self, points: np.ndarray) -> np.ndarray:
@@ -208,10 +216,10 @@ class PointProblem(Problem):
         shift = (self.seen.world - turned)[self._known].mean(axis=0)
         return Placement(rotation, shift, angles)
 
-    def _seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    def seen_residuals(self, points: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
         return [((points - self.seen.world)[self._known] / self._deviations.world).reshape(-1)]
 
-    def _seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    def seen_rows(self, points: np.ndarray, moved: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
         return [(moved[self._known] / self._deviations.world).reshape(-1, moved.shape[2])]
 
 

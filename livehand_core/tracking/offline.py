@@ -137,15 +137,33 @@ def _take(
     error[seen] = [fits[slots[s]].error for s in seen]
     weights = np.full(count, _FILLED)
     weights[seen] = np.maximum(confidence[seen] ** 2, _FILLED)
-    placements = [fits[slots[s]].placement for s in seen]
-    angles = _filled(seen, np.stack([at.angles for at in placements]), count)
-    wrists = _filled(seen, np.stack([at.wrist for at in placements]), count)
-    turns = _nearest_rotations(_filled(seen, np.stack([at.rotation.reshape(9) for at in placements]), count))
-    angles = smoothed(angles, weights, options.smoothing, fps)
-    wrists = smoothed(wrists, weights, options.smoothing, fps)
-    turns = smoothed_rotations(turns, weights, options.smoothing, fps)
-    poses = tuple(skeleton.pose(Placement(*parts)) for parts in zip(turns, wrists, angles, strict=True))
+    placements = smoothed_placements(
+        {s: fits[slots[s]].placement for s in seen.tolist()}, weights, options.smoothing, fps
+    )
+    poses = tuple(skeleton.pose(at) for at in placements)
     return Take(PoseSequence(poses, fps), confidence, error, camera)
+
+
+def smoothed_placements(
+    found: Mapping[int, Placement], weights: np.ndarray, smoothing: float, fps: float
+) -> list[Placement]:
+    """The placements of all frames: gaps filled, all of it smooth.
+
+    Args:
+        found: by number of the frame.
+        weights: (n,) of each frame.
+        smoothing: 0 to 1.
+        fps: frames a second.
+    """
+    seen, count = np.array(sorted(found)), len(weights)
+    known = [found[index] for index in seen.tolist()]
+    angles = _filled(seen, np.stack([at.angles for at in known]), count)
+    wrists = _filled(seen, np.stack([at.wrist for at in known]), count)
+    turns = _nearest_rotations(_filled(seen, np.stack([at.rotation.reshape(9) for at in known]), count))
+    angles = smoothed(angles, weights, smoothing, fps)
+    wrists = smoothed(wrists, weights, smoothing, fps)
+    turns = smoothed_rotations(turns, weights, smoothing, fps)
+    return [Placement(*parts) for parts in zip(turns, wrists, angles, strict=True)]
 
 
 def _filled(seen: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

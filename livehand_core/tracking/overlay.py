@@ -29,7 +29,7 @@ def draw_hand(
 
     Args:
         picture: (H, W, 3) uint8 RGB, changed.
-        pose: in the camera's axes.
+        pose: in the camera's world.
         camera: of the picture.
         model: id of the hand model.
         colour: RGB.
@@ -38,10 +38,11 @@ def draw_hand(
     import cv2
 
     data = find_hand(model, pose.side)
-    vertices = pose_vertices(data, pose)
-    if vertices[:, 2].min() <= 0.01:
+    posed = pose_vertices(data, pose)
+    pixels, depth = camera.project(posed)
+    if depth.min() <= 0.01:
         return
-    pixels = camera.project(vertices)[0]
+    vertices = camera.to_axes(posed)
     corners = vertices[data.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

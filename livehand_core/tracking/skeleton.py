@@ -7,13 +7,14 @@ R = R_flexion R_spread R_twist; those that a joint does not have are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from ..hand.data import HandData
+from ..hand.library import find_hand
 from ..hand.limits import JOINT_AXES, JOINT_RANGES
-from ..hand.skinning import shaped_vertices
+from ..hand.skinning import joint_transforms, pose_vertices, shaped_vertices
 from ..poses import BETA_COUNT, JOINT_COUNT, PARENTS, HandPose, Side
 from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
@@ -215,6 +216,25 @@ def tip_vertices(data: HandData) -> np.ndarray:
         along = (data.v_template[bone] - rest[joint]) @ (rest[joint] - rest[joint - 1])
         tips.append(bone[np.argmax(along)])
     return np.array(tips)
+
+
+def seen_points(data: HandData, pose: HandPose, vertices: np.ndarray | None = None) -> np.ndarray:
+    """(21, 3) where the networks see the landmarks of a posed hand, metres, in the pose's world.
+
+    Args:
+        vertices: (V, 3) of the posed hand, where they are known already.
+    """
+    posed = pose_vertices(data, pose) if vertices is None else vertices
+    frames = joint_transforms(data, pose)
+    points = np.concatenate([frames[:, :3, 3], posed[_tips(data.name, data.side)]])
+    flip = np.array([-1.0, 1.0, 1.0]) if data.side == "left" else np.ones(3)
+    offsets = 1e-3 * _FROM_JOINTS_MM * flip
+    return np.asarray(points[list(LANDMARK_POINTS)] + _turned(frames[list(_CARRIERS), :3, :3], offsets))
+
+
+@cache
+def _tips(name: str, side: Side) -> np.ndarray:
+    return tip_vertices(find_hand(name, side))
 
 
 def _from_parent(points: np.ndarray) -> np.ndarray:
