@@ -63,7 +63,7 @@ def spread(fits: Sequence[FittedMoment], videos: Sequence[Video], most: int) -> 
     # Time counts a little, too: a hand at rest is looked at now and then.
     way = np.concatenate([[0.0], np.cumsum(np.array(steps) + 0.02 * max(float(np.mean(steps)), 1e-9))])
     part = np.minimum((way / way[-1] * most).astype(int), most - 1)
-    groups = defaultdict(list)
+    groups: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(part.tolist()):
         groups[number].append(index)
     best = [min(group, key=lambda index: (calm[index] + 10.0 * fits[index].error, index)) for group in groups.values()]
