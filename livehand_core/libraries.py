@@ -22,7 +22,7 @@ BUTTONS = {
     "views": "",
     "live": "",
     "datasets": "",
-    "footage": "Make Environment",
+    "footage": "Make Environment (With Tracking)",
     "colmap": "",
     "farm": "",
     "provenance": "",

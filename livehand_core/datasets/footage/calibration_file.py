@@ -127,9 +127,9 @@ def _read(file: Path) -> list[FoundCamera]:
     text = FILE.text(file)
     suffix = file.suffix.lower()
     try:
-        if suffix == ".json":
+        if suffix == ".json" and "opencv-matrix" not in text:
             document = FILE.parse(text, file)
-        elif suffix in (".yml", ".yaml", ".xml") or text.lstrip().startswith(("%YAML", "<?xml")):
+        elif suffix in (".json", ".yml", ".yaml", ".xml") or text.lstrip().startswith(("%YAML", "<?xml")):
             document = _file_storage(file, text)
         else:
             document = _sections(text)

@@ -23,10 +23,10 @@ READINGS = ("world to camera", "camera to world", "camera to world, OpenGL", "wo
 BETTER = 0.5
 """Another reading is taken for the named one where it is off by so much less."""
 
-LEAST_SHARE = 0.3
+LEAST_SHARE = 0.6
 """Of the moments at which two cameras see the hand, on which they must agree."""
 
-OFF = 0.04
+OFF = 0.02
 """Share of the hand's size by which landmarks may miss their epipolar lines; more and the cameras are others."""
 
 

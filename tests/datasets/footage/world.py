@@ -62,10 +62,11 @@ def draw(pose: HandPose, view: Camera) -> np.ndarray:
     big = view.resized(2 * view.width, 2 * view.height)
     picture = np.full((big.height, big.width, 3), GROUND, np.uint8)
     draw_hand(picture, pose, big, MODEL_ID, SKIN, 1.0)
-    return np.asarray(cv2.resize(cv2.GaussianBlur(picture, (0, 0), 1.2), (view.width, view.height), interpolation=cv2.INTER_AREA))
+    return np.asarray(
+        cv2.resize(cv2.GaussianBlur(picture, (0, 0), 1.2), (view.width, view.height), interpolation=cv2.INTER_AREA)
+    )
 
 
 def shoot(path: Path, poses: list[HandPose], views: list[Camera], fps: float) -> Path:
     """A film of poses, each by a view of its own."""
     return write_film(path, [draw(pose, view) for pose, view in zip(poses, views, strict=True)], fps)
-
