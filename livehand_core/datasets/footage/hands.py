@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from ..source import Notes
 
 BOTH = 0.05
 """Share of a video's frames that show two hands from which on it is a video of two hands."""
+
+GHOST = 0.6
+"""Share of a hand's box that another one covers, and of its frames, from which on they are the same hand."""
 
 NEAR = 0.1
 """Share of the hand's box that another hand may cover."""
@@ -43,6 +47,7 @@ def choose_hands(
                 f"No hand was found in the {len(clip)} frames of {name}.",
                 "Let the hand be larger in the picture, in better light, and not covered.",
             )
+    clips = [_without_ghosts(clip) for clip in clips]
     evidence = [_evidence(clip) for clip in clips]
     several = [sum(len(hands) > 1 for hands in clip.hands) > BOTH * len(clip) for clip in clips]
     if asked == "auto":
@@ -62,6 +67,19 @@ def choose_hands(
         if not any(hand is not None for hand in own):
             raise CaptureError(f"No {side} hand was found in {name}.", "Choose the other --hand, or another video.")
     return side, chosen
+
+
+def _without_ghosts(clip: Clip) -> Clip:
+    """The clip without hands that hardly ever are anywhere but on another, longer seen one: the same, found twice."""
+    frames, doubled = Counter[int](), Counter[int]()
+    for hands in clip.hands:
+        frames.update(hand.track for hand in hands)
+    for hands in clip.hands:
+        for hand in hands:
+            others = [other for other in hands if frames[other.track] > frames[hand.track]]
+            doubled[hand.track] += any(_covered(hand, other) > GHOST for other in others)
+    ghosts = {track for track, count in doubled.items() if count > GHOST * frames[track]}
+    return replace(clip, hands=[tuple(hand for hand in hands if hand.track not in ghosts) for hands in clip.hands])
 
 
 def _evidence(clip: Clip) -> dict[int, float]:
