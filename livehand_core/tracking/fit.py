@@ -3,9 +3,10 @@
 What is minimised, each part over its standard deviation:
 
     |project(points) - image|^2  (Huber)  +  |centred points - centred world landmarks|^2
-    + |angles - usual|^2  +  |angles beyond their limits|^2  +  |angles - last angles|^2
+    + |angles - expected|^2  +  |angles beyond their limits|^2  +  |angles - last angles|^2
 
-Usual is the relaxed hand; that of a finger's outer joint follows its middle joint, as tendons make it.
+Expected is what ``expectation`` says of the landmarks. Of points of other origin it is the relaxed hand; that of a
+finger's outer joint follows its middle joint, as tendons make it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from ..cameras import Camera
 from ..hand.gestures import GESTURES, joint_angles
+from .expectation import expected_bends
 from .landmarks import HandLandmarks
 from .skeleton import PALM_LANDMARKS, Placement, Skeleton, palm_length
 
@@ -24,6 +26,9 @@ NEAREST = 0.03
 
 _TENDON = 0.62
 """How far a finger's outer joint bends when its middle joint bends by one."""
+
+_SUREST = 0.02
+"""Radians; no angle counts as surer than that."""
 
 _LONGEST_STEP = 0.6
 _FIRST_DAMPING, _WORSE, _BETTER, _LEAST_DAMPING = 1e-2, 8.0, 1.0 / 6.0, 1e-6
@@ -36,6 +41,7 @@ class Deviations:
     Attributes:
         image: of a landmark in the picture, in shares of the hand's size there.
         world: of a world landmark, metres.
+        expected: of an angle from the one that the landmarks make likely, in what is said of it.
         usual: of an angle from the usual one, in halves of its range.
         tendon: of a finger's outer joint from what its middle joint makes usual, radians.
         limit: beyond an angle's limits, radians.
@@ -45,6 +51,7 @@ class Deviations:
 
     image: float = 0.035
     world: float = 0.02
+    expected: float = 1.0
     usual: float = 0.6
     tendon: float = 0.15
     limit: float = 0.025
@@ -93,7 +100,13 @@ class Problem:
         self._world = (seen.world - seen.world.mean(axis=0)) * (
             skeleton.palm_length / max(palm_length(seen.world), 1e-3)
         )
-        self._prior, self._usual = _prior(skeleton, deviations)
+        self._prior, self._usual = self._likely()
+
+    def _likely(self) -> tuple[np.ndarray, np.ndarray]:
+        """(D, D) and (D,): what times the angles less what is the deviation from those to be expected."""
+        angles, deviations = expected_bends(self.seen, self.skeleton.side)
+        rows = 1.0 / (self._deviations.expected * np.maximum(deviations, _SUREST))
+        return np.diag(rows), rows * angles
 
     def weights(self, at: Placement) -> np.ndarray:
         """(21,) square roots of Huber's weights of the landmarks in the picture; kept during a step."""
@@ -204,6 +217,9 @@ class PointProblem(Problem):
         super().__init__(skeleton, camera, HandLandmarks(np.zeros((21, 2)), points, 1.0, 0.5), last, deviations)
         self._known = np.isfinite(points).all(axis=1)
 
+    def _likely(self) -> tuple[np.ndarray, np.ndarray]:
+        return _usual(self.skeleton, self._deviations)
+
     def weights(self, at: Placement) -> np.ndarray:
         return np.ones(21)
 
@@ -223,9 +239,9 @@ class PointProblem(Problem):
         return [(moved[self._known] / self._deviations.world).reshape(-1, moved.shape[2])]
 
 
-def _prior(skeleton: Skeleton, deviations: Deviations) -> tuple[np.ndarray, np.ndarray]:
+def _usual(skeleton: Skeleton, deviations: Deviations) -> tuple[np.ndarray, np.ndarray]:
     """(D, D) and (D,): what times the angles less what is the deviation from usual ones."""
-    usual = np.clip(joint_angles(GESTURES["relaxed"])[skeleton.joints - 1, skeleton.kinds], skeleton.low, skeleton.high)
+    usual = relaxed(skeleton)
     half = np.maximum(0.5 * (skeleton.high - skeleton.low), np.radians(4.0))
     rows = np.diag(1.0 / (deviations.usual * half))
     offsets = usual / (deviations.usual * half)
@@ -235,6 +251,12 @@ def _prior(skeleton: Skeleton, deviations: Deviations) -> tuple[np.ndarray, np.n
         rows[row, row], rows[row, middle] = 1.0 / deviations.tendon, -_TENDON / deviations.tendon
         offsets[row] = 0.0
     return rows, offsets
+
+
+def relaxed(skeleton: Skeleton) -> np.ndarray:
+    """(D,) angles of the relaxed hand."""
+    angles = joint_angles(GESTURES["relaxed"])[skeleton.joints - 1, skeleton.kinds]
+    return np.clip(angles, skeleton.low, skeleton.high)
 
 
 def fit(problem: Problem, start: Placement | None = None, steps: int = 12, gain: float = 1e-3) -> Fit:
@@ -306,7 +328,7 @@ def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 def beginning(problem: Problem) -> Placement:
     """A placement to start from: the palm laid on the world landmarks, as far away as it is large in the picture."""
     skeleton, world = problem.skeleton, problem.seen.world
-    angles = np.clip(np.where(skeleton.high > 1.0, 0.2, 0.0), skeleton.low, skeleton.high)
+    angles = relaxed(skeleton)
     palm = [point for point in PALM_LANDMARKS if np.isfinite(world[point]).all()]
     points = skeleton.posed(Placement(np.eye(3), np.zeros(3), angles)).points
     rotation = _aligned(points[palm], world[palm])

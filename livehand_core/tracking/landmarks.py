@@ -13,8 +13,11 @@ from .networks import HAND_SIZE, PALM_SIZE, Detail, HandNetwork, PalmNetwork
 from .regions import Region, distinct, overlapping, parts, region_of_palm, region_of_points, whole
 
 PRESENT = 0.5
-"""Least probability of a palm, and of a hand that is followed in its square; of a hand that is searched for, the
-geometric mean of both: two networks that agree bear each other out, where a hand is blurred or cut by the edge."""
+"""Least probability of a palm; and of a hand that is searched for the geometric mean of the palm's and the hand's: two
+networks that agree bear each other out, where a hand is blurred or cut by the edge."""
+
+STAYS = 0.45
+"""Least probability of a hand that is followed: it was there a moment ago."""
 
 _GLIMPSE = 0.5
 """Share of that, from which on the square of a palm is worth a second look."""
@@ -147,7 +150,7 @@ class LandmarkTracker:
                 found.append(hand)
         return found
 
-    def _points(self, picture: np.ndarray, region: Region, track: int, least: float = PRESENT) -> HandLandmarks | None:
+    def _points(self, picture: np.ndarray, region: Region, track: int, least: float = STAYS) -> HandLandmarks | None:
         """The hand in a region, where it is there with at least this probability."""
         said = self._network(region.cut(picture, HAND_SIZE))
         if said.presence < least:

@@ -17,7 +17,7 @@ from livehand_core.tracking.skeleton import LANDMARK_POINTS, Placement, Skeleton
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 320.0, 236.0, np.eye(4))
 
-UNPREJUDICED = Deviations(usual=30.0, tendon=8.0)
+UNPREJUDICED = Deviations(expected=50.0)
 
 
 def somewhere(skeleton: Skeleton, seed: int, beyond: float = 0.0) -> Placement:
