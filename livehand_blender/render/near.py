@@ -138,7 +138,7 @@ def near_meshes(depsgraph: Any, zones: Sequence[Zone], space: Any = None) -> lis
     parts: list[list[_Part]] = [[] for _ in zones]
     notes: list[list[str]] = [[] for _ in zones]
     for shown in shown_objects(depsgraph, MESHES, space):
-        if of_hand(shown.object) or not _casts_shadows(shown.object):
+        if of_hand(shown.object) or shown.shower.hide_render or not _casts_shadows(shown.object):
             continue
         matrix = np.array(shown.matrix_world, dtype=np.float64)
         centre, radius = _ball(shown.object, matrix)

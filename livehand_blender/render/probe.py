@@ -66,17 +66,18 @@ class LIVEHAND_OT_bake_light(TaskOperator, bpy.types.Operator):
     task_key = PROBE_KEY
 
     step: bpy.props.IntProperty(
-        name="Every", description="Frames from one probe to the next", default=10, min=1, soft_max=50, max=1000
+        name="Every", description="Frames from one probe to the next; 0 takes the scene's setting", min=0, max=1000
     )
 
     def make_task(self, context: Any) -> Task[Any]:
         scene = context.scene
-        if len(range(scene.frame_start, scene.frame_end + 1, self.step)) > MOST_FRAMES:
+        step = self.step or scene.livehand.bake_step
+        if len(range(scene.frame_start, scene.frame_end + 1, step)) > MOST_FRAMES:
             raise LightError(f"That is more than {MOST_FRAMES} probes.", "Probe fewer frames.")
         now = scene.frame_current, scene.frame_subframe
         looks = []
         try:
-            for frame in sorted({*range(scene.frame_start, scene.frame_end + 1, self.step), scene.frame_end}):
+            for frame in sorted({*range(scene.frame_start, scene.frame_end + 1, step), scene.frame_end}):
                 scene.frame_set(frame)
                 looks.append(Look.of(visible_hands(context.evaluated_depsgraph_get()), frame))
         finally:

@@ -22,7 +22,7 @@ from ..registration import handlers, in_the_window, registration, timer
 from ..rig.armature import is_hand
 from .light import SURFACES, answers, hand_lights, is_baked
 from .probe import PROBE_KEY, Look, probe_task
-from .scene import VisibleHand, avatar_path, visible_hands
+from .scene import VisibleHand, avatar_path, scene_objects, visible_hands
 from .shown import lit_scene, of_hand, shown_objects
 
 LOOK_SECONDS = 0.5
@@ -44,7 +44,9 @@ _given_up: set[str] = set()
 
 def answers_to_light(scene: Any) -> bool:
     """Whether a hand of a scene has an avatar that stands in the scene's light."""
-    return scene.livehand.light == "SCENE" and any(answers(avatar_path(rig)) for rig in scene.objects if is_hand(rig))
+    if scene.livehand.light != "SCENE":
+        return False
+    return any(answers(avatar_path(rig)) for rig in scene_objects(scene) if is_hand(rig))
 
 
 def ready_for_frame(depsgraph: Any, cancelled: Callable[[], bool]) -> str:
@@ -55,13 +57,12 @@ def ready_for_frame(depsgraph: Any, cancelled: Callable[[], bool]) -> str:
         cancelled: whether the render is given up.
     """
     scene = lit_scene(depsgraph)
-    if scene.livehand.light != "SCENE" or scene.name in _given_up:
+    if scene.name in _given_up or not answers_to_light(scene):
         return ""
     hands = visible_hands(depsgraph)
-    lacking = _lacking(depsgraph, hands)
-    state = _state(depsgraph) if any(answers(hand.instance.avatar) for hand in hands) else ""
+    state = _state(depsgraph)
     changed = _seen.setdefault(scene.name, state) != state
-    if not lacking and not (changed and _follows(depsgraph, hands)):
+    if not _lacking(depsgraph, hands, changed):
         return ""
     _seen[scene.name] = state
     look = Look.of(hands, depsgraph.scene_eval.frame_current)
@@ -114,22 +115,17 @@ def _late() -> str:
     return f"The light probe took more than {WAIT_SECONDS:g} s; the hand is rendered in the light known before."
 
 
-def _lacking(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> bool:
-    """Whether what is known of some hand's surroundings is nothing, or of another place, or out of date."""
-    scene = lit_scene(depsgraph)
-    for hand, source in _sources(depsgraph, hands):
-        if not is_baked(scene, hand.label.name) and (
-            source in ("none", "old") or (source == "probe" and scene.name in _dirty)
-        ):
-            return True
-    return False
+def _lacking(depsgraph: Any, hands: tuple[VisibleHand, ...], changed: bool = False) -> bool:
+    """Whether what is known of some hand's surroundings is nothing, or of another place, or out of date.
 
-
-def _follows(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> bool:
-    """Whether some hand's light hangs on what stands around it, and was not baked."""
+    Args:
+        changed: whether something has moved since; what was edited is known without.
+    """
     scene = lit_scene(depsgraph)
+    outdated = changed or scene.name in _dirty
     return any(
-        source != "world" and not is_baked(scene, hand.label.name) for hand, source in _sources(depsgraph, hands)
+        not is_baked(scene, hand.label.name) and (source in ("none", "old") or (source == "probe" and outdated))
+        for hand, source in _sources(depsgraph, hands)
     )
 
 

@@ -106,6 +106,15 @@ class LiveHandScene(bpy.types.PropertyGroup):
         max=1000.0,
         update=_redraw_views,
     )
+    bake_step: IntProperty(
+        name="Every",
+        description="Frames from one baked probe to the next",
+        default=10,
+        min=1,
+        soft_max=50,
+        max=1000,
+        options=set(),
+    )
     light_probes: StringProperty(
         name="Light Probes",
         description="What the hands' surroundings gave them when they were probed last",

@@ -21,11 +21,13 @@ class Shown:
     Attributes:
         object: evaluated.
         matrix_world: of this instance of it.
-        is_instance: whether it is shown by another object.
+        shower: (original) object that shows it: itself, or what it is an instance of.
+        is_instance: whether that is another object.
     """
 
     object: Any
     matrix_world: Any
+    shower: Any
     is_instance: bool
 
     def __getattr__(self, name: str) -> Any:
@@ -62,7 +64,7 @@ def shown_objects(depsgraph: Any, kinds: set[str], space: Any = None) -> Iterato
         shower = (instance.parent if instance.is_instance else obj).original
         if shower in apart or (space is not None and not shower.visible_in_viewport_get(space)):
             continue
-        yield Shown(obj, instance.matrix_world.copy(), instance.is_instance)
+        yield Shown(obj, instance.matrix_world.copy(), shower, instance.is_instance)
 
 
 def strangers(depsgraph: Any) -> set[Any]:

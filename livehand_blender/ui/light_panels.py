@@ -61,9 +61,11 @@ class LIVEHAND_PT_light(bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.operator("livehand.probe_light", text="Probe Light", icon="WORLD")
-        row.operator("livehand.bake_light", text="Bake", icon="RENDER_ANIMATION")
         if settings.light_probes:
             row.operator("livehand.forget_light", text="", icon="X")
+        row = layout.row(align=True)
+        row.operator("livehand.bake_light", text="Bake", icon="RENDER_ANIMATION")
+        row.prop(settings, "bake_step")
 
 
 def _draw_avatar(layout: Any, rig: Any) -> None:

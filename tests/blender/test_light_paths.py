@@ -240,7 +240,8 @@ def test_baked_light_is_interpolated_and_probed_no_more(
     animated(cup, "location", (0.0, -0.2, 0.0), (0.1, -0.2, 0.0))
     scene.frame_start, scene.frame_end = 1, 12
     scene.frame_set(5)
-    assert bpy.ops.livehand.bake_light(step=5) == {"FINISHED"}
+    scene.livehand.bake_step = 5
+    assert bpy.ops.livehand.bake_light() == {"FINISHED"}
     assert runs == [[1, 6, 11, 12]] and scene.frame_current == 5
     scene.render.filepath = str(tmp_path / "frame")
     render(animation=True)

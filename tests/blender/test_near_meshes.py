@@ -116,6 +116,9 @@ def test_modifiers_instances_curves_and_edit_mode(scene: Any) -> None:
         scene.collection.objects.link(shower)
     middles = sorted(float(mesh.vertices[:, 0].mean()) for mesh in request_now().occluders)
     np.testing.assert_allclose(middles, [0.0, 0.1], atol=1e-3)
+    bpy.data.objects["shower 1"].hide_render = True
+    assert len(names()) == 1
+    bpy.data.objects["shower 1"].hide_render = False
     bpy.ops.curve.primitive_bezier_circle_add(radius=0.05, location=(0.0, 0.2, 0.0))
     assert len(names()) == 2, "a bare curve has no surface"
     bpy.context.object.data.bevel_depth = 0.01
