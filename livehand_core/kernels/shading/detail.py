@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..compiling import inlined, inner
-from ..networks.texture import GROUP
+from ..compiling import inlined
 from ..simd.elementary import logarithms
 from ..simd.lanes import WIDTH, fused, maximum, minimum, splat
-from ..simd.memory import broadcast, load, load_four, store
+from ..simd.memory import load, number_at, store
+
+GROUP = WIDTH // 2
+"""Channels that are looked up at once, two neighbouring texels in one vector."""
+
+SIDES = np.array([1.0] * GROUP + [0.0] * GROUP + [-1.0] * GROUP + [1.0] * GROUP, np.float32)
+"""Shares of the two texels of a vector: the first sixteen, and the second ones times the right texel's share."""
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _LOG2E = np.float32(1.0 / np.log(2.0))
@@ -20,11 +25,13 @@ class Detail(NamedTuple):
     """A texture as pixels are given it; without texels where there is none.
 
     Attributes:
-        texels: (N,) float32, all levels in one row, the largest first: rows by v, columns by u.
-        starts: (L,) int64 first element of each level, whose side is half of the one's before it.
-        head: (C, 16) float32 what a channel adds to the material, filled up; C is a multiple of GROUP.
+        texels: (N,) int16, the levels of each GROUP of channels, the largest first: rows by v, columns by u; behind
+            the last one a vector's room.
+        starts: (G, L) int64 first element of each group's levels; a level's side is half of the one's before it.
+        head: (8 G, 16) float32 what a channel adds to the material, filled up.
         side: texels of the first level.
         span: texture coordinates that a metre of skin spans.
+        sides: SIDES.
     """
 
     texels: np.ndarray
@@ -32,6 +39,7 @@ class Detail(NamedTuple):
     head: np.ndarray
     side: np.float32
     span: np.float32
+    sides: np.ndarray
 
 
 @inlined
@@ -41,42 +49,43 @@ def levels(detail, footprint):
     return logarithms(texels) * _LOG2E
 
 
-@inner
-def _add(detail, level, share, u, v, texel):
-    """texel += share times a level's bilinear value at (u, v)."""
-    channels, side = detail.head.shape[0], np.int64(detail.side) >> level
+@inlined
+def _level(detail, group, level, u, v):
+    """A group's bilinear value at (u, v) in a level, in parts: what the left texels and the right ones add."""
+    side = np.int64(detail.side) >> level
     last = np.float32(side - 1)
     across = min(max(u * np.float32(side) - _HALF, _ZERO), last)
     down = min(max(v * np.float32(side) - _HALF, _ZERO), last)
-    column, row = np.int64(across), np.int64(down)
-    right = channels if column + 1 < side else 0
-    below = side * channels if row + 1 < side else 0
+    column, row = min(np.int64(across), max(side - 2, 0)), min(np.int64(down), max(side - 2, 0))
     across, down = across - np.float32(column), down - np.float32(row)
-    first = detail.starts[level] + (row * side + column) * channels
-    for channel in range(0, channels, GROUP):
-        at = first + channel
-        here, under = load_four(detail.texels, at), load_four(detail.texels, at + below)
-        upper = fused(load_four(detail.texels, at + right) - here, across, here)
-        lower = fused(load_four(detail.texels, at + below + right) - under, across, under)
-        store(texel, channel, fused(fused(lower - upper, down, upper), share, load_four(texel, channel)))
+    first = detail.starts[group, level] + (row * side + column) * GROUP
+    upper = load(detail.texels, first)
+    value = fused(load(detail.texels, first + (side * GROUP if side > 1 else 0)) - upper, down, upper)
+    return value * fused(load(detail.sides, WIDTH), across, load(detail.sides, 0))
 
 
-@inner
+@inlined
 def add_detail(detail, level, u, v, alpha, texel, material, at):
     """material[at : at + 16] += alpha times what the texture holds at (u, v), between two levels.
 
     Args:
         detail: Detail; level: of :func:`levels`.
-        texel: (C,) float32 room.
+        texel: (16,) float32 room.
     """
-    for channel in range(len(texel)):
-        texel[channel] = _ZERO
-    lower = min(np.int64(level), len(detail.starts) - 1)
+    groups, count = detail.starts.shape
+    lower = min(np.int64(level), count - 1)
     share = min(level - np.float32(lower), _ONE)
-    _add(detail, lower, _ONE - share, u, v, texel)
-    if share > _ZERO and lower + 1 < len(detail.starts):
-        _add(detail, lower + 1, share, u, v, texel)
-    added = splat(_ZERO)
-    for channel in range(len(detail.head)):
-        added = fused(load(detail.head, channel * WIDTH), broadcast(texel, channel), added)
-    store(material, at, fused(added, alpha, load(material, at)))
+    added, other = splat(_ZERO), splat(_ZERO)
+    for group in range(groups):
+        value = _level(detail, group, lower, u, v)
+        if share > _ZERO and lower + 1 < count:
+            value = fused(_level(detail, group, lower + 1, u, v) - value, share, value)
+        store(texel, 0, value)
+        row = group * GROUP * WIDTH
+        # Two sums, so that one need not wait for the other.
+        for channel in range(0, GROUP, 2):
+            one = number_at(texel, channel) + number_at(texel, channel + GROUP)
+            two = number_at(texel, channel + 1) + number_at(texel, channel + 1 + GROUP)
+            added = fused(load(detail.head, row + channel * WIDTH), one, added)
+            other = fused(load(detail.head, row + (channel + 1) * WIDTH), two, other)
+    store(material, at, fused(added + other, alpha, load(material, at)))

@@ -108,12 +108,12 @@ class _Scratch(NamedTuple):
 
 
 @allocating
-def _scratch(detail):
+def _scratch():
     return _Scratch(
         np.zeros(WIDTH * VERTEX_COLUMNS, np.float32),
         np.zeros(WIDTH * WIDTH, np.float32),
         np.zeros(2 * WIDTH, np.float32),
-        np.zeros(max(len(detail.head), 1), np.float32),
+        np.zeros(WIDTH, np.float32),
         np.zeros(5 * WIDTH, np.float32),
         np.zeros(3 * WIDTH, np.float32),
     )
@@ -309,7 +309,7 @@ def shade(seen, lit, detail, picture, drawn, least, first_row, last_row, answer)
     """
     room = (last_row - first_row) * seen.beside.shape[1]
     pixels, places = np.empty(room, np.int64), np.empty(room, np.int64)
-    scratch = _scratch(detail)
+    scratch = _scratch()
     total = _list(seen, picture, drawn, least, first_row, last_row, pixels, places, answer)
     for start in range(0, total, WIDTH):
         count = min(WIDTH, total - start)

@@ -35,16 +35,16 @@ def _address(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, sig: Any, args: Any, kind: LanesType) -> Any:
-    integer = sig.args[0].dtype == types.int32
-    found = kind.integers if integer else kind.vector
+    dtype = sig.args[0].dtype
+    found = kind.vector if dtype == types.float32 else ir.VectorType(ir.IntType(dtype.bitwidth), kind.count)
     address = builder.bitcast(_address(context, builder, sig, args), found.as_pointer())
-    value = builder.load(address, align=4)
-    return builder.sitofp(value, kind.vector) if integer else value
+    value = builder.load(address, align=dtype.bitwidth // 8)
+    return value if dtype == types.float32 else builder.sitofp(value, kind.vector)
 
 
 @intrinsic
 def load(typing_context: Any, array: Any, offset: Any) -> Any:
-    """array[offset : offset + 16] of float32 or int32, as float32."""
+    """array[offset : offset + 16] of float32, int32 or int16, as float32."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _load(context, builder, sig, args, LANES)

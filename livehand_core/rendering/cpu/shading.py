@@ -12,10 +12,9 @@ from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera
 from ...kernels.mesh.raster import Raster, rasterise
 from ...kernels.mesh.visibility import nearest_in_rows
-from ...kernels.networks.texture import GROUP
 from ...kernels.products.packing import fill_up
 from ...kernels.shading import lamps as columns
-from ...kernels.shading.detail import Detail
+from ...kernels.shading.detail import GROUP, SIDES, Detail
 from ...kernels.shading.pixels import LAMPS, MOST_LAMPS, POSITION, VERTEX_COLUMNS, Lit, Seen
 from ...kernels.simd.lanes import WIDTH
 from ...lights import NEAREST
@@ -116,8 +115,8 @@ def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, raster: Ra
 
 def no_detail() -> Detail:
     """Of avatars without, and of pictures that do not take it."""
-    empty = np.zeros((0, WIDTH), np.float32)
-    return Detail(np.zeros(0, np.float32), np.zeros(0, np.int64), empty, np.float32(1.0), np.float32(0.0))
+    nothing = np.zeros((0, 0), np.int64), np.zeros((0, WIDTH), np.float32)
+    return Detail(np.zeros(0, np.int16), *nothing, np.float32(1.0), np.float32(0.0), SIDES)
 
 
 class DetailChain:
@@ -141,19 +140,19 @@ class DetailChain:
             self.shown = self._chain(self._texture + mixed)
 
     def _chain(self, texture: np.ndarray) -> Detail:
+        """int16 of the largest texel: what is rounded stays below a ten thousandth of it."""
         assert self._head is not None
-        side, channels = len(texture), -(-texture.shape[2] // GROUP) * GROUP
-        level = fill_up(texture, channels)
-        texels: list[np.ndarray] = []
-        starts: list[int] = []
-        while True:
-            starts.append(sum(part.size for part in texels))
-            texels.append(level.reshape(-1))
-            if len(level) == 1:
-                break
+        side, channels = len(texture), texture.shape[2]
+        groups = -(-channels // GROUP)
+        unit = float(np.abs(texture).max(initial=1e-12)) / np.iinfo(np.int16).max
+        level = fill_up(texture / unit, groups * GROUP)
+        levels = [level]
+        while len(level) > 1:
             half = len(level) // 2
-            level = level.reshape(half, 2, half, 2, channels).mean(axis=(1, 3), dtype=np.float32)
-        head = np.zeros((channels, WIDTH), np.float32)
-        head[: texture.shape[2], : len(self._head)] = self._head.T
-        flat = np.concatenate(texels)
-        return Detail(flat, np.array(starts, np.int64), head, np.float32(side), self._span)
+            level = level.reshape(half, 2, half, 2, -1).mean(axis=(1, 3), dtype=np.float32)
+            levels.append(level)
+        parts = [one[..., k * GROUP : (k + 1) * GROUP] for k in range(groups) for one in levels]
+        starts = np.cumsum([0, *(part.size for part in parts)])[:-1].reshape(groups, len(levels))
+        texels = np.concatenate([*(part.reshape(-1) for part in parts), np.zeros(WIDTH, np.float32)])
+        head = fill_up(fill_up(self._head * unit, groups * GROUP).T, WIDTH)
+        return Detail(np.rint(texels).astype(np.int16), starts, head, np.float32(side), self._span, SIDES)
