@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
@@ -22,7 +22,7 @@ from .layer import Layer, blended
 from .plan import Plan, plan_hand
 from .setup import avatar_view
 from .shading.mesh import ShadedMesh
-from .shading.received import Received, receive
+from .shading.received import Received, Standing
 from .view import View
 
 Features = TypeVar("Features")
@@ -59,6 +59,7 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         metadata.check_hand(hand)
         self.metadata, self.hand = metadata, hand
         self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float32")
+        self._standing: Standing | None = None
 
     def render(
         self,
@@ -116,7 +117,13 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         here = self.metadata.own_light if light is None else view.light_from_world(light)
         here_too = [mesh._replace(vertices=view.from_world(mesh.vertices).astype(np.float32)) for mesh in occluders]
         others, before_lamps = ([mesh[:2] for mesh in here_too if mesh.sky is sky] for sky in (True, False))
-        return receive(self.shaded, vertices, here, others, before_lamps)
+        if self._standing is None or not self._standing.is_of(vertices, others, before_lamps):
+            self._standing = Standing(self.shaded, vertices, others, before_lamps)
+        return self._standing.receive(here, self.share)
+
+    def share(self, count: int, work: Callable[[int, int], object]) -> None:
+        """work(first, last) over all of ``count`` parts of the light's, on the threads that there are."""
+        work(0, count)
 
     def world_mesh(self, instance: HandInstance, camera: Camera) -> Mesh:
         """The posed proxy in the world: what it throws shadows by.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiling import compiled, inner
+from ..compiling import compiled, inlined, inner
+from ..simd.lanes import fused, maximum, minimum
+from ..simd.memory import load_four, store
 
 LIFT = np.float32(0.0015)
 """Metres by which a point is lifted along its normal: the proxy is coarse, and would shade itself."""
@@ -19,6 +21,7 @@ GRID = 7
 """Texels are looked up in a square of so many a side."""
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_SHARPER = np.float32(1.0 / SOFTNESS)
 
 
 @inner
@@ -43,13 +46,64 @@ def _lit(depth, column, line, limit):
 
 
 @inner
-def window_share(step, fraction):
+def _share(step, fraction):
     """Weight of the texel ``step`` of four in a box of 3 that begins ``fraction`` of a texel inside the first."""
     if step == 0:
         return (_ONE - fraction) / np.float32(3.0)
     if step == 3:
         return fraction / np.float32(3.0)
     return _ONE / np.float32(3.0)
+
+
+@inlined
+def _through(maps, first, limit):
+    """How far four texels let light through to ``limit``."""
+    return minimum(maximum((load_four(maps, first) - limit) * _SHARPER + _ONE, _ZERO), _ONE)
+
+
+@inner
+def window(maps, start, side, column, line, limit, room, at):
+    """What a window of 3 x 3 texels lets through to ``limit``: a bilinear lookup widened by a box.
+
+    Args:
+        maps: flat float32, of which ``side`` x ``side`` texels from ``start`` on are a depth map.
+        column, line: where in it.
+        room: float32, four elements from ``at`` on.
+    """
+    left, top = np.floor(column - _HALF), np.floor(line - _HALF)
+    u, v = column - _HALF - left, line - _HALF - top
+    x, y = np.int64(left) - 1, np.int64(top) - 1
+    if 0 <= x <= side - 4 and 0 <= y <= side - 4:
+        first = start + y * side + x
+        middle = _through(maps, first + side, limit) + _through(maps, first + 2 * side, limit)
+        ends = fused(_through(maps, first + 3 * side, limit), v, _through(maps, first, limit) * (_ONE - v))
+        store(room, at, middle + ends)
+        inside = room[at + 1] + room[at + 2]
+        return ((_ONE - u) * room[at] + inside + u * room[at + 3]) * np.float32(1.0 / 9.0)
+    lit = _ZERO
+    for i in range(4):
+        row = _ONE
+        if 0 <= y + i < side:
+            row = _ZERO
+            for j in range(4):
+                part = _ONE
+                if 0 <= x + j < side:
+                    texel = maps[start + (y + i) * side + x + j]
+                    part = min(max((texel - limit) * _SHARPER + _ONE, _ZERO), _ONE)
+                row += _share(j, u) * part
+        lit += _share(i, v) * row
+    return lit
+
+
+@inner
+def lifted(row, points, normals, index):
+    """:func:`_projected` of a point lifted along its normal."""
+    return _projected(
+        row,
+        points[index, 0] + LIFT * normals[index, 0],
+        points[index, 1] + LIFT * normals[index, 1],
+        points[index, 2] + LIFT * normals[index, 2],
+    )
 
 
 @compiled
@@ -60,10 +114,7 @@ def soft_visibility(depth, row, points, normals, answer):
         depth: (N, N), row: (16,) of a ``DepthMap``.
     """
     for index in range(len(points)):
-        x = points[index, 0] + LIFT * normals[index, 0]
-        y = points[index, 1] + LIFT * normals[index, 1]
-        z = points[index, 2] + LIFT * normals[index, 2]
-        column, line, limit, scale = _projected(row, x, y, z)
+        column, line, limit, scale = lifted(row, points, normals, index)
         search = max(row[15] * REACH * scale, _ONE)
         total, count = _ZERO, _ZERO
         for i in range(GRID):
@@ -92,20 +143,10 @@ def soft_visibility(depth, row, points, normals, answer):
 @compiled
 def hard_visibility(depth, row, points, normals, answer):
     """Fill (P,) ``answer`` with what reaches points from a small light: a window of 3 x 3 texels."""
+    side, flat, room = depth.shape[0], depth.reshape(-1), np.empty(4, np.float32)
     for index in range(len(points)):
-        x = points[index, 0] + LIFT * normals[index, 0]
-        y = points[index, 1] + LIFT * normals[index, 1]
-        z = points[index, 2] + LIFT * normals[index, 2]
-        column, line, limit, _ = _projected(row, x, y, z)
-        left, top = np.floor(column - _HALF), np.floor(line - _HALF)
-        u, v = column - _HALF - left, line - _HALF - top
-        lit = _ZERO
-        # A bilinear lookup widened by a box of 3 texels.
-        for i in range(4):
-            for j in range(4):
-                weight = window_share(i, v) * window_share(j, u)
-                lit += weight * _lit(depth, left + np.float32(j) - _HALF, top + np.float32(i) - _HALF, limit)
-        answer[index] = min(lit, _ONE)
+        column, line, limit, _ = lifted(row, points, normals, index)
+        answer[index] = window(flat, 0, side, column, line, limit, room, 0)
 
 
 @compiled

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compiling import inlined, inner
-from ..mesh.visibility import LIFT, SOFTNESS, window_share
+from ..compiling import inlined
+from ..mesh.visibility import LIFT, window
 from ..simd.lanes import WIDTH, fused, maximum, minimum, splat, square_root
-from ..simd.memory import broadcast, load, load_four, number_at, store
+from ..simd.memory import broadcast, load, number_at, store
 from .lobes import dot
 
 # Columns of a lamp's row. Its place is a direction where it is far, else a position; NEAREST is the distance at which
@@ -17,14 +17,11 @@ KIND, PLACE, COLOUR, NEAREST, FLAT, AXIS, EDGE, STEEP, SPREAD, SINE, FLUX = 0, 1
 LOBES, SHARPNESS, SHADOW, LAMP_COLUMNS = 17, 23, 24, 32
 FAR, ALL, DISC, CONE = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(3.0)
 
-_ROOM = 4 * WIDTH
-
 MAP_COLUMNS = 16
 """Of a depth map's row, see ``DepthMap.row``."""
 
 _ZERO, _HALF, _ONE, _TWO, _THREE = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0, 3.0))
 _TINY = np.float32(1e-9)
-_SHARPER = np.float32(1.0 / SOFTNESS)
 
 
 @inlined
@@ -64,41 +61,6 @@ def lamp_at(lamps, row, x, y, z):
 
 
 @inlined
-def _through(maps, first, limit):
-    """How far four texels let light through to ``limit``."""
-    return minimum(maximum((load_four(maps, first) - limit) * _SHARPER + _ONE, _ZERO), _ONE)
-
-
-@inner
-def _window(maps, start, side, column, line, limit, places):
-    """What a window of 3 x 3 texels lets through to ``limit``, as ``visibility.hard_visibility``."""
-    left, top = np.floor(column - _HALF), np.floor(line - _HALF)
-    u, v = column - _HALF - left, line - _HALF - top
-    x, y = np.int64(left) - 1, np.int64(top) - 1
-    if 0 <= x <= side - 4 and 0 <= y <= side - 4:
-        first = start + y * side + x
-        middle = _through(maps, first + side, limit) + _through(maps, first + 2 * side, limit)
-        ends = fused(_through(maps, first + 3 * side, limit), v, _through(maps, first, limit) * (_ONE - v))
-        store(places, _ROOM, middle + ends)
-        inside = places[_ROOM + 1] + places[_ROOM + 2]
-        return ((_ONE - u) * places[_ROOM] + inside + u * places[_ROOM + 3]) * np.float32(1.0 / 9.0)
-    lit = _ZERO
-    for i in range(4):
-        row = _ZERO
-        if 0 <= y + i < side:
-            for j in range(4):
-                part = _ONE
-                if 0 <= x + j < side:
-                    texel = maps[start + (y + i) * side + x + j]
-                    part = min(max((texel - limit) / SOFTNESS + _ONE, _ZERO), _ONE)
-                row += window_share(j, u) * part
-        else:
-            row = _ONE
-        lit += window_share(i, v) * row
-    return lit
-
-
-@inlined
 def unshadowed(maps, start, side, rows, at, points, normals, places, count):
     """What of a small lamp reaches each of sixteen points on the skin.
 
@@ -121,5 +83,7 @@ def unshadowed(maps, start, side, rows, at, points, normals, places, count):
     store(places, 2 * WIDTH, c)
     for lane in range(count):
         column, line = number_at(places, lane), number_at(places, WIDTH + lane)
-        places[3 * WIDTH + lane] = _window(maps, start, side, column, line, number_at(places, 2 * WIDTH + lane), places)
+        places[3 * WIDTH + lane] = window(
+            maps, start, side, column, line, number_at(places, 2 * WIDTH + lane), places, 4 * WIDTH
+        )
     return load(places, 3 * WIDTH)

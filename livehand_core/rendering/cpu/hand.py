@@ -235,6 +235,10 @@ class CpuHand(DrawnHand[Seen, Picture]):
             low = self._low(plan, features) if "rgba_low" in passes else None
             return Layer(plan.box, rgba, depth, normal, uvd, low)
 
+    def share(self, count: int, work: Callable[[int, int], object]) -> None:
+        """See the base class."""
+        self.workers.parallel_for(count, work, 1)
+
     def _surface(
         self, plan: Plan, skin: Callable[[], Skin] | None, passes: frozenset[str]
     ) -> Callable[[], SeenSurface | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...hand.data import HandData
+from ...kernels.mesh.skin import spread, vertex_frames
 
 SCATTER = 0.006
 """Metres: standard deviation of how far light travels in skin before it leaves it, as seen by the proxy's vertices."""
@@ -57,30 +58,16 @@ class ShadedMesh:
         Returns:
             (V, 3) normals, by the area of the triangles around; (V, 3) unit tangents at right angles to them.
         """
-        corners = vertices.astype(np.float64)[self.faces]
-        one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-        across = np.cross(one, two)
-        size = np.linalg.norm(across, axis=1, keepdims=True)
-        u = self.along_u[:, :1] * one + self.along_u[:, 1:] * two
-        u *= size / np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-12)
-        normals, tangents = (self._gathered(values, len(vertices)) for values in (across, u))
-        normals = _unit(normals)
-        return normals, _unit(tangents - np.sum(tangents * normals, axis=1, keepdims=True) * normals)
+        normals, tangents = np.empty((len(vertices), 3)), np.empty((len(vertices), 3))
+        vertex_frames(np.ascontiguousarray(vertices, np.float32), self.faces, self.along_u, normals, tangents)
+        return normals, tangents
 
     def smoothed(self, values: np.ndarray) -> np.ndarray:
         """(V, C) values of the vertices, spread over the skin."""
-        return np.add.reduceat(self.share[:, None] * values[self.other], self.first[:-1], axis=0)
-
-    def _gathered(self, values: np.ndarray, count: int) -> np.ndarray:
-        """(F, 3) vectors of the triangles summed to (count, 3) of their corners."""
-        corners = self.faces.reshape(-1)
-        each = np.repeat(values, 3, axis=0)
-        return np.stack([np.bincount(corners, each[:, axis], count) for axis in range(3)], axis=1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    answer: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return answer
+        values = np.ascontiguousarray(values, np.float64)
+        answer = np.empty_like(values)
+        spread(self.first, self.other, self.share, values, answer)
+        return answer
 
 
 def _smoothing(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,13 +11,19 @@ import numpy as np
 from ... import harmonics
 from ...lights import LOBES, Lamp, Light
 from .mesh import ShadedMesh
-from .shadows import LAMP_SIDE, SKY_SIDE, DepthMap, Occluders, Sphere, far_map, near_map, sharply_visible, visible
+from .shadows import LAMP_SIDE, DepthMap, Occluders, Share, Sphere, alone, far_map, near_map, sky_sight, visible
 
 SKY_DIRECTIONS = harmonics.spread_directions(32)
 """From where the sky's light is looked for, in the frame of the hand."""
 
 NORMAL, TANGENT, SKY, SCATTER, BACK = (slice(first, first + 3) for first in range(0, 15, 3))
 """Columns of ``Received.vertices``; their rest up to LAMPS is free."""
+
+_OPPOSITE = harmonics.by_degree(np.array([1.0, -1.0, 1.0, -1.0]))
+"""What the harmonics of a direction are multiplied by to be those of the opposite one."""
+
+Shape = tuple[np.ndarray, np.ndarray]
+"""(N, 3) float32 vertices and (M, 3) int32 faces."""
 
 LAMPS = 16
 """First column of what of each key lamp is seen by the vertex."""
@@ -67,47 +73,102 @@ class Received:
     lamps: tuple[ReceivedLamp, ...]
 
 
-def receive(
-    mesh: ShadedMesh,
-    vertices: np.ndarray,
-    light: Light,
-    others: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-    before_lamps: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-) -> Received:
-    """Find what a hand receives.
+class Standing:
+    """A posed hand among what stands in its light: what does not depend on the light is found once.
 
     Args:
         mesh: of the hand's model.
         vertices: (V, 3) float32 posed proxy, metres.
-        light: in its frame.
         others: further (vertices, faces) in the way of the light.
         before_lamps: such that are in the way of lamps alone.
     """
-    sphere = Sphere.around(vertices)
-    light = light.limited(tuple(sphere.middle))
-    occluders = Occluders.of([(vertices, mesh.faces), *others])
-    normals, tangents = mesh.frames(vertices)
-    points = vertices.astype(np.float64)
-    sky = Light(light.harmonics)
-    before = Occluders.of([occluders, *before_lamps]) if before_lamps else occluders
-    lamps = tuple(_received_lamp(lamp, sphere, before) for lamp in light.lamps)
-    share = _sky_share(sky, occluders, sphere, vertices, normals)
-    seen = np.ones((len(vertices), len(lamps)), np.float32)
-    front, behind = sky.irradiance(points, normals) * share, sky.irradiance(points, -normals)
-    for column, lamp in enumerate(lamps):
-        if lamp.shadow is not None:
-            seen[:, column] = visible(lamp.shadow, vertices, normals)
-        towards, facing, _ = lamp.lamp.at(points)
-        cosine = np.sum(towards * normals, axis=1)
-        front = front + (seen[:, column] * wrapped_cosine(cosine, lamp.sine))[:, None] * facing
-        behind = behind + wrapped_cosine(-cosine, lamp.sine)[:, None] * facing
-    spread = mesh.smoothed(np.concatenate([np.maximum(front, 0.0), np.maximum(behind, 0.0)], axis=1)) / math.pi
-    free = np.zeros((len(vertices), 1))
-    rows = np.concatenate([normals, tangents, share, spread, free, seen], axis=1, dtype=np.float32, casting="same_kind")
-    lamps = tuple(lamp if lamp.sharpness else replace(lamp, shadow=None) for lamp in lamps)
-    lobes = [harmonics.by_degree(harmonics.lobe(sharpness))[:, None] * light.harmonics for sharpness in LOBES]
-    irradiance = harmonics.by_degree(harmonics.COSINE / math.pi)[:, None] * light.harmonics
-    return Received(rows, irradiance.astype(np.float32), np.stack(lobes).astype(np.float32), lamps)
+
+    def __init__(
+        self, mesh: ShadedMesh, vertices: np.ndarray, others: Sequence[Shape] = (), before_lamps: Sequence[Shape] = ()
+    ) -> None:
+        self.mesh, self.vertices, self._around = mesh, vertices, (tuple(others), tuple(before_lamps))
+        self._sphere = Sphere.around(vertices)
+        self._occluders = Occluders.of([(vertices, mesh.faces), *others])
+        self._before = Occluders.of([self._occluders, *before_lamps]) if before_lamps else self._occluders
+        self._normals, self._tangents = mesh.frames(vertices)
+        self._sight: np.ndarray | None = None
+        self._lamps: dict[Lamp, tuple[ReceivedLamp, np.ndarray]] = {}
+
+    def is_of(self, vertices: np.ndarray, others: Sequence[Shape], before_lamps: Sequence[Shape]) -> bool:
+        """Whether all of it is still where it was."""
+        now = tuple(others), tuple(before_lamps)
+        if [len(part) for part in now] != [len(part) for part in self._around]:
+            return False
+        pairs = zip((*self._around[0], *self._around[1]), (*now[0], *now[1]), strict=True)
+        arrays = ((one, two) for before, after in pairs for one, two in zip(before, after, strict=True))
+        return np.array_equal(self.vertices, vertices) and all(np.array_equal(*pair) for pair in arrays)
+
+    def receive(self, light: Light, share: Share = alone) -> Received:
+        """What the hand receives of a light in its frame; ``share`` spreads work over threads."""
+        light, normals = light.limited(tuple(self._sphere.middle)), self._normals
+        points, lamps = self.vertices.astype(np.float64), self._received_lamps(light, share)
+        sky = self._sky_share(light, share)
+        around = harmonics.basis(normals)
+        coefficients = harmonics.by_degree(harmonics.COSINE)[:, None] * light.harmonics
+        front, behind = around @ coefficients * sky, around * _OPPOSITE @ coefficients
+        seen = np.ones((len(points), len(lamps)), np.float32)
+        for column, (lamp, visibility) in enumerate(lamps):
+            seen[:, column] = visibility
+            towards, facing, _ = lamp.lamp.at(points)
+            cosine = np.sum(towards * normals, axis=1)
+            front = front + (visibility * wrapped_cosine(cosine, lamp.sine))[:, None] * facing
+            behind = behind + wrapped_cosine(-cosine, lamp.sine)[:, None] * facing
+        spread = self.mesh.smoothed(np.maximum(np.concatenate([front, behind], axis=1), 0.0)) / math.pi
+        parts = normals, self._tangents, sky, spread, np.zeros((len(points), 1)), seen
+        rows = np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind")
+        known = tuple(lamp if lamp.sharpness else replace(lamp, shadow=None) for lamp, _ in lamps)
+        lobes = [harmonics.by_degree(harmonics.lobe(sharpness))[:, None] * light.harmonics for sharpness in LOBES]
+        irradiance = harmonics.by_degree(harmonics.COSINE / math.pi)[:, None] * light.harmonics
+        return Received(rows, irradiance.astype(np.float32), np.stack(lobes).astype(np.float32), known)
+
+    def _sky_share(self, light: Light, share: Share) -> np.ndarray:
+        """(V, 3) what share of the sky's light arrives at vertices, a colour; 1 where there is none."""
+        radiance = np.maximum(harmonics.basis(SKY_DIRECTIONS) @ light.harmonics, 0.0)
+        if not radiance.any():
+            return np.ones((len(self.vertices), 3))
+        if self._sight is None:
+            around = self._occluders, self._sphere
+            self._sight = sky_sight(*around, SKY_DIRECTIONS, self.vertices, self._normals, share)
+        cosine = np.maximum(self._normals @ SKY_DIRECTIONS.T, 0.0)
+        whole, seen = cosine @ radiance, (cosine * self._sight.T) @ radiance
+        return np.where(whole > 1e-9, seen / np.maximum(whole, 1e-9), 1.0)
+
+    def _received_lamps(self, light: Light, share: Share) -> list[tuple[ReceivedLamp, np.ndarray]]:
+        """Each lamp, and its (V,) visibility; its colour changes neither."""
+        places = [replace(lamp, colour=(1.0, 1.0, 1.0)) for lamp in light.lamps]
+        known = self._lamps
+        new = [place for place in dict.fromkeys(places) if place not in known]
+        found: dict[Lamp, tuple[ReceivedLamp, np.ndarray]] = {}
+
+        def work(first: int, last: int) -> None:
+            for index in range(first, last):
+                lamp = _received_lamp(new[index], self._sphere, self._before)
+                seen = np.ones(len(self.vertices), np.float32)
+                if lamp.shadow is not None:
+                    seen = visible(lamp.shadow, self.vertices, self._normals)
+                found[new[index]] = lamp, seen
+
+        share(len(new), work)
+        known = known | found
+        self._lamps = {place: known[place] for place in places}
+        of_place = zip(light.lamps, (known[place] for place in places), strict=True)
+        return [(replace(received, lamp=lamp), seen) for lamp, (received, seen) in of_place]
+
+
+def receive(
+    mesh: ShadedMesh,
+    vertices: np.ndarray,
+    light: Light,
+    others: Sequence[Shape] = (),
+    before_lamps: Sequence[Shape] = (),
+) -> Received:
+    """Find what a hand receives: :meth:`Standing.receive` of one light."""
+    return Standing(mesh, vertices, others, before_lamps).receive(light)
 
 
 def wrapped_cosine(cosine: np.ndarray, sine: float) -> np.ndarray:
@@ -122,22 +183,6 @@ def wrapped_cosine(cosine: np.ndarray, sine: float) -> np.ndarray:
     between = np.clip(cosine + sine, 0.0, 2.0 * sine) ** 2 / (4.0 * sine)
     answer: np.ndarray = between + np.maximum(cosine - sine, 0.0)
     return answer
-
-
-def _sky_share(
-    sky: Light, occluders: Occluders, sphere: Sphere, vertices: np.ndarray, normals: np.ndarray
-) -> np.ndarray:
-    """(V, 3) what share of the sky's light arrives at vertices, a colour; 1 where there is none."""
-    radiance = np.maximum(harmonics.basis(SKY_DIRECTIONS) @ sky.harmonics, 0.0)
-    if not radiance.any():
-        return np.ones((len(vertices), 3))
-    whole, seen = np.zeros((len(vertices), 3)), np.zeros((len(vertices), 3))
-    for towards, colour in zip(SKY_DIRECTIONS, radiance, strict=True):
-        cosine = np.maximum(normals @ towards, 0.0)[:, None] * colour
-        share = sharply_visible(far_map(occluders, sphere, towards, SKY_SIDE), vertices, normals)
-        whole += cosine
-        seen += share[:, None] * cosine
-    return np.where(whole > 1e-9, seen / np.maximum(whole, 1e-9), 1.0)
 
 
 def _received_lamp(lamp: Lamp, sphere: Sphere, occluders: Occluders) -> ReceivedLamp:

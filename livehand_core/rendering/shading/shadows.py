@@ -8,7 +8,7 @@ the distance of what is in the way (Fernando 2005).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from ...cameras import Camera
 from ...kernels.mesh import visibility as kernels
 from ...kernels.mesh.raster import rasterise
+from ...kernels.mesh.sight import sight
 
 LAMP_SIDE, SKY_SIDE = 192, 64
 """Pixels along a map's side, of a lamp and of a direction of the sky."""
@@ -25,6 +26,15 @@ MARGIN = 1.05
 
 NEAREST_LAMP = 1.5
 """Radii of the sphere from its middle: a lamp that is nearer has no map and throws no shadow."""
+
+
+Share = Callable[[int, Callable[[int, int], object]], object]
+"""Runs work(first, last) over so many items in parts, maybe on several threads."""
+
+
+def alone(count: int, work: Callable[[int, int], object]) -> None:
+    """All at once on the caller's thread."""
+    work(0, count)
 
 
 class Occluders(NamedTuple):
@@ -90,6 +100,29 @@ def near_map(occluders: Occluders, sphere: Sphere, position: np.ndarray, side: i
         return None
     half = math.tan(math.asin(min(sphere.radius / distance, 0.999)))
     return _map(occluders, position, away / distance, 0.5 * side / (MARGIN * half), side, True, radius / distance)
+
+
+def sky_sight(
+    occluders: Occluders, sphere: Sphere, directions: np.ndarray, points: np.ndarray, normals: np.ndarray, share: Share
+) -> np.ndarray:
+    """(D, P) float32: what reaches (P, 3) points with unit normals from each of (D, 3) unit directions, as
+    :func:`sharply_visible` of their far maps; 0 where they face away."""
+    rows = np.zeros((len(directions), 16), np.float32)
+    back = np.maximum((directions @ (occluders.vertices - sphere.middle).T).max(axis=1), sphere.radius) + 0.01
+    upright = np.where(np.abs(directions[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
+    aside = np.cross(-directions, upright)
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    axes = np.stack([aside, np.cross(-directions, aside), -directions], axis=1)
+    rows[:, :12] = np.concatenate(
+        [axes, -(axes @ (sphere.middle + back[:, None] * directions)[..., None])], axis=2
+    ).reshape(-1, 12)
+    rows[:, 12], rows[:, 13] = 0.5 * SKY_SIDE / (MARGIN * sphere.radius), 0.5 * SKY_SIDE
+    answer, places = np.empty((len(directions), len(points)), np.float32), (_rows(points), _rows(normals))
+    share(
+        len(directions),
+        lambda first, last: sight(occluders.vertices, occluders.faces, rows, SKY_SIDE, *places, first, last, answer),
+    )
+    return answer
 
 
 def visible(depth_map: DepthMap, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
