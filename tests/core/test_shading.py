@@ -12,8 +12,18 @@ from livehand_core.harmonics import basis, spread_directions
 from livehand_core.lights import Lamp, Light, clipped_cosine
 from livehand_core.rendering.shading.mesh import ShadedMesh
 from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels
-from livehand_core.rendering.shading.received import LAMPS, NORMAL, SCATTER, SKY, receive, wrapped_cosine
-from livehand_core.rendering.shading.shadows import Occluders, Sphere, far_map, near_map, sharply_visible, visible
+from livehand_core.rendering.shading.received import LAMPS, NORMAL, SCATTER, SKY, Standing, receive, wrapped_cosine
+from livehand_core.rendering.shading.shadows import (
+    SKY_SIDE,
+    Occluders,
+    Sphere,
+    alone,
+    far_map,
+    near_map,
+    sharply_visible,
+    sky_sight,
+    visible,
+)
 from livehand_core.rendering.torch.shading import LitTensors, encoded, harmonic_basis, light_features, shaded
 from livehand_core.rotations import axis_angle_to_matrix
 
@@ -228,3 +238,40 @@ def test_looking_from_behind_sees_the_back() -> None:
     lit = pixels_of(Light(lamps=(Lamp((1.0, 1.0, 1.0), direction=(-0.55, 0.64, -0.53)),)))
     features = light_features(lit)
     assert features[:, 2].mean() > 4.0 * features[:, 0].mean()
+
+
+def test_the_sky_sees_what_each_directions_depth_map_shows() -> None:
+    mesh, vertices = tube()
+    lid = grid(6, 0.05, 0.06)
+    occluders, sphere = Occluders.of([(vertices, mesh.faces), lid]), Sphere.around(vertices)
+    normals, _ = mesh.frames(vertices)
+    directions = spread_directions(24)
+    found = sky_sight(occluders, sphere, directions, vertices, normals, alone)
+    for towards, seen in zip(directions, found, strict=True):
+        facing = normals @ towards > 1e-3
+        wanted = sharply_visible(far_map(occluders, sphere, towards, SKY_SIDE), vertices, normals)
+        assert np.abs(seen - wanted)[facing].max() < 0.02
+        assert not seen[normals @ towards < -1e-3].any()
+    assert 0.2 < found[:, normals[:, 2] > 0.5].mean() < 0.6
+
+
+def test_what_is_known_of_a_pose_gives_the_same_light_as_a_new_look() -> None:
+    mesh, vertices = tube()
+    lid, cup = grid(6, 0.05, 0.06), grid(5, 0.02, -0.06)
+    sun, bulb = Lamp((3.0, 2.0, 1.0), direction=(0.2, 0.3, 0.9)), Lamp((0.1, 0.1, 0.1), position=(0.0, 0.2, 0.3))
+    standing = Standing(mesh, vertices, [lid], [cup])
+    lights = [
+        Light.uniform((1.0, 0.5, 0.2), (sun,)),
+        Light(),
+        Light.uniform((0.1, 0.1, 0.1), (bulb, sun.scaled(2.0), sun)),
+        Light.uniform((1.0, 0.5, 0.2), (sun,)),
+    ]
+    for light in lights:
+        known, fresh = standing.receive(light), receive(mesh, vertices, light, [lid], [cup])
+        for name in ("vertices", "irradiance", "lobes"):
+            np.testing.assert_array_equal(getattr(known, name), getattr(fresh, name))
+        assert [lamp.lamp for lamp in known.lamps] == [lamp.lamp for lamp in fresh.lamps] == list(light.lamps)
+    assert standing.is_of(vertices.copy(), [(lid[0].copy(), lid[1])], [cup])
+    moved = (lid[0] + np.float32(0.01), lid[1])
+    assert not standing.is_of(vertices, [moved], [cup]) and not standing.is_of(vertices, [lid, cup], [])
+    assert not standing.is_of(vertices + np.float32(1e-3), [lid], [cup])
