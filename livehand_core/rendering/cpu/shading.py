@@ -24,6 +24,7 @@ from ..shading.pixels import reach
 from ..shading.received import Received, ReceivedLamp
 from ..shading.shadows import DepthMap
 from .geometry import SeenSurface
+from .quantisation.packing import stored_texels
 
 _KINDS = {"all": columns.ALL, "disc": columns.DISC, "cone": columns.CONE}
 
@@ -116,7 +117,7 @@ def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, raster: Ra
 def no_detail() -> Detail:
     """Of avatars without, and of pictures that do not take it."""
     nothing = np.zeros((0, 0), np.int64), np.zeros((0, WIDTH), np.float32)
-    return Detail(np.zeros(0, np.int16), *nothing, np.float32(1.0), np.float32(0.0), SIDES)
+    return Detail(stored_texels(np.zeros(0))[0], *nothing, np.float32(1.0), np.float32(0.0), SIDES)
 
 
 class DetailChain:
@@ -140,12 +141,10 @@ class DetailChain:
             self.shown = self._chain(self._texture + mixed)
 
     def _chain(self, texture: np.ndarray) -> Detail:
-        """int16 of the largest texel: what is rounded stays below a ten thousandth of it."""
         assert self._head is not None
         side, channels = len(texture), texture.shape[2]
         groups = -(-channels // GROUP)
-        unit = float(np.abs(texture).max(initial=1e-12)) / np.iinfo(np.int16).max
-        level = fill_up(texture / unit, groups * GROUP)
+        level = fill_up(texture, groups * GROUP)
         levels = [level]
         while len(level) > 1:
             half = len(level) // 2
@@ -153,6 +152,7 @@ class DetailChain:
             levels.append(level)
         parts = [one[..., k * GROUP : (k + 1) * GROUP] for k in range(groups) for one in levels]
         starts = np.cumsum([0, *(part.size for part in parts)])[:-1].reshape(groups, len(levels))
-        texels = np.concatenate([*(part.reshape(-1) for part in parts), np.zeros(WIDTH, np.float32)])
+        flat = [part.reshape(-1) for part in parts]
+        texels, unit = stored_texels(np.concatenate([*flat, np.zeros(WIDTH, np.float32)]))
         head = fill_up(fill_up(self._head * unit, groups * GROUP).T, WIDTH)
-        return Detail(np.rint(texels).astype(np.int16), starts, head, np.float32(side), self._span, SIDES)
+        return Detail(texels, starts, head, np.float32(side), self._span, SIDES)

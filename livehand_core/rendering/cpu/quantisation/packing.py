@@ -31,3 +31,9 @@ def multiplied(weight: np.ndarray, kind: np.dtype[Any] | type) -> tuple[np.ndarr
 def sums_of(kind: np.dtype[Any] | type) -> np.ndarray:
     """An empty array of the type in which products of activations of a kind are summed."""
     return np.zeros(0, dtype=np.float32 if np.dtype(kind) == np.float32 else np.int32)
+
+
+def stored_texels(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Texels as int16, and what one of their steps stands for: a 65534th of what lies between the farthest values."""
+    unit = float(np.abs(values).max(initial=1e-12)) / np.iinfo(np.int16).max
+    return np.rint(values / unit).astype(np.int16), unit
