@@ -3,6 +3,7 @@ that final frames wait for."""
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -297,3 +298,39 @@ def test_light_that_cannot_be_meant(scene: Any) -> None:
     light = request_now().light_of(request_now().hands[0])
     assert light is not None and len(light.lamps) == 2, "fog needs a probe; lamps shine on"
     assert float(np.abs(light.harmonics).max()) == 0.0
+
+
+def test_a_render_on_another_thread_has_the_main_one_probe(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As F12 in a window: only the main thread may write the scene, and only its timers do."""
+    from livehand_blender import background
+    from livehand_blender.render import probe_watch
+    from livehand_blender.render.light import probes
+    from livehand_blender.render.probe import Look
+
+    runs = probing(monkeypatch, lambda frame, name: 0.7)
+
+    def ask(given_up: bool = False) -> str:
+        look, answers = Look(7, {"LiveHand Right": np.zeros(3)}), list[str]()
+        worker = threading.Thread(
+            target=lambda: answers.append(probe_watch._probe_there(scene, look, lambda: given_up))
+        )
+        worker.start()
+        while worker.is_alive():
+            if not given_up:
+                probe_watch._look()
+                background._poll()
+            time.sleep(0.01)
+        assert not probe_watch._asked
+        return answers[0]
+
+    assert ask() == "" and runs == [[7]] and probes(scene)["LiveHand Right"][0].frame == 7
+    assert ask(given_up=True) == "" and len(runs) == 1
+
+    def fail(*_: Any) -> Any:
+        raise LightError("The scene cannot be written to be probed (disk full).", "Free some space.")
+
+    monkeypatch.setattr(probe_watch, "probe_task", fail)
+    assert "disk full" in ask()
+    monkeypatch.setattr(probe_watch, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(probe_watch, "_look", lambda: None)
+    assert "took more than 0 s" in ask()

@@ -270,7 +270,7 @@ def test_a_probe_sees_what_stands_around_the_hand(addon, tmp_path: Path) -> None
 def _points(scene: Any) -> tuple[float, ...]:
     from livehand_blender.render.light import probes
 
-    (probe,) = probes(scene).values()
+    ((probe,),) = probes(scene).values()
     return probe.point
 
 
