@@ -35,6 +35,7 @@ _ROOMS = (
     "training.operators",
     "capture.settings",
     "capture.operators",
+    "footage.operators",
     "meshes.operators",
     "batch",
     "live.settings",

@@ -11,16 +11,21 @@ from livehand_core.captures.shooting import progress_of
 from livehand_core.errors import CaptureError
 from livehand_core.hand.looks import LICENCE
 
-from ..background import draw_task, draw_text, is_running
+from ..background import draw_task, draw_text, is_running, task
 from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
 from ..capture.planning import chosen_hand, image_counts
 from ..capture.process import look
+from ..footage.operators import PREPARE_KEY
+from ..footage.process import LEFT_OUT, OVERLAYS, REPORT, Prepared
 from ..registration import classes, registration
 from ..rig.armature import active_hand
 from .disclosure import draw_disclosure
 
 FEW_IMAGES = 80
 """Pictures below which an avatar shows form and little else (docs/training.md)."""
+
+FIGURES = 8
+"""Lines of a preparation's figures that the panel shows."""
 
 _looked: tuple[float, list[tuple[Path, CaptureStatus]]] = (0.0, [])
 _counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
@@ -55,6 +60,46 @@ class LIVEHAND_PT_capture(bpy.types.Panel):
             _draw_start(layout, scene, hand)
         if not is_running(CAPTURE_KEY):
             _draw_going(layout)
+
+
+class LIVEHAND_PT_real_captures(bpy.types.Panel):
+    """Captures of real hands: own videos, and data sets."""
+
+    bl_label = "Real Hands"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "LiveHand"
+    bl_parent_id = "LIVEHAND_PT_capture"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, _context: Any) -> None:
+        layout = self.layout
+        column = layout.column(align=True)
+        column.enabled = not is_running(PREPARE_KEY)
+        column.operator_context = "INVOKE_DEFAULT"
+        column.operator("livehand.from_footage", icon="FILE_MOVIE")
+        column.operator("livehand.import_capture", icon="IMPORT")
+        column.operator("livehand.write_board", icon="TEXTURE")
+        if draw_task(layout, PREPARE_KEY):
+            return
+        known = task(PREPARE_KEY)
+        made = known.answer if known is not None and not known.error else None
+        if isinstance(made, Prepared):
+            _draw_prepared(layout, made)
+
+
+def _draw_prepared(layout: Any, made: Prepared) -> None:
+    """What the last preparation gave: its figures, the overlays, and what was left out."""
+    for line in made.lines[-FIGURES:]:
+        draw_text(layout, line, icon="NONE")
+    row = layout.row(align=True)
+    if (made.folder / OVERLAYS).is_file():
+        row.operator("livehand.show_overlays", text="Overlays", icon="IMAGE_DATA").folder = str(made.folder)
+        row.operator("wm.path_open", text="Report", icon="URL").filepath = str(made.folder / REPORT)
+    row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(made.folder)
+    if made.left_out:
+        entry = layout.operator("wm.path_open", text=f"{made.left_out} Left Out", icon="TEXT")
+        entry.filepath = str(made.folder / LEFT_OUT)
 
 
 def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:
@@ -152,4 +197,4 @@ def _count(folder: Path) -> tuple[int, int] | None:
     return found
 
 
-register, unregister = registration(classes(LIVEHAND_PT_capture))
+register, unregister = registration(classes(LIVEHAND_PT_capture, LIVEHAND_PT_real_captures))

@@ -12,6 +12,8 @@ def _draw_add_hand(self: Any, _context: Any) -> None:
 
 def _draw_import(self: Any, _context: Any) -> None:
     self.layout.operator("livehand.import_motion", text="LiveHand Motion (.npz, .json)")
+    self.layout.operator("livehand.import_capture", text="LiveHand Capture (Data Set)")
+    self.layout.operator("livehand.from_footage", text="LiveHand Capture (Videos)")
     self.layout.operator("livehand.avatar_browse", text="LiveHand Avatar (.safetensors, .tar)")
 
 

@@ -73,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="share the work out to N tasks of Slurm; further options of sbatch, e.g. time=30 partition=cpu",
     )  # fmt: skip
     parser.add_argument("--part", metavar="I/N", help="prepare only this share of the instants, 1/N to N/N; no capture")
+    parser.add_argument("--machine", action="store_true", help="print the progress as lines of JSON, for programs")
     parser.add_argument("--merge", action="store_true", help="only make the capture, of the parts that are there")
 
 
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     )
     notes = Notes()
     instants = _share(_instants(row, args, choice, notes), args.part)
-    progress = Progress("instants")
+    progress = Progress("instants", args.machine)
     with interruptible("stopping after this instant; the same command goes on") as asked:
         if not args.merge:
             total = _Counted(instants)

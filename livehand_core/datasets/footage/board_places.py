@@ -22,6 +22,9 @@ LEVER = 0.3
 STEADY = 0.03
 """Metres that the place of one camera as another sees it may vary; more and it moved."""
 
+MOST = 80.0
+"""Per cent of the frames; the others may be mistaken."""
+
 LEAST_PAIRS = 3
 """Frames in which two cameras see the board at once."""
 
@@ -145,13 +148,13 @@ def _between(known: _Path, new: _Path, gap: float) -> tuple[np.ndarray, float, f
 
 
 def _middle(matrices: np.ndarray) -> tuple[np.ndarray, float]:
-    """The usual one of (n, 4, 4), and how far the others vary from it, metres, median."""
+    """The usual one of (n, 4, 4), and metres within which most of the others lie."""
     middle = _rigid(np.median(matrices, axis=0)[None])[0]
     for _ in range(2):
         away = _away(matrices, middle)
         near = away <= max(2.0 * float(np.median(away)), 1e-6)
         middle = _rigid(matrices[near].mean(axis=0)[None])[0]
-    return middle, float(np.median(_away(matrices, middle)))
+    return middle, float(np.percentile(_away(matrices, middle), MOST))
 
 
 def _away(matrices: np.ndarray, middle: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Captures of real hands: own videos, and data sets of others."""

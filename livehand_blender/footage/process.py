@@ -1,0 +1,108 @@
+"""``livehand footage`` and ``livehand dataset`` as processes, without bpy: what they are told, their progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livehand_core.captures.capture import TRANSFORMS
+from livehand_core.documents import Reader
+from livehand_core.engine.interpreters import child_environment, core_command
+from livehand_core.errors import CaptureError, EngineError, LiveHandError
+from livehand_core.progress import MACHINE_LINE
+
+from ..environment.lines import failure_line, run_lines
+
+if TYPE_CHECKING:
+    from ..background import Task
+
+LOG, LEFT_OUT, OVERLAYS, REPORT = "preparation.log", "left_out.json", "overlays.png", "report.html"
+"""In the capture's folder."""
+
+LEFT = Reader("The list of what was left out", CaptureError, "Prepare the capture again.")
+
+PARTS = {
+    "looking at": (0.02, 0.30),
+    "looking for the board": (0.30, 0.34),
+    "fitting": (0.34, 0.44),
+    "taking frames": (0.44, 0.48),
+    "finding the shape": (0.48, 0.60),
+    "cutting out": (0.60, 1.0),
+    "preparing": (0.0, 1.0),
+}
+"""How the text of a step begins -> the part of all work that it is; steps of several videos share theirs."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is prepared.
+
+    Attributes:
+        words: of the command line, without the folder's and --machine.
+        folder: of the capture.
+        python: finds the interpreter.
+    """
+
+    words: Sequence[str]
+    folder: Path
+    python: Callable[[], Path]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What came out.
+
+    Attributes:
+        folder: of the capture.
+        left_out: how many images and moments were left out.
+        lines: the figures that the command printed.
+    """
+
+    folder: Path
+    left_out: int
+    lines: tuple[str, ...]
+
+
+def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
+    """Run the process; one that was cancelled goes on the next time.
+
+    Raises:
+        EngineError: there is no Python with what it needs.
+        LiveHandError: the process failed; the message is its own.
+        TaskCancelled: the task was cancelled.
+    """
+    task.tell(0.0, "Starting Python")
+    python = wish.python()
+    try:
+        code, lines = run_lines(
+            core_command(python, [*wish.words, "--machine"]),
+            child_environment(python, {"OPENBLAS_NUM_THREADS": "1"}),
+            wish.folder / LOG,
+            task.cancelled,
+            lambda line: _take(line, task),
+        )
+    except EngineError:
+        task.check()
+        raise
+    task.check()
+    if code != 0:
+        raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+    if not (wish.folder / TRANSFORMS).is_file():
+        raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
+    entries = LEFT.json(wish.folder / LEFT_OUT)
+    told = tuple(line for line in lines if not line.startswith((MACHINE_LINE, "INFO:")))
+    return Prepared(wish.folder, len(entries), told)
+
+
+def _take(line: str, task: Task[Prepared]) -> None:
+    if not line.startswith(MACHINE_LINE):
+        return
+    told = json.loads(line.removeprefix(MACHINE_LINE))
+    text = str(told["text"])
+    first, last = next((part for name, part in PARTS.items() if text.startswith(name)), (0.0, 1.0))
+    share = first + (last - first) * told["done"] / max(told["of"], 1)
+    # A second video is looked at after the first: what is shown never goes back.
+    task.tell(max(share, task.progress), text[:1].upper() + text[1:])
