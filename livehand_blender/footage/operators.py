@@ -93,7 +93,12 @@ class LIVEHAND_OT_from_footage(Preparing, ImportHelper, bpy.types.Operator):
         options={"HIDDEN"},
     )
     directory: StringProperty(name="Folder", description="Of the videos", subtype="DIR_PATH", options={"HIDDEN"})
-    files: CollectionProperty(type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
+    files: CollectionProperty(
+        name="Videos",
+        description="Names of the videos in the folder, one a camera",
+        type=bpy.types.OperatorFileListElement,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
     cameras: EnumProperty(
         name="Cameras",
         description="What tells the lenses and places of the cameras",

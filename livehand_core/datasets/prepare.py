@@ -66,6 +66,7 @@ class Settings:
         keep_grey: whether images of grey cameras are taken.
         refine: whether fits are made better by the masks, where ``views_to_refine`` cameras and more see the hand.
         keep_shape: whether that leaves the hand's shape as it is.
+        overlap: of mask and silhouette, below which an image is left out.
         worst_fit: metres that the fitted joints may be off the annotated ones, in the mean.
     """
 
@@ -77,6 +78,7 @@ class Settings:
     refine: bool = True
     views_to_refine: int = VIEWS_TO_REFINE
     keep_shape: bool = False
+    overlap: float = OVERLAP
 
 
 def prepare(
@@ -259,7 +261,7 @@ def _write_view(
     drawn = silhouettes(camera, Window(0, 0, camera.width, camera.height), posed, others) == HAND
     if int(window.of(mask).sum()) < SMALLEST_MASK:
         return LeftOut(place, f"fewer than {SMALLEST_MASK} pixels of it are the hand")
-    if int((mask & drawn).sum()) < OVERLAP * int((mask | drawn).sum()):
+    if int((mask & drawn).sum()) < settings.overlap * int((mask | drawn).sum()):
         return LeftOut(place, "its mask does not lie where the fit is")
     file = f"{IMAGES}/{name}/{picture.view.name}.png"
     alpha = window.of(mask)[..., None]

@@ -33,6 +33,12 @@ POSE_NUMBERS = 51
 LANDMARK_SPREAD = 0.02
 """Share of the hand's size in the picture that landmarks are off."""
 
+WORTH = 50.0
+"""Independent residuals that an outline counts as beside landmarks: its points are off together."""
+
+SURE = 0.4
+"""Of the spreads of the pose: what a fit to landmarks is off."""
+
 PIXEL_SPREAD = 1.5
 """Pixels that outlines are off by nobody's fault."""
 
@@ -65,6 +71,7 @@ class Outline:
         distance: (h, w) float32 pixels to the outline, negative inside.
         slope: (h, w, 2) its derivative by column and row.
         points: (M, 2) pixels on the outline; normals: (M, 2) unit, outwards.
+        worth: independent residuals that it counts as at most.
     """
 
     camera: Camera
@@ -73,9 +80,10 @@ class Outline:
     slope: np.ndarray
     points: np.ndarray
     normals: np.ndarray
+    worth: float = float("inf")
 
     @classmethod
-    def of(cls, mask: np.ndarray, camera: Camera, hand: Posed) -> Outline | None:
+    def of(cls, mask: np.ndarray, camera: Camera, hand: Posed, worth: float = float("inf")) -> Outline | None:
         """Of an (H, W) bool mask around a hand; None where there is none."""
         import cv2
 
@@ -93,7 +101,7 @@ class Outline:
         normals = slope[rows[some], columns[some]]
         normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
         points = np.stack([columns[some] + window.x0 + 0.5, rows[some] + window.y0 + 0.5], axis=1)
-        return cls(camera, window, distance, slope, points, normals)
+        return cls(camera, window, distance, slope, points, normals, worth)
 
 
 @dataclass(frozen=True)
@@ -147,20 +155,22 @@ def refine(
     Returns:
         The fit itself where the masks do not make it better.
     """
-    posed = Posed.of(data, hand)
+    posed, worth = Posed.of(data, hand), WORTH if landmarks else float("inf")
     outlines: list[Outline | Landmarks] = [
-        outline for mask, camera in masks if (outline := Outline.of(mask, camera, posed)) is not None
+        outline for mask, camera in masks if (outline := Outline.of(mask, camera, posed, worth)) is not None
     ]
     outlines += list(landmarks)
-    current, damping = np.zeros(len(SPREADS) if with_shape else POSE_NUMBERS), 1.0
-    best = _cost(data, hand, current, outlines)
+    spreads = SPREADS[: None if with_shape else POSE_NUMBERS].copy()
+    spreads[:POSE_NUMBERS] *= SURE if landmarks else 1.0
+    current, damping = np.zeros(len(spreads)), 1.0
+    best = _cost(data, hand, current, outlines, spreads)
     before = best[1]
     for _ in range(ITERATIONS):
-        matrix, vector = _normal_equations(data, hand, current, outlines)
+        matrix, vector = _normal_equations(data, hand, current, outlines, spreads)
         moved = False
         while damping < 1e6 and not moved:
             step = np.linalg.solve(matrix + damping * np.diag(np.diag(matrix)), -vector)
-            trial = _cost(data, hand, current + step, outlines)
+            trial = _cost(data, hand, current + step, outlines, spreads)
             if trial[0] < best[0]:
                 moved = best[0] - trial[0] > 1e-4 * best[0]
                 current, best, damping = current + step, trial, max(damping / 5.0, 1e-4)
@@ -182,7 +192,7 @@ def _changed(hand: HandPose, change: np.ndarray) -> HandPose:
 
 
 def _cost(
-    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks]
+    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks], spreads: np.ndarray
 ) -> tuple[float, float]:
     """Huber's cost with the priors, and the outlines' root mean square in pixels."""
     changed = _changed(hand, change)
@@ -190,19 +200,23 @@ def _cost(
     posed = _posed(data, changed, nodes[: len(data.v_template)])
     robust, outlines = 0.0, [np.zeros(0)]
     for one in seen:
-        spread = _spread(one)
-        for residual, _, _ in _residuals(one, posed, nodes):
+        parts = _residuals(one, posed, nodes)
+        spread = _spread(one, parts)
+        for residual, _, _ in parts:
             size = np.abs(residual) / spread
             robust += float(np.where(size < HUBER, 0.5 * size**2, HUBER * (size - 0.5 * HUBER)).sum())
             if isinstance(one, Outline):
                 outlines.append(residual)
-    prior = 0.5 * float(((change / SPREADS[: len(change)]) ** 2).sum())
+    prior = 0.5 * float(((change / spreads) ** 2).sum())
     values = np.concatenate(outlines)
     return robust + prior, float(np.sqrt(np.mean(values**2))) if len(values) else 0.0
 
 
-def _spread(one: Outline | Landmarks) -> float:
-    return one.spread if isinstance(one, Landmarks) else PIXEL_SPREAD
+def _spread(one: Outline | Landmarks, parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
+    """Pixels that residuals are off; more where there are more of an outline than it is worth."""
+    if isinstance(one, Landmarks):
+        return one.spread
+    return PIXEL_SPREAD * float(np.sqrt(max(1.0, sum(len(residual) for residual, _, _ in parts) / one.worth)))
 
 
 def _nodes(data: HandData, hand: HandPose) -> np.ndarray:
@@ -220,17 +234,17 @@ def _posed(data: HandData, hand: HandPose, vertices: np.ndarray) -> Posed:
 
 
 def _normal_equations(
-    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks]
+    data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks], spreads: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(P, P) and (P,) of all residuals and the priors."""
     base = _nodes(data, _changed(hand, change))
     moves = np.stack([_derivative(data, hand, change, base, index) for index in range(len(change))], axis=-1)
     posed = _posed(data, _changed(hand, change), base[: len(data.v_template)])
-    spreads = SPREADS[: len(change)]
     matrix, vector = np.diag(spreads**-2), change / spreads**2
     for one in seen:
-        camera, spread = one.camera, _spread(one)
-        for residual, which, along in _residuals(one, posed, base):
+        camera, parts = one.camera, _residuals(one, posed, base)
+        spread = _spread(one, parts)
+        for residual, which, along in parts:
             local = (base[which] - camera.camera_to_world[:3, 3]) @ camera.camera_to_world[:3, :3]
             depth = local[:, 2]
             # d(pixel)/d(point in the camera's frame), taken along the residual's direction.

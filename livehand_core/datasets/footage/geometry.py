@@ -156,6 +156,10 @@ def _linear(cameras: Sequence[Camera], pixels: np.ndarray, used: np.ndarray) -> 
 
 def _parallax(cameras: Sequence[Camera], pair: tuple[int, int], points: np.ndarray) -> np.ndarray:
     """(N,) radians between the rays of two cameras to points; 0 where there is none."""
+    baseline = np.linalg.norm(cameras[pair[0]].camera_to_world[:3, 3] - cameras[pair[1]].camera_to_world[:3, 3])
+    if baseline < 1e-9:
+        # Rays from one place meet there, if anywhere.
+        return np.zeros(len(points))
     rays = [points - cameras[view].camera_to_world[:3, 3] for view in pair]
     cosine = (rays[0] * rays[1]).sum(axis=1) / np.maximum(
         np.prod([np.linalg.norm(r, axis=1) for r in rays], axis=0), 1e-12

@@ -19,7 +19,7 @@ from .fitting import WORST, FittedMoment
 from .geometry import ShotCamera
 from .video import Video, speeds
 
-FASTEST = 6.0
+FASTEST = 2.0
 """The hand's own sizes a second at which it may move in a picture; faster it is blurred."""
 
 ASTRAY = 0.012
@@ -37,7 +37,7 @@ def usable(fits: Sequence[FittedMoment], videos: Sequence[Video], notes: Notes) 
         name = moment_name(one)
         if one.error > WORST:
             notes.skip(name, "the fitted hand lies off the landmarks")
-        elif min(_at(videos[view], paces[view], one.moment.time) for view in one.moment.views) > FASTEST:
+        elif max(_at(videos[view], paces[view], one.moment.time) for view in one.moment.views) > FASTEST:
             notes.skip(name, "the hand moves too fast: it is blurred")
         else:
             kept.append(one)
@@ -58,7 +58,7 @@ def spread(fits: Sequence[FittedMoment], videos: Sequence[Video], most: int) -> 
     if most <= 0 or len(fits) <= most:
         return list(fits)
     paces = [pace(video) for video in videos]
-    calm = [min(_at(videos[view], paces[view], one.moment.time) for view in one.moment.views) for one in fits]
+    calm = [max(_at(videos[view], paces[view], one.moment.time) for view in one.moment.views) for one in fits]
     steps = [_apart(a.pose, b.pose) for a, b in pairwise(fits)]
     # Time counts a little, too: a hand at rest is looked at now and then.
     way = np.concatenate([[0.0], np.cumsum(np.array(steps) + 0.02 * max(float(np.mean(steps)), 1e-9))])

@@ -45,6 +45,9 @@ CAMERAS = "cameras.json"
 METRES = (0.65, 1.5)
 """Times the size of a usual hand between which the cameras' unit is believed."""
 
+OVERLAP = 0.8
+"""Intersection over union of mask and silhouette below which a picture is left out: fits to landmarks lie well."""
+
 UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
 
 FOOTAGE = Reader("The note of what a preparation was made of", CaptureError, "Remove it and prepare again.")
@@ -322,7 +325,9 @@ def make_capture(run: Run, fitted: Fitted) -> Capture:
     for view, numbers in sorted(fitted.needed.items()):
         take_frames(run, view, fitted.videos[view], numbers)
     _remove_others(wish.capture, fitted.instants)
-    settings = Settings(wish.model, cropped=True, refine=wish.refine, views_to_refine=2, keep_shape=True)
+    settings = Settings(
+        wish.model, cropped=True, refine=wish.refine, views_to_refine=2, keep_shape=True, overlap=OVERLAP
+    )
     instants, total = fitted.instants, len(fitted.instants)
     if wish.refine:
         betas = refine_shape(instants, settings, lambda done, of: run.tell(done, of, "finding the shape"), run.check)

@@ -12,7 +12,7 @@ from ...poses import Side
 from ...tracking.fit import fit
 from ...tracking.hand_track import FIRST_STEPS
 from ...tracking.many_views import SeenBy
-from .fitting import WORST, WORTH, Moment, find_shape, fitted, moment_of, why_not
+from .fitting import WORTH, Moment, find_shape, fitted, moment_of, why_not
 from .geometry import ShotCamera
 from .instants import FASTEST, pace, still_instant
 from .pipeline import Fitted, Run, check_side, metres, scaled
@@ -20,6 +20,12 @@ from .video import Video
 
 MOST_VIEWS = 40
 """From which the pose is found; the others only have to agree."""
+
+OFF = 0.06
+"""Share of the hand's size by which the landmarks of a frame may be off the one pose."""
+
+LEAST_WAY = 0.03
+"""Metres that the camera must move."""
 
 LEAST_TURN = np.radians(15.0)
 """By which the camera must go around the hand."""
@@ -50,10 +56,10 @@ def fit_still(run: Run, side: Side, video: Video, shots: Mapping[int, ShotCamera
         else:
             usable.append(number)
     if len(usable) < 2:
-        raise CaptureError(f"{video.name} shows the hand in no two frames whose camera is known.", MOVE)
+        raise CaptureError(f"{video.name} shows the hand in no two frames that are sharp and whose camera is known.", MOVE)
     some = _evenly(usable, MOST_VIEWS)
     moment = _moment(video, shots, some)
-    if _turn(moment) < LEAST_TURN:
+    if _turn(moment) < LEAST_TURN or (known and _way(moment) < LEAST_WAY):
         raise CaptureError(STATIONARY, MOVE)
     if reason := why_not(moment):
         raise CaptureError(f"The hand did not keep still, or the camera's places are wrong: {reason}.", MOVE)
@@ -66,7 +72,7 @@ def fit_still(run: Run, side: Side, video: Video, shots: Mapping[int, ShotCamera
     good = []
     for number in usable:
         one = fitted(_moment(video, metric, [number]), skeleton, at)
-        if one.error > WORST:
+        if one.error > OFF:
             run.notes.skip(f"{video.name} frame {number}", "the hand moved, or the camera's place is wrong")
         else:
             good.append(number)
@@ -101,6 +107,12 @@ def _turn(moment: Moment) -> float:
     rays = rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), 1e-12)
     least = float((rays @ rays.T).min())
     return float(np.arccos(np.clip(least, -1.0, 1.0))) if np.isfinite(least) else 0.0
+
+
+def _way(moment: Moment) -> float:
+    """The longer side of the box in which the camera moved, in the cameras' unit."""
+    places = np.stack([one.camera.camera_to_world[:3, 3] for one in moment.seen])
+    return float(np.ptp(places, axis=0).max())
 
 
 def _evenly(numbers: list[int], most: int) -> list[int]:

@@ -13,6 +13,9 @@ from .geometry import ShotCamera
 LONGEST_GAP = 2.6
 """Frame periods over which landmarks are interpolated."""
 
+FAST = 85.0
+"""Per cent of the landmarks that are slower than a frame is said to be."""
+
 SETTLED = 0.5
 """Share of the hand's size that landmarks may move from frame to frame; more is another hand, or a mistake."""
 
@@ -83,10 +86,15 @@ def at_times(video: Video, track: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def speeds(video: Video, track: np.ndarray) -> np.ndarray:
-    """(n,) pixels a second at which the landmarks of each frame move, in the mean; NaN where it is not known."""
+    """(n,) pixels a second at which the landmarks of each frame move; NaN where it is not known.
+
+    That of the fastest but some: a finger that moves alone is blurred, too.
+    """
     if len(track) < 2:
         return np.zeros(len(track))
-    step = np.linalg.norm(np.diff(track, axis=0), axis=2).mean(axis=1) / np.maximum(np.diff(video.times), 1e-6)
+    step = np.percentile(np.linalg.norm(np.diff(track, axis=0), axis=2), FAST, axis=1) / np.maximum(
+        np.diff(video.times), 1e-6
+    )
     padded = np.concatenate([[np.nan], step, [np.nan]])
     pair = np.stack([padded[:-1], padded[1:]])
     with np.errstate(all="ignore"):

@@ -50,7 +50,7 @@ def capture(films: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Capt
     folder = tmp_path_factory.mktemp("footage")
     calibration = write_calibration(folder / "rig.json")
     words = ["footage", *map(str, films), "-o", str(folder / "capture"), "--calibration", str(calibration)]
-    assert main([*words, "--poses", "6", "--licence", "CC0-1.0", "--consent", "drawn"]) == 0
+    assert main([*words, "--poses", "4", "--licence", "CC0-1.0", "--consent", "drawn"]) == 0
     return read_capture(folder / "capture")
 
 
@@ -64,7 +64,7 @@ def test_the_hand_lies_where_it_was(capture: Capture) -> None:
         away.append(np.linalg.norm(found - true, axis=1).mean())
         shown = [frame.camera.project(points)[0] for points in (found, true)]
         pixels.append(np.linalg.norm(shown[0] - shown[1], axis=1).mean())
-    assert len(capture.poses.poses) == 6 and len(capture.frames) == 12
+    assert len(capture.poses.poses) == 4 and len(capture.frames) == 8
     assert np.mean(away) < 0.006 and np.mean(pixels) < 5.0
     assert capture.licence == "CC0-1.0" and capture.consent == "drawn"
     assert {pose.side for pose in capture.poses.poses} == {"right"}
