@@ -66,7 +66,13 @@ def spread(fits: Sequence[FittedMoment], videos: Sequence[Video], most: int) -> 
     groups: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(part.tolist()):
         groups[number].append(index)
-    best = [min(group, key=lambda index: (calm[index] + 10.0 * fits[index].error, index)) for group in groups.values()]
+
+    def rank(index: int) -> tuple[float, int]:
+        return calm[index] + 10.0 * fits[index].error, index
+
+    best = {min(group, key=rank) for group in groups.values()}
+    # Parts in which nothing is usable leave room for more of the others.
+    best |= set(sorted(set(range(len(fits))) - best, key=rank)[: most - len(best)])
     return [fits[index] for index in sorted(best)]
 
 

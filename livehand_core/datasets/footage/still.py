@@ -56,7 +56,9 @@ def fit_still(run: Run, side: Side, video: Video, shots: Mapping[int, ShotCamera
         else:
             usable.append(number)
     if len(usable) < 2:
-        raise CaptureError(f"{video.name} shows the hand in no two frames that are sharp and whose camera is known.", MOVE)
+        raise CaptureError(
+            f"{video.name} shows the hand in no two frames that are sharp and whose camera is known.", MOVE
+        )
     some = _evenly(usable, MOST_VIEWS)
     moment = _moment(video, shots, some)
     if _turn(moment) < LEAST_TURN or (known and _way(moment) < LEAST_WAY):
