@@ -2,6 +2,7 @@
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,8 +72,8 @@ class LIVEHAND_OT_motion_from_armature(HandOperator):
     wrist: BoolProperty(
         name="Wrist", description="Place the wrist as the armature does; otherwise only the fingers move", default=True
     )
-    frame_start: IntProperty(name="First Frame", description="0 for the scene's first frame", default=0)
-    frame_end: IntProperty(name="Last Frame", description="0 for the scene's last frame", default=0)
+    frame_start: IntProperty(name="First Frame", description="0 for the first frame of the armature's action", default=0)
+    frame_end: IntProperty(name="Last Frame", description="0 for the last frame of the armature's action", default=0)
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -83,7 +84,8 @@ class LIVEHAND_OT_motion_from_armature(HandOperator):
 
     def apply(self, context: Any, rig: Any) -> None:
         source, scene = other_armature(context), context.scene
-        first, last = self.frame_start or scene.frame_start, self.frame_end or scene.frame_end
+        begin, end = _action_range(source) or (scene.frame_start, scene.frame_end)
+        first, last = self.frame_start or begin, self.frame_end or end
         if last < first:
             raise PoseError("There is no frame to take.", "Choose a first frame that is not after the last one.")
         given = read_mapping(bpy.path.abspath(self.mapping)) if self.mapping else None
@@ -101,6 +103,14 @@ class LIVEHAND_OT_motion_from_armature(HandOperator):
             set_limits(rig, False)
             notes.append("It exceeds the joint limits, which were switched off.")
         self.report({"INFO"}, " ".join([f"{len(sequence.poses)} poses onto {rig.name!r}.", *notes]))
+
+
+def _action_range(source: Any) -> tuple[int, int] | None:
+    """First and last frame of what an armature plays; importers put it where they like, not where the scene is."""
+    action = source.animation_data.action if source.animation_data else None
+    if action is None or action.frame_range[0] == action.frame_range[1]:
+        return None
+    return math.floor(action.frame_range[0]), math.ceil(action.frame_range[1])
 
 
 def _found(names: Sequence[str], own: Side, given: Mapping[str, str] | None) -> tuple[Side, Mapping[str, str]]:

@@ -66,6 +66,26 @@ def foreign(namer: dict[str, str], side: str = "right") -> Any:
     return thing
 
 
+def skinned(namer: dict[str, str]) -> Any:
+    """One of our own hands under another tool's names, as a plain chain of bones that plays the take."""
+    import bpy
+
+    from livehand_blender.rig.pose import apply_pose
+
+    thing = create("right")
+    for number, name in enumerate(TAKE, 1):
+        apply_pose(thing, HandPose(np.array([0.3, 0.2, 0.1]), gesture(name), np.zeros(10), np.zeros(3), "right"))
+        for bone in thing.pose.bones:
+            for channel in ("location", f"rotation_{'quaternion' if bone.rotation_mode == 'QUATERNION' else 'euler'}"):
+                bone.keyframe_insert(channel, frame=number)
+    for point, bone in namer.items():
+        if not point.endswith("tip"):
+            thing.pose.bones[f"{point}.R"].name = bone
+    for child in thing.children:
+        bpy.data.objects.remove(child)
+    return thing
+
+
 def select(*things: Any) -> None:
     import bpy
 
@@ -74,11 +94,11 @@ def select(*things: Any) -> None:
     bpy.context.view_layer.objects.active = things[-1]
 
 
-def assert_plays(rig: Any) -> None:
+def assert_plays(rig: Any, first: int = 1) -> None:
     import bpy
 
     for number, name in enumerate(TAKE):
-        bpy.context.scene.frame_set(number + 1)
+        bpy.context.scene.frame_set(number + first)
         true = HandPose(np.zeros(3), gesture(name), np.zeros(10), np.zeros(3), "right")
         assert np.abs(angles(shown(rig)) - angles(true)).mean() < 2.5
 
@@ -94,6 +114,28 @@ def test_the_hand_of_a_known_tool(addon: None, preset: str) -> None:
     assert bpy.ops.livehand.motion_from_armature() == {"FINISHED"}
     assert rig.animation_data.action.name == "Tool hand"
     assert_plays(rig)
+
+
+@pytest.mark.parametrize("preset", ["Mixamo", "Rokoko", "Rigify", "MPFB"])
+def test_the_hand_of_an_fbx_file(addon: None, preset: str, tmp_path: Path) -> None:
+    import bpy
+
+    source, file = skinned(preset_mapping(preset, "right")), str(tmp_path / "tool.fbx")
+    select(source)
+    bpy.context.scene.frame_end = len(TAKE)
+    bpy.ops.export_scene.fbx(
+        filepath=file, use_selection=True, add_leaf_bones=preset == "Mixamo", bake_anim_simplify_factor=0.0
+    )
+    bpy.data.objects.remove(source)
+    bpy.ops.import_scene.fbx(filepath=file)
+    (imported,) = [thing for thing in bpy.context.selected_objects if thing.type == "ARMATURE"]
+    rig = create()
+    # All of the action is taken, wherever the importer put it and the scene ends.
+    bpy.context.scene.frame_end = 2
+    first = round(imported.animation_data.action.frame_range[0])
+    select(imported, rig)
+    assert bpy.ops.livehand.motion_from_armature() == {"FINISHED"}
+    assert_plays(rig, first)
 
 
 def test_the_other_hand_is_mirrored(addon: None) -> None:
