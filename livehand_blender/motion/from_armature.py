@@ -72,7 +72,9 @@ class LIVEHAND_OT_motion_from_armature(HandOperator):
     wrist: BoolProperty(
         name="Wrist", description="Place the wrist as the armature does; otherwise only the fingers move", default=True
     )
-    frame_start: IntProperty(name="First Frame", description="0 for the first frame of the armature's action", default=0)
+    frame_start: IntProperty(
+        name="First Frame", description="0 for the first frame of the armature's action", default=0
+    )
     frame_end: IntProperty(name="Last Frame", description="0 for the last frame of the armature's action", default=0)
 
     @classmethod

@@ -114,11 +114,14 @@ class LandmarkTracker:
             self._searched = time
             known = [region_of_points(hand.image) for hand in found]
             found += self._searched_for(small, whole(small), known, self._most - len(found))
-            if not found:
+            if len(found) < self._most:
                 # One part of the picture after the other, for hands that are small in it.
                 squares = parts(small)
                 self._part = (self._part + 1) % len(squares)
-                found = self._searched_for(small, squares[self._part], (), self._most)
+                more = self._searched_for(small, squares[self._part], (), self._most)
+                # A part may cut through a hand that is known, which then looks like another one.
+                apart = [hand for hand in more if not any(_meet(hand, other) for other in found)]
+                found += apart[: self._most - len(found)]
         self._regions = {hand.track: region_of_points(hand.image) for hand in found}
         return tuple(replace(hand, image=hand.image * scale) for hand in found)
 
@@ -170,6 +173,12 @@ def taken(hand: HandLandmarks, found: Sequence[HandLandmarks]) -> bool:
     """Whether a hand is where one of the others is."""
     region = region_of_points(hand.image)
     return any(overlapping(region, region_of_points(other.image)) for other in found)
+
+
+def _meet(first: HandLandmarks, second: HandLandmarks) -> bool:
+    """Whether the boxes around two hands overlap."""
+    low = np.maximum(first.image.min(axis=0), second.image.min(axis=0))
+    return bool((low < np.minimum(first.image.max(axis=0), second.image.max(axis=0))).all())
 
 
 def _reduced(picture: np.ndarray) -> tuple[np.ndarray, float]:

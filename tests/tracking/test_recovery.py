@@ -41,6 +41,18 @@ def test_a_hand_that_is_small_in_the_picture_is_found_part_by_part(lite: Landmar
     assert np.linalg.norm(found[0].image.mean(axis=0) - (600, 330)) < 25.0
 
 
+def test_both_hands_are_found_where_they_are_small(lite: LandmarkTracker) -> None:
+    one = films.placed(scale=0.2, size=(450, 450))
+    picture = np.concatenate([one, one[:, ::-1]], axis=1)
+    lite.forget()
+    hands: tuple[HandLandmarks, ...] = ()
+    # A further hand is looked for every quarter of a second.
+    for number in range(2 * len(parts(picture))):
+        hands = lite(picture, 0.3 * number)
+    centres = sorted(float(hand.image[:, 0].mean()) for hand in hands)
+    assert len(centres) == 2 and abs(centres[0] - 225) < 30 and abs(centres[1] - 675) < 30
+
+
 @pytest.mark.parametrize(
     ("palm", "glimpse", "look", "there"),
     [(0.95, 0.3, 0.45, True), (0.6, 0.45, 0.5, True), (0.6, 0.3, 0.35, False), (0.95, 0.05, 0.9, False)],
