@@ -57,7 +57,8 @@ class Studio:
         """The motion on each identity; where there is one, on each shape."""
         request = self.stage.request(followed)
         if len(self.names) > 1:
-            for self.stage.identity in range(len(self.names)):
+            for identity in range(len(self.names)):
+                self.stage.identity = identity
                 yield self.cell(self.stage.request(followed))
             self.stage.identity = 0
             return

@@ -54,18 +54,22 @@ def whole(picture: np.ndarray) -> Region:
 
 
 def parts(picture: np.ndarray) -> list[Region]:
-    """Overlapping squares that a picture consists of, 0.6 of its shorter side wide, the upper and middle ones first."""
+    """Overlapping squares that a picture consists of: as wide as its shorter side where it is not nearly square, then
+    0.6 of that; of each size the middle ones first."""
     height, width = picture.shape[:2]
-    side = 0.6 * min(height, width)
-    across, down = (_spread_out(length, side) for length in (width, height))
-    centres = [np.array([x, y]) for y in down for x in across]
-    middle = np.array([width / 2, 0.45 * height])
-    return [Region(c, side, 0.0) for c in sorted(centres, key=lambda c: float(np.linalg.norm(c - middle)))]
+    short, middle = min(height, width), np.array([width / 2, 0.45 * height])
+    found = []
+    for side in ([float(short)] if max(height, width) > 1.25 * short else []) + [0.6 * short]:
+        across, down = (_spread_out(length, side) for length in (width, height))
+        centres = [np.array([x, y]) for y in down for x in across]
+        centres.sort(key=lambda centre: float(np.linalg.norm(centre - middle)))
+        found += [Region(centre, side, 0.0) for centre in centres]
+    return found
 
 
 def _spread_out(length: float, side: float) -> np.ndarray:
-    """Centres of stretches of ``side`` that cover ``length`` and overlap by a third at least."""
-    count = max(1, int(np.ceil((length - side) / (side * 2.0 / 3.0))) + 1)
+    """Centres of stretches of ``side`` that cover ``length`` and overlap by half at least."""
+    count = max(1, int(np.ceil((length - side) / (side / 2.0))) + 1)
     return np.linspace(side / 2, length - side / 2, count)
 
 
