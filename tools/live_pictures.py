@@ -35,6 +35,7 @@ from livehand_core.views.shots import hand_of  # noqa: E402
 
 SIDE = 200
 STEP = 2
+WARM_UP = 6
 SHAPES = ((2.0, 1.5), (0.0, 0.0), (-2.0, -1.5))
 """Betas of size and of finger length of a large, the usual and a small hand."""
 
@@ -99,8 +100,12 @@ def live(studio: Studio, film: Path) -> Iterator[Image.Image]:
 
 def reenactment(studio: Studio, film: Path) -> Iterator[Image.Image]:
     """Two hands and the avatar's two above; one motion on several people's hands below."""
-    one, both = (HandTracker(TrackingOptions(hands=hands, fov=fov)) for hands, fov in
-                 (("right", _fov(SIZE)), ("both", _fov(2 * SIZE))))  # fmt: skip
+    one = HandTracker(TrackingOptions(hands="right", fov=_fov(SIZE)))
+    both = HandTracker(TrackingOptions(hands="both", fov=_fov(2 * SIZE)))
+    first = next(iter(open_source(film, FPS))).picture
+    # The hands were there before the film began: the second one is looked for every quarter of a second only.
+    for ago in range(WARM_UP, 0, -1):
+        both(SourceFrame(np.concatenate([first, first[:, ::-1]], axis=1), -0.3 * ago, 0))
     for frame in open_source(film, FPS):
         wide = np.concatenate([frame.picture, frame.picture[:, ::-1]], axis=1)
         of_both, of_one = both(SourceFrame(wide, frame.time, frame.number)), one(frame)
