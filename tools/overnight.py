@@ -3,7 +3,8 @@
     .venv/bin/python tools/overnight.py --minutes 30 --out out/overnight
 
 Each part has its share of the time. What its process holds is taken again and again: memory, handles, threads, shared
-memory, temporary files, delay. It is judged by a test of the trend; the exit status is 1 when anything grows.
+memory, temporary files, delay, the processor's time for a piece of work. It is judged by a test of the trend, which
+tells what is filled once from what grows; the exit status is 1 when anything grows.
 """
 
 from __future__ import annotations
@@ -66,11 +67,11 @@ class Part:
         """Whether its time is."""
         return time.monotonic() - self.watch.began >= self.seconds
 
-    def look(self, pid: int, delay_ms: Callable[[], float | None] = lambda: None) -> None:
-        """Take a sample, when it is time for one."""
+    def look(self, pid: int, done: int, delay_ms: Callable[[], float | None] = lambda: None) -> None:
+        """Take a sample, when it is time for one; ``done`` pieces of work so far."""
         if time.monotonic() - self.watch.began >= self._next:
             self._next += self.seconds / SAMPLES
-            self.watch.sample([pid], delay_ms(), self._temporary)
+            self.watch.sample([pid], delay_ms(), self._temporary, done)
 
 
 def frames(part: Part, count: int) -> int:
@@ -84,7 +85,7 @@ def frames(part: Part, count: int) -> int:
             client.render(requests[done % len(requests)])
             times.append(1e3 * (time.perf_counter() - began))
             done += 1
-            part.look(pid, lambda: _median(times))
+            part.look(pid, done, lambda: _median(times))
     return done
 
 
@@ -105,7 +106,7 @@ def live(part: Part) -> int:
                 raise answer
             shown += isinstance(answer, RenderPasses)
             times.append(1e3 * (time.perf_counter() - began))
-            part.look(pid, lambda: _median(times))
+            part.look(pid, shown, lambda: _median(times))
     return shown
 
 
@@ -120,7 +121,7 @@ def capture(part: Part, folder: Path) -> int:
         if status.made > before[1]:
             now = time.monotonic()
             delay, before = 1e3 * (now - before[0]) / (status.made - before[1]), (now, status.made)
-            part.look(status.pid, lambda delay=delay: delay)  # type: ignore[misc]
+            part.look(status.pid, status.made, lambda delay=delay: delay)  # type: ignore[misc]
         time.sleep(0.2)
     going.stop(folder)
     while going.read_status(folder).alive:
@@ -135,7 +136,7 @@ def training(part: Part, captured: Path, run: Path) -> int:
     words += ["--preset", "quick", "--device", "cpu", "--set", "ray_steps=50", "checkpoint_minutes=0.2"]
     with (run.parent / "train.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
-    before, pictures = (time.monotonic(), 0), going.read_status(captured).made
+    before = (time.monotonic(), 0)
     try:
         while control.read_status(run).state != "training" if (run / control.STATUS_FILE).is_file() else True:
             if process.poll() is not None:
@@ -147,10 +148,7 @@ def training(part: Part, captured: Path, run: Path) -> int:
             if status.step > before[1]:
                 now = time.monotonic()
                 delay, before = 1e3 * (now - before[0]) / (status.step - before[1]), (now, status.step)
-                if status.step < pictures:
-                    # What is found out about a picture is kept: until each was seen, memory has to rise.
-                    part.watch.settle = now - part.watch.began
-                part.look(process.pid, lambda delay=delay: delay)  # type: ignore[misc]
+                part.look(process.pid, status.step, lambda delay=delay: delay)  # type: ignore[misc]
             time.sleep(0.5)
         control.give_order(run, "stop")
         process.wait(300.0)
@@ -178,7 +176,7 @@ def main() -> int:
     temporary = out / "temporary"
     temporary.mkdir(parents=True)
     os.environ |= {"TMPDIR": str(temporary), "LIVEHAND_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    seconds, grown, told = 60.0 * options.minutes / len(options.parts), [], {}
+    seconds, grown, filled, told = 60.0 * options.minutes / len(options.parts), [], [], {}
     work: dict[str, Callable[[Part], int]] = {
         "frames": lambda part: frames(part, options.frames),
         "live": live,
@@ -193,12 +191,14 @@ def main() -> int:
         print(f"{name}: {count} in {taken / 60.0:.1f} min, {len(part.watch.samples)} samples", flush=True)
         print("\n".join(f"  {line}" for line in lines(trends)), flush=True)
         grown += [f"{name}: {what}" for what, trend in trends.items() if trend.grows]
+        filled += [f"{name}: {what}" for what, trend in trends.items() if trend.fills]
         summary = {what: asdict(trend) for what, trend in trends.items()}
         told[name] = {"count": count, "seconds": taken, "trends": summary, "samples": part.watch.samples}
         (out / "figures.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     # torch keeps one folder for itself, for ever.
     left = sorted(path.name for path in temporary.iterdir() if not path.name.startswith("torchinductor_"))
     print(f"temporary files left behind: {left or 'none'}")
+    print(f"filled once: {', '.join(filled) or 'nothing'}")
     print(f"grows: {', '.join(grown)}" if grown else "nothing grows")
     return 1 if grown or left else 0
 

@@ -6,12 +6,13 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from .machine import resident_mb
+from .load import busy_seconds, own_seconds, process_seconds
+from .machine import resident_mb, usable_cores
 
 SIGNIFICANT = 0.01
 """Probability below which a rise is not owed to chance."""
@@ -21,6 +22,10 @@ TOLERANCES = {"memory_mb": 8.0, "handles": 2.0, "threads": 2.0, "shared_blocks":
 """What each may rise by over the run all the same: caches fill, and a sample falls into the middle of something."""
 DELAY_TOLERANCE = 0.25
 """Part of its median that a delay may rise by: other work on the machine comes and goes."""
+STILL = 0.3
+"""Probability of chance above which the second half of a run is taken not to rise any more."""
+BUSY = 0.1
+"""Share of the processors that other programs may take: above it a delay by the clock tells of them."""
 
 
 def take(pids: Iterable[int], delay_ms: float | None = None, temporary: Path | None = None) -> dict[str, float]:
@@ -58,7 +63,9 @@ class Trend:
         first, last: medians of its first and last fifth.
         rise: of the line through all samples (Theil and Sen: the median of the slopes of all pairs), from end to end.
         chance: that as many pairs of samples rise without a trend (Mann and Kendall, one-sided).
-        grows: whether the rise is no chance and more than is tolerated.
+        grows: whether the rise is no chance, more than is tolerated, and goes on in the second half of the run.
+        fills: whether it rose as much, and does no more: something that is filled once.
+        judged: whether it says something of the process at all.
     """
 
     first: float
@@ -66,6 +73,15 @@ class Trend:
     rise: float
     chance: float
     grows: bool
+    fills: bool = False
+    judged: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if not self.judged:
+            return "not judged: the machine was busy"
+        return "GROWS" if self.grows else "filled once" if self.fills else "flat"
 
 
 def trend(values: Sequence[float], tolerance: float) -> Trend:
@@ -77,13 +93,20 @@ def trend(values: Sequence[float], tolerance: float) -> Trend:
     first, last = (float(np.median(part)) if count else 0.0 for part in (series[:fifth], series[-fifth:]))
     if count < FEWEST:
         return Trend(first, last, 0.0, 1.0, False)
-    early, late = np.triu_indices(count, 1)
-    steps = series[late] - series[early]
-    rise = float(np.median(steps / (late - early))) * (count - 1)
-    chance = _chance(series, float(np.sign(steps).sum()))
+    rise, chance = _line(series)
     # Samples that jump between two levels have a slope without getting anywhere.
-    grows = chance < SIGNIFICANT and min(rise, last - first) > tolerance
-    return Trend(first, last, rise, chance, grows)
+    risen = chance < SIGNIFICANT and min(rise, last - first) > tolerance
+    later, by_chance = _line(series[count // 2 :])
+    grows = risen and later > 0.5 * tolerance and by_chance < STILL
+    return Trend(first, last, rise, chance, grows, fills=risen and not grows)
+
+
+def _line(series: np.ndarray) -> tuple[float, float]:
+    """The rise of the line through samples from end to end, and the chance of it without a trend."""
+    early, late = np.triu_indices(len(series), 1)
+    steps = series[late] - series[early]
+    rise = float(np.median(steps / (late - early))) * (len(series) - 1)
+    return rise, _chance(series, float(np.sign(steps).sum()))
 
 
 def _chance(series: np.ndarray, score: float) -> float:
@@ -111,28 +134,57 @@ class Watch:
     settle: float = 0.0
     began: float = field(default_factory=time.monotonic)
     samples: list[dict[str, float]] = field(default_factory=list)
+    _before: tuple[float, ...] | None = None
+    """The clock, the processes' and others' seconds of the processor, the pieces of work at the sample before."""
 
     def sample(
-        self, pids: Iterable[int], delay_ms: float | None = None, temporary: Path | None = None
+        self,
+        pids: Iterable[int],
+        delay_ms: float | None = None,
+        temporary: Path | None = None,
+        done: float | None = None,
     ) -> dict[str, float]:
-        """Take one, and give it; as :func:`take`."""
-        found = {"seconds": time.monotonic() - self.began, **take(pids, delay_ms, temporary)}
+        """Take one, and give it; as :func:`take`.
+
+        Args:
+            done: pieces of work so far; gives ``processor_ms`` of one, and ``others``, the share of the processors
+                that other programs had, both since the sample before.
+        """
+        known = list(pids)
+        found = {"seconds": time.monotonic() - self.began, **take(known, delay_ms, temporary)}
+        if done is not None:
+            found |= self._work(known, done)
         self.samples.append(found)
         return found
+
+    def _work(self, pids: Sequence[int], done: float) -> dict[str, float]:
+        spent = [process_seconds(pid) for pid in pids]
+        own, busy = own_seconds(pids), busy_seconds()
+        if own is None or busy is None:
+            return {}
+        now = (time.monotonic(), sum(one or 0.0 for one in spent), done, busy - own)
+        before, self._before = self._before, now
+        if before is None or now[2] <= before[2] or now[0] <= before[0]:
+            return {}
+        elapsed, seconds, pieces, others = (new - old for new, old in zip(now, before, strict=True))
+        return {"processor_ms": 1e3 * seconds / pieces, "others": max(others, 0.0) / (elapsed * usable_cores())}
 
     def trends(self) -> dict[str, Trend]:
         """The trend of each quantity after settling."""
         judged = [sample for sample in self.samples if sample["seconds"] >= self.settle]
-        names = dict.fromkeys(name for sample in judged for name in sample if name != "seconds")
+        names = dict.fromkeys(name for sample in judged for name in sample if name not in ("seconds", "others"))
         series = {name: [sample.get(name, math.nan) for sample in judged] for name in names}
-        return {name: trend(values, _tolerance(name, values)) for name, values in series.items()}
+        found = {name: trend(values, _tolerance(name, values)) for name, values in series.items()}
+        if "delay_ms" in found and float(np.median([sample.get("others", 0.0) for sample in judged])) > BUSY:
+            found["delay_ms"] = replace(found["delay_ms"], grows=False, fills=False, judged=False)
+        return found
 
 
 def lines(trends: Mapping[str, Trend]) -> list[str]:
     """The trends for people."""
     return [
         f"{name:<16} {told.first:>9.1f} -> {told.last:>9.1f}   rise {told.rise:+9.2f}   "
-        f"chance {told.chance:.3f}   {'GROWS' if told.grows else 'flat'}"
+        f"chance {told.chance:.3f}   {told.verdict}"
         for name, told in trends.items()
     ]
 

@@ -14,6 +14,7 @@ from ..hand.data import HandData
 from .curves import draw_curves, training_psnr
 from .export import make_avatar
 from .journal import Journal
+from .memory import give_back_freed_memory
 from .monitor import Monitor
 from .previews import preview_frames, write_preview
 from .trainer import Trainer
@@ -100,6 +101,7 @@ class Session:
         self._trainer.save()
         avatar = self._avatar()
         save_avatar(self._avatar_path, avatar)
+        give_back_freed_memory()
         return avatar
 
     def _preview(self, avatar: Avatar) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -55,7 +56,42 @@ def test_the_first_minutes_are_not_judged() -> None:
     watch.samples = [{"seconds": float(n), "memory_mb": min(n, 45) * 10.0} for n in range(100)]
     assert not watch.trends()["memory_mb"].grows
     watch.settle = 0.0
-    assert watch.trends()["memory_mb"].grows
+    seen = watch.trends()["memory_mb"]
+    assert seen.fills and not seen.grows and seen.verdict == "filled once"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_filled_once_is_told_from_what_grows(seed: int) -> None:
+    """Pictures that are read once; a cache; a leak under such; one that a large filling hides."""
+    times, random = np.arange(200), np.random.default_rng(seed)
+    noise = 3.0 * random.standard_normal(200)
+    for filling in (np.minimum(2.0 * times, 120.0), 150.0 * (1.0 - np.exp(-times / 15.0))):
+        seen = trend(400.0 + filling + noise, 8.0)
+        assert seen.fills and not seen.grows
+        leaking = trend(400.0 + filling + 0.2 * times + noise, 8.0)
+        assert leaking.grows and not leaking.fills
+    assert not trend(400.0 + noise, 8.0).fills
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_delay_on_a_busy_machine_is_not_judged_and_the_processors_time_is() -> None:
+    watch = Watch()
+    for number in range(40):
+        busy = {"delay_ms": 10.0 + number, "processor_ms": 5.0, "others": 0.6}
+        watch.samples.append({"seconds": float(number), **busy})
+    seen = watch.trends()
+    assert not seen["delay_ms"].grows and "busy" in seen["delay_ms"].verdict and "others" not in seen
+    assert seen["processor_ms"].verdict == "flat"
+    for sample in watch.samples:
+        sample |= {"others": 0.02, "processor_ms": sample["delay_ms"]}
+    assert watch.trends()["delay_ms"].grows and watch.trends()["processor_ms"].grows
+    watch = Watch()
+    for number in range(3):
+        watch.sample([os.getpid()], done=10.0 * number)
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+    assert 3.0 < watch.samples[-1]["processor_ms"] < 30.0 and 0.0 <= watch.samples[-1]["others"] <= 1.0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

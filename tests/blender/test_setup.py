@@ -105,18 +105,24 @@ def test_an_environment_that_does_not_render_is_not_kept(wish: Wish, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("job", ["training", "torch", "tracking"])
-def test_an_environment_has_what_it_was_made_for(wish: Wish, job: str) -> None:
-    options = {"training": {"training": True}, "torch": {"build": "CUDA"}, "tracking": {"tracking": True}}[job]
-    wish = replace(wish, **options)
+@pytest.mark.parametrize("parts", [("training", "meshes", "tracking"), ("torch",)])
+def test_an_environment_has_what_it_was_made_for(wish: Wish, parts: tuple[str, ...]) -> None:
+    more = "tracking" in parts
+    wish = replace(wish, training=True, tracking=True) if more else replace(wish, build="CUDA")
     stamp = make_environment(wish, lambda part, text: None, never)
     missing = interpreters.check_interpreter(interpreters.environment_python(wish.folder)).missing
-    assert not lacking(job, missing) and not lacking("pictures", missing)
-    assert stamp.torch == ("" if job == "tracking" else VERSION)
-    assert (stamp.training, stamp.tracking) == (job == "training", job == "tracking")
-    assert job != "training" or not lacking("meshes", missing)
-    assert job == "tracking" or lacking("tracking", missing)
+    assert not [job for job in (*parts, "pictures") if lacking(job, missing)]
+    assert more or lacking("tracking", missing)
+    assert (stamp.torch, stamp.training, stamp.tracking) == (VERSION, more, more)
     assert read_stamp(wish.folder) == stamp
+
+
+def test_each_part_is_brought_by_its_switch_alone(wish: Wish) -> None:
+    assert wish.extras == ("engine",)
+    assert replace(wish, tracking=True).extras == ("engine", "track")
+    assert replace(wish, training=True).extras == ("train",)
+    room = [one.sizes[1] for one in (wish, replace(wish, tracking=True), replace(wish, training=True))]
+    assert room == sorted(room) and room[0] < 0.7e9
 
 
 def test_a_button_that_adds_a_part_keeps_the_others(addon, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

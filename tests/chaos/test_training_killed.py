@@ -24,7 +24,7 @@ from tests.training.conftest import make_capture, tube_hand
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="signals")]
 
-STEPS = 60
+STEPS = 60 if LONG else 36
 TRAIN = f"""{TESTS}
 from livehand_core import cli
 from livehand_core.hand import library

@@ -54,7 +54,8 @@ def test_a_button_that_a_message_names_brings_what_the_job_needs(name: str) -> N
 
 
 def test_rendering_asks_for_neither_torch_nor_anything_of_restricted_use() -> None:
-    assert not brought_by("engine") & {"torch", "smplx", "igl", "scipy", "safetensors"}
+    assert not brought_by("engine") & {"torch", "smplx", "igl", "scipy", "safetensors", "opencv-python-headless"}
+    assert not brought_by("track") & {"torch", "smplx", "mediapipe"}
     assert {command[1] for command in cli.COMMANDS.values()} <= set(JOBS)
 
 
