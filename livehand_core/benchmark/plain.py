@@ -66,7 +66,7 @@ class PlainRenderer:
         """Draw a hand into the whole of the camera's image, at the image's own size."""
         hand, clock, nothing = self._hand, Clock(None, self._wait), frozenset[str]()
         view, vertices = hand.seen(instance, camera, clock)
-        plan = plan_hand(hand.metadata, view, vertices, crop=False)
+        plan = plan_hand(hand.metadata, view, vertices, crop=False, received=hand.received(view, vertices))
         seen = None if plan is None else hand.features(plan, instance.identity, nothing, clock)
         if plan is None or seen is None:
             return self._empty(view, clock)

@@ -125,7 +125,7 @@ class Session:
         place = {frame.image: number for number, frame in enumerate(self._capture.frames)}
         rows.sort(key=lambda row: place[row.frame.image])
         bias = bias_warning(rows)
-        lit = _light_note(self._capture, self._metadata)
+        lit = light_note(self._capture, self._metadata)
         return Evaluation(
             avatar=resolve(settings.avatar),
             metadata=self._metadata,
@@ -171,7 +171,7 @@ def _held_out(folders: Sequence[Path]) -> tuple[Split, ...]:
     return tuple(split for split in BY_WEIGHT if split in there and split != "train") or ("train",)
 
 
-def _light_note(capture: Capture, metadata: AvatarMetadata) -> str:
+def light_note(capture: Capture, metadata: AvatarMetadata) -> str:
     """What to know of figures over several lights; empty where there is nothing."""
     if metadata.light != "as_trained" or len({frame.light for frame in capture.frames}) < 2:
         return ""

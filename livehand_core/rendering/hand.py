@@ -93,10 +93,8 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         """
         view, vertices = self.seen(instance, camera, clock)
         factors = resampling(view.camera, vertices, self.metadata.pixels_per_metre, scale, limit)
-        received = None
-        if self.metadata.relightable:
-            with clock.stage("light"):
-                received = self.received(view, vertices, light, occluders)
+        with clock.stage("light"):
+            received = self.received(view, vertices, light, occluders)
         plans = (plan_hand(self.metadata, view, vertices, factor, self.crop, received) for factor in factors)
         layers = [None if plan is None else self._drawn(plan, instance.identity, passes, clock) for plan in plans]
         layer = blended(layers, factors.values())
@@ -112,8 +110,13 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         with clock.stage("skinning"):
             return view, self.posed(view.pose)
 
-    def received(self, view: View, vertices: np.ndarray, light: Light | None, occluders: Sequence[Mesh]) -> Received:
-        """The light at a hand in its own view; arguments as :meth:`render`, ``vertices`` as :meth:`seen` gives them."""
+    def received(
+        self, view: View, vertices: np.ndarray, light: Light | None = None, occluders: Sequence[Mesh] = ()
+    ) -> Received | None:
+        """The light at a hand in its own view, of relightable avatars; arguments as :meth:`render`, ``vertices`` as
+        :meth:`seen` gives them."""
+        if not self.metadata.relightable:
+            return None
         here = self.metadata.own_light if light is None else view.light_from_world(light)
         here_too = [mesh._replace(vertices=view.from_world(mesh.vertices).astype(np.float32)) for mesh in occluders]
         others, before_lamps = ([mesh[:2] for mesh in here_too if mesh.sky is sky] for sky in (True, False))
