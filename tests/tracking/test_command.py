@@ -56,10 +56,10 @@ def test_both_hands_get_a_file_each_or_one_of_interhand(tmp_path: Path) -> None:
     one = films.placed(scale=0.5, size=(320, 360))
     both = np.concatenate([one, one[:, ::-1]], axis=1)
     film = films.write_film(tmp_path / "both.mp4", [both] * 6)
-    assert track(film, tmp_path / "m.npz", "--hands", "both") == 0
+    assert track(film, tmp_path / "m.npz", "--hands", "both", "--keep-shape") == 0
     right, left = (read_motion(tmp_path / f"m.{side}.npz").sequence.poses[3] for side in ("right", "left"))
     assert (right.side, left.side) == ("right", "left") and right.transl[0] < left.transl[0]
-    assert track(film, tmp_path / "m.json", "--hands", "both") == 0
+    assert track(film, tmp_path / "m.json", "--hands", "both", "--keep-shape") == 0
     document = json.loads((tmp_path / "m.json").read_text())
     assert all(entry["right"] and entry["left"] for entry in document["0"].values())
 
@@ -67,8 +67,9 @@ def test_both_hands_get_a_file_each_or_one_of_interhand(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_goes_on_where_it_was(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    quick = ("--keep-shape",)
     whole, resumed = tmp_path / "whole.npz", tmp_path / "resumed.npz"
-    assert track(film, whole) == 0
+    assert track(film, whole, *quick) == 0
     asked: list[int] = []
     real = clips.find_landmarks
 
@@ -76,13 +77,13 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
         return real(source, options, store, progress, lambda: asked.append(1) or len(asked) > 11, threads)
 
     monkeypatch.setattr(clips, "find_landmarks", stopped)
-    assert track(film, resumed) == 130
+    assert track(film, resumed, *quick) == 130
     monkeypatch.undo()
     assert not resumed.exists() and (tmp_path / ".resumed.npz.tracking").is_dir()
     seen: list[int] = []
     network = clips.LandmarkTracker.__call__
     monkeypatch.setattr(clips.LandmarkTracker, "__call__", lambda self, p, t: seen.append(1) or network(self, p, t))  # type: ignore[misc]
-    assert track(film, resumed) == 0
+    assert track(film, resumed, *quick) == 0
     assert len(seen) == 32 - 11
     first, second = (read_motion(path).sequence for path in (whole, resumed))
     for one, other in zip(first.poses, second.poses, strict=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -102,6 +105,32 @@ def test_a_camera_that_is_not_there_is_told_plainly() -> None:
         open_source("camera:63")
     with pytest.raises(SourceError, match="There is no camera 99"):
         open_source("99")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells why by opening the device")
+@pytest.mark.parametrize(
+    ("error", "said", "remedy"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "may not be used", "group video"),
+        (OSError(errno.EBUSY, "Device or resource busy"), "busy", "Close other programs"),
+    ],
+)
+def test_a_camera_that_is_in_use_or_not_permitted_says_so(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, said: str, remedy: str
+) -> None:
+    real = open
+
+    def guarded(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(path) == "/dev/video61":
+            raise error
+        return real(path, *args, **kwargs)
+
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/dev/video61" or exists(self))
+    monkeypatch.setattr("builtins.open", guarded)
+    with pytest.raises(SourceError, match=said) as caught:
+        open_source("camera:61")
+    assert remedy in caught.value.remedy
 
 
 def test_a_folder_goes_by_the_numbers_in_its_names(tmp_path: Path) -> None:
