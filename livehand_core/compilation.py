@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 COMPILING = "compiling the renderer for this processor, once after an installation"
 
-EXPECTED = 36
+EXPECTED = 42
 """About so many kernels does a first frame compile; a few fewer without integer arithmetic."""
 
 Watcher = Callable[[int, int], None]
