@@ -55,7 +55,10 @@ def window(film: Path, seconds: float, size: str) -> dict[str, Any]:
         words += ["--seconds", f"{seconds:g}", "--figures", str(path)]
         environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
         subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        told = dict(json.loads(path.read_text(encoding="utf-8")))
+    if "delay_ms_median" not in told:
+        raise SystemExit(f"The window showed only {told['frames']:.0f} frames in {seconds:g} s: give it more seconds.")
+    return told
 
 
 def main() -> None:
