@@ -71,9 +71,11 @@ class PlainRenderer:
         if plan is None or seen is None:
             return self._empty(view, clock)
         layer = hand.layer(plan, seen, hand.upsample(plan, seen, clock), nothing, clock)
+        # What is brighter than white is only kept in scene-linear answers.
+        rgba = np.concatenate([np.minimum(layer.rgba[..., :3], layer.rgba[..., 3:]), layer.rgba[..., 3:]], axis=2)
         weights, needed = seen.weights.cpu().numpy(), seen.intervals.cpu().numpy() > 0.0
         return PlainFrame(
-            rgba=layer.rgba[:, ::-1] if view.mirrored else layer.rgba,
+            rgba=rgba[:, ::-1] if view.mirrored else rgba,
             valid=seen.valid.cpu().numpy(),
             weights=weights,
             transmittance=np.where(needed, 1.0 - np.pad(weights.cumsum(axis=1)[:, :-1], ((0, 0), (1, 0))), 0.0),
