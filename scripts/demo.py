@@ -77,9 +77,15 @@ def run(out: Path, avatar: Path | None, with_cycles: bool) -> None:
     print()
     print(table(pairs, film, engine))
     print()
-    say("An avatar learns its light with its skin: the Cycles frames are lit by the lights of the capture that it was")
-    say("trained on, tied to the wrist as they were there. The film's gestures are among that capture's poses, its")
-    say("views are not; docs/training.md has the figures for poses and cameras that were held out.")
+    if is_relightable(scene):
+        say("Both stand in the scene's lamps, none of which the avatar was trained in.")
+    else:
+        say(
+            "This avatar has learnt its light with its skin: the Cycles frames are lit by the lights of the capture that"
+        )
+        say("it was trained on, tied to the wrist as they were there.")
+    say("The film's gestures are among that capture's poses, its views are not; docs/training.md has the figures for")
+    say("poses and cameras that were held out.")
     for name in ("demo.mp4", "contact_sheet.png", "demo.blend"):
         say(f"{out / name} ({(out / name).stat().st_size / 1e6:.2f} MB)")
 
@@ -156,8 +162,18 @@ def render_pairs(scene: Any, folder: Path) -> list[Pair]:
     ]
 
 
+def is_relightable(scene: Any) -> bool:
+    """Whether the avatar of the scene's hand stands in the scene's light."""
+    from livehand_blender.rig.armature import is_hand
+    from livehand_core.avatars.metadata import read_metadata
+
+    rig = next(thing for thing in scene.objects if is_hand(thing))
+    return read_metadata(rig.livehand.avatar or "default").relightable
+
+
 def stage_cycles(scene: Any) -> Callable[[], None]:
-    """Dress the scene for Cycles: the high-detail hand in the proxy's place, in the light of the avatar's capture.
+    """Dress the scene for Cycles: the high-detail hand in the proxy's place, in the scene's light, or for an avatar that
+    brings its own along in that of its capture.
 
     Returns:
         A function that puts hand and lights where the rig is at the current frame.
@@ -175,7 +191,11 @@ def stage_cycles(scene: Any) -> Callable[[], None]:
     rig = next(thing for thing in scene.objects if is_hand(thing))
     for proxy in proxy_meshes(rig):
         proxy.hide_render = True
-    studio = add_studio(scene)
+    studio = None
+    if not is_relightable(scene):
+        for thing in scene.objects:
+            thing.hide_render |= thing.type == "LIGHT"
+        studio = add_studio(scene)
     configure_cycles(scene, CYCLES_SAMPLES, (scene.render.resolution_x, scene.render.resolution_y))
     scene.render.use_persistent_data = False
     hand = create_detail_hand("right", scene)
@@ -184,6 +204,8 @@ def stage_cycles(scene: Any) -> Callable[[], None]:
     def place() -> None:
         pose, _ = read_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
         update_detail_hand(hand, pose)
+        if studio is None:
+            return
         matrix = np.eye(4)
         matrix[:3, :3] = axis_angle_to_matrix(pose.global_orient)
         matrix[:3, 3] = wrist + pose.transl - matrix[:3, :3] @ wrist

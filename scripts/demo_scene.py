@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Vector
 
 FRAMES = 72
 WIDTH, HEIGHT = 512, 334
@@ -42,6 +43,13 @@ SHEET_FRAMES = {4: "open", 18: "fist", 31: "point", 45: "pinch", 61: "turning", 
 TILT = 52.0
 """How far the fingers rise from the horizon, degrees."""
 
+LAMPS = (
+    ("Key", (-0.75, -0.80, 0.95), 0.45, 21.0, (1.0, 0.94, 0.86)),
+    ("Fill", (0.95, -0.75, 0.15), 0.60, 6.0, (0.86, 0.93, 1.0)),
+    ("Rim", (0.40, 0.95, 0.60), 0.40, 12.0, (1.0, 0.90, 0.80)),
+)
+"""Name, place and diameter in metres, power in watts and colour of the lamps: what a relightable avatar stands in."""
+
 BACKDROP = (0.018, 0.021, 0.026)
 """Scene-linear colour behind the hand."""
 
@@ -59,6 +67,7 @@ def build(avatar: str = "", side: str = "RIGHT") -> Any:
     rig = bpy.context.object
     animate_hand(scene, rig)
     animate_camera(scene, rig)
+    add_lamps(scene)
     set_output(scene)
     scene.frame_set(1)
     return scene
@@ -95,6 +104,17 @@ def animate_camera(scene: Any, rig: Any) -> None:
         arm.rotation_euler = (math.radians(lift), 0.0, math.radians(swing))
         arm.keyframe_insert("rotation_euler", frame=frame)
     scene.camera = camera
+
+
+def add_lamps(scene: Any) -> None:
+    """Soft lamps that stay where they are while the hand turns."""
+    for name, place, size, power, colour in LAMPS:
+        data = bpy.data.lights.new(name, "AREA")
+        data.shape, data.size, data.energy, data.color = "DISK", size, power, colour
+        lamp = bpy.data.objects.new(name, data)
+        lamp.location = place
+        lamp.rotation_euler = (-Vector(place)).to_track_quat("-Z", "Y").to_euler()
+        scene.collection.objects.link(lamp)
 
 
 def set_output(scene: Any) -> None:
