@@ -80,10 +80,8 @@ def run(out: Path, avatar: Path | None, with_cycles: bool) -> None:
     if is_relightable(scene):
         say("Both stand in the scene's lamps, none of which the avatar was trained in.")
     else:
-        say(
-            "This avatar has learnt its light with its skin: the Cycles frames are lit by the lights of the capture that"
-        )
-        say("it was trained on, tied to the wrist as they were there.")
+        say("This avatar has learnt its light with its skin: the Cycles frames are lit by the lights of the capture")
+        say("that it was trained on, tied to the wrist as they were there.")
     say("The film's gestures are among that capture's poses, its views are not; docs/training.md has the figures for")
     say("poses and cameras that were held out.")
     for name in ("demo.mp4", "contact_sheet.png", "demo.blend"):
@@ -172,8 +170,8 @@ def is_relightable(scene: Any) -> bool:
 
 
 def stage_cycles(scene: Any) -> Callable[[], None]:
-    """Dress the scene for Cycles: the high-detail hand in the proxy's place, in the scene's light, or for an avatar that
-    brings its own along in that of its capture.
+    """Dress the scene for Cycles: the high-detail hand in the proxy's place, in the scene's light, or, for an avatar
+    that brings its own along, in that of its capture.
 
     Returns:
         A function that puts hand and lights where the rig is at the current frame.

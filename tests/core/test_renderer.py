@@ -380,6 +380,6 @@ def test_cancel_stops_within_a_step(renderer: Renderer) -> None:
 def test_stage_seconds_add_up(renderer: Renderer) -> None:
     passes = draw(renderer, camera_at((-0.08, 0.1, 0.4)), one())
     assert set(passes.stage_seconds) == {
-        *("skinning", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
+        *("skinning", "light", "raster", "nearest", "field", "integrate", "super_resolution", "compose")
     }
     assert all(value > 0.0 for value in passes.stage_seconds.values())

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from livehand_core.avatars import Architecture, new_avatar
-from livehand_core.avatars.arrays import read_arrays
-from livehand_core.avatars.file import Avatar
+from livehand_core.avatars.metadata import read_metadata
 from livehand_core.cameras import Camera, look_at
 from livehand_core.errors import RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
@@ -73,17 +72,28 @@ def test_float16_is_close(gpu: Gpu) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fast", "exact"])
-def test_the_avatar_that_ships_inside(gpu: Gpu, precision: str) -> None:
-    arrays = read_arrays("default")
-    hand = find_hand(arrays.metadata.hand_model, arrays.metadata.side)
+def test_an_avatar_of_the_size_that_ships_inside(gpu: Gpu, precision: str) -> None:
+    metadata = read_metadata("default")
+    hand = find_hand(metadata.hand_model, metadata.side)
+    network = replace(metadata.architecture.super_resolution, out_channels=4)
+    architecture = replace(metadata.architecture, super_resolution=network, detail_size=0, detail_channels=0)
+    avatar = solid(new_avatar(hand, architecture))
     middle = np.array([-0.09, 0.0, 0.0])
     place = look_at(middle + np.array([0.05, 0.35, 0.1]), middle, np.array([0.0, 0.0, 1.0]))
     camera = Camera(72, 48, 115.0, 115.0, 36.0, 24.0, place)
     instance = HandInstance(HandPose.rest())
     floor = EARLY_TERMINATION[precision]
-    ours = GpuHand(arrays, hand, gpu, precision == "fast", floor).render(instance, camera, EVERY, Clock(), 1.0)
-    theirs = TorchHand(Avatar.of(arrays), hand, CPU).render(instance, camera, EVERY, Clock(), 1.0)
+    ours = GpuHand(avatar.arrays(), hand, gpu, precision == "fast", floor).render(instance, camera, EVERY, Clock(), 1.0)
+    theirs = TorchHand(avatar, hand, CPU).render(instance, camera, EVERY, Clock(), 1.0)
     check_alike(ours, theirs, 60.0 if precision == "fast" else 80.0)
+
+
+def test_a_relightable_avatar_is_left_to_the_processor(device: str) -> None:
+    camera = camera_at((0.0, 0.1, 0.4))
+    request = FrameRequest(camera, (HandInstance(HandPose.rest()),))
+    drawn, wanted = Renderer(device).render(request), Renderer("cpu").render(request)
+    assert any("drawn on the processor: it stands in the scene's light" in line for line in drawn.warnings)
+    np.testing.assert_array_equal(drawn["rgba"], wanted["rgba"])
 
 
 def test_a_hand_out_of_view(gpu: Gpu) -> None:

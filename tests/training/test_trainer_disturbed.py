@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +44,9 @@ def test_a_capture_that_goes_away_loses_no_training(
         leave(self)
         return answer
 
-    def begun(self: Trainer, between: Callable[[], None]) -> None:
+    def begun(self: Trainer, *between: Any) -> None:
         leave(self)
-        begin(self, between)
+        begin(self, *between)
 
     monkeypatch.setattr(Trainer, "advance", advanced)
     monkeypatch.setattr(Trainer, "begin", begun)

@@ -120,7 +120,7 @@ def test_a_camera_that_moved_is_told() -> None:
     )
     lens = find_lens(one, Board())
     with pytest.raises(CaptureError, match="does not keep its place"):
-        rig_by_board([(one, lens), (BoardFilm("two", two.size, 20.0, halves), lens)], Board())
+        rig_by_board([(one, lens), (halves, lens)], Board())
 
 
 def test_a_moving_camera_is_placed_in_each_frame() -> None:
