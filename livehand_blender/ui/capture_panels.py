@@ -74,14 +74,13 @@ class LIVEHAND_PT_real_captures(bpy.types.Panel):
 
     def draw(self, _context: Any) -> None:
         layout = self.layout
+        if draw_task(layout, PREPARE_KEY):
+            return
         column = layout.column(align=True)
-        column.enabled = not is_running(PREPARE_KEY)
         column.operator_context = "INVOKE_DEFAULT"
         column.operator("livehand.from_footage", icon="FILE_MOVIE")
         column.operator("livehand.import_capture", icon="IMPORT")
         column.operator("livehand.write_board", icon="TEXTURE")
-        if draw_task(layout, PREPARE_KEY):
-            return
         known = task(PREPARE_KEY)
         made = known.answer if known is not None and not known.error else None
         if isinstance(made, Prepared):

@@ -215,7 +215,12 @@ def test_blenders_menus_offer_files(addon) -> None:
 
     texts = [draw(SimpleNamespace(draw=entry), None) for _, entry in menus._ENTRIES[1:]]
     assert texts == [
-        ["LiveHand Motion (.npz, .json)", "LiveHand Avatar (.safetensors, .tar)"],
+        [
+            "LiveHand Motion (.npz, .json)",
+            "LiveHand Capture (Data Set)",
+            "LiveHand Capture (Videos)",
+            "LiveHand Avatar (.safetensors, .tar)",
+        ],
         ["LiveHand Motion (.npz, .json)"],
     ]
 
