@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,15 @@ _ORDERS = np.array([2 * degree + 1 for degree in range(DEGREE + 1)])
 
 def basis(directions: np.ndarray) -> np.ndarray:
     """(..., 3) unit directions -> (..., 16) values of the harmonics."""
-    x, y, z = np.moveaxis(np.asarray(directions, dtype=np.float64), -1, 0)
+    return np.stack(terms(*np.moveaxis(np.asarray(directions, dtype=np.float64), -1, 0)), axis=-1)
+
+
+def terms(x: Any, y: Any, z: Any) -> list[Any]:
+    """The sixteen values of unit directions, each of the shape of ``x``: arrays, or tensors with gradients."""
     pi = math.pi
     one, two = math.sqrt(3.0 / (4.0 * pi)), math.sqrt(15.0 / (4.0 * pi))
-    values = [
-        np.full_like(x, math.sqrt(1.0 / (4.0 * pi))),
+    return [
+        0.0 * x + math.sqrt(1.0 / (4.0 * pi)),
         one * y,
         one * z,
         one * x,
@@ -46,7 +51,6 @@ def basis(directions: np.ndarray) -> np.ndarray:
         math.sqrt(105.0 / (16.0 * pi)) * z * (x * x - y * y),
         math.sqrt(35.0 / (32.0 * pi)) * x * (x * x - 3.0 * y * y),
     ]
-    return np.stack(values, axis=-1)
 
 
 def by_degree(factors: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def test_a_run_in_many_lights_makes_a_relightable_avatar(capture: Capture, tubes
     run.close()
     assert np.isfinite(first).all()
     model = run.averaged()
-    assert model.detail is not None and float(model.detail.texture.abs().max()) > 0.0
+    assert model.detail is not None and float(model.detail.texture.detach().abs().max()) > 0.0
     made = make_avatar(model, run.config, lit, lit.frames_of("train"), tubes, {})
     save_avatar(tmp_path / "lit.safetensors", made)
     avatar = load_avatar(tmp_path / "lit.safetensors")

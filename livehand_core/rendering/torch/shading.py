@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ... import harmonics
 from ...kernels.shading.material import BEND, LEAST_ALPHA, LEAST_SOLID, LOBE_GAIN
 from ..shading.pixels import LitPixels
 from ..shading.received import Received
@@ -138,28 +139,7 @@ def wrapped_cosine(cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
 
 def harmonic_basis(directions: torch.Tensor) -> torch.Tensor:
     """(..., 3) unit directions -> (..., 16), as ``harmonics.basis``."""
-    x, y, z = directions.unbind(-1)
-    pi = math.pi
-    one, two = math.sqrt(3.0 / (4.0 * pi)), math.sqrt(15.0 / (4.0 * pi))
-    values = [
-        torch.full_like(x, math.sqrt(1.0 / (4.0 * pi))),
-        one * y,
-        one * z,
-        one * x,
-        two * x * y,
-        two * y * z,
-        math.sqrt(5.0 / (16.0 * pi)) * (3.0 * z * z - 1.0),
-        two * x * z,
-        0.5 * two * (x * x - y * y),
-        math.sqrt(35.0 / (32.0 * pi)) * y * (3.0 * x * x - y * y),
-        math.sqrt(105.0 / (4.0 * pi)) * x * y * z,
-        math.sqrt(21.0 / (32.0 * pi)) * y * (5.0 * z * z - 1.0),
-        math.sqrt(7.0 / (16.0 * pi)) * z * (5.0 * z * z - 3.0),
-        math.sqrt(21.0 / (32.0 * pi)) * x * (5.0 * z * z - 1.0),
-        math.sqrt(105.0 / (16.0 * pi)) * z * (x * x - y * y),
-        math.sqrt(35.0 / (32.0 * pi)) * x * (x * x - 3.0 * y * y),
-    ]
-    return torch.stack(values, dim=-1)
+    return torch.stack(harmonics.terms(*directions.unbind(-1)), dim=-1)
 
 
 def encoded(colour: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
