@@ -262,7 +262,7 @@ class Light:
         )
         for lamp in self.lamps:
             towards, facing, cosine = lamp.at(points)
-            density = _widened_lobe(np.sum(towards * reflections, axis=-1), sharpness, cosine)
+            density = _lobe_density(np.sum(towards * reflections, axis=-1), sharpness, cosine)
             total += density[..., None] * _flux(facing, cosine)
         return total
 
@@ -335,12 +335,23 @@ def _flux(facing: np.ndarray, cosine: np.ndarray) -> np.ndarray:
     return 2.0 * facing / (1.0 + np.asarray(cosine)[..., None])
 
 
-def _widened_lobe(cosine: np.ndarray, sharpness: float, radius: np.ndarray) -> np.ndarray:
-    """Density of a lobe at a round lamp: the lamp's size widens it to the mean cosine of their convolution, and no
-    mirror shows a disc brighter than it is. Within a tenth of the integral's peak up to a diameter of 60 degrees."""
-    k = harmonics.sharpness_of(harmonics.mean_cosine(sharpness) * 0.5 * (1.0 + radius))
-    density = k * np.exp(k * (cosine - 1.0)) / (2.0 * math.pi * -np.expm1(-2.0 * k))
-    return np.minimum(density, 1.0 / (2.0 * math.pi * np.maximum(1.0 - radius, 1e-12)))
+def widened_lobe(sharpness: float, radius: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sharpness of a lobe that a round lamp's size widens, and the density above which no mirror shows the lamp.
+
+    The widened lobe has the mean cosine of the convolution of both. Within a tenth of the integral's peak up to a
+    diameter of 60 degrees.
+
+    Args:
+        radius: (...) cosine of the lamp's angular radius.
+    """
+    k = harmonics.sharpness_of(harmonics.mean_cosine(sharpness) * 0.5 * (1.0 + np.asarray(radius)))
+    return k, 1.0 / (2.0 * math.pi * np.maximum(1.0 - np.asarray(radius), 1e-12))
+
+
+def _lobe_density(cosine: np.ndarray, sharpness: float, radius: np.ndarray) -> np.ndarray:
+    """Density of a lobe at a round lamp, by the cosine between the lobe's axis and the lamp's middle."""
+    k, most = widened_lobe(sharpness, radius)
+    return np.minimum(k * np.exp(k * (cosine - 1.0)) / (2.0 * math.pi * -np.expm1(-2.0 * k)), most)
 
 
 def _pair(points: Any, directions: Any) -> tuple[np.ndarray, np.ndarray]:

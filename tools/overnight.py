@@ -173,6 +173,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "overnight", help="an empty folder")
     options = parser.parse_args()
     out = options.out.resolve()
+    if "training" in options.parts and "capture" not in options.parts and not (out / "capture").is_dir():
+        parser.error(f"training is of the part capture: name that, too, or put a capture into {out / 'capture'}")
     temporary = out / "temporary"
     temporary.mkdir(parents=True)
     os.environ |= {"TMPDIR": str(temporary), "LIVEHAND_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}

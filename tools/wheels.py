@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -159,6 +160,8 @@ def main() -> int:
     parser.add_argument("--uv", default="uv", help="the program uv")
     parser.add_argument("--docs", type=Path, help="page that the table is put into")
     options = parser.parse_args()
+    if shutil.which(options.uv) is None:
+        parser.error(f"{options.uv} cannot be started: install uv as above, and give --uv")
     LOCKS.mkdir(parents=True, exist_ok=True)
     missing = False
     for target in TARGETS:

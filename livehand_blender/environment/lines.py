@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from livehand_core.engine.interpreters import kill, start_options
-from livehand_core.errors import EngineError
+from livehand_core.engine.interpreters import child_environment, core_command, kill, start_options
+from livehand_core.errors import EngineError, LiveHandError
+from livehand_core.progress import MACHINE_LINE
+
+if TYPE_CHECKING:
+    from ..background import Task
 
 POLL_SECONDS = 0.1
 
@@ -71,6 +77,44 @@ def run_lines(
     finally:
         kill(process)
         process.wait()
+
+
+def run_core(
+    python: Path,
+    words: Sequence[str],
+    task: Task[Any],
+    tell: Callable[[dict[str, Any]], None] = lambda told: None,
+    log: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Run a command of the core for a task; the last lines that it wrote.
+
+    Args:
+        words: of the command line; with ``--machine`` among them it tells its progress.
+        tell: takes each line of progress: a step's ``text``, how much of it is ``done``, and ``of`` how much.
+        log: file that its lines are appended to.
+        variables: added to its environment.
+
+    Raises:
+        EngineError: it cannot be started, or the log cannot be written.
+        LiveHandError: it failed; the message is its own.
+        TaskCancelled: the task was cancelled.
+    """
+
+    def take(line: str) -> None:
+        if line.startswith(MACHINE_LINE):
+            tell(json.loads(line.removeprefix(MACHINE_LINE)))
+
+    command, environment = core_command(python, [*words]), child_environment(python, variables)
+    try:
+        code, lines = run_lines(command, environment, log, task.cancelled, take)
+    except EngineError:
+        task.check()
+        raise
+    task.check()
+    if code != 0:
+        raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+    return lines
 
 
 def failure_line(lines: Sequence[str]) -> str:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livehand_core.engine.interpreters import child_environment, core_command
-from livehand_core.errors import LiveHandError
-
-from ..environment.lines import failure_line, run_lines
+from ..environment.lines import run_core
 
 if TYPE_CHECKING:
     from ..background import Task
@@ -27,10 +24,5 @@ class Board:
 
 def write_board(board: Board, task: Task[Path]) -> Path:
     """Write the PDF; its path. Raises LiveHandError with what the process says."""
-    python = board.python()
-    words = ["footage", "--board", str(board.path), "--paper", board.paper]
-    code, lines = run_lines(core_command(python, words), child_environment(python), None, task.cancelled)
-    task.check()
-    if code != 0:
-        raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+    run_core(board.python(), ["footage", "--board", str(board.path), "--paper", board.paper], task)
     return board.path

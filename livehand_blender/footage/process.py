@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from livehand_core.captures.capture import TRANSFORMS
 from livehand_core.documents import Reader
-from livehand_core.engine.interpreters import child_environment, core_command
-from livehand_core.errors import CaptureError, EngineError, LiveHandError
+from livehand_core.errors import CaptureError
 from livehand_core.progress import MACHINE_LINE
 
-from ..environment.lines import failure_line, run_lines
+from ..environment.lines import run_core
 
 if TYPE_CHECKING:
     from ..background import Task
@@ -76,20 +74,8 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     """
     task.tell(0.0, "Starting Python")
     python = wish.python()
-    try:
-        code, lines = run_lines(
-            core_command(python, [*wish.words, "--machine"]),
-            child_environment(python, {"OPENBLAS_NUM_THREADS": "1"}),
-            wish.folder / LOG,
-            task.cancelled,
-            lambda line: _take(line, task),
-        )
-    except EngineError:
-        task.check()
-        raise
-    task.check()
-    if code != 0:
-        raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+    words, variables = [*wish.words, "--machine"], {"OPENBLAS_NUM_THREADS": "1"}
+    lines = run_core(python, words, task, lambda told: _tell(told, task), wish.folder / LOG, variables)
     if not (wish.folder / TRANSFORMS).is_file():
         raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
     entries = LEFT.json(wish.folder / LEFT_OUT)
@@ -97,10 +83,7 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     return Prepared(wish.folder, len(entries), told)
 
 
-def _take(line: str, task: Task[Prepared]) -> None:
-    if not line.startswith(MACHINE_LINE):
-        return
-    told = json.loads(line.removeprefix(MACHINE_LINE))
+def _tell(told: dict[str, Any], task: Task[Prepared]) -> None:
     text = str(told["text"])
     first, last = next((part for name, part in PARTS.items() if text.startswith(name)), (0.0, 1.0))
     share = first + (last - first) * told["done"] / max(told["of"], 1)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from livehand_core.cameras import Camera
-from livehand_core.engine.interpreters import child_environment, core_command
-from livehand_core.errors import EngineError, LiveHandError
 from livehand_core.motion import read_motion
 from livehand_core.poses import PoseSequence, Side
-from livehand_core.progress import MACHINE_LINE
 from livehand_core.tracking.takes import read_notes
 from livehand_core.tracking.values import TrackingOptions
 
-from ..environment.lines import failure_line, run_lines
+from ..environment.lines import run_core
 
 if TYPE_CHECKING:
     from ..background import Task
@@ -82,27 +78,11 @@ def track(wish: Wish, out: Path, task: Task[Film]) -> Film:
     words = ["track", str(wish.path), "-o", str(out), "--machine", "--hands", wish.side, "--model", wish.model]
     words += ["--smoothing", f"{options.smoothing:g}", "--fov", f"{options.fov:g}", "--detail", options.detail]
     words += [*(["--mirror"] if options.mirror else []), *([] if wish.shape else ["--keep-shape"])]
-    try:
-        code, lines = run_lines(
-            core_command(python, words),
-            child_environment(python, {"OPENBLAS_NUM_THREADS": "1"}),
-            None,
-            task.cancelled,
-            lambda line: _take(line, task),
-        )
-    except EngineError:
-        task.check()
-        raise
-    task.check()
-    if code != 0:
-        raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+    run_core(python, words, task, lambda told: _tell(told, task), variables={"OPENBLAS_NUM_THREADS": "1"})
     sequence, notes = read_motion(out).sequence, read_notes(out)
     return Film(wish.path, sequence, notes.camera, int(np.count_nonzero(notes.confidence)), options.mirror, wish.shape)
 
 
-def _take(line: str, task: Task[Film]) -> None:
-    if not line.startswith(MACHINE_LINE):
-        return
-    told = json.loads(line.removeprefix(MACHINE_LINE))
+def _tell(told: dict[str, Any], task: Task[Film]) -> None:
     first, last, text = _PARTS[told["text"]]
     task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)

@@ -6,19 +6,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from livehand_core.compilation import COMPILING
-from livehand_core.engine.interpreters import child_environment, core_command, find_interpreter
-from livehand_core.errors import EngineError, LiveHandError
+from livehand_core.engine.interpreters import find_interpreter
+from livehand_core.errors import LiveHandError
 from livehand_core.files import ARCHIVE_ERRORS
 from livehand_core.frames import HandInstance
 from livehand_core.meshes import Mesh
-from livehand_core.progress import MACHINE_LINE
 
-from ..environment.lines import failure_line, run_lines
+from ..environment.lines import run_core
 
 if TYPE_CHECKING:
     from ..background import Task
@@ -66,16 +65,7 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
         words = ["mesh", wish.hand.avatar, "--hand", str(hand), "--out", str(out), "--machine"]
         words += ["--resolution", f"{wish.resolution * 1e3:g}"]
         words += ["--threshold", f"{wish.threshold:g}"] if wish.threshold > 0.0 else []
-        environment = child_environment(python)
-        try:
-            code, lines = run_lines(
-                core_command(python, words), environment, None, task.cancelled, lambda line: _take(line, task)
-            )
-        except EngineError:
-            task.check()
-            raise
-        if code != 0:
-            raise LiveHandError(f"{failure_line(lines).removeprefix('livehand: ')}.")
+        run_core(python, words, task, lambda told: _tell(told, task))
         try:
             with np.load(out, allow_pickle=False) as archive:
                 return Mesh(**archive)
@@ -83,9 +73,6 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
             raise LiveHandError(f"The mesh could not be read ({error}).", "Try again.") from error
 
 
-def _take(line: str, task: Task[Mesh]) -> None:
-    if not line.startswith(MACHINE_LINE):
-        return
-    told = json.loads(line.removeprefix(MACHINE_LINE))
+def _tell(told: dict[str, Any], task: Task[Mesh]) -> None:
     first, last, text = PARTS[told["text"]]
     task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)

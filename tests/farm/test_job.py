@@ -164,7 +164,7 @@ const author = {
     Command: (name, parameters) => ({ name, parameters }),
 };
 SCRIPT
-compileJob({ settings: { job_file: "/farm/job.json", chunks: 3 }, addTask(task) { made.push(task); } });
+compileJob({ settings: { job_file: "jobs/job.json", chunks: 3 }, addTask(task) { made.push(task); } });
 console.log(JSON.stringify({ type: JOB_TYPE, made }));
 """
 """What Flamenco Manager gives a job type's script."""
@@ -190,6 +190,6 @@ def test_flamenco_gets_a_task_a_chunk_and_one_that_waits_for_all(tmp_path: Path)
     (command,) = renders[1]["commands"]
     assert command["name"] == "exec" and command["parameters"] == {
         "exe": "{blender}",
-        "args": ["--background", "--command", "livehand_batch", "/farm/job.json", "--chunk", "2/3"],
+        "args": ["--background", "--command", "livehand_batch", "jobs/job.json", "--chunk", "2/3"],
     }
     assert merge["commands"][0]["parameters"]["args"][-1] == "--merge"

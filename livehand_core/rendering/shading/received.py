@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ... import harmonics
-from ...lights import LOBES, Lamp, Light
+from ...lights import LOBES, Lamp, Light, widened_lobe
 from .mesh import ShadedMesh
 from .shadows import LAMP_SIDE, DepthMap, Occluders, Share, Sphere, alone, far_map, near_map, sky_sight, visible
 
@@ -195,10 +195,6 @@ def _received_lamp(lamp: Lamp, sphere: Sphere, occluders: Occluders) -> Received
         )
     else:
         shadow = near_map(occluders, sphere, np.array(lamp.position), LAMP_SIDE, 0.5 * lamp.size)
-    most = 1.0 / (2.0 * math.pi * max(1.0 - cosine, 1e-12))
-    lobes = []
-    for sharpness in LOBES:
-        wide = harmonics.sharpness_of(np.array(harmonics.mean_cosine(sharpness) * 0.5 * (1.0 + cosine)))
-        lobes.append((float(wide), most))
+    lobes = [(float(k), float(most)) for k, most in (widened_lobe(sharpness, np.array(cosine)) for sharpness in LOBES)]
     part = float(np.clip((WIDE - radius) / (WIDE - SHARP), 0.0, 1.0))
     return ReceivedLamp(lamp, sine, tuple(lobes), 2.0 / (1.0 + cosine), part * part * (3.0 - 2.0 * part), shadow)
