@@ -16,10 +16,13 @@ from ..networks.config import detail_shapes, field_shapes, super_resolution_shap
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
 
-DTYPES = {"F32": "<f4", "F16": "<f2"}
+DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}
 """Kinds of numbers in avatar files, and numpy's names for them."""
 
 MOST_AXES = 4
+
+RANGE = ".range"
+"""Ends the name of a tensor (2, C) beside one of 8 bits: which values its channels' 0 and 255 stand for."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +86,23 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
         metadata = parse_metadata(document, path)
         tensors = _tensors(header, path)
         # Before anything is read, so that it takes no more memory than its description announces.
-        check_shapes(metadata, {name: tensor.shape for name, tensor in tensors.items()}, f"The avatar {path}")
+        check_shapes(metadata, _without_ranges(tensors, path), f"The avatar {path}")
         data = memoryview(stream.read(max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)))
     blobs = {name: tensor.of(data, path) for name, tensor in tensors.items()}
     if content_hash(document, blobs) != metadata.content_hash:
         raise AVATAR.damaged(path, "its content does not match its hash")
-    values = {
+    stored = {
         name: np.frombuffer(content, dtype=DTYPES[kind]).reshape(shape).astype(np.float32)
         for name, (kind, shape, content) in blobs.items()
     }
-    for name, value in values.items():
+    for name, value in stored.items():
         if not np.isfinite(value).all():
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
+    values = {
+        name: spread(value, stored[name + RANGE]) if tensors[name].dtype == "U8" else value
+        for name, value in stored.items()
+        if not name.endswith(RANGE)
+    }
     if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
         raise AVATAR.damaged(path, "its layer has no thickness")
     return AvatarArrays(metadata, values)
@@ -117,7 +125,10 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     detail = detail_shapes(architecture.detail_size, architecture.detail_channels)
     expected |= {f"detail.{name}": shape for name, shape in detail.items()}
     if architecture.field.latent_size and detail:
-        expected["identity_detail"] = (expected["latent"][0], *detail["texture"])
+        side = shapes["identity_detail"][1] if len(shapes.get("identity_detail", ())) == MOST_AXES else 0
+        if side < 1 or architecture.detail_size % side:
+            side = architecture.detail_size
+        expected["identity_detail"] = (expected["latent"][0], side, side, architecture.detail_channels)
     if architecture.sampling == "surface":
         expected["levels"] = (shapes["levels"][0] if shapes.get("levels") else 1, 2)
     for name in sorted(expected.keys() | shapes.keys()):
@@ -129,11 +140,37 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
             )
 
 
+def squeeze(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., C) values as 8 bits, and the (2, C) float32 range that each channel has.
+
+    A texture's texels take most of a file, and 8 bits draw them within 62 dB.
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    ends = np.stack([flat.min(axis=0), flat.max(axis=0)]).astype(np.float32)
+    step = np.maximum(ends[1] - ends[0], np.finfo(np.float32).tiny) / np.float32(255.0)
+    return np.rint((values - ends[0]) / step).clip(0, 255).astype(np.uint8), ends
+
+
+def spread(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The float32 values of 8 bits: the other way."""
+    share = codes / np.float32(255.0)
+    return (np.float32(1.0) - share) * ends[0] + share * ends[1]
+
+
+def _without_ranges(tensors: Mapping[str, _Tensor], path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each tensor that networks have. Raises AvatarError when one of 8 bits is without its range."""
+    ranges = {name + RANGE: (2, *tensor.shape[-1:]) for name, tensor in tensors.items() if tensor.dtype == "U8"}
+    for name, shape in ranges.items():
+        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype == "U8":
+            raise AVATAR.damaged(path, f"{name} does not tell the range of {name.removesuffix(RANGE)}")
+    return {name: tensor.shape for name, tensor in tensors.items() if name not in ranges}
+
+
 @dataclass(frozen=True)
 class _Tensor:
     """A tensor as a safetensors header tells of it."""
 
-    dtype: Literal["F32", "F16"]
+    dtype: Literal["F32", "F16", "U8"]
     shape: tuple[int, ...]
     data_offsets: tuple[int, int]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..errors import AvatarError
@@ -16,7 +17,7 @@ from ..lights import Light
 from ..networks import RadianceField, SuperResolution
 from ..networks.config import LIT_CHANNELS, texture_shapes
 from ..networks.detail import DetailTexture
-from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
+from .arrays import DTYPES, RANGE, AvatarArrays, check_shapes, read_arrays, squeeze
 from .identity import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
 
@@ -25,7 +26,7 @@ State = dict[str, torch.Tensor]
 NEW_LEVELS = (0.0015, 0.0035)
 """Metres: where the layer of an untrained avatar begins over the skin, and how thick it is."""
 
-_NAMES = {torch.float32: "F32", torch.float16: "F16"}
+_KINDS = {"f4": "F32", "f2": "F16", "u1": "U8"}
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     Args:
         path: ends in ``.safetensors``.
         avatar: its weights may be on any device.
-        half: store float16 (half the size; about three digits). Textures always are: their texels are what most of a
-            file is made of, and stay far below what 16 bits can tell apart.
+        half: store float16 (half the size; about three digits). Textures are stored in 8 bits in any case, each
+            channel over its own range: their texels are what most of a file is made of.
 
     Returns:
         The metadata as written, with its content hash.
@@ -201,13 +202,13 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     check_shapes(avatar.metadata, shapes, f"The avatar {avatar.metadata.name!r}")
     blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     for name, value in sorted(avatar.tensors().items()):
-        is_texture = "textures." in name or name in ("detail.texture", "identity_detail")
-        dtype = torch.float16 if half or is_texture else torch.float32
-        stored = value.detach().to("cpu", dtype).contiguous()
-        if not torch.isfinite(stored).all():
+        stored = value.detach().to("cpu", torch.float16 if half else torch.float32).contiguous().numpy()
+        if not np.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
-        data = stored.numpy().astype(DTYPES[_NAMES[dtype]], copy=False).tobytes()
-        blobs[name] = (_NAMES[dtype], tuple(stored.shape), data)
+        if "textures." in name or name in ("detail.texture", "identity_detail"):
+            stored, ends = squeeze(value.detach().float().cpu().numpy())
+            blobs[name + RANGE] = _blob(ends)
+        blobs[name] = _blob(stored)
     version = max(avatar.metadata.format_version, FORMAT_VERSION)
     metadata = replace(avatar.metadata, content_hash="", format_version=version)
     metadata = replace(metadata, content_hash=content_hash(json.loads(json.dumps(metadata.to_json())), blobs))
@@ -223,6 +224,11 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
         for _, _, data in blobs.values():
             stream.write(data)
     return metadata
+
+
+def _blob(values: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    kind = _KINDS[values.dtype.str[1:]]
+    return kind, values.shape, values.astype(DTYPES[kind], copy=False).tobytes()
 
 
 def load_avatar(avatar: str | Path) -> Avatar:

@@ -194,6 +194,12 @@ def detail_shapes(size: int, channels: int) -> dict[str, tuple[int, ...]]:
     return {"texture": (size, size, channels), "head": (MATERIAL_CHANNELS, channels)} if size else {}
 
 
+def check_identity_detail(size: int, detail_size: int) -> None:
+    """Raises ValueError when what identities add to a detail texture cannot have this side."""
+    if size < 1 or detail_size % size:
+        raise ValueError(f"{size} texels a side added to a detail texture of {detail_size}; a part of it is possible")
+
+
 def super_resolution_shapes(config: SuperResolutionConfig) -> dict[str, tuple[int, ...]]:
     """Name -> shape of each parameter of a ``SuperResolution``."""
     first, second = config.hidden

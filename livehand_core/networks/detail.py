@@ -36,6 +36,14 @@ class DetailTexture(nn.Module):
         return trilinear(self.texture if texture is None else texture, uv, footprint) @ self.head.T
 
 
+def identity_texture(shared: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """(S, S, C): a shared texture with what an identity adds to it, (R, R, C), R a part of S. Differentiable."""
+    if len(residual) == len(shared):
+        return shared + residual
+    enlarged = functional.interpolate(residual.permute(2, 0, 1)[None], size=shared.shape[:2], mode="bilinear")
+    return shared + enlarged[0].permute(1, 2, 0)
+
+
 def trilinear(texture: torch.Tensor, uv: torch.Tensor, footprint: torch.Tensor) -> torch.Tensor:
     """(P, C): a texture (S, S, C), S a power of two, looked up where a pixel spans as much as a texel.
 

@@ -12,6 +12,7 @@ from ..captures.checks import check_one_light
 from ..errors import TrainingError
 from ..hand.data import HandData
 from ..networks.config import MATERIAL_CHANNELS, FieldConfig
+from ..networks.detail import identity_texture
 from .config import TrainingConfig
 from .model import AvatarModel
 
@@ -52,7 +53,7 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: HandData) -> None:
     are taken over between avatars that both are relightable or both are not.
 
     Args:
-        model: of one identity, in which the first of the avatar's is put.
+        model: the first of the avatar's identities is put into it; where it has several, each begins as that one.
         avatar: trained on the same hand.
         hand: the model's.
 
@@ -68,10 +69,9 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: HandData) -> None:
         differing.append("hidden")
     if old.texture_sizes[: len(new.texture_sizes)] != new.texture_sizes:
         differing.append("texture_sizes")
-    if differing or model.codes is not None:
-        what = f"other settings: {', '.join(differing)}" if differing else "one identity, and the captures have several"
+    if differing:
         raise TrainingError(
-            f"The avatar {avatar.metadata.name!r} cannot be begun with: it has {what}.",
+            f"The avatar {avatar.metadata.name!r} cannot be begun with: it has other settings: {', '.join(differing)}.",
             "Give --set those of the avatar, or begin anew.",
         )
     relit = network.out_channels != model.super_resolution.config.out_channels
@@ -84,6 +84,8 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: HandData) -> None:
     detail = avatar.detail_state
     if model.detail is not None and detail is not None and detail["texture"].shape == model.detail.texture.shape:
         model.detail.load_state_dict(detail)
+        if avatar.identity_detail is not None:
+            model.detail.texture.copy_(identity_texture(detail["texture"], avatar.identity_detail[0]))
 
 
 def _field(model: AvatarModel, avatar: Avatar, old: FieldConfig, relit: bool) -> State:
@@ -101,7 +103,8 @@ def _field(model: AvatarModel, avatar: Avatar, old: FieldConfig, relit: bool) ->
     # What a field is told of a pose is its angles less their mean, times a scale: the other way as on export.
     mean, scale = model.pose_mean.cpu(), model.pose_scale.cpu()
     rest = weight[:, old.input_size :]
-    state["layers.0.weight"] = torch.cat([weight[:, : new.position_size], pose / scale, rest], dim=1)
+    codes = weight.new_zeros(len(weight), new.latent_size)
+    state["layers.0.weight"] = torch.cat([weight[:, : new.position_size], codes, pose / scale, rest], dim=1)
     state["layers.0.bias"] = bias + pose @ mean
     if relit:
         state["colour.weight"][3:MATERIAL_CHANNELS] *= FADED

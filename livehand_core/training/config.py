@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..documents import Reader
 from ..errors import TrainingError
 from ..files import atomic_path
-from ..networks.config import FieldConfig, SuperResolutionConfig, check_detail
+from ..networks.config import FieldConfig, SuperResolutionConfig, check_detail, check_identity_detail
 from ..records import build
 
 CONFIG = Reader("The settings", TrainingError, "Start the run anew.", limit=1 << 20)
@@ -51,6 +51,8 @@ class TrainingConfig:
             ``"as_trained"`` one that brings its light along; ``"auto"`` the first where there are several lights.
         detail_size, detail_channels: of the texture that a relightable avatar is given at the picture's resolution; a
             power of two, 0 for none.
+        identity_detail_size: texels a side of what each identity adds to it; 0 for as many as it has. Half of them do
+            for hands whose creases lie where the others' do.
         coordinates: ``"uvd"`` for the texture cube; ``"xyz"``, an ablation, for world coordinates, in which the hand is
             learnt anew in every pose.
         conditioning: ``"wrist"``: joint angles, and view directions in the wrist's frame, so that the hand may turn
@@ -111,6 +113,7 @@ class TrainingConfig:
     light: Literal["auto", "as_trained", "scene_light"] = "auto"
     detail_size: int = 512
     detail_channels: int = 8
+    identity_detail_size: int = 0
     coordinates: Literal["uvd", "xyz"] = "uvd"
     conditioning: Literal["wrist", "published"] = "wrist"
     depth: int = 4
@@ -189,6 +192,7 @@ class TrainingConfig:
         if self.light == "scene_light" and self.coordinates == "xyz":
             raise TrainingError("A relightable avatar needs uvd coordinates.", "Set light to as_trained.")
         check_detail(self.detail_size, self.detail_channels if self.detail_size else 0)
+        check_identity_detail(self.identity_detail_size or self.detail_size or 1, self.detail_size)
         # What networks cannot have is refused now and not when they are made.
         FieldConfig(
             depth=self.depth,

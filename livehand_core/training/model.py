@@ -10,7 +10,7 @@ from torch import nn
 
 from ..networks import FieldConfig, RadianceField, SuperResolution, SuperResolutionConfig
 from ..networks.config import LIT_CHANNELS
-from ..networks.detail import DetailTexture
+from ..networks.detail import DetailTexture, identity_texture
 from .config import TrainingConfig
 
 SMALLEST_SPREAD = 0.1
@@ -32,7 +32,7 @@ class AvatarModel(nn.Module):
         codes: (identities, latent_size), none longer than 1; None for one identity.
         identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
         detail: of a relightable avatar, unless it has none.
-        identity_detail: (identities, S, S, C), added to the detail texture; None for one identity.
+        identity_detail: (identities, R, R, C), added to the detail texture; None for one identity.
         levels: (V, 2) of the layer that surface sampling looks in, see ``layer.find_levels``; (0, 2) until it is known.
     """
 
@@ -75,7 +75,8 @@ class AvatarModel(nn.Module):
             for size in config.texture_sizes:
                 self.identity_textures.append(torch.zeros(identities, size, size, config.texture_channels))
             if self.detail is not None:
-                self.identity_detail = nn.Parameter(torch.zeros(identities, *self.detail.texture.shape))
+                size = config.identity_detail_size or config.detail_size
+                self.identity_detail = nn.Parameter(torch.zeros(identities, size, size, config.detail_channels))
         spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
         self.register_buffer("pose_mean", poses.mean(dim=0))
         self.register_buffer("pose_scale", config.pose_gain / spread)
@@ -109,7 +110,7 @@ class AvatarModel(nn.Module):
         """(S, S, C): that of an identity; None where the detail's own is all there is."""
         if self.detail is None or self.identity_detail is None:
             return None
-        return self.detail.texture + self.identity_detail[identity]
+        return identity_texture(self.detail.texture, self.identity_detail[identity])
 
     @torch.no_grad()
     def constrain(self) -> None:

@@ -37,6 +37,7 @@ from livehand_core.hand.data import HandData
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 
 from .conftest import tube_hand
+from .lit import relightable
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 SMALL = Architecture(
@@ -77,6 +78,38 @@ def test_round_trip(avatar: Avatar, tmp_path: Path, half: bool) -> None:
     # Another program sees an ordinary safetensors file.
     assert safetensors.torch.load_file(path).keys() == avatar.tensors().keys()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_textures_are_kept_in_eight_bits(hand: HandData, tmp_path: Path) -> None:
+    avatar = relightable(hand, identities=(Identity("a"), Identity("b")))
+    save_avatar(tmp_path / "a.safetensors", avatar)
+    read = load_avatar(tmp_path / "a.safetensors")
+    kinds = safetensors.torch.load_file(tmp_path / "a.safetensors")
+    for name in ("field.textures.0", "identity_textures.0", "detail.texture", "identity_detail"):
+        value, found = avatar.tensors()[name], read.tensors()[name]
+        assert kinds[name].dtype == torch.uint8 and found.dtype == torch.float32
+        axes = tuple(range(value.ndim - 1))
+        step = (value.amax(axes) - value.amin(axes)) / 255.0
+        assert ((found - value).abs() <= 0.5001 * step + 1e-7).all(), name
+    save_avatar(tmp_path / "b.safetensors", read)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("change", ["missing", "short", "bits"])
+def test_eight_bits_need_their_range(hand: HandData, tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.safetensors"
+    save_avatar(path, relightable(hand))
+    tensors = safetensors.torch.load_file(path)
+    with safetensors.safe_open(path, "pt") as opened:
+        document = opened.metadata()
+    ends = tensors.pop("detail.texture.range")
+    if change == "short":
+        tensors["detail.texture.range"] = ends[:1]
+    elif change == "bits":
+        tensors["detail.texture.range"] = ends.to(torch.uint8)
+    safetensors.torch.save_file(tensors, path, document)
+    with pytest.raises(AvatarError, match=r"does not tell the range of detail.texture|does not fit its description"):
+        load_avatar(path)
 
 
 def test_saving_twice_gives_the_same_bytes(avatar: Avatar, tmp_path: Path) -> None:

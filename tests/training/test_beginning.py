@@ -96,6 +96,35 @@ def test_begun_with_an_avatar_a_model_draws_what_it_draws(capture: Capture, tube
     relit.close()
 
 
+def test_several_people_begin_as_the_one_of_an_avatar(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
+    lit = in_lights(capture)
+    config = preset("cpu", steps=4, **SMALL, identity_detail_size=16)
+    run = trainer(tmp_path / "a", lit, tubes, config)
+    run.begin()
+    for _ in range(4):
+        run.advance()
+    avatar = make_avatar(run.model, run.config, lit, lit.frames_of("train"), tubes, {})
+    run.close()
+    frames = tuple(replace(frame, identity=("ann", "bob")[place % 2]) for place, frame in enumerate(lit.frames))
+    family = replace(lit, frames=frames)
+    other = trainer(tmp_path / "b", family, tubes, config)
+    other.begin(avatar=avatar)
+    again = make_avatar(other.model, other.config, family, family.frames_of("train"), tubes, {})
+    assert avatar.detail_state is not None and again.detail_state is not None
+    assert torch.equal(again.detail_state["texture"], avatar.detail_state["texture"])
+    assert again.identity_detail is not None and again.identity_detail.shape == (2, 16, 16, 3)
+    assert not again.identity_detail.any() and not any(one.any() for one in again.identity_textures)
+    weight, size = again.field_state["layers.0.weight"], avatar.metadata.architecture.field.position_size
+    codes = again.metadata.architecture.field.latent_size
+    assert not weight[:, size : size + codes].any()
+    kept = torch.cat([weight[:, :size], weight[:, size + codes :]], dim=1)
+    assert torch.allclose(kept, avatar.field_state["layers.0.weight"], atol=1e-5)
+    first = [other.advance()["total"] for _ in range(4)]
+    other.close()
+    assert np.isfinite(first).all()
+    assert other.model.identity_detail is not None and other.model.identity_detail.detach().abs().max() > 0.0
+
+
 def test_other_networks_are_not_begun_with(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
     config = preset("cpu", steps=4, **SMALL)
     run = trainer(tmp_path / "a", capture, tubes, config)

@@ -125,7 +125,7 @@ class DetailChain:
 
     Args:
         parts: ``texture`` (S, S, C) and ``head`` (13, C); empty without a texture.
-        residuals: (identities, S, S, C) added to it; None without identities.
+        residuals: (identities, R, R, C) added to it, R a part of S; None without identities.
         span: texture coordinates that a metre of skin spans.
     """
 
@@ -138,7 +138,7 @@ class DetailChain:
         """Let ``shown`` be the textures mixed by (identities,) shares."""
         if self._texture is not None and self._residuals is not None:
             mixed = np.tensordot(shares.astype(np.float32), self._residuals, axes=1)
-            self.shown = self._chain(self._texture + mixed)
+            self.shown = self._chain(self._texture + enlarged(mixed, len(self._texture)))
 
     def _chain(self, texture: np.ndarray) -> Detail:
         assert self._head is not None
@@ -156,3 +156,15 @@ class DetailChain:
         texels, unit = stored_texels(np.concatenate([*flat, np.zeros(WIDTH, np.float32)]))
         head = fill_up(fill_up(self._head * unit, groups * GROUP).T, WIDTH)
         return Detail(texels, starts, head, np.float32(side), self._span, SIDES)
+
+
+def enlarged(texture: np.ndarray, side: int) -> np.ndarray:
+    """(S, S, C) float32 of an (R, R, C) texture, linear between the middles of its texels."""
+    for axis in (0, 1):
+        count = texture.shape[axis]
+        place = np.clip((np.arange(side) + 0.5) * (count / side) - 0.5, 0.0, count - 1.0)
+        first = place.astype(np.intp)
+        share = (place - first).astype(np.float32).reshape((-1, *(1,) * (2 - axis)))
+        second = np.minimum(first + 1, count - 1)
+        texture = (1.0 - share) * texture.take(first, axis) + share * texture.take(second, axis)
+    return texture

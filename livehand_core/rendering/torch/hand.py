@@ -11,6 +11,7 @@ from ...hand.data import HandData
 from ...hand.model import HandModel
 from ...identities import IdentityChoice
 from ...networks.config import MATERIAL_CHANNELS
+from ...networks.detail import identity_texture
 from ...poses import HandPose
 from ...surface import face_neighbours
 from ..clock import Clock
@@ -94,7 +95,8 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         pose, code = conditioning(self.metadata, self._codes, plan.view, identity)
         if self._identity_detail is not None and self.detail is not None:
             shares = self._tensor(identity_shares(self.metadata, self._codes, identity))
-            self._detail_texture = self.detail.texture + torch.einsum("n,nijc->ijc", shares, self._identity_detail)
+            residual = torch.einsum("n,nijc->ijc", shares, self._identity_detail)
+            self._detail_texture = identity_texture(self.detail.texture, residual)
         for textures in self._textures:
             textures.show(identity_shares(self.metadata, self._codes, identity))
         given = Conditioning(self._tensor(pose), None if code is None else self._tensor(code))
