@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -13,20 +12,16 @@ from ...cameras import Camera
 from ...kernels.mesh.raster import Raster, rasterise
 from ...kernels.mesh.visibility import nearest_in_rows
 from ...kernels.products.packing import fill_up
-from ...kernels.shading import lamps as columns
 from ...kernels.shading.detail import GROUP, SIDES, Detail
-from ...kernels.shading.pixels import LAMPS, MOST_LAMPS, POSITION, VERTEX_COLUMNS, Lit, Seen
+from ...kernels.shading.pixels import Lit, Seen
 from ...kernels.simd.lanes import WIDTH
-from ...lights import NEAREST
 from ..plan import Plan
+from ..shading.detail import halvings
+from ..shading.lit import lit_of
 from ..shading.mesh import ShadedMesh
 from ..shading.pixels import reach
-from ..shading.received import Received, ReceivedLamp
-from ..shading.shadows import DepthMap
 from .geometry import SeenSurface
 from .quantisation.packing import stored_texels
-
-_KINDS = {"all": columns.ALL, "disc": columns.DISC, "cone": columns.CONE}
 
 
 class Skin(NamedTuple):
@@ -49,57 +44,6 @@ class Skin(NamedTuple):
         raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
         seen = seen_skin(mesh, vertices, camera, raster, metadata.lateral_margin)
         return cls(lit_of(plan.received, vertices), seen, SeenSurface(plan.picture, raster))
-
-
-def lit_of(received: Received, vertices: np.ndarray) -> Lit:
-    """The light at a hand of (V, 3) posed vertices, as kernels take it."""
-    count = len(received.lamps)
-    assert count <= MOST_LAMPS
-    rows = np.zeros((len(vertices), VERTEX_COLUMNS), np.float32)
-    rows[:, : LAMPS + count] = received.vertices[:, : LAMPS + count]
-    rows[:, POSITION : POSITION + 3] = vertices
-    lamps = np.zeros((count, columns.LAMP_COLUMNS), np.float32)
-    maps: list[DepthMap] = []
-    for row, lamp in zip(lamps, received.lamps, strict=True):
-        _put_lamp(lamp, row)
-        row[columns.SHADOW] = -1.0
-        if lamp.sharpness > 0.0 and lamp.shadow is not None:
-            row[columns.SHADOW] = len(maps)
-            maps.append(lamp.shadow)
-    nothing = [np.zeros(0, np.float32)]
-    return Lit(
-        rows.reshape(-1),
-        received.irradiance.reshape(-1),
-        received.lobes.reshape(-1),
-        lamps.reshape(-1),
-        np.concatenate([one.depth.reshape(-1) for one in maps] or nothing),
-        len(maps[0].depth) if maps else 0,
-        np.concatenate([one.row for one in maps] or nothing),
-    )
-
-
-def _put_lamp(received: ReceivedLamp, row: np.ndarray) -> None:
-    lamp = received.lamp
-    radius = 0.5 * lamp.size
-    row[columns.COLOUR : columns.COLOUR + 3] = lamp.colour
-    row[columns.PLACE : columns.PLACE + 3] = lamp.direction or lamp.position
-    row[columns.SINE], row[columns.FLUX] = max(received.sine, 1e-4), received.flux
-    row[columns.SHARPNESS] = received.sharpness
-    for index, (sharpness, most) in enumerate(received.lobes):
-        peak = sharpness / (2.0 * math.pi * -math.expm1(-2.0 * sharpness))
-        row[columns.LOBES + 3 * index : columns.LOBES + 3 * index + 3] = sharpness, peak, most
-    if lamp.direction is not None:
-        row[columns.KIND] = columns.FAR
-        return
-    flat = lamp.emission == "disc"
-    row[columns.KIND] = _KINDS[lamp.emission]
-    row[columns.NEAREST] = NEAREST if flat else max(radius, NEAREST)
-    row[columns.FLAT] = radius**2 if flat else 0.0
-    if lamp.axis is not None:
-        row[columns.AXIS : columns.AXIS + 3] = lamp.axis
-    edge = math.cos(lamp.half_angle)
-    row[columns.EDGE], row[columns.STEEP] = edge, 1.0 / max((1.0 - edge) * lamp.blend, 1e-4)
-    row[columns.SPREAD] = 1.0 / math.tan(lamp.half_angle) if lamp.half_angle < 0.5 * math.pi else 0.0
 
 
 def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, raster: Raster, margin: float) -> Seen:
@@ -144,12 +88,7 @@ class DetailChain:
         assert self._head is not None
         side, channels = len(texture), texture.shape[2]
         groups = -(-channels // GROUP)
-        level = fill_up(texture, groups * GROUP)
-        levels = [level]
-        while len(level) > 1:
-            half = len(level) // 2
-            level = level.reshape(half, 2, half, 2, -1).mean(axis=(1, 3), dtype=np.float32)
-            levels.append(level)
+        levels = halvings(fill_up(texture, groups * GROUP))
         parts = [one[..., k * GROUP : (k + 1) * GROUP] for k in range(groups) for one in levels]
         starts = np.cumsum([0, *(part.size for part in parts)])[:-1].reshape(groups, len(levels))
         flat = [part.reshape(-1) for part in parts]
