@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": (".doctor", "rendering", "list what is installed, which devices there are and what is missing"),
 }
 """Name -> (module with ``configure(parser)`` and ``run(args) -> exit code``, its job of ``libraries.JOBS``, help)."""
+
+SMALL_ALGEBRA = {"footage", "track", "live"}
+"""Commands that solve small systems for every picture: OpenBLAS's threads would wait for the next one by spinning, and
+take a core from whoever draws."""
 
 EXIT_ERROR = 2
 
@@ -102,6 +107,9 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     for name, (module_name, job, text) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text)
         if name == called:
+            if name in SMALL_ALGEBRA:
+                # Read when NumPy is loaded, which no command is without.
+                os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             module = import_module(module_name, __package__)
             module.configure(subparser)
             subparser.set_defaults(run=module.run, job=job)

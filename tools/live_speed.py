@@ -47,13 +47,17 @@ def tracker_rate(frames: list[SourceFrame], detail: str, seconds: float) -> dict
     return {"a_second": float(1.0 / counted.mean()), "ms_median": float(1e3 * np.median(counted))}
 
 
-def window(film: Path, seconds: float, size: str) -> dict[str, Any]:
-    """Figures of ``livehand live``, without a display."""
+def window(film: Path, seconds: float, size: str, figures: Path | None = None) -> dict[str, Any]:
+    """Figures of ``livehand live``, without a display.
+
+    Args:
+        figures: where they are kept and written each minute; nowhere by default.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "figures.json"
+        path = figures or Path(folder) / "figures.json"
         words = [sys.executable, "-m", "livehand_core", "live", str(film), "--size", size]
         words += ["--seconds", f"{seconds:g}", "--figures", str(path)]
-        environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
+        environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "PYTHONPATH": str(ROOT)}
         subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
         told = dict(json.loads(path.read_text(encoding="utf-8")))
     if "delay_ms_median" not in told:

@@ -6,7 +6,7 @@ import json
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,6 @@ def run_core(
     task: Task[Any],
     tell: Callable[[dict[str, Any]], None] = lambda told: None,
     log: Path | None = None,
-    variables: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Run a command of the core for a task; the last lines that it wrote.
 
@@ -93,7 +92,6 @@ def run_core(
         words: of the command line; with ``--machine`` among them it tells its progress.
         tell: takes each line of progress: a step's ``text``, how much of it is ``done``, and ``of`` how much.
         log: file that its lines are appended to.
-        variables: added to its environment.
 
     Raises:
         EngineError: it cannot be started, or the log cannot be written.
@@ -105,7 +103,7 @@ def run_core(
         if line.startswith(MACHINE_LINE):
             tell(json.loads(line.removeprefix(MACHINE_LINE)))
 
-    command, environment = core_command(python, [*words]), child_environment(python, variables)
+    command, environment = core_command(python, [*words]), child_environment(python)
     try:
         code, lines = run_lines(command, environment, log, task.cancelled, take)
     except EngineError:

@@ -74,8 +74,7 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     """
     task.tell(0.0, "Starting Python")
     python = wish.python()
-    words, variables = [*wish.words, "--machine"], {"OPENBLAS_NUM_THREADS": "1"}
-    lines = run_core(python, words, task, lambda told: _tell(told, task), wish.folder / LOG, variables)
+    lines = run_core(python, [*wish.words, "--machine"], task, lambda told: _tell(told, task), wish.folder / LOG)
     if not (wish.folder / TRANSFORMS).is_file():
         raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
     entries = LEFT.json(wish.folder / LEFT_OUT)

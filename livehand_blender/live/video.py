@@ -78,7 +78,7 @@ def track(wish: Wish, out: Path, task: Task[Film]) -> Film:
     words = ["track", str(wish.path), "-o", str(out), "--machine", "--hands", wish.side, "--model", wish.model]
     words += ["--smoothing", f"{options.smoothing:g}", "--fov", f"{options.fov:g}", "--detail", options.detail]
     words += [*(["--mirror"] if options.mirror else []), *([] if wish.shape else ["--keep-shape"])]
-    run_core(python, words, task, lambda told: _tell(told, task), variables={"OPENBLAS_NUM_THREADS": "1"})
+    run_core(python, words, task, lambda told: _tell(told, task))
     sequence, notes = read_motion(out).sequence, read_notes(out)
     return Film(wish.path, sequence, notes.camera, int(np.count_nonzero(notes.confidence)), options.mirror, wish.shape)
 

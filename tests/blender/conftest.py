@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,23 @@ def registered() -> Iterator[None]:
 @pytest.fixture
 def addon(registered: None, empty_scene: None) -> None:
     """The registered add-on in an empty file."""
+
+
+@pytest.fixture
+def engine(addon: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The add-on's session module, with this Python as the engine's. A process that an earlier test started serves."""
+    from livehand_blender.render import session
+
+    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
+    return session
+
+
+@pytest.fixture
+def fresh_engine(engine: Any) -> Iterator[Any]:
+    """The same with a process that starts in this test, if at all, and ends with it."""
+    engine.close()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="session")

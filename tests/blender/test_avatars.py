@@ -9,6 +9,7 @@ import struct
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,25 +104,21 @@ def test_poses_outside_the_trained_range_are_named_worst_first(folder: Path, tin
     assert out_of_range(HandPose.rest(), metadata) == {}
 
 
-def test_pictures_are_rendered_once_and_kept(folder: Path, tiny_avatar: Path) -> None:
+def test_pictures_are_rendered_once_and_kept(folder: Path, fresh_engine: Any, tiny_avatar: Path) -> None:
     from livehand_blender.avatars import pictures
-    from livehand_blender.render import session
     from livehand_core.avatars.metadata import read_metadata
 
     metadata = read_metadata(tiny_avatar)
-    try:
-        # No engine is started for a picture.
-        assert pictures.icon_of_avatar(tiny_avatar, metadata) == 0
-        assert pictures._work() is None and session.engine_client().info is None
-        session.engine_client().start()
-        pictures.icon_of_avatar(tiny_avatar, metadata)
-        deadline = time.monotonic() + 200.0
-        while not pictures.picture_path(metadata).is_file():
-            assert time.monotonic() < deadline and not pictures._failed
-            pictures._work()
-            time.sleep(0.05)
-    finally:
-        session.close()
+    # No engine is started for a picture.
+    assert pictures.icon_of_avatar(tiny_avatar, metadata) == 0
+    assert pictures._work() is None and fresh_engine.engine_client().info is None
+    fresh_engine.engine_client().start()
+    pictures.icon_of_avatar(tiny_avatar, metadata)
+    deadline = time.monotonic() + 200.0
+    while not pictures.picture_path(metadata).is_file():
+        assert time.monotonic() < deadline and not pictures._failed
+        pictures._work()
+        time.sleep(0.05)
     from PIL import Image
 
     with Image.open(pictures.picture_path(metadata)) as image:

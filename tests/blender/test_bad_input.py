@@ -20,17 +20,6 @@ from tests.blender.helpers import make_scene, render_exr
 pytestmark = pytest.mark.bpy
 
 
-@pytest.fixture
-def engine(addon, monkeypatch: pytest.MonkeyPatch):
-    """The session module with an engine of its own, on this Python."""
-    from livehand_blender.render import session
-
-    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
-    session.close()
-    yield session
-    session.close()
-
-
 def _fails(match: str) -> None:
     import bpy
 
@@ -75,7 +64,7 @@ def test_the_hand_and_the_camera_deleted_between_frames(engine, tiny_avatar: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the engine's Python")
 def test_the_engines_python_deleted_while_it_runs(
-    engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What runs goes on; the next engine cannot start, which is told, until its Python is back."""
     from livehand_core.engine import interpreters
@@ -91,8 +80,8 @@ def test_the_engines_python_deleted_while_it_runs(
     before = render_exr(scene, tmp_path / "before.exr")["Combined.A"]
     python.unlink()
     np.testing.assert_array_equal(render_exr(scene, tmp_path / "meanwhile.exr")["Combined.A"], before)
-    os.kill(engine.engine_client().start().pid, signal.SIGKILL)
-    engine.close()
+    os.kill(fresh_engine.engine_client().start().pid, signal.SIGKILL)
+    fresh_engine.close()
     _fails("engine_python is not there")
     python.write_text(text)
     python.chmod(0o755)
@@ -142,10 +131,10 @@ def test_two_scenes_render_their_own_hands(engine, tiny_avatar: Path, tmp_path: 
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_not_to_render(
-    engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_engine, tiny_avatar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(engine, "log_path", lambda: tmp_path / "file" / "engine.log")
+    monkeypatch.setattr(fresh_engine, "log_path", lambda: tmp_path / "file" / "engine.log")
     scene, _ = make_scene(tiny_avatar)
     assert render_exr(scene, tmp_path / "out.exr")["Combined.A"].max() > 0.0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,6 @@ from livehand_blender.render.shutter import shutter_times, split_frame
 from tests.blender.helpers import index_pass, make_scene, render_exr
 
 pytestmark = pytest.mark.bpy
-
-
-@pytest.fixture
-def engine(addon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This Python as the engine's."""
-    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
 
 
 def test_hashes_are_those_of_the_specification(addon) -> None:

@@ -46,18 +46,16 @@ def test_operators_name_the_folder(locked: Path, tiny_avatar: Path, tmp_path_fac
 
 
 def test_a_frame_is_drawn_without_a_log_or_a_cache(
-    locked: Path, tiny_avatar: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    locked: Path,
+    tiny_avatar: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    fresh_engine: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import bpy
 
-    from livehand_blender.render import session
-
     monkeypatch.setenv("LIVEHAND_CACHE", str(locked / "cache"))
-    session.close()
-    try:
-        scene, _ = make_scene(tiny_avatar)
-        scene.render.filepath = str(tmp_path_factory.mktemp("frames") / "frame.png")
-        assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
-        assert Path(scene.render.filepath).is_file()
-    finally:
-        session.close()
+    scene, _ = make_scene(tiny_avatar)
+    scene.render.filepath = str(tmp_path_factory.mktemp("frames") / "frame.png")
+    assert bpy.ops.render.render(write_still=True) == {"FINISHED"}
+    assert Path(scene.render.filepath).is_file()

@@ -18,23 +18,6 @@ from tests.blender.helpers import index_pass, make_scene, render_exr
 pytestmark = pytest.mark.bpy
 
 
-@pytest.fixture
-def engine(addon, monkeypatch: pytest.MonkeyPatch):
-    """The session module, with this Python as the engine's."""
-    from livehand_blender.render import session
-
-    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
-    return session
-
-
-@pytest.fixture
-def fresh_engine(engine):
-    """The same with a process that starts in this test and ends with it."""
-    engine.close()
-    yield engine
-    engine.close()
-
-
 def _render_fails(match: str) -> None:
     import bpy
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,13 +32,12 @@ class _Screen:
 
 
 @pytest.fixture
-def view(addon, monkeypatch: pytest.MonkeyPatch):
+def view(fresh_engine, monkeypatch: pytest.MonkeyPatch):
     """A Viewport, a context of a 3D view that looks at the hand, lists of what was drawn and written, and its note."""
     import bpy
 
-    from livehand_blender.render import notes, session, viewport
+    from livehand_blender.render import notes, viewport
 
-    monkeypatch.setenv("LIVEHAND_PYTHON", sys.executable)
     _Screen.drawn = drawn = []
     written: list[str] = []
     cleared: list[tuple[float, ...]] = []
@@ -67,7 +65,6 @@ def view(addon, monkeypatch: pytest.MonkeyPatch):
         note=lambda: notes.kept(context.region),
     )
     live._live.close()
-    session.close()
 
 
 def _look_through_camera(view, scene) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import types
@@ -80,6 +81,16 @@ def test_the_version_and_the_help_need_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"livehand {__version__}\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_command_that_follows_pictures_leaves_the_other_cores_alone() -> None:
+    """NumPy's own threads, which spin between small systems, are not there."""
+    script = "import os; from livehand_core import cli; cli._parser(['live']); import numpy; "
+    script += "print(len(os.listdir('/proc/self/task')))"
+    variables = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    told = subprocess.run([sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "1"
 
 
 def test_the_module_runs_as_the_command() -> None:
