@@ -15,6 +15,7 @@ _ROOMS = (
     "render.settings",
     "rig.operators",
     "rig.pose_operators",
+    "rig.contact_operators",
     "rig.shape_operators",
     "rig.attach",
     "rig.pose_library",

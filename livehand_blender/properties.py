@@ -136,6 +136,13 @@ class LiveHandRig(bpy.types.PropertyGroup):
         override=_OVERRIDABLE,
         update=_betas_changed,
     )
+    push_apart: BoolProperty(
+        name="Push Apart",
+        description="Draw the hand a little beside its pose where it goes into another hand or into itself, by up to "
+        "8 mm and 14 degrees; bones and keys stay as they are",
+        default=False,
+        override=_OVERRIDABLE,
+    )
     model: StringProperty(
         name="Model", description="Id of the hand model the rig was made from", default=BUILTIN_MODEL, options=set()
     )

@@ -15,12 +15,14 @@ import numpy as np
 from livehand_core.cameras import Camera
 from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
+from livehand_core.hand.skinning import pose_joints
 from livehand_core.occluders import Occluder
 
 from ..avatars.choice import chosen_identity
 from ..rig.armature import is_hand
 from ..rig.hand_rig import HandRig
 from ..rig.pose import shown_pose
+from .apart import poses_apart
 from .bounds import hand_points
 from .camera import FrameView, core_camera, read_view
 from .light import answers, hand_lights
@@ -177,7 +179,28 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         hands.append(_visible_hand(rig, instance.matrix_world, holdout))
         rigs.append(rig.original)
     # Only now: looking for lamps goes through the instances, too.
-    return _lit(depsgraph, hands, rigs, space)
+    return _lit(depsgraph, _apart(hands, rigs), rigs, space)
+
+
+def _apart(hands: list[VisibleHand], rigs: list[Any]) -> list[VisibleHand]:
+    """The hands, those whose rig asks for it pushed out of what they go into."""
+    asking = [rig.livehand.push_apart for rig in rigs]
+    if not any(asking):
+        return hands
+    models = [HandRig.of(rig).data for rig in rigs]
+    for number, pose in enumerate(poses_apart([hand.instance for hand in hands], models, asking)):
+        if pose is None:
+            continue
+        hand, model = hands[number], models[number]
+        way = pose_joints(model, pose) - pose_joints(model, hand.instance.pose)
+        hands[number] = replace(
+            hand,
+            instance=replace(hand.instance, pose=pose),
+            # A tip moves farther than the joint before it.
+            radii=hand.radii + 2.0 * hand.instance.scale * float(np.linalg.norm(way, axis=1).max()),
+            state=hand.state + pose.full_pose.tobytes() + pose.transl.tobytes(),
+        )
+    return hands
 
 
 def _is_point(matrix_world: Any) -> bool:

@@ -43,7 +43,7 @@ def _blend_property(default: float) -> Any:
     )
 
 
-def _finger_property(description: str) -> Any:
+def finger_property(description: str) -> Any:
     """The declaration of the fingers that an operator works on, all by default."""
     return EnumProperty(
         name="Fingers",
@@ -62,7 +62,7 @@ class LIVEHAND_OT_pose_preset(HandOperator):
 
     gesture: EnumProperty(name="Gesture", description="The pose to go to", items=gesture_items())
     blend: _blend_property(1.0)
-    fingers: _finger_property("The fingers that move")
+    fingers: finger_property("The fingers that move")
     keyframe: key_property()
 
     def apply(self, context: Any, rig: Any) -> None:
@@ -153,7 +153,7 @@ class LIVEHAND_OT_set_ik(HandOperator):
     bl_idname = "livehand.set_ik"
     bl_label = "Finger Tip IK"
 
-    fingers: _finger_property("The fingers whose IK is set")
+    fingers: finger_property("The fingers whose IK is set")
     influence: FloatProperty(
         name="Influence",
         description="0: the finger's own rotations (FK); 1: the tip is where its target is",

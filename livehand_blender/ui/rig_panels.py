@@ -50,6 +50,7 @@ class LIVEHAND_PT_pose(_HandPanel, bpy.types.Panel):
         row.operator_context = "INVOKE_DEFAULT"
         row.operator_menu_enum("livehand.blend_pose", "gesture", text="Blend to Gesture", icon="ARROW_LEFTRIGHT")
         layout.operator("livehand.copy_pose", icon="PASTEFLIPDOWN")
+        layout.operator("livehand.hold", icon="VIEW_PAN")
 
 
 class LIVEHAND_PT_fingers(_HandPanel, bpy.types.Panel):
@@ -86,6 +87,9 @@ class LIVEHAND_PT_fingers(_HandPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("livehand.set_limits", text="Limits On").active = True
         row.operator("livehand.set_limits", text="Limits Off").active = False
+        row = layout.row(align=True)
+        row.prop(rig.livehand, "push_apart", toggle=True)
+        row.operator("livehand.apply_apart", text="Apply")
 
 
 class LIVEHAND_PT_identity(_HandPanel, bpy.types.Panel):
