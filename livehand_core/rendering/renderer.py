@@ -220,7 +220,7 @@ class Renderer:
         metadata = arrays.metadata
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
         if self._kernels == "auto" and self._gpu is not None:
-            drawn = self._gpu.hand(arrays, data)
+            drawn = self._gpu.hand(arrays, data, self._workers)
             if drawn is not None:
                 return drawn
         device = self.device if self.device.startswith("cuda") else "cpu"

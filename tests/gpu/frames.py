@@ -60,8 +60,9 @@ def decibels(first: np.ndarray, second: np.ndarray) -> float:
     return float(-10.0 * np.log10(max(np.square(first - second)[drawn].mean(), 1e-20)))
 
 
-def check_alike(ours: Layer | None, theirs: Layer | None, least: float = 60.0) -> None:
-    """The same box; colours within so many decibels, opacities within 2/255; nearly all depths, normals and uvd."""
+def check_alike(ours: Layer | None, theirs: Layer | None, least: float = 60.0, most: float = 2e-4) -> None:
+    """The same box; colours within ``least`` decibels, opacities within 2/255; nearly all depths, normals and uvd
+    within ``most``."""
     assert ours is not None and theirs is not None
     assert ours.box == theirs.box and ours.rgba[..., 3].max() > 0.5
     assert decibels(ours.rgba, theirs.rgba) >= least
@@ -73,7 +74,7 @@ def check_alike(ours: Layer | None, theirs: Layer | None, least: float = 60.0) -
             # Writeable, too: of others the processor's kernels would be compiled anew.
             assert first.flags["WRITEABLE"]
             assert first.dtype == np.float32 and first.flags["C_CONTIGUOUS"]
-            assert np.quantile(differences(first, second), 0.998) <= 2e-4, name
+            assert np.quantile(differences(first, second), 0.998) <= most, name
     assert (ours.low is None) == (theirs.low is None)
     if ours.low is not None and theirs.low is not None:
         assert (ours.low.box, ours.low.size) == (theirs.low.box, theirs.low.size)

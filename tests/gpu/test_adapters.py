@@ -191,7 +191,7 @@ def test_a_driver_that_ends_processes_is_left_alone_for_a_day(
         "from livehand_core.rendering.gpu.trial import Trial\n"
         f"adapter = choose({device!r})\n"
         "gpu = Gpu(adapter, Trial(adapter))\n"
-        "gpu.kernel(['low'], 'take', 'rw', {'real': 'f32', 'C4': 4})\n"
+        "gpu.kernel(['low'], 'take', 'rrw', {'real': 'f32', 'C4': 4, 'LIT': False})\n"
         "os._exit(9)\n"
     )
     for deaths in (1, 2):

@@ -9,11 +9,8 @@ import pytest
 import torch
 
 from livehand_core.avatars import Architecture, new_avatar
-from livehand_core.avatars.metadata import read_metadata
-from livehand_core.cameras import Camera, look_at
 from livehand_core.errors import RenderCancelled
 from livehand_core.frames import FrameRequest, HandInstance
-from livehand_core.hand.library import find_hand
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
 from livehand_core.poses import HandPose
 from livehand_core.rendering import Renderer
@@ -21,8 +18,7 @@ from livehand_core.rendering.clock import Clock
 from livehand_core.rendering.gpu import frame, super_resolution
 from livehand_core.rendering.gpu.device import Gpu
 from livehand_core.rendering.gpu.field import tile_rays
-from livehand_core.rendering.gpu.hand import GpuHand, refusal
-from livehand_core.rendering.thresholds import EARLY_TERMINATION
+from livehand_core.rendering.gpu.hand import refusal
 from livehand_core.rendering.torch.hand import TorchHand
 from tests.core.conftest import camera_at, solid, tube_hand
 
@@ -69,31 +65,6 @@ def test_float16_is_close(gpu: Gpu) -> None:
         half = gpu_hand(gpu, avatar, half=True).render(HandInstance(pose()), camera, EVERY, Clock())
         assert exact is not None and half is not None
         assert 50.0 < decibels(half.rgba, exact.rgba) < 150.0
-
-
-@pytest.mark.parametrize("precision", ["fast", "exact"])
-def test_an_avatar_of_the_size_that_ships_inside(gpu: Gpu, precision: str) -> None:
-    metadata = read_metadata("default")
-    hand = find_hand(metadata.hand_model, metadata.side)
-    network = replace(metadata.architecture.super_resolution, out_channels=4)
-    architecture = replace(metadata.architecture, super_resolution=network, detail_size=0, detail_channels=0)
-    avatar = solid(new_avatar(hand, architecture))
-    middle = np.array([-0.09, 0.0, 0.0])
-    place = look_at(middle + np.array([0.05, 0.35, 0.1]), middle, np.array([0.0, 0.0, 1.0]))
-    camera = Camera(72, 48, 115.0, 115.0, 36.0, 24.0, place)
-    instance = HandInstance(HandPose.rest())
-    floor = EARLY_TERMINATION[precision]
-    ours = GpuHand(avatar.arrays(), hand, gpu, precision == "fast", floor).render(instance, camera, EVERY, Clock(), 1.0)
-    theirs = TorchHand(avatar, hand, CPU).render(instance, camera, EVERY, Clock(), 1.0)
-    check_alike(ours, theirs, 60.0 if precision == "fast" else 80.0)
-
-
-def test_a_relightable_avatar_is_left_to_the_processor(device: str) -> None:
-    camera = camera_at((0.0, 0.1, 0.4))
-    request = FrameRequest(camera, (HandInstance(HandPose.rest()),))
-    drawn, wanted = Renderer(device).render(request), Renderer("cpu").render(request)
-    assert any("drawn on the processor: it stands in the scene's light" in line for line in drawn.warnings)
-    np.testing.assert_array_equal(drawn["rgba"], wanted["rgba"])
 
 
 def test_a_hand_out_of_view(gpu: Gpu) -> None:

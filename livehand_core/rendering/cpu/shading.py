@@ -16,7 +16,7 @@ from ...kernels.shading.detail import GROUP, SIDES, Detail
 from ...kernels.shading.pixels import Lit, Seen
 from ...kernels.simd.lanes import WIDTH
 from ..plan import Plan
-from ..shading.detail import halvings
+from ..shading.detail import halvings, mixed
 from ..shading.lit import lit_of
 from ..shading.mesh import ShadedMesh
 from ..shading.pixels import reach
@@ -81,8 +81,7 @@ class DetailChain:
     def show(self, shares: np.ndarray) -> None:
         """Let ``shown`` be the textures mixed by (identities,) shares."""
         if self._texture is not None and self._residuals is not None:
-            mixed = np.tensordot(shares.astype(np.float32), self._residuals, axes=1)
-            self.shown = self._chain(self._texture + enlarged(mixed, len(self._texture)))
+            self.shown = self._chain(mixed(self._texture, self._residuals, shares))
 
     def _chain(self, texture: np.ndarray) -> Detail:
         assert self._head is not None
@@ -95,15 +94,3 @@ class DetailChain:
         texels, unit = stored_texels(np.concatenate([*flat, np.zeros(WIDTH, np.float32)]))
         head = fill_up(fill_up(self._head * unit, groups * GROUP).T, WIDTH)
         return Detail(texels, starts, head, np.float32(side), self._span, SIDES)
-
-
-def enlarged(texture: np.ndarray, side: int) -> np.ndarray:
-    """(S, S, C) float32 of an (R, R, C) texture, linear between the middles of its texels."""
-    for axis in (0, 1):
-        count = texture.shape[axis]
-        place = np.clip((np.arange(side) + 0.5) * (count / side) - 0.5, 0.0, count - 1.0)
-        first = place.astype(np.intp)
-        share = (place - first).astype(np.float32).reshape((-1, *(1,) * (2 - axis)))
-        second = np.minimum(first + 1, count - 1)
-        texture = (1.0 - share) * texture.take(first, axis) + share * texture.take(second, axis)
-    return texture

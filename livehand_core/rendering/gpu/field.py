@@ -41,7 +41,7 @@ class Field:
         self._residuals = residuals
         self._shares = np.zeros(0)
         sections = _matrices(config, state)
-        self._textures = [_texels(state[f"textures.{index}"]) for index in range(len(config.texture_sizes))]
+        self._textures = [texels(state[f"textures.{index}"]) for index in range(len(config.texture_sizes))]
         starts = np.cumsum([0, *(len(rows) for rows in sections.values())])
         self._texture_at = np.cumsum([starts[-1], *(len(texels) for texels in self._textures)])[:-1]
         self.colours, self.views = fours(config.feature_channels), fours(config.view_width)
@@ -110,7 +110,7 @@ class Field:
         self._shares = np.zeros(0)
         weights = shares.astype(np.float32)
         for at, shared, residual in zip(self._texture_at, self._textures, self._residuals, strict=True):
-            own = shared + _texels(np.tensordot(weights, residual, axes=1))
+            own = shared + texels(np.tensordot(weights, residual, axes=1))
             self.gpu.upload(own.astype(self._dtype), self.weights, int(at) * 4 * self._dtype.itemsize)
         self._shares = np.array(shares)
 
@@ -200,8 +200,8 @@ def _rows(matrix: np.ndarray) -> np.ndarray:
     return wide.reshape(-1, 4).astype(np.float32)
 
 
-def _texels(texture: np.ndarray) -> np.ndarray:
-    """(S, S, C) -> (S S ceil(C / 4), 4)."""
+def texels(texture: np.ndarray) -> np.ndarray:
+    """(S, S, C) -> (S S ceil(C / 4), 4) float32."""
     return _rows(texture.reshape(-1, texture.shape[2]))
 
 

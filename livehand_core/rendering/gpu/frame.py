@@ -17,6 +17,7 @@ from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
 from .field import Field, stride
 from .mesh import Mesh, camera_bytes, image_tiles
 from .shaders import Constant
+from .shading import Materials, Shading, Surface
 from .super_resolution import SuperResolution
 
 WORK_BYTES = 36
@@ -25,23 +26,26 @@ WORK_BYTES = 36
 
 @dataclass(frozen=True)
 class Networks:
-    """An avatar on a GPU: its mesh, its two networks, and what its metadata say."""
+    """An avatar on a GPU: its mesh, its two networks, its part in shading if it is relightable, and its metadata."""
 
     gpu: Gpu
     metadata: AvatarMetadata
     mesh: Mesh
     field: Field
     super_resolution: SuperResolution
+    shading: Shading | None = None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on the GPU, see ``picture.wgsl``: its buffer, pixels in a row, and where it lies in which canvas."""
+    """A picture on the GPU, see ``picture.wgsl``: its buffer, pixels in a row, where it lies in which canvas, and the
+    proxy at its pixels where that is known."""
 
     buffer: Buffer
     pitch: int
     box: Box
     canvas: tuple[int, int]
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True)
@@ -128,15 +132,23 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     """The super-resolution's picture of the feature image's box, in the working camera's canvas or rounded to it."""
     gpu, architecture = networks.gpu, networks.metadata.architecture
     factor, box = architecture.super_resolution.factor, plan.low_box
-    upsampled = networks.super_resolution.upsample(record, features.image, box.width, box.height)
     width, height = box.width * factor, box.height * factor
+    shading, lit, surface = networks.shading, None, None
+    if shading is not None:
+        seen = surface = shading.surface(record, networks.mesh, plan.picture_camera, plan.vertices, "seen")
+
+        def lit(materials: Buffer, tile: Box, answer: Buffer) -> None:
+            shading.shade(record, seen, Materials(materials, tile), answer, width)
+
+    upsampled = networks.super_resolution.upsample(record, features.image, box.width, box.height, lit)
     picture = gpu.scratch("picture", width * height * 32)
     constants: dict[str, Constant] = {
         "real": "f32",
         "C4": networks.field.colours,
         "FACTOR": factor,
         "OFFSET": networks.metadata.pixel_offset,
-        "OWN_ALPHA": architecture.super_resolution.out_channels == 4,
+        "OWN_ALPHA": architecture.super_resolution.gives_opacity,
+        "LIT": surface is not None,
         "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
         "RAMP_BEGIN": ALPHA_RAMP[0],
         "RAMP_END": ALPHA_RAMP[1],
@@ -144,7 +156,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
     size = packed(width=box.width, height=box.height)
     record.run(kernel, size, (features.image, upsampled, picture), tiles(width, height))
-    return Picture(picture, width, plan.picture, plan.canvas)
+    return Picture(picture, width, plan.picture, plan.canvas, surface)
 
 
 def record_resized(gpu: Gpu, record: Recorder, picture: Picture, size: tuple[int, int], name: str) -> Picture:
@@ -171,7 +183,10 @@ def record_passes(
     """Colour, depth and what else is asked for over the plan's box: a buffer, and its bytes."""
     gpu, mesh, camera = networks.gpu, networks.mesh, plan.box.of(plan.view.camera)
     with_surface = bool(passes & {"depth", "normal", "uvd"})
-    surface = mesh.rasterise(record, camera, "surface") if with_surface else gpu.scratch("count", 16)
+    if picture.surface is not None:
+        surface = picture.surface.buffer
+    else:
+        surface = mesh.rasterise(record, camera, "surface") if with_surface else gpu.scratch("count", 16)
     constants: dict[str, Constant] = mesh.constants | {
         "real": "f32",
         "WITH_SURFACE": with_surface,
@@ -196,7 +211,13 @@ def record_low(networks: Networks, record: Recorder, plan: Plan, features: Featu
     """The feature image's colours, opacity and expected depth: a buffer, and its bytes."""
     gpu = networks.gpu
     pixels = plan.low_box.width * plan.low_box.height
-    answer = gpu.scratch("low", pixels * 20)
-    kernel = gpu.kernel(["low"], "take", "rw", {"real": "f32", "C4": networks.field.colours})
-    record.run(kernel, packed(pixels=pixels, at=0), (features.image, answer), row_groups(-(-pixels // 64)))
+    answer, lit, shading = gpu.scratch("low", pixels * 20), features.image, networks.shading
+    if shading is not None:
+        lit, camera = gpu.scratch("low lit", pixels * 16), plan.low_box.of(plan.low)
+        surface = shading.surface(record, networks.mesh, camera, plan.vertices, "seen low")
+        box = Box(0, 0, camera.width, camera.height)
+        shading.shade(record, surface, Materials(features.image, box, of_features=True), lit, camera.width)
+    constants: dict[str, Constant] = {"real": "f32", "C4": networks.field.colours, "LIT": shading is not None}
+    kernel = gpu.kernel(["low"], "take", "rrw", constants)
+    record.run(kernel, packed(pixels=pixels, at=0), (features.image, lit, answer), row_groups(-(-pixels // 64)))
     return answer, pixels * 20

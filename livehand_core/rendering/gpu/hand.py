@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...identities import IdentityChoice
 from ...kernels.mesh.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
 from ...poses import HandPose
+from ...workers import Workers
 from ..clock import Clock
 from ..hand import DrawnHand
 from ..layer import Layer, LowImage
@@ -32,6 +34,7 @@ from .frame import (
     record_resized,
 )
 from .mesh import Mesh
+from .shading import Shading
 from .super_resolution import SuperResolution
 
 NOTHING = np.float32(1e29)
@@ -63,8 +66,6 @@ def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
         return f"its field has {field.depth} layers, and more than {SKIP_AFTER_LAYER + 1} skip"
     if architecture.n_importance:
         return "its rays are sampled twice"
-    if avatar.metadata.relightable:
-        return "it stands in the scene's light"
     return "" if tile_rays(field, storage, 4) else f"its layers of {field.width} channels are too wide"
 
 
@@ -78,6 +79,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         half: keep weights and activations in float16, where the GPU has it and it holds them; sums are float32 in any
             case.
         threshold: of early termination.
+        workers: threads that find the light; None for the caller's alone.
 
     Raises:
         AvatarError: the avatar was trained on another hand.
@@ -91,8 +93,10 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         gpu: Gpu,
         half: bool = False,
         threshold: float = EARLY_TERMINATION["exact"],
+        workers: Workers | None = None,
     ) -> None:
         super().__init__(avatar.metadata, hand)
+        self._workers = workers
         self.model = PosedHandModel(hand)
         self.latent = avatar.latent
         self._gpu, self._threshold = gpu, threshold
@@ -101,13 +105,17 @@ class GpuHand(DrawnHand[Recorded, Picture]):
             and gpu.has_half
             and all(np.abs(value).max(initial=0.0) < HALF_LIMIT for value in avatar.values.values())
         )
-        architecture = avatar.metadata.architecture
+        architecture, shading = avatar.metadata.architecture, None
+        if avatar.metadata.relightable:
+            detail = avatar.part("detail."), avatar.values.get("identity_detail")
+            shading = Shading(gpu, avatar.metadata, self.shaded, *detail, half)
         self._networks = Networks(
             gpu,
             avatar.metadata,
             Mesh(gpu, hand, avatar.metadata.sign, avatar.levels(hand)),
             Field(gpu, architecture.field, avatar.part("field."), avatar.identity_textures, half),
             SuperResolution(gpu, architecture.super_resolution, avatar.part("super_resolution."), half),
+            shading,
         )
         self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float16" if half else "float32")
 
@@ -115,13 +123,25 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         """See the base class."""
         return self.model.vertices(pose)
 
+    def share(self, count: int, work: Callable[[int, int], object]) -> None:
+        """See the base class."""
+        if self._workers is None:
+            work(0, count)
+        else:
+            self._workers.parallel_for(count, work, 1)
+
     def features(self, plan: Plan, identity: IdentityChoice, passes: frozenset[str], clock: Clock) -> Recorded:
         """See the base class; recorded, not yet computed."""
         clock.check()
         networks, record = self._networks, Recorder()
         inputs = conditioning(self.metadata, self.latent, plan.view, identity)
         with clock.stage("field"):
-            networks.field.show(identity_shares(self.metadata, self.latent, identity))
+            shares = identity_shares(self.metadata, self.latent, identity)
+            networks.field.show(shares)
+            if networks.shading is not None:
+                assert plan.received is not None
+                networks.shading.show(shares)
+                networks.shading.receive(plan.received, plan.vertices)
             correctives, transforms = self.model.joints(plan.view.pose)
             networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
             return Recorded(record_features(networks, record, plan, inputs, self._threshold), record)

@@ -86,16 +86,21 @@ class Mesh:
             buffers = (self._model, self.topology, self.posed)
             record.run(kernel, parameters, buffers, (-(-count // 64), 1, 1))
 
-    def rasterise(self, record: Recorder, camera: Camera, name: str) -> Buffer:
-        """The posed mesh's depth at a camera's pixels, as bits of float32, in the scratch buffer of a name."""
-        depth = self.gpu.scratch(name, camera.width * camera.height * 4)
-        parameters = camera_bytes(camera)
-        buffers = (self.topology, self.posed, depth)
-        pixels = row_groups(-(-camera.width * camera.height // 64))
-        for entry, groups in (("clear", pixels), ("draw", row_groups(self.faces))):
-            kernel = self.gpu.kernel(["raster"], entry, "rrw", self.constants)
-            record.run(kernel, parameters, buffers, groups)
-        return depth
+    def rasterise(self, record: Recorder, camera: Camera, name: str, triangles: bool = False) -> Buffer:
+        """The posed mesh at a camera's pixels, in the scratch buffer of a name.
+
+        Returns:
+            Depths as bits of float32; where asked for, behind them the triangles seen, F or more where none is, and
+            room for as many numbers again.
+        """
+        pixels, planes = camera.width * camera.height, 2 if triangles else 1
+        surface = self.gpu.scratch(name, pixels * 4 * (3 if triangles else 1))
+        steps = [("clear", row_groups(-(-pixels * planes // 64)), False), ("draw", row_groups(self.faces), False)]
+        for entry, groups, naming in [*steps, ("draw", row_groups(self.faces), True)][: 1 + planes]:
+            kernel = self.gpu.kernel(["triangle", "raster"], entry, "rrw", self.constants)
+            parameters = camera_bytes(camera) + packed(planes=planes, naming=naming)
+            record.run(kernel, parameters, (self.topology, self.posed, surface), groups)
+        return surface
 
 
 def camera_bytes(camera: Camera) -> bytes:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ...avatars.arrays import AvatarArrays
 from ...hand.data import HandData
+from ...workers import Workers
 from ..thresholds import EARLY_TERMINATION, Precision
 from .adapters import choose
 from .device import Gpu, GpuFull, GpuLost
@@ -43,7 +44,7 @@ class GpuSession:
         """Whether frames are drawn on it now."""
         return self._gpu is not None and not self._away
 
-    def hand(self, arrays: AvatarArrays, data: HandData) -> GpuHand | None:
+    def hand(self, arrays: AvatarArrays, data: HandData, workers: Workers) -> GpuHand | None:
         """The avatar on the GPU; None, and a note why, when its form is left to the processor."""
         if self._gpu is None or self._away:
             return None
@@ -52,7 +53,8 @@ class GpuSession:
             self._notes.append(f"The avatar {arrays.metadata.name!r} is drawn on the processor: {why}.")
             return None
         self._gpu.forget_bindings()
-        return GpuHand(arrays, data, self._gpu, self._precision == "fast", EARLY_TERMINATION[self._precision])
+        threshold = EARLY_TERMINATION[self._precision]
+        return GpuHand(arrays, data, self._gpu, self._precision == "fast", threshold, workers)
 
     @contextmanager
     def left(self, error: GpuLost) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,9 @@ GROUP4, PART4 = 16, 4
 TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 4.0
 
 State = Mapping[str, np.ndarray]
+
+Lit = Callable[[Buffer, Box, Buffer], None]
+"""(materials of a tile, that tile of the picture, answer): records what writes the tile's colours into the answer."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class SuperResolution:
         first, second = config.hidden
         doubled = {"conv10"} | ({"conv00"} if config.factor == 4 else set())
         shapes = {"conv00": (config.in_channels, first), "conv01": (first, first), "conv10": (first, second)}
-        shapes |= {"conv11": (second, second), "colour0": (first, 4), "colour1": (second, 4)}
+        shapes |= {"conv11": (second, second)}
+        shapes |= {"colour0": (first, config.out_channels), "colour1": (second, config.out_channels)}
         self._layers = {}
         for name, (inputs, outputs) in shapes.items():
             phases = 4 if name in doubled else 1
@@ -80,48 +84,64 @@ class SuperResolution:
             weights = gpu.upload(packed_weights.astype(np.float16 if half else np.float32))
             self._layers[name] = _Layer(weights, fours(inputs), fours(outputs), phases)
 
-    def upsample(self, record: Recorder, image: Buffer, width: int, height: int) -> Buffer:
+    @property
+    def groups(self) -> int:
+        """Groups of four channels of its picture."""
+        return fours(self.config.out_channels)
+
+    def upsample(self, record: Recorder, image: Buffer, width: int, height: int, lit: Lit | None = None) -> Buffer:
         """The network over a feature image of a box.
 
         Args:
             record: takes the dispatches.
             image: features and opacity, see ``bounds.wgsl``; width, height: of the box.
+            lit: of materials.
 
         Returns:
-            (factor height, factor width, 4) float32 colour and opacity, a group a pixel.
+            (factor height, factor width, 4 G) float32 colours and opacity, G ``groups`` a pixel; where lit, colour and
+            opacity, one group.
         """
         factor = self.config.factor
-        answer = self.gpu.scratch("upsampled", width * height * factor**2 * 16)
+        groups = self.groups if lit is None else 1
+        answer = self.gpu.scratch("upsampled", width * height * factor**2 * 16 * groups)
         for number, tile in enumerate(self._tiles(width, height)):
             if number:
                 record.cut()
             wide = tile.grown(self.config.receptive_radius, width, height)
-            self._tile(record, image, width, wide, tile, answer)
+            self._tile(record, image, width, wide, tile, answer, lit)
         return answer
 
     def _tiles(self, width: int, height: int) -> Iterator[Box]:
         """Boxes whose activations, with the receptive field around them, stay within SCRATCH_BYTES."""
         first, second = self.config.hidden
         sizes = (first * (self.config.factor // 2) ** 2, second * self.config.factor**2)
-        pixel = 4 * max(fours(channels) for channels in sizes) * self._size
+        picture = self.groups * 16 * self.config.factor**2
+        pixel = max(picture, 4 * max(fours(channels) for channels in sizes) * self._size)
         side = int((min(SCRATCH_BYTES, self.gpu.largest) / pixel) ** 0.5) // 8 * 8 - 2 * self.config.receptive_radius
         for top in range(0, height, side):
             for left in range(0, width, side):
                 yield Box(left, top, min(left + side, width), min(top + side, height))
 
-    def _tile(self, record: Recorder, image: Buffer, width: int, wide: Box, tile: Box, answer: Buffer) -> None:
+    def _tile(
+        self, record: Recorder, image: Buffer, width: int, wide: Box, tile: Box, answer: Buffer, lit: Lit | None
+    ) -> None:
         source = _Region(wide.width, wide.height, wide.top * width + wide.left, width)
         feature = _Feature(image, source)
         x, region = self._convolve(record, "conv00", feature, image, source)
         x, region = self._convolve(record, "conv01", feature, x, region)
         whole = Box(0, 0, region.width, region.height)
-        colours = self.gpu.scratch("colours", region.width * region.height * 16)
+        colours = self.gpu.scratch("colours", region.width * region.height * 16 * self.groups)
         self._head(record, "colour0", (image, source), (x, region), whole, colours, (0, region.width))
         base = (colours, _Region(region.width, region.height, 0, region.width))
         x, region = self._convolve(record, "conv10", feature, x, region)
         x, region = self._convolve(record, "conv11", feature, x, region)
         factor = self.config.factor
         kept = Box(*(factor * edge for edge in _within(tile, wide)))
+        if lit is not None:
+            materials = self.gpu.scratch("materials", kept.width * kept.height * 16 * self.groups)
+            self._head(record, "colour1", base, (x, region), kept, materials, (0, kept.width))
+            lit(materials, tile.times(factor), answer)
+            return
         place = (tile.top * factor * width * factor + tile.left * factor, width * factor)
         self._head(record, "colour1", base, (x, region), kept, answer, place)
 
@@ -185,6 +205,8 @@ class SuperResolution:
             "real": self._real,
             "IN4": layer.inputs,
             "C4": fours(self.config.in_channels),
+            "HEAD4": layer.outputs,
+            "COLOURS": self.config.out_channels - self.config.gives_opacity,
             "FROM_FEATURES": name == "colour0",
             "DOUBLED": size.width != region.width,
         }

@@ -44,5 +44,10 @@ fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
     let answer = upsampled[pixel];
     var alpha = select(planes.x, answer.w, OWN_ALPHA);
     alpha = min(alpha * clamp((alpha - RAMP_BEGIN) / (RAMP_END - RAMP_BEGIN), 0.0, 1.0), 1.0);
-    picture[2u * pixel] = vec4<f32>(min(max(answer.xyz, vec3<f32>(0.0)), vec3<f32>(alpha)), alpha);
+    var colour = min(max(answer.xyz, vec3<f32>(0.0)), vec3<f32>(alpha));
+    if (LIT) {
+        // In the light of a scene it may be above alpha. As opacity fades, so do the colours that lie under it.
+        colour = answer.xyz * min(alpha / max(answer.w, 1e-6), 1.0);
+    }
+    picture[2u * pixel] = vec4<f32>(colour, alpha);
 }

@@ -1,26 +1,32 @@
-// Depth of the proxy mesh at every pixel of a camera: a workgroup a triangle, the nearest one wins.
-//
-// With q a corner's offset from the pixel's ray at the corner's own depth, a point's coordinates in the triangle are
-// the areas that the q span: small numbers, so that single precision suffices, and no clipping at the camera's plane.
+// Depth of the proxy mesh at every pixel of a camera: a workgroup a triangle, the nearest one wins. A second round finds
+// which triangle that was, of several the first.
 
 struct Params {
     camera: Camera,
+    // Planes that are cleared: depths, triangles.
+    planes: u32,
+    // Whether the depths are there and the triangles are looked for.
+    naming: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
 @group(0) @binding(1) var<storage, read> topology: array<u32>;
 @group(0) @binding(2) var<storage, read> posed: array<vec4<f32>>;
-// Bits of the depths: those of positive numbers have the numbers' order.
-@group(0) @binding(3) var<storage, read_write> depth: array<atomic<u32>>;
+// Bits of the depths, for those of positive numbers have the numbers' order; then the triangles.
+@group(0) @binding(3) var<storage, read_write> surface: array<atomic<u32>>;
 
 // How far outside a triangle, in its own coordinates, still counts as inside: no cracks between neighbours.
 const EDGE_TOLERANCE = 1e-5;
 
+// How much farther than the nearest depth still counts as it.
+const NEARLY = 1.000001;
+
 @compute @workgroup_size(64)
 fn clear(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let pixel = 64u * (group.x + ROW * group.y) + thread;
-    if (pixel < params.camera.width * params.camera.height) {
-        atomicStore(&depth[pixel], bitcast<u32>(NOTHING));
+    if (pixel < params.planes * params.camera.width * params.camera.height) {
+        // No triangle has so high a number.
+        atomicStore(&surface[pixel], bitcast<u32>(NOTHING));
     }
 }
 
@@ -32,14 +38,6 @@ fn seen(face: u32, number: u32) -> vec3<f32> {
 fn pixel_of(corner: vec3<f32>) -> vec2<f32> {
     let plane = select(corner.xy / corner.z, corner.xy, params.camera.orthographic != 0u);
     return clamp(plane * params.camera.focal + params.camera.centre, vec2<f32>(-1e6), vec2<f32>(1e6));
-}
-
-fn beside(corner: vec3<f32>, plane: vec2<f32>) -> vec2<f32> {
-    return corner.xy - select(corner.z, 1.0, params.camera.orthographic != 0u) * plane;
-}
-
-fn area(a: vec2<f32>, b: vec2<f32>) -> f32 {
-    return a.x * b.y - a.y * b.x;
 }
 
 @compute @workgroup_size(64)
@@ -72,19 +70,20 @@ fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let count = across * u32(high.y - low.y + 1);
     for (var k = thread; k < count; k += 64u) {
         let place = vec2<u32>(low) + vec2<u32>(k % across, k / across);
-        let plane = (vec2<f32>(place) - params.camera.centre) / params.camera.focal;
-        let u = beside(a, plane);
-        let v = beside(b, plane);
-        let w = beside(c, plane);
-        let areas = vec3<f32>(area(v, w), area(w, u), area(u, v));
-        let total = areas.x + areas.y + areas.z;
+        let parts = areas(params.camera, a, b, c, place);
+        let total = parts.x + parts.y + parts.z;
         if (total == 0.0) {
             continue;
         }
-        let shares = areas / total;
+        let shares = parts / total;
         let here = dot(shares, depths);
         if (all(shares >= vec3<f32>(-EDGE_TOLERANCE)) && here > MIN_DEPTH) {
-            atomicMin(&depth[place.y * params.camera.width + place.x], bitcast<u32>(here));
+            let pixel = place.y * params.camera.width + place.x;
+            if (params.naming == 0u) {
+                atomicMin(&surface[pixel], bitcast<u32>(here));
+            } else if (here <= NEARLY * bitcast<f32>(atomicLoad(&surface[pixel]))) {
+                atomicMin(&surface[params.camera.width * params.camera.height + pixel], face);
+            }
         }
     }
 }

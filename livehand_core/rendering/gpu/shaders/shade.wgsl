@@ -1,0 +1,207 @@
+// Materials in the light (docs/method.md 1.12): gains times features of the light at each pixel of a tile of the picture.
+
+struct Params {
+    // Of the picture's pixels, or of those of them that its canvas has.
+    camera: Camera,
+    // The tile: its size, its first pixel in the picture; the answer's pixels in a row.
+    width: u32,
+    height: u32,
+    left: u32,
+    top: u32,
+    pitch: u32,
+    // How far beside the proxy's silhouette a pixel takes the nearest surface there is.
+    reach: u32,
+    lamp_count: u32,
+    map_side: u32,
+    // Opacity up to which a pixel stays black, for nobody will see it.
+    least: f32,
+    unused: array<f32, 3>,
+    // The sky's irradiance over pi by normal, then its two lobes by mirrored view.
+    sky: array<vec4<f32>, 48>,
+    lamps: array<Lamp, MOST_LAMPS>,
+    // From here to a depth map: three rows of a transform; focal length, middle, whether in perspective.
+    map_rows: array<array<vec4<f32>, 4>, MOST_LAMPS>,
+}
+
+@group(0) @binding(0) var<storage, read> params: Params;
+// Corners of the triangles: u, v, vertex; then the detail's head, four groups of four a channel.
+@group(0) @binding(1) var<storage, read> corners: array<vec4<f32>>;
+// ROW4 groups of four a vertex, see `column`.
+@group(0) @binding(2) var<storage, read> vertices: array<vec4<f32>>;
+// Depths, triangles, columns to the nearest one, see raster.wgsl and beside.wgsl.
+@group(0) @binding(3) var<storage, read> surface: array<u32>;
+// Materials and opacity of the tile in four groups of four, or the feature image.
+@group(0) @binding(4) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> maps: array<f32>;
+@group(0) @binding(6) var<storage, read> texels: array<vec4<real>>;
+@group(0) @binding(7) var<storage, read_write> answer: array<vec4<f32>>;
+
+const NOWHERE = 0xffffffffu;
+const INVERSE_PI = 0.31830989;
+
+// Diffuse, scattered and back light (three each), two lobes, two of the normal's offset, opacity.
+fn material_of(pixel: u32) -> array<f32, 16> {
+    var groups: array<vec4<f32>, 4>;
+    for (var g = 0u; g < 4u; g++) {
+        groups[g] = source[pixel * select(4u, C4 + 1u, FROM_FEATURES) + g];
+    }
+    if (FROM_FEATURES) {
+        groups[3].y = source[pixel * (C4 + 1u) + C4].x;
+    }
+    var answer: array<f32, 16>;
+    for (var k = 0u; k < 16u; k++) {
+        answer[k] = groups[k / 4u][k % 4u];
+    }
+    return answer;
+}
+
+// The pixel nearest to one that sees a triangle, NOWHERE where none is within reach; of equally near ones the upper left.
+fn nearest_place(place: vec2<u32>) -> u32 {
+    let width = params.camera.width;
+    let height = params.camera.height;
+    if (place.x >= width || place.y >= height) {
+        return NOWHERE;
+    }
+    let reach = i32(params.reach);
+    var best = reach * reach + 1;
+    var answer = NOWHERE;
+    for (var away = 0; away <= reach && away * away <= best; away++) {
+        for (var side = 0; side < 2; side++) {
+            // The upper line wins where it is as near, for it comes first.
+            let line = i32(place.y) + select(away, -away, side == 1);
+            if (line < 0 || line >= i32(height)) {
+                continue;
+            }
+            let at = u32(line) * width + place.x;
+            let step = bitcast<i32>(surface[2u * width * height + at]);
+            let square = step * step + away * away;
+            let wins = square < best || (square == best && side == 1 && answer != NOWHERE);
+            if (abs(step) <= reach && wins) {
+                best = square;
+                answer = u32(i32(at) - step);
+            }
+        }
+    }
+    return answer;
+}
+
+// A point on the proxy: its triangle's vertices, their shares, and where it is in the texture.
+struct Spot {
+    vertices: vec3<u32>,
+    shares: vec3<f32>,
+    uv: vec2<f32>,
+}
+
+fn spot_at(pixel: u32) -> Spot {
+    let camera = params.camera;
+    let face = 3u * surface[camera.width * camera.height + pixel];
+    let own = vec3<u32>(u32(corners[face].z), u32(corners[face + 1u].z), u32(corners[face + 2u].z));
+    let at = ROW4 * own + POSITION4;
+    let a = turned(camera.to_camera, vec4<f32>(vertices[at.x].xyz, 1.0));
+    let b = turned(camera.to_camera, vec4<f32>(vertices[at.y].xyz, 1.0));
+    let c = turned(camera.to_camera, vec4<f32>(vertices[at.z].xyz, 1.0));
+    let parts = areas(camera, a, b, c, vec2<u32>(pixel % camera.width, pixel / camera.width));
+    let shares = parts / (parts.x + parts.y + parts.z);
+    let uv = shares.x * corners[face].xy + shares.y * corners[face + 1u].xy + shares.z * corners[face + 2u].xy;
+    return Spot(own, shares, uv);
+}
+
+// Four columns of the vertices' rows at a spot: normal and tangent, what share of the sky arrives, scattered light, light
+// from behind, (one free), visibility of the lamps, position.
+fn column(spot: Spot, group: u32) -> vec4<f32> {
+    let at = ROW4 * spot.vertices + group;
+    return spot.shares.x * vertices[at.x] + spot.shares.y * vertices[at.y] + spot.shares.z * vertices[at.z];
+}
+
+fn sky(first: u32, count: u32, terms: array<f32, TERMS>) -> vec3<f32> {
+    var values = terms;
+    var sum = vec3<f32>(0.0);
+    for (var k = 0u; k < count; k++) {
+        sum += values[k] * params.sky[first + k].xyz;
+    }
+    return max(sum, vec3<f32>(0.0));
+}
+
+// Premultiplied scene-linear -> premultiplied sRGB, going on above 1.
+fn encoded(colour: vec3<f32>, alpha: f32) -> vec3<f32> {
+    let straight = colour / max(alpha, LEAST_SOLID);
+    let curve = 1.055 * pow(max(straight, vec3<f32>(0.0031308)), vec3<f32>(1.0 / 2.4)) - 0.055;
+    return select(curve, 12.92 * straight, straight <= vec3<f32>(0.0031308)) * alpha;
+}
+
+@compute @workgroup_size(8, 8)
+fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.width || id.y >= params.height) {
+        return;
+    }
+    var material = material_of(id.y * params.width + id.x);
+    let place = vec2<u32>(params.left, params.top) + id.xy;
+    let pixel = place.y * params.pitch + place.x;
+    answer[pixel] = vec4<f32>(0.0, 0.0, 0.0, material[13]);
+    if (material[13] <= params.least) {
+        return;
+    }
+    let seen = nearest_place(place);
+    if (seen == NOWHERE) {
+        return;
+    }
+    let alpha = clamp(material[13], 0.0, 1.0);
+    let spot = spot_at(seen);
+    let first = column(spot, 0u);
+    let second = column(spot, 1u);
+    let third = column(spot, 2u);
+    let behind = column(spot, 3u).xyz;
+    let point = column(spot, POSITION4).xyz;
+    let arriving = vec3<f32>(second.zw, third.x);
+    let normal = unit(first.xyz);
+    let along = vec3<f32>(first.w, second.xy);
+    let tangent = unit(along - dot(along, normal) * normal);
+    // From the camera, and the metres that a pixel spans.
+    let axis = turned(params.camera.to_world, vec4<f32>(0.0, 0.0, 1.0, 0.0));
+    var view = axis;
+    var size = 2.0 / (params.camera.focal.x + params.camera.focal.y);
+    if (params.camera.orthographic == 0u) {
+        let offset = point - turned(params.camera.to_world, vec4<f32>(0.0, 0.0, 0.0, 1.0));
+        size *= max(dot(offset, axis), 1e-3);
+        view = unit(offset);
+    }
+    if (DETAILED) {
+        let footprint = SPAN * size / max(abs(dot(normal, view)), LEAST_FACING);
+        for (var group = 0u; group < TEXEL4; group++) {
+            let values = alpha * detail(spot.uv, footprint, group);
+            for (var k = 0u; k < 13u; k++) {
+                let head = corners[HEAD + 16u * group + k];
+                material[k] += dot(values, head);
+            }
+        }
+    }
+    let offset = BEND * (vec2<f32>(material[11], material[12]) - 0.5 * alpha) / max(alpha, LEAST_ALPHA);
+    let bent = unit(normal + offset.x * tangent + offset.y * cross(normal, tangent));
+    let mirrored = view - 2.0 * dot(view, bent) * bent;
+    let reflected = basis(mirrored);
+    var diffuse = arriving * sky(0u, DIFFUSE_TERMS, basis(bent));
+    var rough = arriving * sky(TERMS, TERMS, reflected);
+    var oily = arriving * sky(2u * TERMS, TERMS, reflected);
+    for (var number = 0u; number < params.lamp_count; number++) {
+        let lamp = params.lamps[number];
+        let there = lamp_at(lamp, point);
+        var visible = column(spot, LAMPS4 + number / 4u)[number % 4u];
+        if (lamp.shadow.x >= 0.0) {
+            visible = mix(visible, unshadowed(u32(lamp.shadow.x), point, normal), lamp.oily.w);
+        }
+        let light = there.w * visible * lamp.colour.xyz;
+        let cosine = dot(there.xyz, mirrored);
+        diffuse += INVERSE_PI * wrapped_cosine(dot(there.xyz, bent), lamp.border.w) * light;
+        rough += lamp.rough.x * lobe(cosine, lamp.rough.yzw) * light;
+        oily += lamp.rough.x * lobe(cosine, lamp.oily.xyz) * light;
+    }
+    var gains: array<f32, 11>;
+    for (var k = 0u; k < 11u; k++) {
+        gains[k] = max(material[k], 0.0);
+    }
+    let colour = vec3<f32>(gains[0], gains[1], gains[2]) * diffuse
+        + vec3<f32>(gains[3], gains[4], gains[5]) * third.yzw
+        + vec3<f32>(gains[6], gains[7], gains[8]) * behind
+        + LOBE_GAIN * (gains[9] * rough + gains[10] * oily);
+    answer[pixel] = vec4<f32>(encoded(colour, alpha), material[13]);
+}
