@@ -38,6 +38,7 @@ _ROOMS = (
     "capture.operators",
     "footage.operators",
     "meshes.operators",
+    "meshes.export",
     "batch",
     "live.settings",
     "live.session",

@@ -59,7 +59,7 @@ JOBS = {
     "import": Job("Importing an official checkpoint", "torch", ("numpy", "torch")),
     "plain": Job("The plain formulation, which also draws avatars of rare forms,", "plain",
                  (*_DRAW, "torch", "igl"), ("fcpw",)),
-    "meshes": Job("Taking the mesh out of an avatar", "meshes", (*_DRAW, "torch", "scipy", "skimage")),
+    "meshes": Job("Taking the mesh out of an avatar", "meshes", (*_DRAW, "torch", "scipy", "skimage", "PIL")),
     "training": Job("Training", "train", (*_DRAW, "torch", "igl", "PIL", "tomli_w"),
                     ("fcpw", "lpips", "tensorboard")),
     "datasets": Job("Preparing a data set", "datasets", ("numpy", "PIL", "cv2", "yaml")),

@@ -27,6 +27,8 @@ PARTS = {
     "density": (0.0, 0.5, "Density"),
     "surface": (0.5, 0.65, "Surface"),
     "colours": (0.65, 1.0, "Colours"),
+    "pictures": (0.0, 0.7, "Pictures for the texture"),
+    "texture": (0.7, 1.0, "Texture"),
 }
 """What ``livehand mesh`` does -> from where to where that moves the progress, and its name."""
 
@@ -65,7 +67,7 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
         words = ["mesh", wish.hand.avatar, "--hand", str(hand), "--out", str(out), "--machine"]
         words += ["--resolution", f"{wish.resolution * 1e3:g}"]
         words += ["--threshold", f"{wish.threshold:g}"] if wish.threshold > 0.0 else []
-        run_core(python, words, task, lambda told: _tell(told, task))
+        run_core(python, words, task, lambda told: tell_progress(told, task))
         try:
             with np.load(out, allow_pickle=False) as archive:
                 return Mesh(**archive)
@@ -73,6 +75,7 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
             raise LiveHandError(f"The mesh could not be read ({error}).", "Try again.") from error
 
 
-def _tell(told: dict[str, Any], task: Task[Mesh]) -> None:
+def tell_progress(told: dict[str, Any], task: Task[Any]) -> None:
+    """Pass what ``livehand mesh`` says of its progress on to a task."""
     first, last, text = PARTS[told["text"]]
     task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)

@@ -1,30 +1,55 @@
-"""``livehand mesh AVATAR --out hand.glb``: the surface of an avatar as a mesh file."""
+"""``livehand mesh AVATAR --out hand.glb``: an avatar as a mesh file, its surface as it stands or with its rig."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
-from ..documents import Reader
 from ..errors import LiveHandError, PoseError
 from ..files import check_writable
 from ..frames import DEFAULT_AVATAR, HandInstance
 from ..libraries import require
 from ..views.hand_arguments import add_hand_arguments
+from .choice import add_motion_arguments, check_rate, chosen_hands, read_hands
 from .files import WRITERS
+from .gltf import GLTF_SUFFIXES, check_rig_suffix
+from .looks import LIGHTS, Shown, Surface
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Take the surface out of an avatar's density at a pose and write it with vertex colours, in metres. "
-        "The mesh is closed, at the wrist by a flat cap."
+        "The mesh is closed, at the wrist by a flat cap. With --rig the proxy, textured with the avatar's colour, "
+        "or that surface keeps its bones: a skinned glTF, animated where a motion is given."
     )
     parser.add_argument("avatar", nargs="?", default=DEFAULT_AVATAR, help="avatar file; 'default' when left out")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"mesh file: {', '.join(WRITERS)}")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=f"mesh file: {', '.join(WRITERS)}; with --rig {', '.join(GLTF_SUFFIXES)}",
+    )
     hand = add_hand_arguments(parser, several=False)
-    hand.add_argument("--hand", type=Path, metavar="JSON", help="a hand of a frame request: pose, scale, identity")
+    hand.add_argument(
+        "--hand", type=Path, metavar="JSON", help="a hand of a frame request: pose, scale, identity; for --rig also a "
+        "list of them, one a frame",
+    )  # fmt: skip
+    add_motion_arguments(hand)
+    rig = parser.add_argument_group("with its rig")
+    rig.add_argument("--rig", action="store_true", help="keep the bones: skinned glTF (.glb, .gltf)")
+    rig.add_argument(
+        "--surface", choices=get_args(Surface), default="proxy",
+        help="the proxy with a texture (default), or the density's surface with vertex colours",
+    )  # fmt: skip
+    rig.add_argument("--texture", type=int, default=1024, metavar="N", help="texels a side (1024)")
+    rig.add_argument(
+        "--light", choices=get_args(Shown), default="even",
+        help="in which a relightable avatar's texture is: even and white from everywhere (default), or as trained",
+    )  # fmt: skip
     surface = parser.add_argument_group("the surface")
     surface.add_argument("--resolution", type=float, default=1.0, metavar="MM", help="millimetres between vertices (1)")
     surface.add_argument(
@@ -45,19 +70,18 @@ def run(args: argparse.Namespace) -> int:
     from .files import check_suffix, write_mesh
 
     require("meshes")
-    from .extract import MeshSettings, extract_mesh
-
-    check_suffix(args.out)
+    check_rig_suffix(args.out) if args.rig else check_suffix(args.out)
     check_writable(args.out)
     if args.out.exists() and not args.overwrite:
         raise LiveHandError(f"{args.out} already exists.", "Give another name, or --overwrite.")
+    if args.rig:
+        return _run_rigged(args)
+    from .extract import MeshSettings, extract_mesh
+
     settings = MeshSettings(args.resolution * 1e-3, args.threshold, args.device, args.threads)
     instance = _instance(args)
-    progress = Progress("steps", args.machine)
-    try:
+    with closing(Progress("steps", args.machine)) as progress:
         mesh = extract_mesh(instance, settings, progress)
-    finally:
-        progress.close()
     write_mesh(args.out, mesh)
     size = (mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)) * 1e3
     print(
@@ -67,30 +91,45 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _instance(args: argparse.Namespace) -> HandInstance:
-    from ..avatars.identities import betas_of, reenacted
-    from ..identities import identity_weights
-    from ..views.hand_arguments import open_avatar, pose_reader
-    from ..views.hands import read_identity
-    from ..views.shots import hand_of
+def _run_rigged(args: argparse.Namespace) -> int:
+    """Make a skinned glTF; what is said of it ends in what its morph targets are needed for."""
+    from ..avatars.metadata import read_metadata
+    from ..progress import Progress
+    from .rigged import RigSettings, extract_rigged
+    from .skinned_gltf import write_rigged
 
+    check_rate(args.fps)
     if args.hand is not None:
-        return _read_hand(args.hand, args.avatar)
-    avatar, arrays, names = open_avatar(args.avatar)
-    metadata = arrays.metadata
-    pose = pose_reader(args, metadata.side, args.keep_wrist).pose(args.pose or "relaxed")
-    identity = read_identity(args.identity or "0")
-    identity_weights(identity, names, metadata.name)
-    betas = betas_of(metadata, identity) if args.betas is None else None
-    if betas is not None:
-        pose = reenacted(pose, betas, hand_of(metadata, pose.side))
-    return HandInstance(pose, avatar, 1.0, identity)
+        hands, fps = read_hands(args.hand, args.avatar), args.fps or 24.0
+    else:
+        hands, fps = chosen_hands(args)
+    settings = RigSettings(
+        args.surface, args.resolution * 1e-3, args.threshold, args.texture, fps, args.light, args.device, args.threads
+    )
+    metadata = read_metadata(args.avatar)
+    with closing(Progress("steps", args.machine)) as progress:
+        rigged = extract_rigged(hands, settings, progress)
+    write_rigged(args.out, rigged.mesh, copyright=metadata.licence)
+    mesh, frames = rigged.mesh, len(rigged.mesh.motion.turns)
+    print(
+        f"{args.out}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles, {len(mesh.skeleton.names)} bones, "
+        f"{len(mesh.targets)} morph targets, {frames} frame{'s'[: frames != 1]}"
+    )
+    shown = f"in {LIGHTS[args.light]}" if metadata.relightable else "with the avatar's own light and shade in it"
+    print(f"Colour: {'texture' if mesh.texture else 'at the vertices'}, {shown}")
+    print(
+        f"The bones bring the proxy to {1e3 * rigged.off:.2f} mm of its pose with the morph targets keyed beside them, "
+        f"and to {1e3 * rigged.off_without:.1f} mm without these"
+    )
+    return 0
 
 
-def _read_hand(path: Path, avatar: str) -> HandInstance:
-    """What ``HandInstance.to_json`` writes; the avatar is the command line's."""
-    hand = Reader("The hand", PoseError, "Write it with HandInstance.to_json.", limit=1 << 20).json(path)
-    try:
-        return replace(HandInstance.from_json(hand), avatar=avatar)
-    except LiveHandError as error:
-        raise PoseError(f"{path} holds no hand. {error.message}", error.remedy) from error
+def _instance(args: argparse.Namespace) -> HandInstance:
+    if args.motion is not None:
+        raise LiveHandError("A mesh without a rig cannot move.", "Add --rig, or give --pose FILE@FRAME.")
+    if args.hand is None:
+        return chosen_hands(args)[0][0]
+    hands = read_hands(args.hand, args.avatar)
+    if len(hands) > 1:
+        raise PoseError(f"{args.hand} holds {len(hands)} hands.", "Give one, or add --rig.")
+    return hands[0]

@@ -6,8 +6,6 @@ OBJ and glTF have y up, PLY here has z up; glTF colours are linear, OBJ's and PL
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -17,9 +15,8 @@ import numpy as np
 from ..errors import LiveHandError
 from ..files import atomic_path, write_arrays
 from ..passes import srgb_to_linear
+from .gltf import INDEX_DATA, VERTEX_DATA, Z_UP_TO_Y_UP, GltfFile
 from .mesh import Mesh
-
-Z_UP_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def write_mesh(path: str | PathLike[str], mesh: Mesh) -> None:
@@ -75,50 +72,27 @@ def _write_ply(path: Path, mesh: Mesh) -> None:
 
 def _write_glb(path: Path, mesh: Mesh) -> None:
     """glTF 2.0 binary: y up, colours linear in 16 bits, since 8 would show steps in the shadows."""
-    vertices = (mesh.vertices @ Z_UP_TO_Y_UP.T).astype("<f4")
-    normals = (mesh.normals @ Z_UP_TO_Y_UP.T).astype("<f4")
-    colours = np.full((len(vertices), 4), 65535, "<u2")
+    file = GltfFile()
+    colours = np.full((len(mesh.vertices), 4), 65535, "<u2")
     colours[:, :3] = np.rint(srgb_to_linear(mesh.colours) * 65535.0)
-    parts = [vertices.tobytes(), normals.tobytes(), colours.tobytes(), mesh.faces.astype("<u4").tobytes()]
-    offsets = np.cumsum([0, *(len(part) for part in parts)])
-    count = len(vertices)
-    low, high = vertices.min(axis=0).tolist(), vertices.max(axis=0).tolist()
-    document = {
-        "asset": {"version": "2.0", "generator": "LiveHand"},
-        "scene": 0,
+    attributes = {
+        "POSITION": file.array((mesh.vertices @ Z_UP_TO_Y_UP.T).astype("<f4"), VERTEX_DATA, bounds=True),
+        "NORMAL": file.array((mesh.normals @ Z_UP_TO_Y_UP.T).astype("<f4"), VERTEX_DATA),
+        "COLOR_0": file.array(colours, VERTEX_DATA, normalised=True),
+    }
+    indices = file.array(mesh.faces.astype("<u4").reshape(-1), INDEX_DATA)
+    file.document |= {
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "hand"}],
         "meshes": [
             {
                 "name": "hand",
-                "primitives": [
-                    {"attributes": {"POSITION": 0, "NORMAL": 1, "COLOR_0": 2}, "indices": 3, "material": 0, "mode": 4}
-                ],
+                "primitives": [{"attributes": attributes, "indices": indices, "material": 0, "mode": 4}],
             }
         ],
-        "materials": [
-            {"name": "skin", "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.6}}
-        ],
-        "accessors": [
-            {"bufferView": 0, "componentType": 5126, "count": count, "type": "VEC3", "min": low, "max": high},
-            {"bufferView": 1, "componentType": 5126, "count": count, "type": "VEC3"},
-            {"bufferView": 2, "componentType": 5123, "count": count, "type": "VEC4", "normalized": True},
-            {"bufferView": 3, "componentType": 5125, "count": int(mesh.faces.size), "type": "SCALAR"},
-        ],
-        "bufferViews": [
-            {"buffer": 0, "byteOffset": int(offset), "byteLength": len(part), "target": target}
-            for offset, part, target in zip(offsets[:-1], parts, (34962, 34962, 34962, 34963), strict=True)
-        ],
-        "buffers": [{"byteLength": int(offsets[-1])}],
-    }  # fmt: skip
-    text = json.dumps(document, separators=(",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 4)
-    # Every part's length is a multiple of four, and so is the buffer's.
-    body = b"".join(parts)
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(body)))
-        stream.write(struct.pack("<I4s", len(text), b"JSON") + text)
-        stream.write(struct.pack("<I4s", len(body), b"BIN\0") + body)
+        "materials": [{"name": "skin", "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.6}}],
+    }
+    file.write(path)
 
 
 def _write_npz(path: Path, mesh: Mesh) -> None:

@@ -125,3 +125,36 @@ def test_the_panel_draws(folder: Path, solid_avatar: Path) -> None:
     make_scene(solid_avatar)
     assert LIVEHAND_PT_mesh.poll(bpy.context)
     assert "Mesh from Avatar" in draw(LIVEHAND_PT_mesh, bpy.context)
+    assert "Export Rigged Mesh..." in draw(LIVEHAND_PT_mesh, bpy.context)
+
+
+def test_the_rigged_mesh_of_the_hand_is_written_and_moves_as_it_does(folder: Path, solid_avatar: Path) -> None:
+    import bpy
+
+    from livehand_blender.rig.pose import read_pose
+    from livehand_core.hand.builtin import builtin_hand
+    from livehand_core.hand.skinning import pose_vertices
+
+    scene, rig = make_scene(solid_avatar)
+    rig.location, rig.scale = (0.3, -0.2, 0.1), (2.0, 2.0, 2.0)
+    scene.frame_start, scene.frame_end = 1, 3
+    rig.keyframe_insert("location", frame=1)
+    rig.location.x = 0.5
+    rig.keyframe_insert("location", frame=3)
+    bpy.ops.livehand.pose_preset(gesture="FIST")
+    out = folder / "hand.glb"
+    assert bpy.ops.livehand.export_rigged_mesh(filepath=str(out), texture=64) == {"FINISHED"}
+    before = set(bpy.data.objects)
+    bpy.ops.import_scene.gltf(filepath=str(out))
+    (found,) = (one for one in set(bpy.data.objects) - before if one.type == "MESH" and one.find_armature())
+    (image,) = (node.image for node in found.data.materials[0].node_tree.nodes if node.type == "TEX_IMAGE")
+    assert tuple(image.size) == (64, 64)
+    for frame in (1, 3):
+        scene.frame_set(frame)
+        pose, scale = read_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+        proxy = scale * pose_vertices(builtin_hand("right"), pose)
+        # The importer's keys begin at frame 1 or 0, by Blender's version.
+        action = found.find_armature().animation_data.action
+        scene.frame_set(frame - 1 + int(action.frame_range[0]))
+        shown = points(found.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+        assert np.allclose([shown.min(axis=0), shown.max(axis=0)], [proxy.min(axis=0), proxy.max(axis=0)], atol=5e-4)

@@ -54,3 +54,31 @@ def test_blender_opens_it_with_place_size_and_colours(egg: Mesh, suffix: str, tm
     expected = egg.colours[corner_of] if attribute.domain == "CORNER" else egg.colours
     assert np.abs(colours[:, :3] - expected).max() < 1.5 / 255.0
     assert mesh.color_attributes.active_color is not None
+
+
+def test_blender_poses_a_rigged_hand_onto_the_proxy(tmp_path: Path) -> None:
+    from livehand_core.hand.builtin import builtin_hand
+    from livehand_core.hand.skinning import pose_vertices
+    from livehand_core.meshes.rig import rigged_proxy, vertices_of
+    from livehand_core.meshes.skinned_gltf import write_rigged
+    from tests.meshes.test_rigged import moving
+
+    bpy = pytest.importorskip("bpy")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    data, poses = builtin_hand("right"), moving(6)
+    write_rigged(tmp_path / "hand.glb", rigged_proxy(data, poses, 24.0))
+    bpy.context.scene.render.fps = 24
+    bpy.ops.import_scene.gltf(filepath=str(tmp_path / "hand.glb"))
+    (found,) = (thing for thing in bpy.data.objects if thing.type == "MESH" and thing.find_armature())
+    assert len(found.find_armature().pose.bones) == 16
+    own = vertices_of(data)
+    first = int(found.find_armature().animation_data.action.frame_range[0])
+    for frame, pose in enumerate(poses):
+        bpy.context.scene.frame_set(first + frame)
+        shown = found.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        places = np.empty((len(own), 3), np.float32)
+        shown.data.vertices.foreach_get("co", places.reshape(-1))
+        matrix = np.array(shown.matrix_world)
+        places = places @ matrix[:3, :3].T + matrix[:3, 3]
+        # Half a millimetre is asked for.
+        assert np.linalg.norm(places - pose_vertices(data, pose)[own], axis=1).max() < 1e-4
