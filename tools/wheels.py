@@ -160,13 +160,16 @@ def main() -> int:
     parser.add_argument("--uv", default="uv", help="the program uv")
     parser.add_argument("--docs", type=Path, help="page that the table is put into")
     options = parser.parse_args()
-    if shutil.which(options.uv) is None:
+    found = shutil.which(options.uv)
+    if found is None:
         parser.error(f"{options.uv} cannot be started: install uv as above, and give --uv")
+    # It is started in another folder.
+    uv = str(Path(found).absolute())
     LOCKS.mkdir(parents=True, exist_ok=True)
     missing = False
     for target in TARGETS:
         wanted = [requirement for requirement in requirements() if target.wants(requirement)]
-        lines, lacking = resolve(options.uv, target, wanted)
+        lines, lacking = resolve(uv, target, wanted)
         title = f"# {SYSTEMS[target.system].title}, Python {target.python}: made by tools/wheels.py\n"
         notes = [f"# no wheel: {requirement}\n" for requirement in lacking]
         target.lock.write_text(title + "".join(notes) + "\n".join(lines) + "\n", encoding="utf-8")

@@ -88,6 +88,8 @@ class TrainingConfig:
         calibrate_colour: learn a gain and a bias a camera (rendering uses 1 and 0).
         calibration_rate: Adam's learning rate of these.
         checkpoint_minutes, preview_minutes: how often each is written.
+        memory_gb: GB (10^9 bytes) of images and their light that stay in memory; 0 for half of what is free when the
+            run starts.
         name: of the avatar.
         licence: of the avatar; empty for the capture's.
         consent: what the person whose hand it is has agreed to; empty for what the capture says.
@@ -147,6 +149,7 @@ class TrainingConfig:
     calibration_rate: float = 1e-4
     checkpoint_minutes: float = 5.0
     preview_minutes: float = 10.0
+    memory_gb: float = 0.0
     name: str = "avatar"
     licence: str = ""
     consent: str = ""
@@ -189,6 +192,8 @@ class TrainingConfig:
                 "A number of steps, rays or samples, or the seed, is out of range.",
                 "Give seed and ray_steps 0 or more, ray_batch 1 or more, and samples up to 1024.",
             )
+        if not 0.0 <= self.memory_gb < 1e6:
+            raise TrainingError("memory_gb is out of range.", "Set it to a number of GB, or to 0.")
         if self.light == "scene_light" and self.coordinates == "xyz":
             raise TrainingError("A relightable avatar needs uvd coordinates.", "Set light to as_trained.")
         check_detail(self.detail_size, self.detail_channels if self.detail_size else 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..rendering.shading.mesh import ShadedMesh
 from ..rendering.shading.pixels import MOST_PIXELS, SeenSurface, lit_pixels
 from ..rendering.shading.received import Received, receive
 from ..rendering.torch.shading import LitTensors, LitTile, light_features
+from .kept import Kept
 from .tiles import Tile
 
 
@@ -36,6 +36,7 @@ class LitView:
         light: in that frame, its strength times the image's exposure.
         margin: metres that rays reach past the silhouette.
         device: where tensors go.
+        kept: where what the skin receives stays while there is room.
     """
 
     mesh: ShadedMesh
@@ -45,28 +46,30 @@ class LitView:
     light: Light
     margin: float
     device: torch.device
+    kept: Kept = field(default_factory=Kept)
+    _key: object = field(default_factory=object, init=False)
 
-    @cached_property
+    @property
     def received(self) -> Received:
-        """Found on first use, and kept but for its depth maps."""
-        return receive(self.mesh, self.vertices, self.light)
+        """What the skin receives."""
+        return self.kept(self._key, lambda: receive(self.mesh, self.vertices, self.light), _bytes)
 
     def of_tile(self, tile: Tile, factor: int) -> TileLight:
         """The light on a tile of the feature image; the tile may leave the image."""
-        large = Tile(*(factor * edge for edge in tile))
-        return TileLight(self._lit(self.camera, large), self._lit(self.low, tile))
+        large, received = Tile(*(factor * edge for edge in tile)), self.received
+        return TileLight(self._lit(received, self.camera, large), self._lit(received, self.low, tile))
 
     def features_at(self, rows: np.ndarray, columns: np.ndarray) -> torch.Tensor:
         """(R, 5, 3) ``light_features`` of pixels of the feature image; 0 where they see no skin."""
-        surface = SeenSurface.of(self.mesh, self.vertices, self.low, self.margin)
+        surface, received = SeenSurface.of(self.mesh, self.vertices, self.low, self.margin), self.received
         places = rows.astype(np.int64) * self.low.width + columns
         (seen,) = np.nonzero(surface.place.reshape(-1)[places] >= 0)
-        pixels = lit_pixels(self.mesh, self.vertices, surface, self.received, self.low, places[seen])
+        pixels = lit_pixels(self.mesh, self.vertices, surface, received, self.low, places[seen])
         answer = torch.zeros((len(places), 5, 3), device=self.device)
-        found = light_features(LitTensors.of(pixels, self.received, self.device))
+        found = light_features(LitTensors.of(pixels, received, self.device))
         return answer.index_copy(0, torch.from_numpy(seen).to(self.device), found)
 
-    def _lit(self, camera: Camera, tile: Tile) -> LitTile:
+    def _lit(self, received: Received, camera: Camera, tile: Tile) -> LitTile:
         inside = tile.within(Tile(0, 0, camera.width, camera.height))
         # What is drawn beside the silhouette is looked for that far beyond the tile.
         wide = inside.grown(MOST_PIXELS).within(Tile(0, 0, camera.width, camera.height))
@@ -76,10 +79,15 @@ class LitView:
         own = surface.place[top : top + inside.y1 - inside.y0, left : left + inside.x1 - inside.x0]
         rows, columns = np.nonzero(own >= 0)
         of_surface = (rows + top) * seen.width + columns + left
-        pixels = lit_pixels(self.mesh, self.vertices, surface, self.received, seen, of_surface)
+        pixels = lit_pixels(self.mesh, self.vertices, surface, received, seen, of_surface)
         places = (rows + inside.y0 - tile.y0) * (tile.x1 - tile.x0) + columns + inside.x0 - tile.x0
-        lit = LitTensors.of(pixels, self.received, self.device)
+        lit = LitTensors.of(pixels, received, self.device)
         return LitTile(torch.from_numpy(places.astype(np.int64)).to(self.device), lit)
+
+
+def _bytes(received: Received) -> int:
+    shadows = [lamp.shadow.depth for lamp in received.lamps if lamp.shadow is not None]
+    return sum(array.nbytes for array in (received.vertices, received.irradiance, received.lobes, *shadows))
 
 
 def unclipped(colour: torch.Tensor, target: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,7 @@ from .config import TrainingConfig
 from .devices import Devices
 from .empty_space import EVERY, EmptySpace
 from .journal import Journal
+from .kept import kept_for
 from .layer import find_levels
 from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
@@ -108,12 +109,13 @@ class Trainer:
         margins = (config.bounds_margin, config.lateral_margin)
 
         shaded = ShadedMesh.of(mesh.model.data) if config.light == "scene_light" else None
+        kept = kept_for(frames, factor, device, config.memory_gb, devices.count, journal.say)
 
         def view(frame: CaptureFrame) -> View:
             camera, identity = names.index(frame.camera_name), identities.index(frame.identity)
             forms = config.coordinates, config.conditioning
             forms_and_end = *forms, config.last_interval
-            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end, shaded)
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end, shaded, kept)
 
         self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0

@@ -27,6 +27,7 @@ from ..rendering.shading.mesh import ShadedMesh
 from ..rendering.torch.integration import intervals_between
 from ..rotations import axis_angle_to_matrix
 from .config import TrainingConfig
+from .kept import Kept
 from .lit import LitView
 from .losses import downsampled
 from .tiles import Tile
@@ -69,7 +70,7 @@ class TileRays(NamedTuple):
 
 
 class View:
-    """A frame of a capture as training sees it. Images are read on first use, and kept.
+    """A frame of a capture as training sees it. Images are read on first use, and kept while there is room.
 
     Attributes:
         name: path of its image in the capture.
@@ -102,8 +103,10 @@ class View:
         conditioning: str = "wrist",
         last_interval: float = TrainingConfig.last_interval,
         shaded: ShadedMesh | None = None,
+        kept: Kept | None = None,
     ) -> None:
-        """``shaded``: of the hand's model, where the image's light is wanted; the capture tells of it."""
+        """``shaded``: of the hand's model, where the image's light is wanted; the capture tells of it. ``kept``: what
+        the run's images share."""
         self.coordinates = coordinates
         self.name = frame.image
         self.camera: Camera = frame.camera
@@ -122,7 +125,7 @@ class View:
             # As ``rendering.view.view_of`` brings a hand into the avatar's frame.
             self._rest = mesh.model.data.rest_joints(hand.betas)[0]
             self._placed = self._rest + hand.transl
-        self._shaded = shaded
+        self._shaded, self._kept = shaded, kept or Kept()
 
     @cached_property
     def vertices(self) -> np.ndarray:
@@ -140,7 +143,8 @@ class View:
         turn, shift = self.wrist.T.astype(np.float64), self._rest - self.wrist.T.astype(np.float64) @ self._placed
         light = told.light.scaled(2.0**self._frame.exposure).moved(turn, shift)
         camera, low = (camera.moved(turn, shift) for camera in (self.camera, self.low))
-        return LitView(self._shaded, self.at_rest(self.vertices), camera, low, light, self.margins[1], self._device)
+        vertices, margin = self.at_rest(self.vertices), self.margins[1]
+        return LitView(self._shaded, vertices, camera, low, light, margin, self._device, self._kept)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -159,16 +163,19 @@ class View:
         mask: np.ndarray = near < far
         return mask
 
-    @cached_property
+    @property
     def _image(self) -> torch.Tensor:
-        """(4, H, W) uint8 premultiplied: a whole capture stays in memory."""
+        """(4, H, W) uint8 premultiplied."""
+        return self._kept((self, "image"), self._read_image, _bytes)
+
+    def _read_image(self) -> torch.Tensor:
         image = self._capture.image(self._frame)
         return torch.tensor(np.rint(image * 255.0).astype(np.uint8)).permute(2, 0, 1).contiguous().to(self._device)
 
-    @cached_property
+    @property
     def _low_image(self) -> torch.Tensor:
         """(4, h, w) float16, the image reduced."""
-        return downsampled(self._image.float() / 255.0, self._factor).half()
+        return self._kept((self, "low"), lambda: downsampled(self._image.float() / 255.0, self._factor).half(), _bytes)
 
     def target(self, tile: Tile) -> torch.Tensor:
         """(4, H', W') sRGB premultiplied under the tile at full resolution; odd images end before the tile does."""
@@ -279,6 +286,10 @@ class View:
 
         shared(locate)
         return _turned(torch.from_numpy(found[:, :, 0]).transpose(0, 1), wrist)
+
+
+def _bytes(value: torch.Tensor) -> int:
+    return value.nbytes
 
 
 def _turned(positions: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
