@@ -120,6 +120,20 @@ class Reader:
         except (ValueError, RecursionError) as error:
             raise self.damaged(path, f"it is not TOML: {_first_line(error)}") from error
 
+    def yaml(self, path: str | os.PathLike[str]) -> Any:
+        """The file's YAML value; nothing in it is executed. Raises LiveHandError as :meth:`text`, or where it is none."""
+        return self.parse_yaml(self.text(path), path)
+
+    def parse_yaml(self, text: str, path: str | os.PathLike[str]) -> Any:
+        """The value of a YAML text that came from ``path``. Raises LiveHandError as :meth:`yaml` does."""
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+            # The last two are of values that are no dates or numbers, and of keys that are none.
+            raise self.damaged(path, f"it is not YAML: {_first_line(error)}") from error
+
     def arrays(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         """The arrays of an ``.npz`` by name; nothing is unpickled.
 

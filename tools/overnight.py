@@ -25,10 +25,13 @@ sys.path.insert(0, str(ROOT))
 from livehand_core.benchmark.animation import AnimationSettings, animation  # noqa: E402
 from livehand_core.benchmark.vitals import Trend, Watch, lines  # noqa: E402
 from livehand_core.captures import going  # noqa: E402
+from livehand_core.captures.capture import read_capture  # noqa: E402
 from livehand_core.engine.client import EngineClient  # noqa: E402
 from livehand_core.errors import LiveHandError  # noqa: E402
 from livehand_core.passes import RenderPasses  # noqa: E402
 from livehand_core.training import control  # noqa: E402
+from livehand_core.training.command import CONFIG_FILE  # noqa: E402
+from livehand_core.training.config import load_config  # noqa: E402
 
 SAMPLES = 120
 SETTLE_PART = 0.2
@@ -143,8 +146,13 @@ def training(part: Part, captured: Path, run: Path) -> int:
                 raise LiveHandError(f"Training ended: {(run.parent / 'train.log').read_text()[-500:]}")
             time.sleep(0.2)
         part.watch.began = time.monotonic()
+        images = len(read_capture(captured).frames_of("train"))
+        epoch = -(-images // load_config(run / CONFIG_FILE).tiles_per_step)
         while not part.over:
             status = control.read_status(run)
+            if status.step <= epoch:
+                # Images and their light are kept when they are first seen.
+                part.watch.settle = max(part.watch.settle, time.monotonic() - part.watch.began)
             if status.step > before[1]:
                 now = time.monotonic()
                 delay, before = 1e3 * (now - before[0]) / (status.step - before[1]), (now, status.step)

@@ -11,6 +11,7 @@ page.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -44,7 +45,7 @@ SYSTEMS = {
         {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"},
     ),
     "macos": System(
-        "macOS (Apple silicon)",
+        "macOS 14 (Apple silicon)",
         "aarch64-apple-darwin",
         {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64", "os_name": "posix"},
     ),
@@ -54,6 +55,8 @@ SYSTEMS = {
         {"sys_platform": "win32", "platform_system": "Windows", "platform_machine": "AMD64", "os_name": "nt"},
     ),
 }
+OLDEST_MACOS = "14.0"
+"""Whose wheels are taken; uv's own is older than the wheels of some libraries."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -120,9 +123,15 @@ def _compile(uv: str, target: Target, wanted: Sequence[Requirement]) -> list[str
     for constraint in (["--constraint", str(pins)], []):
         command = [uv, "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:"]
         command += ["--python-platform", SYSTEMS[target.system].platform, "--python-version", target.python]
-        given = "\n".join(map(str, wanted))
+        given, oldest = "\n".join(map(str, wanted)), {"MACOSX_DEPLOYMENT_TARGET": OLDEST_MACOS}
+        # In a folder without the project's own settings.
         answer = subprocess.run(
-            [*command, *constraint], input=given, capture_output=True, text=True, cwd=ROOT / "tools"
+            [*command, *constraint],
+            input=given,
+            capture_output=True,
+            text=True,
+            cwd=ROOT / "tools",
+            env={**os.environ, **oldest},
         )
         if answer.returncode == 0:
             return answer.stdout.split()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livehand_core.captures.capture import TRANSFORMS
-from livehand_core.documents import Reader
+from livehand_core.datasets.source import LEFT_OUT, read_left_out
 from livehand_core.errors import CaptureError
 from livehand_core.progress import MACHINE_LINE
 
@@ -17,10 +17,8 @@ from ..environment.lines import run_core
 if TYPE_CHECKING:
     from ..background import Task
 
-LOG, LEFT_OUT, OVERLAYS, REPORT = "preparation.log", "left_out.json", "overlays.png", "report.html"
+LOG, OVERLAYS, REPORT = "preparation.log", "overlays.png", "report.html"
 """In the capture's folder."""
-
-LEFT = Reader("The list of what was left out", CaptureError, "Prepare the capture again.")
 
 PARTS = {
     "looking at": (0.02, 0.30),
@@ -77,7 +75,7 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     lines = run_core(python, [*wish.words, "--machine"], task, lambda told: _tell(told, task), wish.folder / LOG)
     if not (wish.folder / TRANSFORMS).is_file():
         raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
-    entries = LEFT.json(wish.folder / LEFT_OUT)
+    entries = read_left_out(wish.folder / LEFT_OUT)
     told = tuple(line for line in lines if not line.startswith((MACHINE_LINE, "INFO:")))
     return Prepared(wish.folder, len(entries), told)
 

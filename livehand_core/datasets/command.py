@@ -17,7 +17,7 @@ from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
 from ..progress import Progress
 from .conventions import SETS, DataSet, find_set
-from .source import LEFT_OUT, Choice, Instant, LeftOut, Notes, ReadInstants, chosen
+from .source import LEFT_OUT, Choice, Instant, Notes, ReadInstants, chosen, read_left_out
 
 READERS = {
     "interhand": "interhand",
@@ -229,8 +229,7 @@ def _until(instants: _Counted, asked: object) -> Iterator[Instant]:
 
 def _tell(capture: Path, notes: Notes) -> None:
     """Print what was left out, by reason."""
-    entries = SOURCE.json(capture / LEFT_OUT)
-    lines = Notes([LeftOut(**entry) for entry in entries]).summary()
+    lines = Notes(read_left_out(capture / LEFT_OUT)).summary()
     for line in lines[:SHOWN]:
         print(f"left out: {line}")
     if len(lines) > SHOWN:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CaptureError, LiveHandError
+from ..errors import LiveHandError
 from ..hand.library import find_hand
 from ..poses import HandPose, Side
 from .conventions import JOINTS, DataSet
@@ -42,29 +42,17 @@ def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> I
                 notes.unusable(place, error)
 
 
-def read_yaml(path: Path) -> Any:
-    """The value of a YAML file; nothing in it is executed. Raises CaptureError."""
-    import yaml
-
-    try:
-        return yaml.safe_load(ANNOTATION.text(path))
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        # The last two are of values that are no dates or numbers, and of keys that are none.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CaptureError(f"{path} is no YAML ({reason}).", "Download it again.") from error
-
-
 def _sequence(
     folder: Path, subject: str, sequence: Path, row: DataSet, choice: Choice, notes: Notes
 ) -> Iterator[Instant]:
-    meta = read_yaml(sequence / "meta.yml")
+    meta = ANNOTATION.yaml(sequence / "meta.yml")
     sides = [str(side) for side in meta["mano_sides"]]
     if choice.side not in sides:
         notes.skip(f"{subject}/{sequence.name}", f"it shows the {' and '.join(sides) or 'no'} hand")
         return
     calibration = folder / "calibration"
-    shape = read_yaml(calibration / f"mano_{meta['mano_calib'][sides.index(choice.side)]}" / "mano.yml")["betas"]
-    rows = read_yaml(calibration / f"extrinsics_{meta['extrinsics']}" / "extrinsics.yml")["extrinsics"]
+    shape = ANNOTATION.yaml(calibration / f"mano_{meta['mano_calib'][sides.index(choice.side)]}" / "mano.yml")["betas"]
+    rows = ANNOTATION.yaml(calibration / f"extrinsics_{meta['extrinsics']}" / "extrinsics.yml")["extrinsics"]
     cameras = {}
     for serial in map(str, meta["serials"]):
         if not wanted(serial, choice.cameras):
@@ -76,7 +64,7 @@ def _sequence(
             notes.skip(f"{subject}/{sequence.name}/{serial}", "its intrinsics are not there")
             continue
         size = file.stem.partition("_")[2].split("x")
-        k = read_yaml(file)["color"]
+        k = ANNOTATION.yaml(file)["color"]
         intrinsics = np.array([[k["fx"], 0.0, k["ppx"]], [0.0, k["fy"], k["ppy"]], [0.0, 0.0, 1.0]])
         cameras[serial] = pinhole(intrinsics, matrix, int(size[0]), int(size[1]))
     for frame in range(int(meta["num_frames"])):

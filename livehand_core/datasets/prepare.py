@@ -27,6 +27,7 @@ from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
+from ..records import Unfit, build
 from .conventions import OPENPOSE_TO_MANO
 from .masks import BAND, HAND, Posed, Window, find_mask, hand_window, silhouettes, within
 from .refinement import Landmarks, Refined, refine
@@ -36,6 +37,15 @@ PARTS = "parts"
 IMAGES = "images"
 
 PART = Reader("The part", CaptureError, "Remove it and prepare the data set again.")
+
+_FIELDS: dict[str, Any] = {
+    "name": str,
+    "identity": str,
+    "frames": tuple[dict[str, Any], ...],
+    "left_out": tuple[tuple[str, str], ...],
+    "pose": dict[str, Any],
+}
+"""What a part holds at least."""
 
 SMALLEST_MASK = 250
 """Pixels; with fewer there is no hand to learn from."""
@@ -210,8 +220,17 @@ def read_parts(folder: Path) -> Iterator[dict[str, Any]]:
     """All parts, by name. Raises CaptureError for one that is damaged."""
     for path in sorted((folder / PARTS).glob("*.json")):
         part = PART.json(path)
-        if not isinstance(part, dict) or not {"name", "identity", "pose", "frames", "left_out"} <= part.keys():
-            raise PART.damaged(path, "it is no part")
+        try:
+            for key, kind in _FIELDS.items():
+                build(kind, part[key], key)
+            for frame in part["frames"]:
+                build(tuple[str, str], [frame["image"], frame["camera_name"]])
+                Camera.from_json(frame["camera"])
+            pose_of(part)
+        except KeyError as error:
+            raise PART.damaged(path, f"it has no {error}") from error
+        except (TypeError, Unfit, LiveHandError) as error:
+            raise PART.damaged(path, str(error).rstrip(".")) from error
         yield part
 
 

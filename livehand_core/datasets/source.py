@@ -16,6 +16,7 @@ from ..captures.lens import NO_LENS, Lens
 from ..documents import MEBIBYTE, Reader
 from ..errors import CaptureError, HandModelError, LiveHandError
 from ..poses import HandPose, Side
+from ..records import Unfit, build
 from .conventions import DataSet
 
 ANNOTATION = Reader("The annotation", CaptureError, "Download it again.", limit=8192 * MEBIBYTE, allow_nan=True)
@@ -39,6 +40,19 @@ class LeftOut(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
+
+
+LIST = Reader("The list of what was left out", CaptureError, "Prepare the capture again.")
+
+
+def read_left_out(path: Path) -> list[LeftOut]:
+    """What a capture's ``left_out.json`` lists. Raises CaptureError where it is damaged."""
+    try:
+        return [LeftOut(one["place"], one["reason"]) for one in build(tuple[dict[str, str], ...], LIST.json(path))]
+    except KeyError as error:
+        raise LIST.damaged(path, f"an entry has no {error}") from error
+    except Unfit as error:
+        raise LIST.damaged(path, error) from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import harness
+import numpy as np
 from harness import Kind
 from mutations import (
     damaged_archive,
@@ -176,10 +177,10 @@ def read_reconstruction(path: Path) -> None:
 
 
 def read_annotation(path: Path) -> None:
-    from livehand_core.datasets.dexycb import read_yaml
     from livehand_core.datasets.ho3d import read_table
+    from livehand_core.datasets.source import ANNOTATION
 
-    (read_yaml if path.suffix == ".yml" else read_table)(path)
+    (ANNOTATION.yaml if path.suffix == ".yml" else read_table)(path)
 
 
 def read_published(path: Path) -> None:
@@ -214,6 +215,57 @@ def read_whole(path: Path) -> None:
     from livehand_core.whole_files import is_complete
 
     assert is_complete(path) in (True, False)
+
+
+def read_film(path: Path) -> None:
+    from livehand_core.tracking.sources import open_source
+
+    source = open_source(path)
+    try:
+        assert all(frame.picture.shape[2] == 3 for frame in source)
+    finally:
+        source.close()
+
+
+def read_footage(path: Path) -> None:
+    from sound_seen import VIDEOS
+
+    from livehand_core.datasets.footage.pipeline import begin
+
+    begin(path.parent, VIDEOS)
+
+
+def read_rig(path: Path) -> None:
+    from livehand_core.datasets.footage.calibration_file import read_calibration
+
+    for camera in read_calibration([path]):
+        assert camera.matrix is None or np.isfinite(camera.matrix).all()
+        assert camera.intrinsics is None or np.isfinite(camera.intrinsics).all()
+
+
+def read_part(path: Path) -> None:
+    from livehand_core.datasets.prepare import read_parts
+
+    list(read_parts(path.parents[1]))
+
+
+def read_left_out(path: Path) -> None:
+    from livehand_core.datasets.source import read_left_out as read
+
+    read(path)
+
+
+def read_take(path: Path) -> None:
+    from livehand_core.tracking.takes import read_notes
+
+    read_notes(path)
+    read_motion(path)
+
+
+def read_bones(path: Path) -> None:
+    from livehand_core.motion.bone_names import read_mapping
+
+    read_mapping(path)
 
 
 def _text(data: bytes, rng: random.Random) -> bytes:
@@ -267,6 +319,19 @@ KINDS = {
     "picture to verify": Kind("capture/images/0.png", damaged_picture, read_signed),
     "whole exr": Kind("picture.exr", damaged_bytes, read_whole),
     "whole film": Kind("film.mp4", damaged_bytes, read_whole),
+    "relightable avatar": Kind("lit.safetensors", damaged_avatar, read_avatar),
+    "capture in lights": Kind("lit/transforms.json", _text, read_capture),
+    "video": Kind("hand.mp4", damaged_bytes, read_film),
+    "footage's record": Kind("footage/source.json", _text, read_footage),
+    "calibration": Kind("rig.json", _text, read_rig),
+    "OpenCV's calibration": Kind("rig.yml", damaged_yaml, read_rig),
+    "calibration in rows": Kind("rig.dat", damaged_lines, read_rig),
+    "part of a data set": Kind("prepared/parts/a.json", _text, read_part),
+    "what was left out": Kind("left_out.json", _text, read_left_out),
+    "take": Kind("take.npz", damaged_archive, read_take),
+    "points": Kind("points.json", _text, read_motion),
+    "skeleton's motion": Kind("walk.bvh", damaged_lines, read_motion),
+    "names of bones": Kind("bones.json", _text, read_bones),
 }
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def make_sound(folder: Path) -> None:
     from livehand_core.training.checkpoints import Checkpoint, save_checkpoint
     from livehand_core.training.config import preset, save_config
     from livehand_core.training.control import RunStatus, write_status
+    from tests.chaos.sound_seen import write_seen
 
     hand = builtin_hand("right")
     sizes = Architecture(
@@ -83,6 +84,7 @@ def make_sound(folder: Path) -> None:
     _write_views(folder)
     _write_annotations(folder)
     _write_jobs(folder)
+    write_seen(folder, camera)
 
 
 def shooting() -> Shooting:

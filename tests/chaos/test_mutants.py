@@ -30,7 +30,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on memory")
 def test_damaged_files_are_one_clear_error_each(sound: Path, tmp_path: Path, amount: Amount, note: Note) -> None:
-    tally = watched("mutants.py", sound, tmp_path / "work", FIRST, COUNT or amount(800, 5600))
+    tally = watched("mutants.py", sound, tmp_path / "work", FIRST, COUNT or amount(1060, 7420))
     note("mutated files", summary(tally))
     assert not tally.faults, "\n".join(tally.faults[:20])
     assert COUNT or min(tally.tried.values()) >= 20

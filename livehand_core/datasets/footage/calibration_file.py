@@ -160,18 +160,15 @@ def _sections(text: str) -> dict[str, Any]:
 def _file_storage(file: Path, text: str) -> Any:
     """A document of OpenCV's FileStorage, or plain YAML."""
     if "opencv-matrix" not in text and not text.lstrip().startswith(("%YAML:1.0", "<?xml")):
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"it is not YAML: {str(error).splitlines()[0]}") from error
+        return FILE.parse_yaml(text, file)
     import cv2
 
     try:
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-    except cv2.error as error:
-        raise ValueError(f"OpenCV cannot read it ({str(error).strip().splitlines()[-1][:80]})") from error
+    except (cv2.error, SystemError) as error:
+        # The binding turns some of its own errors into the second.
+        reason = str(error.__cause__ or error).strip().splitlines()[-1][:80]
+        raise ValueError(f"OpenCV cannot read it ({reason})") from error
     try:
         return _node(storage.root())
     finally:
