@@ -121,7 +121,7 @@ class Reader:
             raise self.damaged(path, f"it is not TOML: {_first_line(error)}") from error
 
     def yaml(self, path: str | os.PathLike[str]) -> Any:
-        """The file's YAML value; nothing in it is executed. Raises LiveHandError as :meth:`text`, or where it is none."""
+        """The file's YAML value; nothing in it is executed. Raises LiveHandError, as where it is none."""
         return self.parse_yaml(self.text(path), path)
 
     def parse_yaml(self, text: str, path: str | os.PathLike[str]) -> Any:

@@ -8,6 +8,7 @@ import bpy
 
 from livehand_core.captures.going import CaptureStatus
 from livehand_core.captures.shooting import progress_of
+from livehand_core.datasets.source import LEFT_OUT
 from livehand_core.errors import CaptureError
 from livehand_core.hand.looks import LICENCE
 
@@ -16,7 +17,7 @@ from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
 from ..capture.planning import chosen_hand, image_counts
 from ..capture.process import look
 from ..footage.operators import PREPARE_KEY
-from ..footage.process import LEFT_OUT, OVERLAYS, REPORT, Prepared
+from ..footage.process import OVERLAYS, REPORT, Prepared
 from ..registration import classes, registration
 from ..rig.armature import active_hand
 from .disclosure import draw_disclosure
