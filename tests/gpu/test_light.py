@@ -67,7 +67,7 @@ def test_its_own_light_where_a_frame_has_none(rooms: tuple[GpuHand, TorchHand]) 
     check_alike(first, second)
 
 
-@pytest.mark.parametrize("detail", [0, 1, 32])
+@pytest.mark.parametrize("detail", [0, 32])
 def test_people_and_their_detail_four_times_as_large(gpu: Gpu, detail: int) -> None:
     people = (Identity("a", (0.5,) * 10), Identity("b"))
     family = relightable(tube_hand(), 4, detail, people, seed=4)
@@ -178,7 +178,7 @@ def test_what_stays_is_not_sent_again(
     light, still, moved = LIGHTS["sun"], HandInstance(pose()), HandInstance(replace(pose(), transl=np.zeros(3)))
     bytes_of(light, still)
     monkeypatch.setattr(gpu, "upload", counted)
-    rows = len(tube_hand().v_template) * 128
+    rows = (int(rooms[0].shaded.faces.max()) + 1) * 128
     assert bytes_of(light, still) == 0
     assert bytes_of(light.scaled(2.0), still) == rows
     assert bytes_of(light.scaled(2.0), HandInstance(replace(pose(), hand_pose=pose().hand_pose + 0.1))) > rows

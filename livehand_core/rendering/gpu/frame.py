@@ -15,9 +15,10 @@ from ..plan import Plan
 from ..thresholds import RAYS_AT_ONCE
 from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
 from .field import Field, stride
-from .mesh import Mesh, camera_bytes, image_tiles
+from .mesh import Mesh
+from .raster import camera_bytes, image_tiles
 from .shaders import Constant
-from .shading import Materials, Shading, Surface
+from .shading import Materials, Shading
 from .super_resolution import SuperResolution
 
 WORK_BYTES = 36
@@ -38,14 +39,12 @@ class Networks:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on the GPU, see ``picture.wgsl``: its buffer, pixels in a row, where it lies in which canvas, and the
-    proxy at its pixels where that is known."""
+    """A picture on the GPU, see ``picture.wgsl``: its buffer, pixels in a row, and where it lies in which canvas."""
 
     buffer: Buffer
     pitch: int
     box: Box
     canvas: tuple[int, int]
-    surface: Surface | None = None
 
 
 @dataclass(frozen=True)
@@ -133,9 +132,9 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     gpu, architecture = networks.gpu, networks.metadata.architecture
     factor, box = architecture.super_resolution.factor, plan.low_box
     width, height = box.width * factor, box.height * factor
-    shading, lit, surface = networks.shading, None, None
+    shading, lit = networks.shading, None
     if shading is not None:
-        seen = surface = shading.surface(record, networks.mesh, plan.picture_camera, plan.vertices, "seen")
+        seen = shading.surface(record, plan.picture_camera, "seen")
 
         def lit(materials: Buffer, tile: Box, answer: Buffer) -> None:
             shading.shade(record, seen, Materials(materials, tile), answer, width)
@@ -148,7 +147,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
         "FACTOR": factor,
         "OFFSET": networks.metadata.pixel_offset,
         "OWN_ALPHA": architecture.super_resolution.gives_opacity,
-        "LIT": surface is not None,
+        "LIT": shading is not None,
         "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
         "RAMP_BEGIN": ALPHA_RAMP[0],
         "RAMP_END": ALPHA_RAMP[1],
@@ -156,7 +155,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
     kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
     size = packed(width=box.width, height=box.height)
     record.run(kernel, size, (features.image, upsampled, picture), tiles(width, height))
-    return Picture(picture, width, plan.picture, plan.canvas, surface)
+    return Picture(picture, width, plan.picture, plan.canvas)
 
 
 def record_resized(gpu: Gpu, record: Recorder, picture: Picture, size: tuple[int, int], name: str) -> Picture:
@@ -183,10 +182,7 @@ def record_passes(
     """Colour, depth and what else is asked for over the plan's box: a buffer, and its bytes."""
     gpu, mesh, camera = networks.gpu, networks.mesh, plan.box.of(plan.view.camera)
     with_surface = bool(passes & {"depth", "normal", "uvd"})
-    if picture.surface is not None:
-        surface = picture.surface.buffer
-    else:
-        surface = mesh.rasterise(record, camera, "surface") if with_surface else gpu.scratch("count", 16)
+    surface = mesh.rasterise(record, camera, "surface") if with_surface else gpu.scratch("count", 16)
     constants: dict[str, Constant] = mesh.constants | {
         "real": "f32",
         "WITH_SURFACE": with_surface,
@@ -214,7 +210,7 @@ def record_low(networks: Networks, record: Recorder, plan: Plan, features: Featu
     answer, lit, shading = gpu.scratch("low", pixels * 20), features.image, networks.shading
     if shading is not None:
         lit, camera = gpu.scratch("low lit", pixels * 16), plan.low_box.of(plan.low)
-        surface = shading.surface(record, networks.mesh, camera, plan.vertices, "seen low")
+        surface = shading.surface(record, camera, "seen low")
         box = Box(0, 0, camera.width, camera.height)
         shading.shade(record, surface, Materials(features.image, box, of_features=True), lit, camera.width)
     constants: dict[str, Constant] = {"real": "f32", "C4": networks.field.colours, "LIT": shading is not None}

@@ -8,7 +8,8 @@ from ...cameras import Camera
 from ...hand.data import HandData
 from ...kernels.mesh.proxy import ProxyTopology
 from ..setup import Sign
-from .device import Buffer, Gpu, Recorder, packed, row_groups, tiles
+from .device import Buffer, Gpu, Recorder, packed
+from .raster import Triangles
 from .shaders import Constant
 
 LEAVES, LEAF_SIZE = 16, 4
@@ -86,39 +87,9 @@ class Mesh:
             buffers = (self._model, self.topology, self.posed)
             record.run(kernel, parameters, buffers, (-(-count // 64), 1, 1))
 
-    def rasterise(self, record: Recorder, camera: Camera, name: str, triangles: bool = False) -> Buffer:
-        """The posed mesh at a camera's pixels, in the scratch buffer of a name.
-
-        Returns:
-            Depths as bits of float32; where asked for, behind them the triangles seen, F or more where none is, and
-            room for as many numbers again.
-        """
-        pixels, planes = camera.width * camera.height, 2 if triangles else 1
-        surface = self.gpu.scratch(name, pixels * 4 * (3 if triangles else 1))
-        steps = [("clear", row_groups(-(-pixels * planes // 64)), False), ("draw", row_groups(self.faces), False)]
-        for entry, groups, naming in [*steps, ("draw", row_groups(self.faces), True)][: 1 + planes]:
-            kernel = self.gpu.kernel(["triangle", "raster"], entry, "rrw", self.constants)
-            parameters = camera_bytes(camera) + packed(planes=planes, naming=naming)
-            record.run(kernel, parameters, (self.topology, self.posed, surface), groups)
-        return surface
-
-
-def camera_bytes(camera: Camera) -> bytes:
-    """The shaders' struct ``Camera``."""
-    return packed(
-        to_camera=camera.world_to_camera[:3],
-        to_world=camera.camera_to_world[:3],
-        focal=(camera.fx, camera.fy),
-        centre=(camera.cx - camera.pixel_offset, camera.cy - camera.pixel_offset),
-        size=(camera.width, camera.height),
-        orthographic=camera.projection == "orthographic",
-        unused=0,
-    )
-
-
-def image_tiles(camera: Camera) -> tuple[int, int, int]:
-    """Workgroups over a camera's image."""
-    return tiles(camera.width, camera.height)
+    def rasterise(self, record: Recorder, camera: Camera, name: str) -> Buffer:
+        """The posed mesh's depth at a camera's pixels, as bits of float32, in the scratch buffer of a name."""
+        return Triangles(self.gpu, self.constants, self.topology, self.posed).depths(record, camera, name)
 
 
 def _model(hand: HandData) -> np.ndarray:

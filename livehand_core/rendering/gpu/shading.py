@@ -22,7 +22,7 @@ from ..shading.pixels import reach
 from ..shading.received import Received
 from .device import Buffer, Gpu, Recorder, packed, tiles
 from .field import fours, texels
-from .mesh import Mesh, camera_bytes, image_tiles
+from .raster import Triangles, camera_bytes, image_tiles
 from .shaders import Constant
 
 NOTHING = np.float32(1e30)
@@ -45,7 +45,7 @@ CONSTANTS: Mapping[str, Constant] = {
 
 @dataclass(frozen=True)
 class Surface:
-    """The proxy at a camera's pixels: depths, triangles, and columns to the nearest one within a reach, see
+    """The skin at a camera's pixels: depths, triangles, and columns to the nearest one within a reach, see
     ``beside.wgsl``."""
 
     buffer: Buffer
@@ -114,7 +114,14 @@ class Shading:
         if self.detailed and residuals is None:
             self._show(self._texture)
         head = detail.get("head", np.zeros((13, 1), np.float32))
-        self._corners = gpu.upload(np.concatenate([_corners(mesh), _head(head)]))
+        self._corners = gpu.upload(np.concatenate([_corners(mesh), _head(head).view(np.uint32)]))
+        self._drawn: dict[str, Constant] = {
+            "F": len(mesh.faces),
+            "FACES": 0,
+            "CORNER": 4,
+            "VERTICES": POSITION // 4,
+            "VERTEX4": VERTEX_COLUMNS // 4,
+        }
         channels = fours(self._texture.shape[2])
         self._constants: dict[str, Constant] = {
             **CONSTANTS,
@@ -142,7 +149,7 @@ class Shading:
 
     def receive(self, received: Received, vertices: np.ndarray) -> None:
         """Let the light be what a hand of (V, 3) posed vertices receives."""
-        lit = lit_of(received, vertices)
+        lit, self._posed = lit_of(received, vertices), vertices
         self._lamp_count, self._map_side = len(received.lamps), lit.side
         self._vertices.show(lit.vertices)
         self._maps.show(np.minimum(lit.maps, NOTHING))
@@ -153,10 +160,10 @@ class Shading:
             map_rows=_filled(lit.map_rows, MOST_LAMPS * MAP_COLUMNS),
         )
 
-    def surface(self, record: Recorder, mesh: Mesh, camera: Camera, vertices: np.ndarray, name: str) -> Surface:
-        """The posed proxy, on the GPU and as (V, 3) vertices, at a camera's pixels, in the scratch buffer of a name."""
-        buffer = mesh.rasterise(record, camera, name, triangles=True)
-        radius = reach(camera, vertices, self._metadata.lateral_margin)
+    def surface(self, record: Recorder, camera: Camera, name: str) -> Surface:
+        """The hand that receives the light at a camera's pixels, in the scratch buffer of a name."""
+        buffer = Triangles(self._gpu, self._drawn, self._corners, self._vertices.buffer).seen(record, camera, name)
+        radius = reach(camera, self._posed, self._metadata.lateral_margin)
         kernel = self._gpu.kernel(["beside"], "find", "w", {"F": self._constants["F"], "real": "f32"})
         size = packed(width=camera.width, height=camera.height, reach=radius)
         record.run(kernel, size, (buffer,), image_tiles(camera))
@@ -193,9 +200,9 @@ class Shading:
 
 
 def _corners(mesh: ShadedMesh) -> np.ndarray:
-    """(3 F, 4) u, v and vertex of each corner; float32 holds whole numbers up to 2^24."""
-    rows = np.zeros((3 * len(mesh.faces), 4), np.float32)
-    rows[:, :2], rows[:, 2] = mesh.face_uv.reshape(-1, 2), mesh.faces.reshape(-1)
+    """(3 F, 4) uint32 vertex, and bits of u and v, of each corner."""
+    rows = np.zeros((3 * len(mesh.faces), 4), np.uint32)
+    rows[:, 0], rows[:, 1:3] = mesh.faces.reshape(-1), mesh.face_uv.reshape(-1, 2).view(np.uint32)
     return rows
 
 

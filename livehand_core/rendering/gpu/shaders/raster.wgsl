@@ -1,4 +1,4 @@
-// Depth of the proxy mesh at every pixel of a camera: a workgroup a triangle, the nearest one wins. A second round finds
+// Depth of a mesh at every pixel of a camera: a workgroup a triangle, the nearest one wins. A second round finds
 // which triangle that was, of several the first.
 
 struct Params {
@@ -10,7 +10,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
+// CORNER numbers a corner of the triangles, from FACES on, of which the first is its vertex.
 @group(0) @binding(1) var<storage, read> topology: array<u32>;
+// VERTEX4 groups of four a vertex, from VERTICES on, of which the first is its place.
 @group(0) @binding(2) var<storage, read> posed: array<vec4<f32>>;
 // Bits of the depths, for those of positive numbers have the numbers' order; then the triangles.
 @group(0) @binding(3) var<storage, read_write> surface: array<atomic<u32>>;
@@ -31,8 +33,8 @@ fn clear(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
 }
 
 fn seen(face: u32, number: u32) -> vec3<f32> {
-    let vertex = posed[VERTICES + topology[FACES + 3u * face + number]].xyz;
-    return turned(params.camera.to_camera, vec4<f32>(vertex, 1.0));
+    let vertex = topology[FACES + CORNER * (3u * face + number)];
+    return turned(params.camera.to_camera, vec4<f32>(posed[VERTICES + VERTEX4 * vertex].xyz, 1.0));
 }
 
 fn pixel_of(corner: vec3<f32>) -> vec2<f32> {

@@ -1,7 +1,7 @@
 // Materials in the light (docs/method.md 1.12): gains times features of the light at each pixel of a tile of the picture.
 
 struct Params {
-    // Of the picture's pixels, or of those of them that its canvas has.
+    // Of the picture's pixels that its canvas has.
     camera: Camera,
     // The tile: its size, its first pixel in the picture; the answer's pixels in a row.
     width: u32,
@@ -24,8 +24,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-// Corners of the triangles: u, v, vertex; then the detail's head, four groups of four a channel.
-@group(0) @binding(1) var<storage, read> corners: array<vec4<f32>>;
+// Corners of the triangles: vertex, bits of u and v; then those of the detail's head, four channels of the texture for
+// each of sixteen of the material.
+@group(0) @binding(1) var<storage, read> corners: array<vec4<u32>>;
 // ROW4 groups of four a vertex, see `column`.
 @group(0) @binding(2) var<storage, read> vertices: array<vec4<f32>>;
 // Depths, triangles, columns to the nearest one, see raster.wgsl and beside.wgsl.
@@ -95,14 +96,20 @@ struct Spot {
 fn spot_at(pixel: u32) -> Spot {
     let camera = params.camera;
     let face = 3u * surface[camera.width * camera.height + pixel];
-    let own = vec3<u32>(u32(corners[face].z), u32(corners[face + 1u].z), u32(corners[face + 2u].z));
+    let own = vec3<u32>(corners[face].x, corners[face + 1u].x, corners[face + 2u].x);
     let at = ROW4 * own + POSITION4;
     let a = turned(camera.to_camera, vec4<f32>(vertices[at.x].xyz, 1.0));
     let b = turned(camera.to_camera, vec4<f32>(vertices[at.y].xyz, 1.0));
     let c = turned(camera.to_camera, vec4<f32>(vertices[at.z].xyz, 1.0));
     let parts = areas(camera, a, b, c, vec2<u32>(pixel % camera.width, pixel / camera.width));
-    let shares = parts / (parts.x + parts.y + parts.z);
-    let uv = shares.x * corners[face].xy + shares.y * corners[face + 1u].xy + shares.z * corners[face + 2u].xy;
+    // Of a triangle that is seen almost edge on rounding is all there is.
+    let total = parts.x + parts.y + parts.z;
+    let inside = clamp(parts / select(1.0, total, total != 0.0), vec3<f32>(0.0), vec3<f32>(1.0)) + 1e-9;
+    let shares = inside / (inside.x + inside.y + inside.z);
+    var uv = vec2<f32>(0.0);
+    for (var k = 0u; k < 3u; k++) {
+        uv += shares[k] * bitcast<vec2<f32>>(corners[face + k].yz);
+    }
     return Spot(own, shares, uv);
 }
 
@@ -170,8 +177,7 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var group = 0u; group < TEXEL4; group++) {
             let values = alpha * detail(spot.uv, footprint, group);
             for (var k = 0u; k < 13u; k++) {
-                let head = corners[HEAD + 16u * group + k];
-                material[k] += dot(values, head);
+                material[k] += dot(values, bitcast<vec4<f32>>(corners[HEAD + 16u * group + k]));
             }
         }
     }
