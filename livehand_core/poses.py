@@ -1,4 +1,4 @@
-"""Hand poses: the 16 joints in MANO order, one pose, and a sequence of poses with its file format."""
+"""Poses: a hand's 16 joints in MANO order or those of any part, one pose, and a sequence with its file format."""
 
 from __future__ import annotations
 
@@ -34,17 +34,20 @@ _CHECK = "Check the rig or the file."
 def _where(name: str, wrong: np.ndarray) -> str:
     """Which joints or entries are wrong, for a message."""
     if wrong.ndim == 2:
-        return " at " + ", ".join(JOINT_NAMES[1 + joint] for joint in np.flatnonzero(wrong.any(axis=1)))
+        named = JOINT_NAMES if len(wrong) == JOINT_COUNT - 1 else [f"joint {joint}" for joint in range(1 + len(wrong))]
+        return " at " + ", ".join(named[1 + joint] for joint in np.flatnonzero(wrong.any(axis=1)))
     return " at " + ", ".join(f"{name}[{entry}]" for entry in np.flatnonzero(wrong))
 
 
 def _vector(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.array(value, dtype=np.float64)
+    if shape[0] < 0 and array.size % math.prod(shape[1:]) == 0:
+        shape = (array.size // math.prod(shape[1:]), *shape[1:])
     if array.size != math.prod(shape):
         raise PoseError(f"{name} has shape {array.shape}; {shape} is needed.", "Check the pose's joint count.")
     array = array.reshape(shape)
     # One look for the usual case: a comparison with NaN is false. Every frame's request passes here.
-    if not np.abs(array).max() <= LARGEST_VALUE:
+    if not np.abs(array).max(initial=0.0) <= LARGEST_VALUE:
         if not np.isfinite(array).all():
             where = _where(name, ~np.isfinite(array))
             raise PoseError(f"{name} holds values that are not finite (NaN or infinity){where}.", _CHECK)
@@ -56,7 +59,7 @@ def _vector(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class HandPose:
-    """One hand at one moment, in world space (metres, radians).
+    """One hand, or another skinned part, at one moment, in world space (metres, radians).
 
     Joint rotations are axis-angle in each parent joint's frame, relative to the flat rest pose (MANO's mean pose
     is added when a file is read, never later). ``global_orient`` turns the hand about its wrist joint
@@ -64,7 +67,8 @@ class HandPose:
 
     Attributes:
         global_orient: (3,) float64.
-        hand_pose: (15, 3) float64, joints 1 to 15 in MANO order.
+        hand_pose: (15, 3) float64, joints 1 to 15 in MANO order; of a part (J - 1, 3), those of its own J joints but
+            the root.
         betas: (10,) float64 shape coefficients.
         transl: (3,) float64.
         side: ``"right"`` or ``"left"``.
@@ -81,20 +85,20 @@ class HandPose:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "global_orient", _vector("global_orient", self.global_orient, (3,)))
-        object.__setattr__(self, "hand_pose", _vector("hand_pose", self.hand_pose, (15, 3)))
+        object.__setattr__(self, "hand_pose", _vector("hand_pose", self.hand_pose, (-1, 3)))
         object.__setattr__(self, "betas", _vector("betas", self.betas, (BETA_COUNT,)))
         object.__setattr__(self, "transl", _vector("transl", self.transl, (3,)))
         if self.side not in ("right", "left"):
             raise PoseError(f"The side {self.side!r} is unknown.", "Use 'right' or 'left'.")
 
     @classmethod
-    def rest(cls, side: Side = "right") -> HandPose:
-        """The flat hand at the origin."""
-        return cls(np.zeros(3), np.zeros((15, 3)), np.zeros(BETA_COUNT), np.zeros(3), side)
+    def rest(cls, side: Side = "right", joints: int = JOINT_COUNT) -> HandPose:
+        """The flat hand at the origin, or a part of so many joints at rest."""
+        return cls(np.zeros(3), np.zeros((joints - 1, 3)), np.zeros(BETA_COUNT), np.zeros(3), side)
 
     @property
     def full_pose(self) -> np.ndarray:
-        """(48,) global_orient followed by the 15 joint rotations."""
+        """(3 J,) global_orient followed by the joints' rotations; 48 of a hand."""
         return np.concatenate([self.global_orient, self.hand_pose.reshape(-1)])
 
     def moved(self, rotation: np.ndarray, translation: np.ndarray, wrist: np.ndarray) -> HandPose:
@@ -143,6 +147,8 @@ class HandPose:
 
 def interpolate(start: HandPose, end: HandPose, fraction: float) -> HandPose:
     """Blend two poses of one side: rotations by shortest path, betas and transl linearly."""
+    if len(start.hand_pose) != len(end.hand_pose):
+        raise PoseError("Poses of different numbers of joints cannot be blended.", "Blend poses of one model.")
     if start.side != end.side:
         raise PoseError("A right and a left hand cannot be blended.", "Blend poses of one side.")
     return HandPose(
@@ -170,11 +176,13 @@ class PoseSequence:
         object.__setattr__(self, "poses", tuple(self.poses))
         if not self.poses:
             raise PoseError("The motion has no frames.", "Give at least one pose.")
+        if len({len(pose.hand_pose) for pose in self.poses}) != 1:
+            raise PoseError("The motion's poses have different numbers of joints.", "Keep one sequence for each model.")
         if len({pose.side for pose in self.poses}) != 1:
             raise PoseError("The motion mixes right and left hands.", "Keep one sequence for each hand.")
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write ``.npz`` with AMASS-like keys: poses (n, 48), betas (n, 10), trans (n, 3), mocap_framerate, side.
+        """Write ``.npz`` with AMASS-like keys: poses (n, 3 J), betas (n, 10), trans (n, 3), mocap_framerate, side.
 
         ``motion.read_motion`` reads it.
         """

@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import AvatarError
-from ..hand.data import HandData
+from ..errors import AvatarError, HandModelError
+from ..hand.data import ProxyModel
+from ..hand.library import bring_part
+from ..hand.part import ARRAYS as PART_ARRAYS
 from ..networks.config import detail_shapes, field_shapes, super_resolution_shapes, texture_shapes
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
@@ -32,7 +34,7 @@ class AvatarArrays:
     Attributes:
         metadata: sizes, conditioning, provenance.
         values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-            ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``.
+            ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``; of a part ``proxy.*``, its model.
     """
 
     metadata: AvatarMetadata
@@ -53,7 +55,7 @@ class AvatarArrays:
         count = len(self.metadata.architecture.field.texture_sizes) if self.latent is not None else 0
         return [self.values[f"identity_textures.{index}"] for index in range(count)]
 
-    def levels(self, hand: HandData) -> np.ndarray | None:
+    def levels(self, hand: ProxyModel) -> np.ndarray | None:
         """(V, 2) metres, of surface sampling: the distance from each vertex of the hand at which the layer around the
         skin begins, and how thick it is; None in linear sampling.
 
@@ -105,7 +107,13 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
     }
     if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
         raise AVATAR.damaged(path, "its layer has no thickness")
-    return AvatarArrays(metadata, values)
+    arrays = AvatarArrays(metadata, values)
+    if metadata.joints:
+        try:
+            bring_part(metadata.hand_model, arrays.part("proxy."), metadata.joints, metadata.licence)
+        except HandModelError as error:
+            raise AVATAR.damaged(path, error.message.rstrip(".")) from error
+    return arrays
 
 
 def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]], label: str) -> None:
@@ -131,6 +139,9 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
         expected["identity_detail"] = (expected["latent"][0], side, side, architecture.detail_channels)
     if architecture.sampling == "surface":
         expected["levels"] = (shapes["levels"][0] if shapes.get("levels") else 1, 2)
+    if metadata.joints:
+        # Whether they go together is found where the model is made of them.
+        expected |= {(name := f"proxy.{key}"): shapes.get(name, (0,)) for key in PART_ARRAYS}
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):
             raise AvatarError(

@@ -12,10 +12,13 @@ import torch
 
 from ..errors import AvatarError
 from ..files import atomic_path
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
+from ..hand.library import remember_part
+from ..hand.local import LocalPose
+from ..hand.part import part_arrays
 from ..lights import Light
 from ..networks import RadianceField, SuperResolution
-from ..networks.config import LIT_CHANNELS, texture_shapes
+from ..networks.config import LIT_CHANNELS, FieldConfig, texture_shapes
 from ..networks.detail import DetailTexture
 from .arrays import DTYPES, RANGE, AvatarArrays, check_shapes, read_arrays, squeeze
 from .identity import Identity
@@ -25,6 +28,9 @@ State = dict[str, torch.Tensor]
 
 NEW_LEVELS = (0.0015, 0.0035)
 """Metres: where the layer of an untrained avatar begins over the skin, and how thick it is."""
+
+LOCAL_NORMALS = 2
+"""Frequencies of the normal's encoding beside a local pose, where a field asks for none."""
 
 _KINDS = {"f4": "F32", "f2": "F16", "u1": "U8"}
 
@@ -44,6 +50,7 @@ class Avatar:
         levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``; None in linear sampling.
         detail_state: state dict of the DetailTexture; None without one.
         identity_detail: (identities, S, S, C), added to that texture; None without one, or without codes.
+        proxy: of a part its model, by ``hand.part.part_arrays``; None of a hand.
     """
 
     metadata: AvatarMetadata
@@ -55,6 +62,7 @@ class Avatar:
     levels: torch.Tensor | None = None
     detail_state: State | None = None
     identity_detail: torch.Tensor | None = None
+    proxy: State | None = None
 
     def networks(
         self, device: torch.device | str = "cpu"
@@ -84,7 +92,7 @@ class Avatar:
 
     def tensors(self) -> State:
         """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-        ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``."""
+        ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``, ``proxy.*``."""
         flat = {f"field.{name}": value for name, value in self.field_state.items()}
         flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
         flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
@@ -95,6 +103,7 @@ class Avatar:
         flat |= {f"detail.{name}": value for name, value in (self.detail_state or {}).items()}
         if self.identity_detail is not None:
             flat["identity_detail"] = self.identity_detail
+        flat |= {f"proxy.{name}": value for name, value in (self.proxy or {}).items()}
         return flat | {f"identity_textures.{index}": value for index, value in enumerate(self.identity_textures)}
 
     @classmethod
@@ -120,6 +129,7 @@ class Avatar:
             one("levels"),
             part("detail.") or None,
             one("identity_detail"),
+            part("proxy.") or None,
         )
 
     def arrays(self) -> AvatarArrays:
@@ -129,7 +139,7 @@ class Avatar:
 
 
 def new_avatar(
-    hand: HandData,
+    hand: ProxyModel,
     architecture: Architecture | None = None,
     seed: int = 0,
     *,
@@ -148,6 +158,8 @@ def new_avatar(
         identities: named ones, each with a latent code when the field takes one; without them one that has no name.
     """
     architecture = architecture or Architecture()
+    if not hand.is_hand:
+        architecture = replace(architecture, field=local_field(architecture.field, hand))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         field, super_resolution = RadianceField(architecture.field), SuperResolution(architecture.super_resolution)
@@ -173,13 +185,34 @@ def new_avatar(
         hand_model=hand.name,
         topology=topology_hash(hand),
         side=hand.side,
+        conditioning="wrist" if hand.is_hand else "local",
+        joints=() if hand.is_hand else hand.joint_names,
         pixels_per_metre=pixels_per_metre,
         identities=tuple(identities),
         licence=licence,
     )
     fine_state = None if fine is None else fine.state_dict()
     states = field.state_dict(), super_resolution.state_dict()
-    return Avatar(metadata, *states, latent, fine_state, textures, levels, detail, identity_detail)
+    brought = proxy_state(hand)
+    return Avatar(metadata, *states, latent, fine_state, textures, levels, detail, identity_detail, brought)
+
+
+def local_field(field: FieldConfig, model: ProxyModel) -> FieldConfig:
+    """A field's sizes with the pose told at each place, in the slots that a part needs."""
+    return replace(
+        field,
+        pose_size=0,
+        local_joints=LocalPose(model).slots,
+        normal_frequencies=field.normal_frequencies or LOCAL_NORMALS,
+    )
+
+
+def proxy_state(model: ProxyModel) -> State | None:
+    """What an avatar brings along of its model: a part's arrays, as numbers that its file holds; nothing of a hand."""
+    if model.is_hand:
+        return None
+    remember_part(model)
+    return {name: torch.tensor(np.asarray(values, np.float32)) for name, values in part_arrays(model).items()}
 
 
 def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> AvatarMetadata:
@@ -202,7 +235,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
     check_shapes(avatar.metadata, shapes, f"The avatar {avatar.metadata.name!r}")
     blobs: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     for name, value in sorted(avatar.tensors().items()):
-        stored = value.detach().to("cpu", torch.float16 if half else torch.float32).contiguous().numpy()
+        as_half = half and not name.startswith("proxy.")
+        stored = value.detach().to("cpu", torch.float16 if as_half else torch.float32).contiguous().numpy()
         if not np.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
         if "textures." in name or name in ("detail.texture", "identity_detail"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..identities import IdentityChoice, identity_weights
 from ..poses import HandPose
 from .metadata import AvatarMetadata
@@ -45,7 +45,7 @@ def betas_of(metadata: AvatarMetadata, identity: IdentityChoice = 0) -> np.ndarr
     return np.sum([weight * np.array(betas) for weight, betas in pairs], axis=0)
 
 
-def reenacted(pose: HandPose, betas: np.ndarray, hand: HandData) -> HandPose:
+def reenacted(pose: HandPose, betas: np.ndarray, hand: ProxyModel) -> HandPose:
     """The pose on a hand of another shape, its wrist joint where it was: one person's motion on another's hand.
 
     Args:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -17,16 +17,18 @@ import numpy as np
 from ..documents import POINTER, Reader, parse_json
 from ..errors import AvatarError, LightError
 from ..frames import DEFAULT_AVATAR
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
+from ..hand.part import is_part
 from ..lights import Light
 from ..networks.config import LIT_CHANNELS, FieldConfig, SuperResolutionConfig, check_detail
 from ..poses import JOINT_NAMES, Side
 from ..records import build
 from .identity import Identity, checked_identities
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light`` and no
-``sampling``, version 3 no detail texture and no ``reference_light``; their files are read as before."""
+``sampling``, version 3 no detail texture and no ``reference_light``, version 4 no parts but hands; their files are read
+as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 
@@ -78,7 +80,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class PoseStatistics:
-    """Of the 45 joint angles over the training set, radians; each a tuple of 45."""
+    """Of the joint angles over the training set, radians; each a tuple of three numbers a joint: 45 of a hand."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -88,23 +90,26 @@ class PoseStatistics:
     def __post_init__(self) -> None:
         for name in ("mean", "std", "min", "max"):
             values = tuple(float(value) for value in getattr(self, name))
-            if len(values) != 45 or not np.isfinite(values).all():
-                raise ValueError(f"the pose statistics' {name} is not 45 finite numbers")
+            if len(values) % 3 or len(values) != len(self.mean) or not np.isfinite(values).all():
+                raise ValueError(f"the pose statistics' {name} is not {len(self.mean)} finite numbers")
             object.__setattr__(self, name, values)
 
     @classmethod
     def of(cls, hand_poses: np.ndarray) -> PoseStatistics:
-        """Statistics of (n, 45) or (n, 15, 3) joint angles."""
-        rows = np.asarray(hand_poses, dtype=np.float64).reshape(len(hand_poses), 45)
+        """Statistics of (n, 45) or (n, 15, 3) joint angles, or those of a part."""
+        rows = np.asarray(hand_poses, dtype=np.float64).reshape(len(hand_poses), -1)
         return cls(*(tuple(values) for values in (rows.mean(0), rows.std(0), rows.min(0), rows.max(0))))
 
-    def out_of_range(self, hand_pose: np.ndarray) -> dict[str, float]:
-        """Joint name -> radians by which its largest angle leaves the trained range (5 degrees are forgiven)."""
-        angles = np.asarray(hand_pose, dtype=np.float64).reshape(45)
-        excess = np.maximum(np.array(self.min) - angles, angles - np.array(self.max)).reshape(15, 3).max(axis=1)
-        return {
-            name: float(value) for name, value in zip(JOINT_NAMES[1:], excess, strict=True) if value > POSE_TOLERANCE
-        }
+    def out_of_range(self, hand_pose: np.ndarray, names: Sequence[str] = JOINT_NAMES[1:]) -> dict[str, float]:
+        """Joint name -> radians by which its largest angle leaves the trained range (5 degrees are forgiven).
+
+        Args:
+            hand_pose: three numbers a joint.
+            names: of these joints.
+        """
+        angles = np.asarray(hand_pose, dtype=np.float64).reshape(-1)
+        excess = np.maximum(np.array(self.min) - angles, angles - np.array(self.max)).reshape(-1, 3).max(axis=1)
+        return {name: float(value) for name, value in zip(names, excess, strict=True) if value > POSE_TOLERANCE}
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,12 @@ class AvatarMetadata:
     Attributes:
         name: for people.
         architecture: sizes of the networks.
-        hand_model: ``HandData.name`` that it was trained on.
+        hand_model: ``ProxyModel.name`` that it was trained on.
         topology: ``topology_hash`` of that hand; empty when it was not known (import without the MANO files).
         side: the hand it was trained on.
         mirrorable: may draw the other side by mirroring.
-        conditioning: ``"published"`` (48 pose numbers, world view directions) or ``"wrist"`` (45, wrist frame).
+        conditioning: ``"published"`` (48 pose numbers, world view directions), ``"wrist"`` (45, wrist frame), or
+            ``"local"`` (at each place those of the joints that move it, in the root's frame; of parts).
         colour_space: of the images it was trained on; only ``"srgb"``.
         light: what it answers to: ``"as_trained"`` brings its own light along, in the wrist's frame; ``"scene_light"``
             stands in the light of each frame.
@@ -133,6 +139,7 @@ class AvatarMetadata:
         pose_statistics: of its training set, for the out-of-range warning; None when unknown.
         identities: in the order of the identity codes; one entry, or none, for an avatar of one identity. None as well
             where codes are all that is known of them.
+        joints: names of a part's joints, the root's first; none for a hand, whose joints are MANO's.
         provenance: free-form: data set, steps, losses, tool versions.
         licence: SPDX id or a short statement.
         content_hash: SHA-256 over weights and this document; written by ``save_avatar``.
@@ -144,7 +151,7 @@ class AvatarMetadata:
     topology: str
     side: Side
     mirrorable: bool = True
-    conditioning: Literal["published", "wrist"] = "wrist"
+    conditioning: Literal["published", "wrist", "local"] = "wrist"
     colour_space: str = "srgb"
     light: Literal["as_trained", "scene_light"] = "as_trained"
     reference_light: dict[str, Any] | None = None
@@ -156,15 +163,17 @@ class AvatarMetadata:
     pixels_per_metre: float = 0.0
     pose_statistics: PoseStatistics | None = None
     identities: tuple[Identity, ...] = ()
+    joints: tuple[str, ...] = ()
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     licence: str = ""
     content_hash: str = ""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        pose_size = 48 if self.conditioning == "published" else 45
-        if self.conditioning not in ("published", "wrist") or self.architecture.field.pose_size != pose_size:
+        pose_size = {"published": 48, "wrist": 45, "local": 0}.get(self.conditioning)
+        if self.architecture.field.pose_size != pose_size:
             raise ValueError(f"conditioning {self.conditioning!r} with {self.architecture.field.pose_size} numbers")
+        self._check_joints()
         if self.side not in ("right", "left") or self.colour_space != "srgb":
             raise ValueError(f"side {self.side!r}, colour space {self.colour_space!r}")
         if self.light not in ("as_trained", "scene_light"):
@@ -192,7 +201,7 @@ class AvatarMetadata:
         """
         return build(cls, document)
 
-    def check_hand(self, hand: HandData, of: str = "") -> None:
+    def check_hand(self, hand: ProxyModel, of: str = "") -> None:
         """Raises AvatarError when the avatar was not trained on this hand model and topology."""
         label = of or f"The avatar {self.name!r}"
         if hand.name != self.hand_model:
@@ -205,6 +214,24 @@ class AvatarMetadata:
                 f"{label} was trained on another mesh or texture layout of {self.hand_model!r}.",
                 "Use the hand model files it was trained with, or train it again.",
             )
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Of all joints, the root's first."""
+        return self.joints or JOINT_NAMES
+
+    @property
+    def follows_root(self) -> bool:
+        """Whether it is evaluated in the frame of its root joint, the wrist of a hand, so that it may turn anywhere."""
+        return self.conditioning != "published"
+
+    def _check_joints(self) -> None:
+        """Raises ValueError when joints, model and conditioning do not go together."""
+        if is_part(self.hand_model) != bool(self.joints) or (self.conditioning == "local") != bool(self.joints):
+            raise ValueError(f"{len(self.joints)} joints of its own with the model {self.hand_model!r}")
+        numbers = 3 * (len(self.joint_names) - 1)
+        if self.pose_statistics is not None and len(self.pose_statistics.mean) != numbers:
+            raise ValueError(f"pose statistics of {len(self.pose_statistics.mean)} numbers, not {numbers}")
 
     @property
     def relightable(self) -> bool:
@@ -232,7 +259,7 @@ class AvatarMetadata:
             raise ValueError(f"a reference light that cannot be meant: {error.message}") from error
 
 
-def topology_hash(hand: HandData) -> str:
+def topology_hash(hand: ProxyModel) -> str:
     """16 hexadecimal digits over faces and texture coordinates: what ties an avatar's (u, v) to a mesh."""
     digest = hashlib.sha256()
     digest.update(np.ascontiguousarray(hand.faces, dtype="<i8").tobytes())

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import AvatarError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..networks.config import FieldConfig, SuperResolutionConfig, encoded_size
 from .file import Avatar, State
 from .identity import Identity
@@ -47,7 +47,7 @@ def import_checkpoint(
     *,
     factor: int | None = None,
     coordinates: Literal["uvd", "xyz"] | None = None,
-    hand: HandData | None = None,
+    hand: ProxyModel | None = None,
     side: Literal["right", "left"] = "right",
     name: str = "",
     licence: str = "CC-BY-NC-4.0 (official LiveHand checkpoint)",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..frames import FrameRequest
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.skinning import pose_vertices
 from ..surface import rasterise
 
@@ -46,7 +46,7 @@ class Seen:
     inner: np.ndarray
 
 
-def see(request: FrameRequest, data: HandData) -> Seen:
+def see(request: FrameRequest, data: ProxyModel) -> Seen:
     """Rasterise the proxy of a frame's first hand."""
     vertices = pose_vertices(data, request.hands[0].pose)
     faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64)
@@ -55,7 +55,7 @@ def see(request: FrameRequest, data: HandData) -> Seen:
     return Seen(request, vertices, raster.depth.numpy(), face, raster.barycentric.numpy(), _eroded(face >= 0, BORDER))
 
 
-def warp(image: np.ndarray, source: Seen, target: Seen, data: HandData) -> tuple[np.ndarray, np.ndarray]:
+def warp(image: np.ndarray, source: Seen, target: Seen, data: ProxyModel) -> tuple[np.ndarray, np.ndarray]:
     """One frame's picture carried along with the surface into another frame.
 
     Args:
@@ -102,7 +102,7 @@ class Steadiness:
     pixels: float
 
 
-def steadiness(images: Sequence[np.ndarray], frames: Sequence[Seen], data: HandData) -> Steadiness:
+def steadiness(images: Sequence[np.ndarray], frames: Sequence[Seen], data: ProxyModel) -> Steadiness:
     """Measure a sequence.
 
     Args:
@@ -124,7 +124,7 @@ def steadiness(images: Sequence[np.ndarray], frames: Sequence[Seen], data: HandD
     return Steadiness(_rms(change), _rms(flicker), _rms(sharpness), float(np.mean(pixels)))
 
 
-def difference_image(now: np.ndarray, before: np.ndarray, frame: Seen, past: Seen, data: HandData) -> np.ndarray:
+def difference_image(now: np.ndarray, before: np.ndarray, frame: Seen, past: Seen, data: ProxyModel) -> np.ndarray:
     """(H, W, 3) absolute difference to the frame before, carried along; 0 where nothing is compared."""
     carried, seen = warp(before[..., :3], past, frame, data)
     return np.where(seen[..., None], np.abs(now[..., :3] - carried), 0.0)

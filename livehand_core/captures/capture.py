@@ -20,12 +20,14 @@ from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..documents import Reader
 from ..errors import CameraError, CaptureError
 from ..files import atomic_path
+from ..hand.part import is_part
 from ..poses import HandPose, PoseSequence
 from .images import read_image
 from .lens import NO_LENS, Lens
 from .light_part import CaptureLight, exposure_of_frame, held_out_lights, light_of_frame, read_lights
 from .own_part import FORMAT_VERSION, held_out, own_part, unread
-from .pose_file import read_pose_file
+from .part_model import MODEL, read_model, read_part_poses, write_model
+from .pose_file import PoseTable, read_pose_file
 from .transforms import (
     Misread,
     World,
@@ -83,7 +85,7 @@ class Capture:
         folder: where it lies.
         frames: its images.
         poses: the hand in each pose, world space.
-        hand_model: id of the hand model whose parameters ``poses`` holds.
+        hand_model: id of the hand's or part's model whose parameters ``poses`` holds.
         held_out_cameras: names of cameras that are kept for evaluation.
         held_out_poses: indices of poses that are kept for evaluation.
         licence: SPDX id or a short statement about the images.
@@ -160,6 +162,7 @@ def write_capture(capture: Capture) -> None:
         "livehand": {
             "format_version": FORMAT_VERSION,
             "hand_model": capture.hand_model,
+            **({"model": MODEL} if is_part(capture.hand_model) else {}),
             "poses": POSES,
             # A capture that is not finished may have no image of some of them yet.
             "held_out_cameras": sorted(capture.held_out_cameras & {frame.camera_name for frame in capture.frames}),
@@ -170,6 +173,8 @@ def write_capture(capture: Capture) -> None:
             **({"consent": capture.consent} if capture.consent else {}),
         },
     }
+    if is_part(capture.hand_model):
+        write_model(capture.folder / MODEL, capture.hand_model)
     capture.poses.save(capture.folder / POSES)
     with atomic_path(capture.folder / TRANSFORMS) as temporary:
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -220,12 +225,13 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
     try:
         world = read_world(document)
         hand_model, file = text(extra, "hand_model"), text(extra, "poses", POSES)
+        model = text(extra, "model", MODEL)
         licence, origin = text(extra, "licence", ""), text(extra, "origin", "")
         lights, dark = read_lights(extra)
         consent = text(extra, "consent", "")
     except Misread as error:
         raise CaptureError(f"{path} cannot be right: {error}.", "Correct it, or write the capture again.") from error
-    table = read_pose_file(folder / file.replace("\\", "/"), hand_model)
+    table = _poses(folder / file.replace("\\", "/"), folder / model.replace("\\", "/"), hand_model, licence)
     problems, lost, frames = [], Counter[int](), []
     for count, entry in enumerate(document["frames"]):
         try:
@@ -268,6 +274,13 @@ def scan_capture(folder: str | PathLike[str]) -> tuple[Capture, tuple[Problem, .
     )
     wrong += [*strange, *((f"light {count}", reason) for count, reason in dark.items())]
     return capture, (*problems, *(Problem(*found) for found in (*wrong, *slips)))
+
+
+def _poses(path: Path, model: Path, hand_model: str, licence: str) -> PoseTable:
+    """The poses of a hand, or of the part whose model lies beside them."""
+    if is_part(hand_model):
+        return read_part_poses(path, read_model(model, hand_model, licence))
+    return read_pose_file(path, hand_model)
 
 
 def raise_problems(folder: Path, problems: Sequence[Problem]) -> None:

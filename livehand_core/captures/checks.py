@@ -13,8 +13,8 @@ import numpy as np
 
 from ..cameras import Camera
 from ..errors import CaptureError, HandModelError
-from ..hand.data import HandData
-from ..hand.library import find_hand
+from ..hand.data import ProxyModel
+from ..hand.library import find_model
 from ..hand.skinning import pose_vertices
 from .capture import Capture, CaptureFrame, Problem, Split, raise_problems, scan_capture
 from .diagnosis import PICTURES, View, lens_is_gone, likely_cause
@@ -241,7 +241,7 @@ def _seen(capture: Capture, frame: CaptureFrame) -> View:
     """A frame with its mask, ready for trying what may be wrong."""
     pose, poses = capture.hand(frame), capture.poses.poses
     others = tuple(poses[number] for number in (frame.pose - 1, frame.pose + 1) if 0 <= number < len(poses))
-    return View(_mask(capture, frame), frame.camera, pose, find_hand(capture.hand_model, pose.side), others)
+    return View(_mask(capture, frame), frame.camera, pose, find_model(capture.hand_model, pose.side), others)
 
 
 def _mask(capture: Capture, frame: CaptureFrame) -> Image:
@@ -269,7 +269,7 @@ class _View(NamedTuple):
 
     problem: str = ""
     vertices: np.ndarray | None = None
-    data: HandData | None = None
+    data: ProxyModel | None = None
 
 
 def _look(capture: Capture, frame: CaptureFrame, view: _View) -> _Look:
@@ -324,7 +324,7 @@ def _mask_problem(mask: Image, pixels: int, view: _View) -> str:
 
 def _views(capture: Capture, frames: list[CaptureFrame]) -> list[_View]:
     try:
-        data = find_hand(capture.hand_model, capture.poses.poses[0].side)
+        data = find_model(capture.hand_model, capture.poses.poses[0].side)
     except HandModelError:
         # Whoever needs the model says what is missing; all else can be checked without it.
         return [_View()] * len(frames)

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..cameras import OPENGL_TO_OPENCV, Camera
 from ..errors import CameraError, LiveHandError
-from ..hand.data import HandData
-from ..hand.library import find_hand
+from ..hand.data import HandData, ProxyModel
+from ..hand.library import find_model
 from ..hand.skinning import pose_vertices
 from ..poses import HandPose
 from ..rotations import axis_angle_to_matrix
@@ -50,7 +50,7 @@ class View:
     mask: Image
     camera: Camera
     pose: HandPose
-    data: HandData
+    data: ProxyModel
     others: tuple[HandPose, ...] = ()
 
     def overlap(self, side: int = SIDE) -> float:
@@ -67,10 +67,10 @@ def likely_cause(views: Sequence[View], given: float, changes: Iterable[tuple[st
     Args:
         views: some of the frames.
         given: mean overlap of these as the capture gives them.
-        changes: what is tried; all of ``CAUSES`` by default.
+        changes: what is tried; all of ``CAUSES`` by default, of a part ``PART_CAUSES``.
     """
     best, cause = given, ""
-    for name, change in changes or CAUSES:
+    for name, change in changes or (CAUSES if views[0].data.is_hand else PART_CAUSES):
         mean = _mean(views, change, best)
         if mean > best:
             best, cause = mean, name
@@ -154,7 +154,7 @@ def _inverted_cv(matrix: np.ndarray) -> np.ndarray:
     return answer
 
 
-def _pose(change: Callable[[HandPose, HandData], HandPose]) -> Change:
+def _pose(change: Callable[[HandPose, ProxyModel], HandPose]) -> Change:
     return lambda view: replace(view, pose=change(view.pose, view.data))
 
 
@@ -164,15 +164,17 @@ def _fingers(order: Sequence[int]) -> Change:
 
 
 def _mean_pose(sign: float) -> Change:
-    return _pose(
-        lambda pose, data: replace(pose, hand_pose=pose.hand_pose + sign * np.reshape(data.hands_mean, (15, 3)))
-    )
+    def changed(pose: HandPose, data: ProxyModel) -> HandPose:
+        assert isinstance(data, HandData)
+        return replace(pose, hand_pose=pose.hand_pose + sign * np.reshape(data.hands_mean, (15, 3)))
+
+    return _pose(changed)
 
 
 def _moved(sign: float, turned: bool) -> Change:
     """Translations that mean something else: the wrist's place, or a turn about the origin."""
 
-    def changed(pose: HandPose, data: HandData) -> HandPose:
+    def changed(pose: HandPose, data: ProxyModel) -> HandPose:
         wrist = data.rest_joints(pose.betas)[0]
         shift = axis_angle_to_matrix(pose.global_orient) @ wrist - wrist if turned else sign * wrist
         return replace(pose, transl=pose.transl + shift)
@@ -185,7 +187,7 @@ def _other_side(mirrored: bool) -> Change:
         pose = view.pose.mirrored()
         if not mirrored:
             pose = replace(view.pose, side=pose.side)
-        return replace(view, pose=pose, data=find_hand(view.data.name, pose.side))
+        return replace(view, pose=pose, data=find_model(view.data.name, pose.side))
 
     return changed
 
@@ -227,7 +229,7 @@ PICTURES: tuple[tuple[str, Change], ...] = (
 )
 """What may be wrong with single images, too."""
 
-CAUSES: tuple[tuple[str, Change], ...] = (
+_CAMERAS: tuple[tuple[str, Change], ...] = (
     *PICTURES,
     ("the cameras' positions are in millimetres; metres are needed", _scaled(0.001)),
     ("the cameras' positions are in centimetres; metres are needed", _scaled(0.01)),
@@ -249,12 +251,16 @@ CAUSES: tuple[tuple[str, Change], ...] = (
     ("the cameras are mirrored in z", _mirrored(2)),
     ("the cameras' world has another axis upwards than the poses'", _turned_world(0.5 * np.pi)),
     ("the cameras' world has another axis upwards than the poses'", _turned_world(-0.5 * np.pi)),
+)
+_HAND: tuple[tuple[str, Change], ...] = (
     ("the poses are of the other hand", _other_side(False)),
     ("the poses are of the other hand, mirrored", _other_side(True)),
     ("the joints are in reversed order", _fingers(range(14, -1, -1))),
     ("the thumb's joints stand first; MANO's order is index, middle, little, ring, thumb", _fingers(_THUMB_FIRST)),
     ("the ring and the little finger are exchanged", _fingers(_LITTLE_AND_RING)),
     ("each finger's joints begin at its tip", _fingers(_TIP_FIRST)),
+)
+_TURNS: tuple[tuple[str, Change], ...] = (
     (
         "the joints' rotations are inverted",
         _pose(lambda pose, data: replace(pose, hand_pose=-pose.hand_pose)),
@@ -263,9 +269,17 @@ CAUSES: tuple[tuple[str, Change], ...] = (
         "the wrist's rotation is inverted",
         _pose(lambda pose, data: replace(pose, global_orient=-pose.global_orient)),
     ),
+)
+_MEAN: tuple[tuple[str, Change], ...] = (
     ("the finger poses are relative to the mean pose (flat_hand_mean false)", _mean_pose(1.0)),
     ("the mean pose has been added although the file says otherwise", _mean_pose(-1.0)),
+)
+_PLACES: tuple[tuple[str, Change], ...] = (
     ("the translations say where the wrist is", _moved(-1.0, False)),
     ("the poses turn about the origin, not about the wrist", _moved(0.0, True)),
 )
+CAUSES = (*_CAMERAS, *_HAND, *_TURNS, *_MEAN, *_PLACES)
 """What is tried for a whole capture: what went wrong, and the view as it should have been given."""
+
+PART_CAUSES = (*_CAMERAS, *_TURNS, *_PLACES)
+"""Those that have nothing to do with a hand's joints."""

@@ -14,6 +14,7 @@ OWN_KEYS = frozenset(
     {
         "format_version",
         "hand_model",
+        "model",
         "poses",
         "held_out_cameras",
         "held_out_poses",

@@ -13,7 +13,7 @@ from ..captures.capture import Capture, Problem, Split, scan_capture
 from ..captures.joined import identity_names, inspect_captures
 from ..devices import pick_device
 from ..errors import CaptureError, LiveHandError
-from ..hand.library import find_hand
+from ..hand.library import find_model
 from ..progress import Progress
 from ..rendering import Renderer
 from ..rendering.thresholds import Precision
@@ -95,7 +95,7 @@ class Session:
         LiveHandError: the avatar or the device fails.
         """
         settings = self.settings
-        data = find_hand(self._capture.hand_model, self._capture.poses.poses[0].side)
+        data = find_model(self._capture.hand_model, self._capture.poses.poses[0].side)
         films = {}
         if TEMPORAL in settings.protocols:
             films = slow_films(self._capture, data, settings.avatar, self._metadata)

@@ -15,7 +15,7 @@ from ..benchmark.temporal import see, steadiness
 from ..cameras import Camera
 from ..captures.capture import Capture, CaptureFrame
 from ..frames import FrameRequest, HandInstance
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.skinning import pose_vertices
 from ..poses import interpolate
 from ..rendering import Renderer
@@ -37,7 +37,7 @@ MEANING = (
 Film = tuple[FrameRequest, ...]
 
 
-def slow_films(capture: Capture, data: HandData, avatar: str, metadata: AvatarMetadata) -> dict[str, Film]:
+def slow_films(capture: Capture, data: ProxyModel, avatar: str, metadata: AvatarMetadata) -> dict[str, Film]:
     """``orbit``: a held-out pose, the camera turning 0.84 degrees a frame; ``pose``: halfway between two poses, moving.
 
     The second is missing where a capture has one pose only.
@@ -61,7 +61,7 @@ def slow_films(capture: Capture, data: HandData, avatar: str, metadata: AvatarMe
 def measure_steadiness(
     renderer: Renderer,
     films: dict[str, Film],
-    data: HandData,
+    data: ProxyModel,
     progress: Callable[[int], None] = lambda done: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, dict[str, float]]:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import HandModelError
 from ..files import ARCHIVE_ERRORS
 from ..poses import PARENTS, Side
-from .data import HandData
+from .data import HandData, ProxyModel
+
+Model = TypeVar("Model", bound=ProxyModel)
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 PROXY_FILE = "hand_right.npz"
@@ -56,26 +59,28 @@ def read_hand(path: Path) -> HandData:
         ) from error
 
 
-def mirror_hand(data: HandData) -> HandData:
-    """The other side's hand: everything reflected in x, triangles turned so that they still face outwards.
+def mirror_hand(data: Model) -> Model:
+    """The other side's model: everything reflected in x, triangles turned so that they still face outwards.
 
     A rotation R becomes M R M with M = diag(-1, 1, 1), so axis-angle (a, b, c) becomes (a, -b, -c), and entry (i, j) of
     R - I changes sign where exactly one of i, j is x.
     """
     flip = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
-    entries = np.tile(np.outer(flip, flip).reshape(-1), 15)
-    angles = np.tile(np.array([1.0, -1.0, -1.0], dtype=np.float32), 15)
-    return replace(
+    entries = np.tile(np.outer(flip, flip).reshape(-1), data.posedirs.shape[-1] // 9)
+    mirrored = replace(
         data,
         side="left" if data.side == "right" else "right",
         v_template=data.v_template * flip,
         shapedirs=data.shapedirs * flip[:, None],
         posedirs=data.posedirs * flip[:, None] * entries,
-        hands_mean=data.hands_mean * angles,
-        hands_components=data.hands_components * angles,
         faces=np.ascontiguousarray(data.faces[:, ::-1]),
         uv_faces=np.ascontiguousarray(data.uv_faces[:, ::-1]),
     )
+    if not isinstance(mirrored, HandData):
+        return mirrored
+    angles = np.tile(np.array([1.0, -1.0, -1.0], dtype=np.float32), 15)
+    turned = mirrored.hands_mean * angles, mirrored.hands_components * angles
+    return replace(mirrored, hands_mean=turned[0], hands_components=turned[1])
 
 
 @cache

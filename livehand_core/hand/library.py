@@ -1,15 +1,21 @@
-"""Hand models by id: the built-in one, and the user's MANO files where LIVEHAND_MANO says."""
+"""Models by id: the built-in hand, the user's MANO files where LIVEHAND_MANO says, parts that files brought along."""
 
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
+
+import numpy as np
 
 from ..errors import HandModelError
 from ..poses import Side
-from .data import HandData
+from .data import HandData, ProxyModel
+from .part import is_part, make_part
 
 MANO_FOLDER_VARIABLE = "LIVEHAND_MANO"
 """Environment variable with the folder that holds MANO_RIGHT.pkl, MANO_LEFT.pkl and MANO_UV_right.obj, a folder above
@@ -22,6 +28,64 @@ MANO_UNFIXED = "mano-unfixed"
 """MANO with the left hand's shape directions as its file has them, as DexYCB's fits were made."""
 
 _BELOW = ("", "models", "mano", "mano/models", "models/mano")
+
+
+KEPT_PARTS = 32
+"""Parts that are remembered, those that were asked for last."""
+
+_parts: OrderedDict[str, ProxyModel] = OrderedDict()
+_parts_lock = Lock()
+
+
+def bring_part(
+    name: str, arrays: Mapping[str, np.ndarray], joint_names: Sequence[str], licence: str = ""
+) -> ProxyModel:
+    """Remember the part that a file brought along, so that :func:`find_model` knows its id. The same id is the same
+    part: it holds a digest of all that makes it.
+
+    Raises:
+        HandModelError: the arrays cannot be meant.
+    """
+    with _parts_lock:
+        known = _parts.get(name)
+        if known is None:
+            known = make_part(name, arrays, joint_names, licence, name)
+        return _remember(known)
+
+
+def remember_part(model: ProxyModel) -> None:
+    """As :func:`bring_part`, of one that is made already."""
+    with _parts_lock:
+        _remember(model)
+
+
+def _remember(model: ProxyModel) -> ProxyModel:
+    _parts[model.name] = model
+    _parts.move_to_end(model.name)
+    while len(_parts) > KEPT_PARTS:
+        _parts.popitem(last=False)
+    return model
+
+
+def find_model(name: str, side: Side) -> ProxyModel:
+    """The model that an avatar or a capture refers to: a hand's, or a part's that a file has brought along.
+
+    Raises:
+        HandModelError: an unknown id, a part that no file brought, or MANO files that are not there.
+    """
+    if not is_part(name):
+        return find_hand(name, side)
+    with _parts_lock:
+        known = _parts.get(name)
+    if known is None:
+        raise HandModelError(
+            f"The part {name!r} is in no file that was read.", "Read the avatar or the capture that holds it first."
+        )
+    if known.side == side:
+        return known
+    from .builtin import mirror_hand
+
+    return mirror_hand(known)
 
 
 def find_hand(name: str, side: Side) -> HandData:

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..errors import PoseError
 from ..poses import BETA_COUNT, HandPose
-from .data import HandData
+from .data import ProxyModel
 
 SMALL_ANGLE = 1e-4
 """Radians below which Rodrigues' quotients lose their digits and their series are taken."""
@@ -35,7 +34,7 @@ class HandModel:
         face_uv: (F, 3, 2) float32 on the device, v = 1 - v_obj.
     """
 
-    def __init__(self, data: HandData, device: torch.device | str = "cpu") -> None:
+    def __init__(self, data: ProxyModel, device: torch.device | str = "cpu") -> None:
         self.data = data
         self.device = torch.device(device)
         self.faces = torch.tensor(np.asarray(data.faces), dtype=torch.int64, device=self.device)
@@ -53,17 +52,14 @@ class HandModel:
             poses: n poses of this hand's side.
 
         Returns:
-            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, float32, on the device. They are rounded
+            vertices (n, V, 3) and joints (n, J, 3) in world space, metres, float32, on the device. They are rounded
             once, so that no order of sums moves a sample from one face to the next.
 
         Raises:
-            PoseError: a pose of the other side.
+            PoseError: a pose of the other side, or of other joints.
         """
         for pose in poses:
-            if pose.side != self.data.side:
-                raise PoseError(
-                    f"A {pose.side} hand's pose was given to a {self.data.side} hand model.", "Mirror the pose first."
-                )
+            self.data.check_pose(pose)
         betas, angles, transl = (
             self._tensor(np.stack([getattr(pose, name) for pose in poses])) for name in ("betas", "full_pose", "transl")
         )
@@ -77,18 +73,20 @@ class HandModel:
 
         Args:
             betas: (n, B) shape; directions that the model does not have are ignored.
-            angles: (n, 16, 3) axis-angle of the wrist in the world and of each joint in its parent's frame, radians.
+            angles: (n, J, 3) axis-angle of the wrist in the world and of each joint in its parent's frame, radians.
             transl: (n, 3) metres.
 
         Returns:
-            vertices (n, V, 3) and joints (n, 16, 3) in world space, metres, float64.
+            vertices (n, V, 3) and joints (n, J, 3) in world space, metres, float64.
         """
         count = min(betas.shape[-1], self._shapes.shape[-1])
         shaped = self._template + torch.einsum("vkb,nb->nvk", self._shapes[..., :count], betas[:, :count])
         rest = self._regressor @ shaped
         turns = axis_angle_to_matrix(angles)
-        features = turns[:, 1:] - torch.eye(3, dtype=turns.dtype, device=turns.device)
-        corrected = shaped + torch.einsum("vkf,nf->nvk", self._correctives, features.flatten(1))
+        corrected = shaped
+        if self._correctives.shape[-1]:
+            features = turns[:, 1:] - torch.eye(3, dtype=turns.dtype, device=turns.device)
+            corrected = shaped + torch.einsum("vkf,nf->nvk", self._correctives, features.flatten(1))
         rotation, joints = self._chain(turns, rest)
         # Each joint carries rest vertices x to R x + t with t = joint - R rest.
         offset = joints - (rotation @ rest[..., None])[..., 0]
@@ -97,7 +95,7 @@ class HandModel:
         return vertices + transl[:, None], joints + transl[:, None]
 
     def _chain(self, turns: torch.Tensor, rest: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, 16, 3, 3) local rotations and (n, 16, 3) rest joints -> rotations and places in the hand's frame."""
+        """(n, J, 3, 3) local rotations and (n, J, 3) rest joints -> rotations and places in the hand's frame."""
         rotations, places = [turns[:, 0]], [rest[:, 0]]
         for joint, parent in enumerate(self._parents[1:], start=1):
             bone = (rest[:, joint] - rest[:, parent])[..., None]

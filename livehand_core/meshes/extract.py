@@ -15,8 +15,8 @@ from ..cameras import Camera
 from ..devices import pick_device
 from ..errors import LiveHandError
 from ..frames import FrameRequest, HandInstance
-from ..hand.data import HandData
-from ..hand.library import find_hand
+from ..hand.data import ProxyModel
+from ..hand.library import find_model
 from ..kernels.mesh.nearest import nearest_points
 from ..kernels.mesh.proxy import PosedProxy
 from ..kernels.mesh.skinning import PosedHandModel
@@ -103,7 +103,7 @@ def extract_mesh(
     settings: MeshSettings = MeshSettings(),
     progress: Progress = lambda done, total, text: None,
     *,
-    hands: Mapping[tuple[str, str], HandData] | None = None,
+    hands: Mapping[tuple[str, str], ProxyModel] | None = None,
     avatars: Mapping[str, Avatar] | None = None,
 ) -> Mesh:
     """The surface of an avatar's density at a pose, coloured by its field.
@@ -134,10 +134,10 @@ def extract_mesh(
     known = (avatars or {}).get(instance.avatar)
     arrays = read_arrays(instance.avatar) if known is None else known.arrays()
     metadata = arrays.metadata
-    data = (hands or {}).get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
+    data = (hands or {}).get((metadata.hand_model, metadata.side)) or find_model(metadata.hand_model, metadata.side)
     metadata.check_hand(data)
     view = avatar_view(metadata, data, instance, _WORLD)
-    proxy = PosedProxy.of((model := PosedHandModel(data)).vertices(view.pose), model.topology)
+    proxy = (model := PosedHandModel(data, bool(metadata.joints))).proxy(model.vertices(view.pose), view.pose)
     workers = Workers(settings.threads)
     around = Surroundings(proxy, metadata, workers)
     pose, code = conditioning(metadata, arrays.latent, view, instance.identity)

@@ -33,7 +33,7 @@ class Surroundings:
     def __init__(self, proxy: PosedProxy, metadata: AvatarMetadata, workers: Workers) -> None:
         self._proxy, self._workers = proxy, workers
         self._pseudo_normal = metadata.sign == "pseudo_normal"
-        self._with_normals = metadata.architecture.field.normal_frequencies > 0
+        self._columns = metadata.architecture.field.coordinate_count
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """(N, 3 or 6) float32 coordinates of (N, 3) float32 points; the third is the signed distance in metres."""
@@ -43,11 +43,11 @@ class Surroundings:
         """(R, S, 3 or 6) float32 coordinates of samples evenly spaced along rays of that length, ends included."""
         count = len(origins)
         near, far = np.zeros(count, np.float32), np.full(count, length, np.float32)
-        out = np.empty((count, samples, 6 if self._with_normals else 3), np.float32)
+        out = np.empty((count, samples, self._columns), np.float32)
         self._workers.parallel_for(
             count,
             lambda start, stop: ray_coordinates(
-                self._proxy, origins, directions, near, far, samples, self._pseudo_normal, self._with_normals, out,
+                self._proxy, origins, directions, near, far, samples, self._pseudo_normal, self._columns > 3, out,
                 start, stop,
             ),
         )  # fmt: skip

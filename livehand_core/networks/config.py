@@ -17,6 +17,7 @@ LIT_CHANNELS = MATERIAL_CHANNELS + 1
 """Output channels of a relightable avatar's super-resolution: the material, and opacity last."""
 
 LARGEST_TEXTURE = 4096
+MOST_LOCAL = 16
 MOST_LAYERS, MOST_CHANNELS, MOST_FREQUENCIES = 32, 2048, 24
 """Far beyond what anyone trains; a file that announces more would only fill the memory."""
 
@@ -35,7 +36,8 @@ class FieldConfig:
         depth: number of hidden layers.
         width: channels of each.
         latent_size: length of the identity code, 0 for one identity.
-        pose_size: 48 (published: global_orient and joints) or 45 (joints only).
+        pose_size: 48 (published: global_orient and joints), 45 (joints only), or 0 where ``local_joints`` tell.
+        local_joints: slots of the local pose, three numbers each, which follow the normal; 0 for none.
         feature_channels: colour channels, the first three being RGB.
         position_frequencies: L of the position's encoding.
         view_frequencies: L of the view direction's encoding.
@@ -58,6 +60,7 @@ class FieldConfig:
     width: int = 128
     latent_size: int = 0
     pose_size: int = 45
+    local_joints: int = 0
     feature_channels: int = 32
     position_frequencies: int = 10
     view_frequencies: int = 4
@@ -88,14 +91,28 @@ class FieldConfig:
             raise ValueError("textures go with uvd coordinates only")
         if not all(2 <= size <= LARGEST_TEXTURE for size in self.texture_sizes) or self.texture_channels < 1:
             raise ValueError(f"textures of {self.texture_sizes} texels a side and {self.texture_channels} channels")
-        if self.latent_size < 0 or self.pose_size not in (45, 48):
-            raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; 45 or 48 are possible")
+        if not 0 <= self.local_joints <= MOST_LOCAL or (self.local_joints and not self.normal_frequencies):
+            raise ValueError(f"{self.local_joints} local joints; 0 to {MOST_LOCAL} are possible, beside normals")
+        sizes = (0,) if self.local_joints else (45, 48)
+        if self.latent_size < 0 or self.pose_size not in sizes:
+            possible = " or ".join(map(str, sizes))
+            raise ValueError(f"latent of {self.latent_size}, pose of {self.pose_size} numbers; {possible} are possible")
 
     @property
     def encodings_size(self) -> int:
-        """Channels of the encoded position, and of the encoded normal where the field takes one."""
+        """Channels of the encoded position, of the encoded normal where the field takes one, and of the local pose."""
         normal = encoded_size(3, self.normal_frequencies) if self.normal_frequencies else 0
-        return encoded_size(3, self.position_frequencies) + normal
+        return encoded_size(3, self.position_frequencies) + normal + self.local_size
+
+    @property
+    def local_size(self) -> int:
+        """Numbers of the local pose."""
+        return 3 * self.local_joints
+
+    @property
+    def coordinate_count(self) -> int:
+        """Numbers of a sample: (u, v, d), the normal where the field takes one, then the local pose."""
+        return (6 if self.normal_frequencies else 3) + self.local_size
 
     @property
     def texture_size(self) -> int:

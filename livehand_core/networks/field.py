@@ -47,7 +47,8 @@ class RadianceField(nn.Module):
 
         Args:
             positions: (R, S, 3) canonical (u, v, d) or world coordinates of S samples on each of R rays; (R, S, 6) with
-                the surface's unit normal in the wrist's frame where the configuration asks for it.
+                the surface's unit normal in the wrist's frame where the configuration asks for it, and the local pose
+                behind it.
             view_directions: (R, 3) unit directions from the camera, one a ray.
             pose: (pose_size,) radians; (R, pose_size) when each ray has its own.
             latent: (latent_size,) identity code; None for zeros.
@@ -104,14 +105,16 @@ class RadianceField(nn.Module):
         return self.colour(functional.relu(seen))
 
     def _encode(self, positions: torch.Tensor, textures: Iterable[torch.Tensor]) -> torch.Tensor:
-        """(..., 3 or 6) positions, with normals where the field takes them -> (..., position_size)."""
+        """(..., 3, 6 or more) positions, with what else the field takes of them -> (..., position_size)."""
         config = self.config
         place = positions[..., :3]
         if config.distance_scale != 1.0:
             place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
         parts = [encode(place, config.position_frequencies)]
         if config.normal_frequencies:
-            parts.append(encode(positions[..., 3:], config.normal_frequencies))
+            parts.append(encode(positions[..., 3:6], config.normal_frequencies))
+        if config.local_joints:
+            parts.append(positions[..., 6 : 6 + config.local_size])
         parts += [look_up(texture, positions[..., :2]) for texture in textures]
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 

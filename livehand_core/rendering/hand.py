@@ -13,7 +13,7 @@ from ..avatars.metadata import AvatarMetadata
 from ..cameras import Camera
 from ..frames import HandInstance
 from ..framing import resampling
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..identities import IdentityChoice
 from ..lights import Light
 from ..poses import HandPose
@@ -55,7 +55,7 @@ class DrawnHand(ABC, Generic[Features, Picture]):
 
     crop = True
 
-    def __init__(self, metadata: AvatarMetadata, hand: HandData) -> None:
+    def __init__(self, metadata: AvatarMetadata, hand: ProxyModel) -> None:
         metadata.check_hand(hand)
         self.metadata, self.hand = metadata, hand
         self.arithmetic = dict.fromkeys(("field", "super_resolution"), "float32")

@@ -12,8 +12,8 @@ from ..avatars.metadata import AvatarMetadata, resolve
 from ..devices import pick_renderer
 from ..errors import DeviceError
 from ..frames import FrameRequest, HandInstance
-from ..hand.data import HandData
-from ..hand.library import find_hand
+from ..hand.data import ProxyModel
+from ..hand.library import find_model
 from ..libraries import require
 from ..passes import RenderPasses, empty_images
 from ..workers import Workers
@@ -63,7 +63,7 @@ class Renderer:
     def __init__(
         self,
         device: str = "auto",
-        hands: Mapping[tuple[str, str], HandData] | None = None,
+        hands: Mapping[tuple[str, str], ProxyModel] | None = None,
         avatars: Mapping[str, Avatar] | None = None,
         precision: Precision = "fast",
         threads: int | None = None,
@@ -218,7 +218,7 @@ class Renderer:
 
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand[Any, Any]:
         metadata = arrays.metadata
-        data = self._hands.get((metadata.hand_model, metadata.side)) or find_hand(metadata.hand_model, metadata.side)
+        data = self._hands.get((metadata.hand_model, metadata.side)) or find_model(metadata.hand_model, metadata.side)
         if self._kernels == "auto" and self._gpu is not None:
             drawn = self._gpu.hand(arrays, data, self._workers)
             if drawn is not None:
@@ -242,7 +242,7 @@ def _pose_warnings(instance: HandInstance, metadata: AvatarMetadata, number: int
     pose = instance.pose
     if pose.side != metadata.side:
         pose = mirror_pose(pose)
-    excess = statistics.out_of_range(pose.hand_pose)
+    excess = statistics.out_of_range(pose.hand_pose, metadata.joint_names[1:])
     if not excess:
         return []
     joints = ", ".join(f"{name} by {value * 57.29578:.0f} degrees" for name, value in excess.items())

@@ -12,7 +12,7 @@ from ..cameras import Camera
 from ..errors import AvatarError
 from ..frames import HandInstance
 from ..framing import lateral_kernel, low_resolution, published_kernel
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..identities import IdentityChoice
 from ..poses import HandPose
 from .view import View, view_of
@@ -21,7 +21,7 @@ Sign = Literal["face_normal", "pseudo_normal"]
 """How the sign of the distance is found, see ``surface.canonical``."""
 
 
-def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance, camera: Camera) -> View:
+def avatar_view(metadata: AvatarMetadata, hand: ProxyModel, instance: HandInstance, camera: Camera) -> View:
     """The avatar's own view of a hand in the world.
 
     Raises:
@@ -32,7 +32,13 @@ def avatar_view(metadata: AvatarMetadata, hand: HandData, instance: HandInstance
             f"The avatar {metadata.name!r} is of a {metadata.side} hand and may not be mirrored.",
             f"Choose an avatar of a {instance.pose.side} hand.",
         )
-    wrist = metadata.conditioning == "wrist"
+    if len(instance.pose.hand_pose) != len(metadata.joint_names) - 1:
+        raise AvatarError(
+            f"The avatar {metadata.name!r} has {len(metadata.joint_names)} joints, the pose "
+            f"{1 + len(instance.pose.hand_pose)}.",
+            "Give it a pose of its own model, or choose another avatar.",
+        )
+    wrist = metadata.follows_root
     world = metadata.architecture.field.coordinates == "xyz" and not wrist
     # Cut out and resized, an image keeps its rays only where they pass through the middles of pixels.
     return view_of(instance, camera.centred(0.5), hand, to_wrist=wrist, to_origin=not world)
@@ -60,7 +66,10 @@ def conditioning(
 
 
 def pose_numbers(pose: HandPose, conditioning: str) -> np.ndarray:
-    """What a field is told of a pose: (45,) joint angles; the published form has the wrist's turn before them."""
+    """What a field is told of a pose: (45,) joint angles; the published form has the wrist's turn before them. Nothing,
+    (0,), of a local pose, which is told at each place."""
+    if conditioning == "local":
+        return np.zeros(0)
     return pose.hand_pose.reshape(-1) if conditioning == "wrist" else pose.full_pose
 
 

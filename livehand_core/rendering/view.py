@@ -8,7 +8,7 @@ import numpy as np
 
 from ..cameras import Camera
 from ..frames import HandInstance
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..lights import Light
 from ..poses import HandPose
 from ..rotations import axis_angle_to_matrix
@@ -86,7 +86,7 @@ def scaled_camera(camera: Camera, scale: float) -> Camera:
     return replace(camera, camera_to_world=matrix, fx=camera.fx * factor, fy=camera.fy * factor)
 
 
-def view_of(instance: HandInstance, camera: Camera, hand: HandData, to_wrist: bool, to_origin: bool) -> View:
+def view_of(instance: HandInstance, camera: Camera, hand: ProxyModel, to_wrist: bool, to_origin: bool) -> View:
     """Bring a hand and the camera into the avatar's frame.
 
     Args:

@@ -10,14 +10,15 @@ from ..avatars.file import Avatar, State
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.checks import check_one_light
 from ..errors import TrainingError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..networks.config import MATERIAL_CHANNELS, FieldConfig
 from ..networks.detail import identity_texture
 from .config import TrainingConfig
 from .model import AvatarModel
 
 SAME = ("coordinates", "pose_size", "depth", "width", "feature_channels", "position_frequencies", "view_frequencies",
-        "view_width", "normal_frequencies", "density_scale", "distance_scale", "texture_channels")  # fmt: skip
+        "view_width", "normal_frequencies", "local_joints", "density_scale", "distance_scale",
+        "texture_channels")  # fmt: skip
 """Sizes of a field that both must have; the avatar may have further textures, and codes."""
 
 FADED = 0.1
@@ -45,8 +46,26 @@ def with_light(config: TrainingConfig, capture: Capture, frames: list[CaptureFra
     return config
 
 
+def with_model(config: TrainingConfig, model: ProxyModel) -> TrainingConfig:
+    """The settings with the conditioning that a model needs: a part's pose is told at each place.
+
+    Raises:
+        TrainingError: a hand by a part's conditioning, or a part in world coordinates or without normals.
+    """
+    if model.is_hand:
+        if config.conditioning == "local":
+            raise TrainingError("A hand's pose is not told at each place.", "Set conditioning to wrist.")
+        return config
+    if config.coordinates != "uvd" or not config.normal_frequencies:
+        raise TrainingError(
+            "A part that is no hand is trained in uvd coordinates and with normals.",
+            "Set coordinates to uvd and normal_frequencies to 1 or more.",
+        )
+    return replace(config, conditioning="local")
+
+
 @torch.no_grad()
-def begin_with(model: AvatarModel, avatar: Avatar, hand: HandData) -> None:
+def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
     """Put an avatar's weights into a new model.
 
     The field, its textures and the layer around the skin are taken over, and super-resolution's convolutions. Its heads

@@ -230,7 +230,7 @@ def _train(
     from ..captures.checks import SMALLEST_MASK
     from ..captures.joined import identity_names, inspect_captures
     from ..devices import pick_device
-    from ..hand.library import find_hand
+    from ..hand.library import find_model
     from .devices import Devices, OthersGone
     from .export import licence_of
     from .followers import QuietJournal, QuietSession, keep_for_the_leader
@@ -257,7 +257,7 @@ def _train(
         for frame, pixels in zip(capture.frames, inspection.mask_pixels, strict=True)
         if capture.split(frame) == "train" and pixels >= SMALLEST_MASK
     ]
-    data = find_hand(capture.hand_model, capture.poses.poses[0].side)
+    data = find_model(capture.hand_model, capture.poses.poses[0].side)
     if not data.has_texture:
         raise TrainingError(
             f"The hand model {data.name!r} has no texture coordinates, in which an avatar is learnt.",

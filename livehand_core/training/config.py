@@ -57,7 +57,7 @@ class TrainingConfig:
             learnt anew in every pose.
         conditioning: ``"wrist"``: joint angles, and view directions in the wrist's frame, so that the hand may turn
             anywhere. ``"published"``, an ablation, adds the wrist's turn to the angles and leaves directions in the
-            world.
+            world. ``"local"``, of parts and chosen by itself: at each place the joints that move it.
         depth, width, view_width: hidden layers of the field, channels of each, and of the one that sees the view.
         position_frequencies: L of the position's encoding.
         hidden: channels of the two super-resolution blocks.
@@ -117,7 +117,7 @@ class TrainingConfig:
     detail_channels: int = 8
     identity_detail_size: int = 0
     coordinates: Literal["uvd", "xyz"] = "uvd"
-    conditioning: Literal["wrist", "published"] = "wrist"
+    conditioning: Literal["wrist", "published", "local"] = "wrist"
     depth: int = 4
     width: int = 128
     view_width: int = 64

@@ -17,7 +17,7 @@ import torch
 
 from ..hand.gestures import joint_rotations, mirror_hand_pose, sample_pose
 from ..hand.limits import JOINT_RANGES
-from ..poses import HandPose
+from ..poses import JOINT_COUNT, HandPose
 from ..rendering.setup import pose_numbers
 from ..surface import vertex_normals
 from .config import REACH, TrainingConfig
@@ -56,7 +56,7 @@ class EmptyPoints(NamedTuple):
     """R poses with S points each, at which there should be nothing.
 
     Attributes:
-        positions: (R, S, 6) canonical (u, v, d) and the skin's normal, as ``TileRays.positions``.
+        positions: (R, S, 6 or 6 + L) as ``TileRays.positions``.
         poses: (R, 45 or 48) angles, as :func:`pose_numbers`.
         identity: number of the identity that all of them are of.
     """
@@ -100,7 +100,12 @@ class EmptySpace:
         normal = (share * normals[self._rows[:, None, None], faces[face]]).sum(dim=-2)
         normal = torch.nn.functional.normalize(normal, dim=-1)
         uv = (share * mesh.model.face_uv.cpu()[face]).sum(dim=-2)
-        self._positions = torch.cat([uv, distance, normal], dim=-1).to(device)
+        told = torch.zeros(*size, 3 * mesh.local_joints)
+        for number, pose in enumerate(drawn if mesh.local_joints else ()):
+            of_pose = self._rows == number
+            values = torch.from_numpy(mesh.told(pose))
+            told[of_pose] = (share[of_pose] * values[faces[face[of_pose]]]).sum(dim=-2)
+        self._positions = torch.cat([uv, distance, normal, told], dim=-1).to(device)
         self._rows, self._identities = self._rows.to(device), identities
 
     def draw(self, count: int, generator: torch.Generator) -> EmptyPoints:
@@ -152,12 +157,15 @@ def varied_poses(
     random within the limits.
 
     Args:
-        training: at least one pose, all of one side.
+        training: at least one pose, all of one side. Of a part each of its joints takes the place of a finger, and
+            its limits are those of the training set.
         conditioning: ``"published"`` turns the hands as training poses are; others stand in the wrist's frame.
 
     Returns:
         ``count`` poses at the origin, with the betas of training poses. Fingers may stand inside one another.
     """
+    if len(training[0].hand_pose) != JOINT_COUNT - 1:
+        return _varied_parts(training, count, rng)
     answer = []
     for number in range(count):
         chosen = [training[index] for index in rng.integers(len(training), size=6)]
@@ -173,4 +181,22 @@ def varied_poses(
             angles = mirror_hand_pose(angles) if chosen[0].side == "left" else angles
         turn = chosen[5].global_orient if conditioning == "published" else np.zeros(3)
         answer.append(replace(chosen[5], global_orient=turn, hand_pose=angles.reshape(15, 3), transl=np.zeros(3)))
+    return answer
+
+
+def _varied_parts(training: Sequence[HandPose], count: int, rng: np.random.Generator) -> list[HandPose]:
+    """:func:`varied_poses` of a part: mixtures of two poses, joints of many, and any within the set's range."""
+    angles = np.stack([pose.hand_pose for pose in training])
+    low, high = angles.min(axis=0), angles.max(axis=0)
+    joints, answer = np.arange(angles.shape[1]), []
+    for number in range(count):
+        one, other = angles[rng.integers(len(angles), size=2)]
+        if number % 4 == 0:
+            bent = one + rng.uniform(-BEYOND, 1.0 + BEYOND, (len(joints), 1)) * (other - one)
+        elif number % 4 == 1:
+            bent = angles[rng.integers(len(angles), size=len(joints)), joints]
+        else:
+            bent = rng.uniform(low, high)
+        pose = training[int(rng.integers(len(training)))]
+        answer.append(replace(pose, global_orient=np.zeros(3), hand_pose=bent, transl=np.zeros(3)))
     return answer

@@ -10,18 +10,19 @@ import numpy as np
 
 from .. import __version__
 from ..avatars import Architecture, Avatar, AvatarMetadata, PoseStatistics, topology_hash
+from ..avatars.file import proxy_state
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.fingerprint import capture_hash
 from ..captures.joined import identities_in
 from ..errors import TrainingError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.skinning import pose_vertices
 from ..rotations import axis_angle_to_matrix
 from .config import TrainingConfig
 from .model import AvatarModel
 
 
-def pixels_per_metre(capture: Capture, frames: list[CaptureFrame], data: HandData) -> float:
+def pixels_per_metre(capture: Capture, frames: list[CaptureFrame], data: ProxyModel) -> float:
     """Median over the frames of what a metre at the hand's middle measures on the image, in pixels."""
     middles = {pose: pose_vertices(data, capture.poses.poses[pose]).mean(axis=0) for pose in {f.pose for f in frames}}
     depths = np.array([float(frame.camera.project(middles[frame.pose])[1]) for frame in frames])
@@ -46,7 +47,7 @@ def make_avatar(
     config: TrainingConfig,
     capture: Capture,
     frames: list[CaptureFrame],
-    data: HandData,
+    data: ProxyModel,
     provenance: dict[str, Any],
 ) -> Avatar:
     """The avatar that renders as ``model`` does.
@@ -86,6 +87,7 @@ def make_avatar(
         topology=topology_hash(data),
         side=data.side,
         conditioning=config.conditioning,
+        joints=() if data.is_hand else data.joint_names,
         light="scene_light" if config.light == "scene_light" else "as_trained",
         reference_light=reference_light(capture, frames, data) if config.light == "scene_light" else None,
         depth_margin=config.bounds_margin,
@@ -110,10 +112,11 @@ def make_avatar(
         levels=levels,
         detail_state=None if model.detail is None else _copied(model.detail.state_dict()),
         identity_detail=None if model.identity_detail is None else model.identity_detail.detach().clone(),
+        proxy=proxy_state(data),
     )
 
 
-def reference_light(capture: Capture, frames: list[CaptureFrame], data: HandData) -> dict[str, Any]:
+def reference_light(capture: Capture, frames: list[CaptureFrame], data: ProxyModel) -> dict[str, Any]:
     """The light that most of the images were taken in, about its first image's wrist, as ``Light.to_json``."""
     (most, _), *_ = Counter(frame.light for frame in frames).most_common(1)
     frame = next(frame for frame in frames if frame.light == most)

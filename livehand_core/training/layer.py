@@ -71,13 +71,14 @@ def _light(
     uv = torch.zeros(len(mesh.model.data.v_template), 2)
     uv[faces.reshape(-1)] = mesh.model.face_uv.cpu().float().reshape(-1, 2)
     people = 1 if model.codes is None else len(model.codes)
-    axis = model.field.config
+    sizes = model.field.config
     for pose in varied_poses(training, POSES, config.conditioning, np.random.default_rng([config.seed, 4])):
         normals = vertex_normals(mesh.model([pose])[0][0].cpu(), faces)
-        positions = torch.cat([uv, torch.zeros(len(uv), 1), normals], dim=1)[:, None].repeat(1, len(levels), 1)
+        told = torch.from_numpy(mesh.told(pose))
+        positions = torch.cat([uv, torch.zeros(len(uv), 1), normals, told], dim=1)[:, None].repeat(1, len(levels), 1)
         positions[..., 2] = torch.from_numpy(levels)
         angles = torch.tensor(pose_numbers(pose, config.conditioning), dtype=torch.float32, device=device)
-        positions = positions[..., : 6 if axis.normal_frequencies else 3].to(device)
+        positions = positions[..., : sizes.coordinate_count].to(device)
         for person in range(people):
             with product_precision(device):
                 given = model.pose_input(angles), model.code(person), model.textures(person)

@@ -23,8 +23,8 @@ ROWS_AT_ONCE = 3072
 
 
 class Samples(NamedTuple):
-    """R rays of S samples: positions (R, S, 3 or 6), intervals (R, S) that they stand for, in units of depth, lengths
-    (R,), noise (R, S) or None; of surface sampling how many samples a straight way through the layer has."""
+    """R rays of S samples: positions (R, S, 3, 6 or 6 + L), intervals (R, S) that they stand for, in units of depth,
+    lengths (R,), noise (R, S) or None; of surface sampling how many samples a straight way through the layer has."""
 
     positions: torch.Tensor
     intervals: torch.Tensor
@@ -198,19 +198,22 @@ def _room(rows: int, config: FieldConfig, like: torch.Tensor) -> _Room:
 
 
 def _encode(positions: torch.Tensor, config: FieldConfig, textures: Sequence[torch.Tensor], rows: torch.Tensor) -> None:
-    """(N, 3 or 6) positions, whose encoding and texels ``rows`` (N, position_size) takes."""
+    """(N, 3, 6 or 6 + L) positions, whose encoding and texels ``rows`` (N, position_size) takes."""
     place = positions[:, :3]
     if config.distance_scale != 1.0:
         place = place * place.new_tensor([1.0, 1.0, config.distance_scale])
     parts = [(place, config.position_frequencies)]
     if config.normal_frequencies:
-        parts.append((positions[:, 3:], config.normal_frequencies))
+        parts.append((positions[:, 3:6], config.normal_frequencies))
     begin = 0
     for values, frequencies in parts:
         wide = values.double()
         arrays = (value.numpy() for value in (values, wide.sin(), wide.cos()))
         kernels.encode_rows(*arrays, frequencies, rows.numpy(), begin)
         begin += encoded_size(values.shape[1], frequencies)
+    if config.local_joints:
+        rows[:, begin : begin + config.local_size] = positions[:, 6:]
+        begin += config.local_size
     for texture in textures:
         kernels.texture_rows(texture.numpy(), positions.numpy(), rows.numpy(), begin)
         begin += config.texture_channels

@@ -14,7 +14,7 @@ import torch
 
 from ..captures.capture import Capture, CaptureFrame, read_capture
 from ..errors import TrainingError
-from ..hand.library import find_hand
+from ..hand.library import find_model
 from ..rendering import integrate
 from .config import TrainingConfig
 from .empty_space import EmptyPoints, empty_space_loss
@@ -111,7 +111,7 @@ def _some_frames(folder: Path, count: int) -> tuple[Capture, list[CaptureFrame]]
 
 
 def _trainer(run: Path, capture: Capture, frames: list[CaptureFrame], config: TrainingConfig) -> Trainer:
-    data = find_hand(capture.hand_model, capture.poses.poses[0].side)
+    data = find_model(capture.hand_model, capture.poses.poses[0].side)
     trainer = Trainer(run, capture, frames, config, HandMesh.of(data), CPU, Journal(run))
     if trainer.config.light == "scene_light":
         raise TrainingError(

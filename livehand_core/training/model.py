@@ -40,12 +40,16 @@ class AvatarModel(nn.Module):
     pose_mean: torch.Tensor
     pose_scale: torch.Tensor
 
-    def __init__(self, config: TrainingConfig, poses: torch.Tensor, cameras: int, identities: int = 1) -> None:
-        """``poses``: (n, 45 or 48) angles of the training frames as they condition the field, radians."""
+    def __init__(
+        self, config: TrainingConfig, poses: torch.Tensor, cameras: int, identities: int = 1, local_joints: int = 0
+    ) -> None:
+        """``poses``: (n, 45 or 48) angles of the training frames as they condition the field, radians; (n, 0) where
+        ``local_joints`` slots tell of them at each place."""
         super().__init__()
         sizes = FieldConfig(
             coordinates=config.coordinates,
             pose_size=poses.shape[1],
+            local_joints=local_joints,
             depth=config.depth,
             width=config.width,
             latent_size=config.latent_size if identities > 1 else 0,
@@ -94,6 +98,15 @@ class AvatarModel(nn.Module):
         if generator is not None and self._noise > 0.0:
             value = value + self._noise * torch.randn(pose.shape, generator=generator).to(pose.device)
         return value
+
+    def told(self, positions: torch.Tensor, generator: torch.Generator, each: bool) -> torch.Tensor:
+        """Samples (R, S, C) with noise on their local pose, as :meth:`pose_input` has: one draw for all rays, or one
+        for ``each``. As they are where the field takes none."""
+        size = self.field.config.local_size
+        if not size or self._noise == 0.0:
+            return positions
+        noise = self._noise * torch.randn((len(positions) if each else 1, 1, size), generator=generator)
+        return torch.cat([positions[..., :6], positions[..., 6:] + noise.to(positions.device)], dim=-1)
 
     def code(self, identity: int) -> torch.Tensor | None:
         """(latent_size,) of an identity; None where there is but one."""
@@ -164,6 +177,7 @@ def _initialise(field: RadianceField) -> None:
     assert isinstance(first, nn.Linear)
     with torch.no_grad():
         first.weight[:, field.config.position_size + field.config.latent_size :] = 0.0
+        first.weight[:, field.config.encodings_size - field.config.local_size : field.config.encodings_size] = 0.0
 
 
 def field_groups(field: RadianceField, rate: float, texture_rate: float) -> list[dict[str, Any]]:
@@ -194,6 +208,7 @@ def warm_start(field: RadianceField, margin: float, seed: int, steps: int = 150)
         positions = torch.rand((256, 8, 6), generator=generator)
         positions[..., 3:] = torch.nn.functional.normalize(2.0 * positions[..., 3:] - 1.0, dim=-1)
         positions[..., 2] = (2.0 * positions[..., 2] - 1.0) * margin
+        positions = torch.nn.functional.pad(positions, (0, field.config.local_size))
         directions = torch.nn.functional.normalize(torch.randn((256, 3), generator=generator), dim=-1)
         positions, directions = positions.to(device), directions.to(device)
         _, sigma = field(positions, directions, pose)

@@ -37,7 +37,8 @@ def plain_model(model: AvatarModel, dtype: torch.dtype) -> AvatarModel:
 
 
 class Noise(NamedTuple):
-    """What training adds: (45 or 48,) to the normalised pose, (3,) to view directions, (R, S) to raw densities."""
+    """What training adds: (45 or 48,) to the normalised pose, or (L,) to a local one, (3,) to view directions, (R, S)
+    to raw densities."""
 
     pose: torch.Tensor
     direction: torch.Tensor
@@ -50,7 +51,7 @@ class Noise(NamedTuple):
         def normal(size: tuple[int, ...], deviation: float) -> torch.Tensor:
             return deviation * torch.randn(size, generator=generator) if deviation > 0.0 else torch.zeros(size)
 
-        angles = 48 if config.conditioning == "published" else 45
+        angles = {"published": 48, "wrist": 45, "local": rays.positions.shape[-1] - 6}[config.conditioning]
         pose = normal((angles,), config.pose_noise * config.pose_gain)
         direction = normal((3,), config.view_noise)
         return cls(pose, direction, normal(tuple(rays.depths.shape), config.density_noise))
@@ -62,7 +63,9 @@ def plain_rays(view: View, field: FieldConfig, samples: int, generator: torch.Ge
     Their order, and so what is drawn for each, is that of a tile that holds them all.
     """
     model = view.mesh.model
-    proxy, wrist = Proxy.of(torch.from_numpy(view.vertices), model.faces, model.face_uv), torch.from_numpy(view.wrist)
+    told = torch.from_numpy(view.told) if view.mesh.local_joints else None
+    proxy = Proxy.of(torch.from_numpy(view.vertices), model.faces, model.face_uv, local=told)
+    wrist = torch.from_numpy(view.wrist)
     kernel = lateral_kernel(view.low, view.vertices, view.margins[1])
     near, far = ray_bounds(rasterise_depth(proxy.vertices, proxy.faces, view.low), kernel, view.margins[0])
     listed = valid_pixels(near.numpy(), far.numpy())
@@ -76,7 +79,7 @@ def plain_rays(view: View, field: FieldConfig, samples: int, generator: torch.Ge
     else:
         # Normals, too, of fields that do not ask for them: as the real rays.
         found = proxy.coordinates(points, replace(field, normal_frequencies=1), "pseudo_normal")
-        positions = torch.cat([found[..., :3], found[..., 3:] @ wrist], dim=-1)
+        positions = torch.cat([found[..., :3], found[..., 3:6] @ wrist, found[..., 6:]], dim=-1)
     pixels, intervals = rows * view.low.width + columns, intervals_between(depths, view.last_interval)
     return TileRays(pixels, depths, intervals, rays.lengths, positions, rays.view_directions @ wrist)
 
@@ -107,7 +110,11 @@ def plain_loss(
         value.to(dtype) for value in (rays.positions, rays.depths, rays.intervals, rays.lengths)
     )
     directions = functional.normalize(rays.directions + noise.direction, dim=-1).to(dtype)
-    pose = (model.pose_input(view.pose) + noise.pose).to(dtype)
+    pose = model.pose_input(view.pose).to(dtype)
+    if model.field.config.local_joints:
+        positions = torch.cat([positions[..., :6], positions[..., 6:] + noise.pose.to(dtype)], dim=-1)
+    else:
+        pose = (model.pose_input(view.pose) + noise.pose).to(dtype)
     own = model.code(view.identity), model.textures(view.identity)
     colour, sigma = model.field(positions, directions, pose, *own)
     seen = integrate(colour, sigma, depths, lengths, noise.density.to(dtype), intervals=intervals)

@@ -13,7 +13,7 @@ from ..captures.images import mask_box, write_image
 from ..evaluation.evaluate import SPLITS, identity_of, render_frame
 from ..evaluation.metrics import measure
 from ..evaluation.pictures import DIFFERENCE_GAIN
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..rendering import Renderer
 from .control import PREVIEW_FILE
 
@@ -38,7 +38,7 @@ def preview_frames(capture: Capture, names: Sequence[str], each: int = 2) -> lis
 
 
 def write_preview(
-    path: Path, avatar: Avatar, capture: Capture, frames: list[CaptureFrame], data: HandData, device: str
+    path: Path, avatar: Avatar, capture: Capture, frames: list[CaptureFrame], data: ProxyModel, device: str
 ) -> dict[str, float]:
     """Write one PNG with a row a frame and return the mean metrics, ``"SPLIT/PROTOCOL/METRIC"`` -> value.
 

@@ -64,6 +64,7 @@ def draw_rays(views: list[View], samples: int, seed: int, pool: ThreadPoolExecut
 def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generator: torch.Generator) -> torch.Tensor:
     """Mean squared error of low-resolution colour, and of opacity by its weight."""
     pose = model.pose_input(rays.poses, generator)
+    rays = rays._replace(positions=model.told(rays.positions, generator, each=True))
     turn = config.view_noise * torch.randn(rays.directions.shape, generator=generator).to(rays.directions.device)
     directions = torch.nn.functional.normalize(rays.directions + turn, dim=-1)
     if model.codes is None:

@@ -10,7 +10,7 @@ from ..avatars import Avatar, save_avatar
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
 from ..errors import CaptureError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from .curves import draw_curves, training_psnr
 from .export import make_avatar
 from .journal import Journal
@@ -30,7 +30,7 @@ class Session:
         trainer: Trainer,
         capture: Capture,
         frames: list[CaptureFrame],
-        data: HandData,
+        data: ProxyModel,
         journal: Journal,
         avatar_path: Path,
         perceptual: str,

@@ -73,6 +73,7 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     height, width = wide.y1 - wide.y0, wide.x1 - wide.x0
     rays, generator = task.rays, task.generator
     pose = model.pose_input(task.view.pose, generator)
+    positions = model.told(rays.positions, generator, each=False)
     directions = rays.directions
     if config.view_noise > 0.0:
         # A few dozen cameras are few: between them the field should be smooth.
@@ -82,7 +83,7 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     if config.density_noise > 0.0:
         noise = config.density_noise * torch.randn(rays.intervals.shape, generator=generator).to(directions.device)
     crossing = 0 if task.view.levels is None else config.samples
-    samples = Samples(rays.positions, rays.intervals, rays.lengths, noise, crossing)
+    samples = Samples(positions, rays.intervals, rays.lengths, noise, crossing)
     own = model.code(task.view.identity), model.textures(task.view.identity)
     values = ray_values(model.field, samples, directions, pose, *own)
     image = values.new_zeros(height * width, values.shape[-1]).index_copy(0, rays.pixels, values)

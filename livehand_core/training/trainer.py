@@ -17,10 +17,10 @@ from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
 from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS
-from ..kernels.mesh.placement import level_rows
+from ..kernels.mesh.placement import corner_rows
 from ..rendering.setup import pose_numbers
 from ..rendering.shading.mesh import ShadedMesh
-from .beginning import begin_with, with_light
+from .beginning import begin_with, with_light, with_model
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .config import TrainingConfig
 from .devices import Devices
@@ -88,7 +88,7 @@ class Trainer:
         """
         if not frames:
             raise TrainingError(f"The capture {capture.folder} has no training frames.", "Capture more views.")
-        config = with_light(config, capture, frames)
+        config = with_model(with_light(config, capture, frames), mesh.model.data)
         self.run, self.config, self.device = run, config, device
         devices = self._devices = devices or Devices(device)
         self._journal, self._lpips = journal, lpips
@@ -99,7 +99,7 @@ class Trainer:
         angles = np.stack([pose_numbers(pose, config.conditioning) for pose in shown])
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
         self._shown, self._mesh = shown, mesh
-        self.model = AvatarModel(config, poses, len(names), len(identities)).to(device)
+        self.model = AvatarModel(config, poses, len(names), len(identities), mesh.local_joints).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.empty_space: EmptySpace | None = None
@@ -235,7 +235,8 @@ class Trainer:
         """A copy of the model with the averaged weights: what is previewed, measured and exported."""
         poses = self.model.pose_mean[None]
         identities = 1 if self.model.codes is None else len(self.model.codes)
-        copy = AvatarModel(self.config, poses.cpu(), len(self.model.calibration), identities).to(self.device)
+        sizes = len(self.model.calibration), identities, self._mesh.local_joints
+        copy = AvatarModel(self.config, poses.cpu(), *sizes).to(self.device)
         copy.load_state_dict(self.model.state_dict())
         for parameter, value in zip(copy.parameters(), self._average, strict=True):
             parameter.data.copy_(value)
@@ -309,7 +310,7 @@ class Trainer:
 
     def _look_in_the_layer(self) -> None:
         """Have samples drawn in the model's layer, also those of tiles that were prepared before."""
-        rows = level_rows(self.model.levels.cpu().numpy(), self._mesh.topology)
+        rows = corner_rows(self.model.levels.cpu().numpy(), self._mesh.topology)
         for view in self.views:
             view.levels = rows
         for task in self._prepared.values():

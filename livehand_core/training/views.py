@@ -12,15 +12,17 @@ import torch
 from ..cameras import Camera
 from ..captures.capture import Capture, CaptureFrame
 from ..framing import lateral_kernel, low_resolution
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
+from ..hand.local import LocalPose
 from ..hand.model import HandModel
 from ..kernels.mesh.bounds import ray_bounds
 from ..kernels.mesh.nearest import ray_coordinates
-from ..kernels.mesh.placement import MOST_PARTS, Placed, Trace, place_samples
+from ..kernels.mesh.placement import MOST_PARTS, Placed, Trace, corner_rows, place_samples
 from ..kernels.mesh.proxy import PosedProxy, ProxyTopology
 from ..kernels.mesh.raster import rasterise
 from ..kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from ..kernels.simd.lanes import WIDTH
+from ..poses import HandPose
 from ..rendering import stratified
 from ..rendering.setup import pose_numbers
 from ..rendering.shading.mesh import ShadedMesh
@@ -36,15 +38,27 @@ from .workers import shared
 
 @dataclass(frozen=True)
 class HandMesh:
-    """The proxy: its skinning, and what all of its poses share."""
+    """The proxy: its skinning, and what all of its poses share; of a part how its pose is told at each vertex."""
 
     model: HandModel
     topology: ProxyTopology
+    local: LocalPose | None = None
 
     @classmethod
-    def of(cls, data: HandData) -> HandMesh:
-        """Of a hand's arrays, on the processor."""
-        return cls(HandModel(data), ProxyTopology.of(data))
+    def of(cls, data: ProxyModel) -> HandMesh:
+        """Of a model's arrays, on the processor."""
+        return cls(HandModel(data), ProxyTopology.of(data), None if data.is_hand else LocalPose(data))
+
+    @property
+    def local_joints(self) -> int:
+        """Slots of the local pose; 0 for a hand."""
+        return 0 if self.local is None else self.local.slots
+
+    def told(self, pose: HandPose) -> np.ndarray:
+        """(V, L) float32 the local pose; (V, 0) for a hand."""
+        if self.local is None:
+            return np.zeros((self.model.data.vertex_count, 0), np.float32)
+        return self.local.numbers(pose.hand_pose)
 
 
 class TileRays(NamedTuple):
@@ -55,9 +69,9 @@ class TileRays(NamedTuple):
         depths: (R, S) metres.
         intervals: (R, S) length that each stands for, in units of depth; 0 where a ray needs fewer samples.
         lengths: (R,) metres a ray advances per unit of depth.
-        positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame, or
-            (R, S, 3) coordinates in metres, of the frame in which the wrist rests, or in the published conditioning of
-            the world.
+        positions: (R, S, 6) canonical (u, v, d) and the unit normal of the nearest surface in the wrist's frame, and
+            behind them of a part its local pose, or (R, S, 3) coordinates in metres, of the frame in which the wrist
+            rests, or in the published conditioning of the world.
         directions: (R, 3) unit view directions in the wrist's frame.
     """
 
@@ -85,7 +99,7 @@ class View:
         margins: metres that rays begin in front of and end behind the surface, and that they reach past its silhouette.
         coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
         last_interval: depth that the last sample of a ray stands for.
-        levels: of surface sampling, see ``placement.level_rows``; None samples from bound to bound.
+        levels: of surface sampling, see ``placement.corner_rows``; None samples from bound to bound.
         lit: the image's light, of relightable avatars; else None.
     """
 
@@ -118,10 +132,11 @@ class View:
         self._device = device
         hand = capture.hand(frame)
         self.pose = torch.tensor(pose_numbers(hand, conditioning), dtype=torch.float32, device=device)
-        turn = axis_angle_to_matrix(hand.global_orient) if conditioning == "wrist" else np.eye(3)
+        follows = conditioning != "published"
+        turn = axis_angle_to_matrix(hand.global_orient) if follows else np.eye(3)
         self.wrist = turn.astype(np.float32)
         self._rest = self._placed = np.zeros(3)
-        if conditioning == "wrist":
+        if follows:
             # As ``rendering.view.view_of`` brings a hand into the avatar's frame.
             self._rest = mesh.model.data.rest_joints(hand.betas)[0]
             self._placed = self._rest + hand.transl
@@ -133,6 +148,11 @@ class View:
         vertices, _ = self.mesh.model([self._capture.hand(self._frame)])
         answer: np.ndarray = vertices[0].cpu().numpy()
         return answer
+
+    @property
+    def told(self) -> np.ndarray:
+        """(V, L) float32 the local pose at each vertex; (V, 0) of a hand."""
+        return self.mesh.told(self._capture.hand(self._frame))
 
     @cached_property
     def lit(self) -> LitView | None:
@@ -257,10 +277,10 @@ class View:
         self, pixels: Pixels, rays: Rays, wrist: torch.Tensor, parts: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Depths, intervals (R, S) and positions (R, S, 6) of samples around the skin, one in each interval."""
-        proxy, levels = PosedProxy.of(self.vertices, self.mesh.topology), self.levels
+        proxy, levels = self._proxy(), self.levels
         assert levels is not None
         count, room = len(pixels.near), MOST_PARTS * parts
-        trace, placed = Trace.from_near(pixels.near), Placed.room(count, room, 6)
+        trace, placed = Trace.from_near(pixels.near), Placed.room(count, room, 6 + proxy.local_columns)
         jitter = torch.rand((count, room), generator=generator).numpy()
 
         def place(part: int, of: int) -> None:
@@ -274,9 +294,9 @@ class View:
 
     def _canonical(self, rays: Rays, depths: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
         """(R, S, 6) canonical coordinates at the depths, and the normals in the wrist's frame."""
-        proxy = PosedProxy.of(self.vertices, self.mesh.topology)
+        proxy = self._proxy()
         count, samples = depths.shape
-        found = np.empty((samples, count, 1, 6), np.float32)
+        found = np.empty((samples, count, 1, 6 + proxy.local_columns), np.float32)
         layers = depths.T.contiguous().numpy()
 
         def locate(part: int, parts: int) -> None:
@@ -287,15 +307,20 @@ class View:
         shared(locate)
         return _turned(torch.from_numpy(found[:, :, 0]).transpose(0, 1), wrist)
 
+    def _proxy(self) -> PosedProxy:
+        """The posed mesh, ready for queries."""
+        local = corner_rows(self.told, self.mesh.topology) if self.mesh.local_joints else None
+        return PosedProxy.of(self.vertices, self.mesh.topology, local)
+
 
 def _bytes(value: torch.Tensor) -> int:
     return value.nbytes
 
 
 def _turned(positions: torch.Tensor, wrist: torch.Tensor) -> torch.Tensor:
-    """(R, S, 6) with the normals in the wrist's frame."""
-    facing = positions[..., 3:].reshape(-1, 3) @ wrist
-    return torch.cat([positions[..., :3], facing.view(*positions.shape[:2], 3)], dim=-1)
+    """(R, S, 6 or more) with the normals in the wrist's frame."""
+    facing = positions[..., 3:6].reshape(-1, 3) @ wrist
+    return torch.cat([positions[..., :3], facing.view(*positions.shape[:2], 3), positions[..., 6:]], dim=-1)
 
 
 def _group_end(rays: int, part: int, parts: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cameras import Camera, look_at
 from ..errors import CameraError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 
 CameraKind = Literal["still", "orbit", "spiral", "sway"]
 PATHS: tuple[CameraKind, ...] = get_args(CameraKind)
@@ -94,7 +94,7 @@ WORLD = Axes(np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0]))
 """z up, seen from -y: as Blender's front view."""
 
 
-def hand_axes(hand: HandData) -> Axes:
+def hand_axes(hand: ProxyModel) -> Axes:
     """Fingers up, seen from the palm: for hands whose wrist stays."""
     joints = hand.rest_joints()
     up = joints[4] - joints[0]

@@ -16,7 +16,7 @@ from ..avatars.identities import betas_of, reenacted
 from ..avatars.metadata import AvatarMetadata
 from ..errors import LiveHandError, PoseError
 from ..frames import DEFAULT_AVATAR, HandInstance
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.gestures import GESTURES, gesture
 from ..identities import IdentityChoice, identity_weights
 from ..motion import ReadOptions, read_motion
@@ -71,7 +71,7 @@ class HandTrack:
         """Whether it ends as it began."""
         return self.loop or not (len(self.poses) > 1 or len(self.identities) > 1)
 
-    def at(self, time: float, metadata: AvatarMetadata, names: Sequence[str], hand: HandData) -> HandInstance:
+    def at(self, time: float, metadata: AvatarMetadata, names: Sequence[str], hand: ProxyModel) -> HandInstance:
         """The hand at ``time``, 0 at the beginning and 1 at the end.
 
         Args:

@@ -13,8 +13,8 @@ from ..captures.capture import Capture, CaptureFrame
 from ..errors import AvatarError
 from ..frames import FrameRequest, HandInstance
 from ..hand.builtin import mirror_hand
-from ..hand.data import HandData
-from ..hand.library import find_hand
+from ..hand.data import ProxyModel
+from ..hand.library import find_model
 from ..hand.skinning import pose_vertices
 from ..poses import Side
 from .cameras import Axes, CameraPath, cameras_around
@@ -34,14 +34,14 @@ class Shot:
     truth: Callable[[], np.ndarray] | None = None
 
 
-def hand_of(metadata: AvatarMetadata, side: Side) -> HandData:
+def hand_of(metadata: AvatarMetadata, side: Side) -> ProxyModel:
     """The hand model of an avatar, of either side: the other side is its mirror image.
 
     Raises:
         AvatarError: the avatar may not be mirrored.
         HandModelError: its files are not there.
     """
-    hand = find_hand(metadata.hand_model, metadata.side)
+    hand = find_model(metadata.hand_model, metadata.side)
     if side == metadata.side:
         return hand
     if not metadata.mirrorable:
@@ -107,5 +107,5 @@ def capture_shots(
     ]
 
 
-def _vertices(hand: HandData, instance: HandInstance) -> np.ndarray:
+def _vertices(hand: ProxyModel, instance: HandInstance) -> np.ndarray:
     return instance.scale * pose_vertices(hand, instance.pose)

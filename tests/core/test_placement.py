@@ -15,7 +15,7 @@ from livehand_core.avatars.file import save_avatar
 from livehand_core.errors import AvatarError
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.kernels.mesh.bounds import ray_bounds
-from livehand_core.kernels.mesh.placement import MOST_PARTS, Placed, Trace, level_rows, place_samples
+from livehand_core.kernels.mesh.placement import MOST_PARTS, Placed, Trace, corner_rows, place_samples
 from livehand_core.kernels.mesh.proxy import PosedProxy, ProxyTopology
 from livehand_core.kernels.mesh.raster import rasterise
 from livehand_core.kernels.mesh.rays import camera_rays, valid_pixels
@@ -46,7 +46,7 @@ def slabs(edge: float) -> tuple[PosedProxy, np.ndarray]:
     vertices = np.array(corners, np.float32)
     topology = ProxyTopology.of_mesh(vertices, np.array(faces), np.zeros((len(faces), 3, 2)))
     levels = np.tile(np.float32([0.001, 0.002]), (len(vertices), 1))
-    return PosedProxy.of(vertices, topology), level_rows(levels, topology)
+    return PosedProxy.of(vertices, topology), corner_rows(levels, topology)
 
 
 def along(x: float, proxy: PosedProxy, levels: np.ndarray, jitter: np.ndarray | None = None) -> Placed:
@@ -100,7 +100,7 @@ def test_the_kernel_and_the_reference_place_alike_at_once_or_by_crossings() -> N
     vertices, topology = hand.v_template.astype(np.float32), ProxyTopology.of(hand)
     pixels = valid_pixels(*ray_bounds(rasterise(vertices, topology.faces, camera).depth, 5, 0.003))
     rays, proxy = camera_rays(camera, pixels.columns, pixels.rows), PosedProxy.of(vertices, topology)
-    count, rows = len(pixels.near), level_rows(levels, topology)
+    count, rows = len(pixels.near), corner_rows(levels, topology)
 
     def placed(room: int, times: int) -> list[Placed]:
         trace, answer = Trace.from_near(pixels.near), []

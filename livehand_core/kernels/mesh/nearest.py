@@ -66,8 +66,8 @@ def ray_coordinates(
         near, far: (R,) float32, bounds in units of ``directions``.
         samples: S samples a ray, evenly spaced, ends included; at least 1.
         pseudo_normal: whether the sign of d follows the pseudo-normal; else the nearest face's normal.
-        with_normals: whether the surface's smooth normal follows u, v, d.
-        out: (R, n, 3 or 6) float32, written for rays [start, stop) and samples [first, first + n).
+        with_normals: whether the surface's smooth normal follows u, v, d, and the proxy's local pose behind it.
+        out: (R, n, 3 or 6 + L) float32, written for rays [start, stop) and samples [first, first + n).
         start, stop, first: see ``out``.
     """
     origins = np.ascontiguousarray(origins, dtype=np.float32).reshape(-1, 3)
@@ -114,11 +114,21 @@ def next_winner(place, remaining, scratch, count):
     return number, remaining & ~bits_equal(place, number)
 
 
+@inlined
+def mix_local(mesh, answer, weights, place, number, winner):
+    """The local pose of those of sixteen points whose triangle is ``winner``, in the answer behind six numbers."""
+    columns = mesh.local_columns
+    for column in range(columns):
+        own = mix(weights, mesh.local, (winner * columns + column) * 3, 1)
+        at = (6 + column) * WIDTH
+        store(answer, at, where_equal(place, number, own, load(answer, at)))
+
+
 @compiled_bare
 def _fill_coordinates(mesh, many, scratch, samples, pseudo_normal, with_normals, out, start, stop, first_sample):
     """:func:`ray_coordinates`, with its room."""
     rays, means, answer, shading, seams = scratch.rays, scratch.means, scratch.answer, mesh.shading, mesh.seams
-    columns = 6 if with_normals else 3
+    columns = 6 + mesh.local_columns if with_normals else 3
     first_count = 1
     for first in range(start, stop, WIDTH):
         gather_rays(mesh, many, first, stop, scratch)
@@ -156,6 +166,7 @@ def _fill_coordinates(mesh, many, scratch, samples, pseudo_normal, with_normals,
                 u, v = where_equal(place, number, own_u, u), where_equal(place, number, own_v, v)
                 side = where_equal(place, number, own_side, side)
                 if with_normals:
+                    mix_local(mesh, answer, weights, place, number, winner)
                     nx = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS, 3), nx)
                     ny = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS + 1, 3), ny)
                     nz = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS + 2, 3), nz)

@@ -21,7 +21,7 @@ from ..simd.lanes import (
     where_less,
 )
 from ..simd.memory import load, store
-from .nearest import DISTANCE_EPSILON, SearchRays, gather_rays, next_winner
+from .nearest import DISTANCE_EPSILON, SearchRays, gather_rays, mix_local, next_winner
 from .proxy import (
     CORNERS,
     SEAM_COLUMNS,
@@ -102,7 +102,7 @@ class Placed(NamedTuple):
     """Samples of R rays, S places each, of which the first ``taken`` are filled.
 
     Attributes:
-        coordinates: (R, S, 3 or 6) float32 canonical coordinates.
+        coordinates: (R, S, 3, 6 or 6 + L) float32 canonical coordinates, normals, the proxy's local pose.
         depths: (R, S) float32.
         intervals: (R, S) float32, the length that each stands for, in units of depth.
         taken: (R,) int32.
@@ -122,10 +122,12 @@ class Placed(NamedTuple):
         return cls(*numbers, np.zeros(rays, np.int32))
 
 
-def level_rows(levels: np.ndarray, topology: ProxyTopology) -> np.ndarray:
-    """(V, 2) levels of an avatar, where the layer begins and how thick it is -> flat rows of six, leaf after leaf."""
-    rows = np.zeros((len(topology.seams) // SEAM_COLUMNS, LEVEL_COLUMNS), np.float32)
-    rows[: len(topology.order)] = levels[topology.faces[topology.order]].transpose(0, 2, 1).reshape(-1, LEVEL_COLUMNS)
+def corner_rows(values: np.ndarray, topology: ProxyTopology) -> np.ndarray:
+    """(V, C) values of vertices -> flat float32 rows of 3 C, leaf after leaf, filled up: each value at the three
+    corners of a triangle side by side. Of an avatar's levels, two numbers, they are six."""
+    columns = 3 * values.shape[1]
+    rows = np.zeros((len(topology.seams) // SEAM_COLUMNS, columns), np.float32)
+    rows[: len(topology.order)] = values[topology.faces[topology.order]].transpose(0, 2, 1).reshape(-1, columns)
     return rows.reshape(-1)
 
 
@@ -148,7 +150,7 @@ def place_samples(
 
     Args:
         proxy: the posed mesh.
-        levels: see :func:`level_rows`.
+        levels: see :func:`corner_rows`.
         origins, directions: see ``nearest.ray_coordinates``.
         lengths: (R,) float32 norms of the directions.
         far: (R,) float32 where rays end.
@@ -233,6 +235,7 @@ def _place(mesh, many, scratch, levels, lengths, far, trace, part, pseudo_normal
                 nz = where_equal(place, number, mix(weights, shading, row + VERTEX_NORMALS + 2, 3), nz)
                 outer = where_equal(place, number, mix(weights, levels, level, 1), outer)
                 thick = where_equal(place, number, mix(weights, levels, level + 3, 1), thick)
+                mix_local(mesh, answer, weights, place, number, winner)
             if fresh:
                 first_count, fresh = count, False
                 for i in range(count):

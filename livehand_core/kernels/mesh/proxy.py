@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ..compiling import compiled, inlined
 from ..simd.lanes import WIDTH
 
@@ -66,8 +66,8 @@ class ProxyTopology:
     seams: np.ndarray
 
     @classmethod
-    def of(cls, data: HandData) -> ProxyTopology:
-        """Of a hand model."""
+    def of(cls, data: ProxyModel) -> ProxyTopology:
+        """Of a model."""
         return cls.of_mesh(data.v_template, data.faces, data.face_uv)
 
     @classmethod
@@ -190,6 +190,7 @@ class PosedProxy:
         group_boxes: (96 blocks,) float32, those of each block's sixteen groups.
         face_normals: (F, 3) float32 unit normals in the model's order; zero for degenerate triangles.
         vertex_normals: (V, 3) float32 unit normals, each face weighted by its angle at the vertex.
+        local: (3 L T,) float32: ``placement.corner_rows`` of the L numbers of the local pose; empty for none.
     """
 
     topology: ProxyTopology
@@ -201,10 +202,16 @@ class PosedProxy:
     group_boxes: np.ndarray
     face_normals: np.ndarray
     vertex_normals: np.ndarray
+    local: np.ndarray
+
+    @property
+    def local_columns(self) -> int:
+        """L, numbers of the local pose; 0 for none."""
+        return len(self.local) * TRIANGLE_COLUMNS // (3 * len(self.triangles))
 
     @classmethod
-    def of(cls, vertices: np.ndarray, topology: ProxyTopology) -> PosedProxy:
-        """Of (V, 3) posed vertices."""
+    def of(cls, vertices: np.ndarray, topology: ProxyTopology, local: np.ndarray | None = None) -> PosedProxy:
+        """Of (V, 3) posed vertices; ``local``: see the attribute."""
         vertices = np.ascontiguousarray(vertices, dtype=np.float32)
         count, groups = len(topology.faces), topology.groups
         places = groups * GROUP_SIZE * LEAF_SIZE
@@ -233,6 +240,7 @@ class PosedProxy:
             group_boxes.reshape(-1),
             face_normals,
             vertex_normals,
+            np.zeros(0, np.float32) if local is None else local,
         )
 
 

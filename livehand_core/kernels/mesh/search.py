@@ -42,12 +42,16 @@ class SearchMesh(NamedTuple):
     group_boxes: np.ndarray
     seams: np.ndarray
     centre: np.ndarray
+    local: np.ndarray
+    local_columns: int
 
     @classmethod
     def of(cls, proxy: PosedProxy) -> SearchMesh:
         """Those of a posed mesh."""
         boxes = (proxy.leaf_boxes, proxy.group_boxes)
-        return cls(proxy.triangles, proxy.shading, *boxes, proxy.topology.seams, proxy.centre)
+        return cls(
+            proxy.triangles, proxy.shading, *boxes, proxy.topology.seams, proxy.centre, proxy.local, proxy.local_columns
+        )
 
 
 class SearchScratch(NamedTuple):
@@ -55,7 +59,7 @@ class SearchScratch(NamedTuple):
 
     Attributes:
         rays: eight numbers of sixteen rays side by side; means: of each number.
-        places: sixteen; answer: six numbers of sixteen points.
+        places: sixteen; answer: six numbers of sixteen points, and those of the local pose.
         winners, first_winners: int32 places that were nearest lately, and at the first sample.
         groups, leaves: int32, lists of all there are.
     """
@@ -72,7 +76,7 @@ class SearchScratch(NamedTuple):
     @classmethod
     def of(cls, proxy: PosedProxy) -> SearchScratch:
         """For a posed mesh."""
-        numbers = [np.zeros(size, np.float32) for size in (8 * WIDTH, 8, WIDTH, 6 * WIDTH)]
+        numbers = [np.zeros(size, np.float32) for size in (8 * WIDTH, 8, WIDTH, (6 + proxy.local_columns) * WIDTH)]
         lists = (WIDTH, WIDTH, len(proxy.group_boxes) // 6, len(proxy.leaf_boxes) // 6)
         return cls(*numbers, *(np.zeros(size, np.int32) for size in lists))
 

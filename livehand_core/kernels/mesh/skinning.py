@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import PoseError
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
+from ...hand.local import LocalPose
 from ...hand.skinning import shaped_vertices
 from ...poses import HandPose
 from ..compiling import compiled, inlined
-from .proxy import ProxyTopology
+from .placement import corner_rows
+from .proxy import PosedProxy, ProxyTopology
 
 
 class PosedHandModel:
@@ -19,13 +20,18 @@ class PosedHandModel:
         >>> model = PosedHandModel(builtin_hand("right"))
         >>> vertices = model.vertices(HandPose.rest())
 
+    Args:
+        data: the model's arrays.
+        local: whether its posed meshes tell the local pose.
+
     Attributes:
-        data: the hand model's arrays.
+        data: the same.
         topology: of its mesh, for ``PosedProxy.of``.
     """
 
-    def __init__(self, data: HandData) -> None:
+    def __init__(self, data: ProxyModel, local: bool = False) -> None:
         self.data = data
+        self._local = LocalPose(data) if local else None
         self.topology = ProxyTopology.of(data)
         self._correctives = np.array(data.posedirs.reshape(-1, data.posedirs.shape[-1]).T, np.float32, order="C")
         self._weights = np.array(data.weights, np.float32, order="C")
@@ -39,23 +45,27 @@ class PosedHandModel:
         """(V, 3) float32 posed vertices in metres, world space.
 
         Raises:
-            PoseError: a pose of the other side.
+            PoseError: a pose of the other side, or of other joints.
         """
         features, transforms = self.joints(pose)
         answer = np.empty((len(self._weights), 3), np.float32)
-        _apply(self._correctives, features, self._shaped, self._weights, transforms, answer)
+        _apply(self._correctives, features[: len(self._correctives)], self._shaped, self._weights, transforms, answer)
         return answer
 
+    def proxy(self, vertices: np.ndarray, pose: HandPose) -> PosedProxy:
+        """The posed mesh of (V, 3) vertices, ready for queries."""
+        if self._local is None:
+            return PosedProxy.of(vertices, self.topology)
+        return PosedProxy.of(vertices, self.topology, corner_rows(self._local.numbers(pose.hand_pose), self.topology))
+
     def joints(self, pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
-        """What moves the vertices: (135,) R - I of the finger joints and (16, 12) rows [R | t] from rest to world.
+        """What moves the vertices: (9 (J - 1),) R - I of all joints but the root, and (J, 12) rows [R | t]
+        from rest to world.
 
         Raises:
-            PoseError: a pose of the other side.
+            PoseError: a pose of the other side, or of other joints.
         """
-        if pose.side != self.data.side:
-            raise PoseError(
-                f"A {pose.side} hand's pose was given to a {self.data.side} hand model.", "Mirror the pose first."
-            )
+        self.data.check_pose(pose)
         if not np.array_equal(pose.betas, self._betas):
             shaped = shaped_vertices(self.data, pose.betas)
             self._rest_joints = self._regressor @ shaped
@@ -96,7 +106,8 @@ def _pose_joints(
     features: np.ndarray,
     transforms: np.ndarray,
 ) -> None:
-    """Fill (135,) R - I of the finger joints and (16, 12) rows [R | t] that carry rest vertices into the world."""
+    """Fill (9 (J - 1),) R - I of the joints but the root, and (J, 12) rows [R | t] that carry rest vertices into the
+    world."""
     turn = np.empty((3, 3))
     frames = np.empty((len(parents), 3, 4))
     for joint in range(len(parents)):

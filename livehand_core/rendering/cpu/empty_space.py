@@ -15,6 +15,7 @@ from ...kernels.mesh.skinning import PosedHandModel
 from ...kernels.networks.field import EmptySpace, densities
 from ...poses import HandPose
 from ...workers import Workers
+from ..setup import pose_numbers
 from .field_weights import PreparedField
 from .typical_poses import typical_poses
 
@@ -94,17 +95,17 @@ def _looks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each pose tried, of each identity: (F, levels) bool, whether there is density straight above the middle of a
     face, and whether a point there has this face's distance: inside the next finger no such point exists."""
-    gestures = [gesture(name, metadata.side) for name in TRIED]
+    gestures = [] if metadata.joints else [gesture(name, metadata.side) for name in TRIED]
     shares = np.eye(1 if latent is None else len(latent))
     people = [(field.of_identity(own), None if latent is None else own @ latent) for own in shares]
     for angles in (*typical_poses(metadata), *gestures):
         pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
-        proxy = PosedProxy.of(model.vertices(pose), model.topology)
+        proxy = model.proxy(model.vertices(pose), pose)
         points = _canonical_points(field, proxy, uv, levels)
         real = _is_real(proxy, levels, workers)
         for weights, code in people:
             sigma = np.empty(len(points), dtype=np.float32)
-            own = field.of_frame(weights, angles.reshape(-1), code)
+            own = field.of_frame(weights, pose_numbers(pose, metadata.conditioning), code)
             workers.parallel_for(
                 len(points),
                 lambda start, stop, own=own, points=points, sigma=sigma: densities(  # type: ignore[misc]
@@ -115,13 +116,17 @@ def _looks(
 
 
 def _canonical_points(field: PreparedField, proxy: PosedProxy, uv: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """(F * levels, 3 or 6) canonical coordinates above the middle of each face, with the posed normal where needed."""
+    """(F * levels, C) canonical coordinates above the middle of each face, with posed normal and local pose where they
+    are needed."""
     axes = len(field.weights.coordinate_scales)
     points = np.empty((len(uv), len(levels), axes), dtype=np.float32)
     points[..., :2] = uv[:, None]
     points[..., 2] = levels
     if axes > 3:
-        points[..., 3:] = proxy.face_normals[:, None]
+        points[..., 3:6] = proxy.face_normals[:, None]
+    if axes > 6:
+        corners = proxy.local.reshape(-1, axes - 6, 3)[: len(uv)].mean(axis=-1)
+        points[proxy.topology.order, :, 6:] = corners[:, None]
     return points.reshape(-1, axes)
 
 

@@ -47,8 +47,9 @@ class Angles(NamedTuple):
 
     @classmethod
     def of_position(cls, config: FieldConfig) -> Angles:
-        """Those of a field's (u, v, d) and, where it takes one, normal."""
-        return cls.of([config.position_frequencies] + [config.normal_frequencies] * bool(config.normal_frequencies))
+        """Those of a field's (u, v, d) and, where it takes them, normal and local pose, which has no angles."""
+        normal = [config.normal_frequencies] * bool(config.normal_frequencies)
+        return cls.of([config.position_frequencies, *normal, *[0] * config.local_joints])
 
     def coordinate_scale(self, config: FieldConfig) -> np.ndarray:
         """(C,) float32 factor on each coordinate before anything else."""

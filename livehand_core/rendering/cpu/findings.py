@@ -21,7 +21,7 @@ from ...documents import MEBIBYTE, Reader
 from ...errors import LiveHandError
 from ...files import ARCHIVE_ERRORS, write_arrays
 from ...hand import gestures
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...kernels.kept import sources_digest
 from ...kernels.networks.field import EmptySpace
 from ...kernels.target import instructions
@@ -48,7 +48,7 @@ class Findings:
     empty: EmptySpace
 
 
-def findings_key(avatar: AvatarArrays, hand: HandData, integer: bool) -> str:
+def findings_key(avatar: AvatarArrays, hand: ProxyModel, integer: bool) -> str:
     """Digest of the avatar, its hand, the arithmetic, and the sources that find things out."""
     digest = hashlib.sha256()
     sources = (sources_digest(), sources_digest(Path(__file__).parent), Path(gestures.__file__).read_text("utf-8"))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ...avatars.arrays import AvatarArrays
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
 from ...kernels.compose import ALPHA_RAMP
 from ...kernels.mesh.bounds import ray_bounds
-from ...kernels.mesh.placement import level_rows
+from ...kernels.mesh.placement import corner_rows
 from ...kernels.mesh.proxy import PosedProxy
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
@@ -99,13 +99,13 @@ class CpuHand(DrawnHand[Seen, Picture]):
         AvatarError: the avatar was trained on another hand.
     """
 
-    def __init__(self, avatar: AvatarArrays, hand: HandData, workers: Workers, precision: Precision = "fast") -> None:
+    def __init__(self, avatar: AvatarArrays, hand: ProxyModel, workers: Workers, precision: Precision = "fast") -> None:
         super().__init__(avatar.metadata, hand)
         self.workers = workers
-        self.model = PosedHandModel(hand)
+        self.model = PosedHandModel(hand, bool(self.metadata.joints))
         self.latent = avatar.latent
         levels = avatar.levels(hand)
-        self._levels = None if levels is None else level_rows(levels, self.model.topology)
+        self._levels = None if levels is None else corner_rows(levels, self.model.topology)
         architecture = self.metadata.architecture
         integer = field_integers(precision)
         key = findings_key(avatar, hand, integer) if precision == "fast" else ""
@@ -155,7 +155,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         """See the base class."""
         metadata, architecture = self.metadata, self.metadata.architecture
         # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
-        proxy = self.workers.aside(lambda: PosedProxy.of(plan.vertices, self.model.topology))
+        proxy = self.workers.aside(lambda: self.model.proxy(plan.vertices, plan.view.pose))
         skin = None if plan.received is None else self.workers.aside(lambda: Skin.of(self.shaded, metadata, plan))
         surface = self._surface(plan, skin, passes)
         with clock.stage("raster"):

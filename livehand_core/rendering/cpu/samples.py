@@ -32,7 +32,7 @@ def samples_of(
     pixels: Pixels,
     workers: Workers,
 ) -> Samples:
-    """By the avatar's way of sampling; ``levels``: of surface sampling, see ``placement.level_rows``."""
+    """By the avatar's way of sampling; ``levels``: of surface sampling, see ``placement.corner_rows``."""
     if levels is None:
         return LinearSamples(metadata, proxy, rays, pixels, workers)
     return SurfaceSamples(metadata, levels, proxy, rays, pixels, workers)
@@ -115,4 +115,4 @@ class SurfaceSamples:
 
 
 def _columns(metadata: AvatarMetadata) -> int:
-    return 6 if metadata.architecture.field.normal_frequencies else 3
+    return metadata.architecture.field.coordinate_count

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...avatars.arrays import AvatarArrays
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...identities import IdentityChoice
 from ...kernels.mesh.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
@@ -64,6 +64,8 @@ def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
         return "its field takes world coordinates"
     if field.depth > SKIP_AFTER_LAYER + 1:
         return f"its field has {field.depth} layers, and more than {SKIP_AFTER_LAYER + 1} skip"
+    if field.local_joints:
+        return "it is a part whose pose is told at each place"
     if architecture.n_importance:
         return "its rays are sampled twice"
     return "" if tile_rays(field, storage, 4) else f"its layers of {field.width} channels are too wide"
@@ -89,7 +91,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
     def __init__(
         self,
         avatar: AvatarArrays,
-        hand: HandData,
+        hand: ProxyModel,
         gpu: Gpu,
         half: bool = False,
         threshold: float = EARLY_TERMINATION["exact"],

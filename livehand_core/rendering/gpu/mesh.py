@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...cameras import Camera
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...kernels.mesh.proxy import ProxyTopology
 from ..setup import Sign
 from .device import Buffer, Gpu, Recorder, packed
@@ -34,7 +34,7 @@ class Mesh:
             float32.
     """
 
-    def __init__(self, gpu: Gpu, hand: HandData, sign: Sign, levels: np.ndarray | None = None) -> None:
+    def __init__(self, gpu: Gpu, hand: ProxyModel, sign: Sign, levels: np.ndarray | None = None) -> None:
         self.gpu = gpu
         topology = ProxyTopology.of(hand)
         tables, places = _tables(topology, len(hand.v_template))
@@ -92,7 +92,7 @@ class Mesh:
         return Triangles(self.gpu, self.constants, self.topology, self.posed).depths(record, camera, name)
 
 
-def _model(hand: HandData) -> np.ndarray:
+def _model(hand: ProxyModel) -> np.ndarray:
     """Template, shape and pose directions, x, y and z of all vertices each; then (joints, V) weights; flat float32."""
     directions = (hand.v_template[..., None], hand.shapedirs, hand.posedirs)
     parts = [values.transpose(2, 1, 0).reshape(-1) for values in directions]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...avatars.arrays import AvatarArrays
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...workers import Workers
 from ..thresholds import EARLY_TERMINATION, Precision
 from .adapters import choose
@@ -44,7 +44,7 @@ class GpuSession:
         """Whether frames are drawn on it now."""
         return self._gpu is not None and not self._away
 
-    def hand(self, arrays: AvatarArrays, data: HandData, workers: Workers) -> GpuHand | None:
+    def hand(self, arrays: AvatarArrays, data: ProxyModel, workers: Workers) -> GpuHand | None:
         """The avatar on the GPU; None, and a note why, when its form is left to the processor."""
         if self._gpu is None or self._away:
             return None

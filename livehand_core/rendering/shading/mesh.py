@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
 from ...kernels.mesh.skin import spread, vertex_frames
 
 SCATTER = 0.006
@@ -36,7 +36,7 @@ class ShadedMesh:
     uv_a_metre: float
 
     @classmethod
-    def of(cls, data: HandData) -> ShadedMesh:
+    def of(cls, data: ProxyModel) -> ShadedMesh:
         """Of a hand model."""
         faces, uv = np.array(data.faces, np.int32, order="C"), np.array(data.face_uv, np.float32, order="C")
         rest = data.v_template.astype(np.float64)

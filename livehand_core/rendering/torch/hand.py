@@ -7,7 +7,8 @@ import torch
 
 from ...avatars.file import Avatar
 from ...cameras import Camera
-from ...hand.data import HandData
+from ...hand.data import ProxyModel
+from ...hand.local import LocalPose
 from ...hand.model import HandModel
 from ...identities import IdentityChoice
 from ...networks.config import MATERIAL_CHANNELS
@@ -48,7 +49,7 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
     def __init__(
         self,
         avatar: Avatar,
-        hand: HandData,
+        hand: ProxyModel,
         device: torch.device,
         plain: bool = False,
         dtype: torch.dtype = torch.float32,
@@ -77,6 +78,7 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
             for network in (self.field, self.fine)
             if network is not None
         ]
+        self._local = LocalPose(hand) if self.metadata.joints else None
         self._neighbours = face_neighbours(self.model.faces)
         levels = avatar.arrays().levels(hand)
         self._levels = None if levels is None else self._tensor(levels)
@@ -91,7 +93,8 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
     ) -> FeatureImage | None:
         """See the base class."""
         mesh = self.model.faces, self.model.face_uv, self._neighbours
-        proxy = Proxy.of(self._tensor(plan.vertices), *mesh, self._levels)
+        told = None if self._local is None else self._tensor(self._local.numbers(plan.view.pose.hand_pose))
+        proxy = Proxy.of(self._tensor(plan.vertices), *mesh, self._levels, told)
         pose, code = conditioning(self.metadata, self._codes, plan.view, identity)
         if self._identity_detail is not None and self.detail is not None:
             shares = self._tensor(identity_shares(self.metadata, self._codes, identity))

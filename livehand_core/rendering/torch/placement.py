@@ -23,7 +23,7 @@ class SurfaceSamples(NamedTuple):
     Attributes:
         depths: (R, S), ascending where they are needed.
         intervals: (R, S) the length that each stands for, in units of depth.
-        positions: (R, S, 6) canonical (u, v, d) and the surface's normal.
+        positions: (R, S, 6 or 6 + L) canonical (u, v, d), the surface's normal, and the local pose.
     """
 
     depths: torch.Tensor
@@ -55,7 +55,7 @@ def surface_samples(
     near, far = bounds
     count, most = len(near), MOST_PARTS * parts
     depths, intervals = near[:, None].repeat(1, most), near.new_zeros(count, most)
-    positions = near.new_zeros(count, most, 6)
+    positions = near.new_zeros(count, most, 6 if proxy.local is None else 6 + proxy.local.shape[1])
     start, ahead = near.clone(), torch.zeros_like(near)
     taken = torch.zeros(count, dtype=torch.int64, device=near.device)
     for _ in range(MOST_QUERIES):
@@ -72,7 +72,7 @@ def surface_samples(
         within = (gap < TOLERANCE) & (ahead[going] > 0.0)
         row, column = going[within], number[within]
         depths[row, column], intervals[row, column] = depth[within], ahead[row]
-        positions[row, column] = torch.cat([found.uvd, found.normal], dim=-1)[within]
+        positions[row, column] = torch.cat([found.uvd, found.normal, found.told], dim=-1)[within]
         taken[row] += 1
         slope = torch.where(gap < NEARBY * found.thickness, facing.clamp(min=RELAXED), 1.0)
         towards = gap.clamp(min=0.0) / (slope * own.lengths)
@@ -83,10 +83,11 @@ def surface_samples(
 
 
 class _Found(NamedTuple):
-    """At N points: canonical (N, 3), unit normal (N, 3), and the layer's beginning and thickness (N,)."""
+    """At N points: canonical (N, 3), unit normal (N, 3), local pose (N, L), the layer's start and thickness (N,)."""
 
     uvd: torch.Tensor
     normal: torch.Tensor
+    told: torch.Tensor
     outer: torch.Tensor
     thickness: torch.Tensor
 
@@ -95,4 +96,4 @@ def _look(proxy: Proxy, levels: torch.Tensor, points: torch.Tensor, sign: SignMo
     nearest = proxy.tree.nearest(points)
     uvd = canonical_coordinates(points, proxy.vertices, proxy.faces, proxy.face_uv, nearest, sign, proxy.normals)
     outer, thickness = (nearest.barycentric[..., None] * levels[proxy.faces[nearest.face]]).sum(dim=-2).unbind(-1)
-    return _Found(uvd, smooth_normals(proxy.faces, nearest, proxy.normals), outer, thickness)
+    return _Found(uvd, smooth_normals(proxy.faces, nearest, proxy.normals), proxy.told(nearest), outer, thickness)

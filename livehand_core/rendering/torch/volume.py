@@ -109,7 +109,7 @@ class _March:
         assert levels is not None
         with self.clock.stage("nearest"):
             found = surface_samples(self.proxy, levels, self.rays, bounds, parts, metadata.sign)
-        axes = 6 if metadata.architecture.field.normal_frequencies else 3
+        axes = metadata.architecture.field.coordinate_count
         return _Samples(found.depths, found.intervals, found.positions[..., :axes])
 
     def linear(self, depths: torch.Tensor) -> _Samples:

@@ -10,7 +10,6 @@ import numpy as np
 from ....avatars.metadata import AvatarMetadata
 from ....cameras import Camera, look_at
 from ....frames import HandInstance
-from ....kernels.mesh.proxy import PosedProxy
 from ....kernels.mesh.skinning import PosedHandModel
 from ....poses import HandPose
 from ...plan import Plan, plan_hand
@@ -33,7 +32,8 @@ POINTS = 1024
 def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np.ndarray:
     """(N, latent_size + pose_size) what the first layer takes beside the position: every pose, turned every way,
     with every identity."""
-    poses = typical_poses(metadata).reshape(-1, 45)
+    poses = typical_poses(metadata)
+    poses = np.zeros((1, 0)) if metadata.conditioning == "local" else poses.reshape(len(poses), -1)
     if metadata.conditioning == "published":
         turns = typical_turns(metadata)
         poses = np.concatenate([np.tile(turns, (len(poses), 1)), np.repeat(poses, len(turns), axis=0)], axis=1)
@@ -43,18 +43,28 @@ def typical_constants(metadata: AvatarMetadata, latent: np.ndarray | None) -> np
 
 
 def typical_points(metadata: AvatarMetadata, model: PosedHandModel, reach: float) -> np.ndarray:
-    """(N, 6) float32 u, v, d and normal of random points within ``reach`` metres of the hand in each typical pose."""
+    """(N, 6 or 6 + L) float32 u, v, d, normal and local pose of random points within ``reach`` metres of the hand in
+    each typical pose."""
     rng = np.random.default_rng(0)
     topology, parts = model.topology, []
+    place_of = np.argsort(topology.order)
     for angles in typical_poses(metadata):
         pose = HandPose(np.zeros(3), angles, np.zeros(10), np.zeros(3), metadata.side)
         face = rng.integers(0, len(topology.faces), POINTS)
         share = rng.dirichlet(np.ones(3), POINTS)[..., None]
-        corners = PosedProxy.of(model.vertices(pose), topology).vertex_normals[topology.faces[face]]
+        proxy = model.proxy(model.vertices(pose), pose)
+        corners = proxy.vertex_normals[topology.faces[face]]
         normal = (share * corners).sum(axis=1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
         distance = rng.uniform(-reach, reach, (POINTS, 1))
-        parts.append(np.concatenate([(share * topology.face_uv[face]).sum(axis=1), distance, normal], axis=1))
+        told = (
+            proxy.local.reshape(-1, proxy.local_columns, 3)[place_of[face]] @ share
+            if len(proxy.local)
+            else share[:, :0]
+        )
+        parts.append(
+            np.concatenate([(share * topology.face_uv[face]).sum(axis=1), distance, normal, told[..., 0]], axis=1)
+        )
     return np.concatenate(parts).astype(np.float32)
 
 
