@@ -61,10 +61,10 @@ def make_part(
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise _wrong(label, f"its {missing[0]} are missing")
-    numbers = {name: np.asarray(arrays[name], np.float64) for name in ARRAYS}
-    for name, values in numbers.items():
+    numbers = {key: np.asarray(arrays[key], np.float64) for key in ARRAYS}
+    for key, values in numbers.items():
         if not np.isfinite(values).all():
-            raise _wrong(label, f"its {name} hold values that are not finite")
+            raise _wrong(label, f"its {key} hold values that are not finite")
     vertices, joints, parents = numbers["vertices"], numbers["joints"], numbers["parents"].astype(np.int64)
     faces, uv_faces = numbers["faces"].astype(np.int64), numbers["uv_faces"].astype(np.int64)
     uv, weights = numbers["uv"], numbers["weights"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..cameras import Camera
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..kernels.mesh.raster import rasterise
 from .mesh import vertex_normals
 from .portraits import Portrait
@@ -42,7 +42,7 @@ class Texels:
         offset: (N,) float32 metres by which the skin lies outside the proxy.
     """
 
-    def __init__(self, data: HandData, side: int) -> None:
+    def __init__(self, data: ProxyModel, side: int) -> None:
         self.side, self._data, self._faces = side, data, data.faces.astype(np.int32)
         corners = data.face_uv.reshape(-1, 3, 2).reshape(-1, 2)
         flat = np.concatenate([corners * side, np.ones((len(corners), 1))], axis=1).astype(np.float32)

@@ -44,11 +44,11 @@ def chosen_hands(args: argparse.Namespace) -> tuple[list[HandInstance], float]:
     """
     avatar, arrays, names = open_avatar(args.avatar)
     metadata = arrays.metadata
-    reader = pose_reader(args, metadata.side, args.keep_wrist)
+    reader = pose_reader(args, metadata, args.keep_wrist)
     fps, motion = args.fps, args.motion
     check_rate(fps)
     if motion is None:
-        poses: tuple[HandPose, ...] = (reader.pose(args.pose or "relaxed"),)
+        poses: tuple[HandPose, ...] = (reader.pose(args.pose or reader.usual),)
     else:
         if args.pose is not None:
             raise LiveHandError("--pose and --motion were both given.", "Leave one of them out.")

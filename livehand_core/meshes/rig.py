@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import PoseError
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.skinning import joint_transforms, pose_vertices, shaped_vertices
 from ..poses import JOINT_NAMES, HandPose
 from ..rotations import axis_angle_to_quaternion
@@ -111,7 +111,7 @@ class RiggedMesh:
         )
 
 
-def rigged_proxy(data: HandData, poses: Sequence[HandPose], fps: float) -> RiggedMesh:
+def rigged_proxy(data: ProxyModel, poses: Sequence[HandPose], fps: float) -> RiggedMesh:
     """The proxy of a hand model, with its texture coordinates and without a texture, at a motion's frames.
 
     Args:
@@ -153,7 +153,7 @@ def rigged_proxy(data: HandData, poses: Sequence[HandPose], fps: float) -> Rigge
 
 
 def rigged_surface(
-    surface: Mesh, data: HandData, rig: RiggedMesh, pose: HandPose, nearest: tuple[np.ndarray, np.ndarray]
+    surface: Mesh, data: ProxyModel, rig: RiggedMesh, pose: HandPose, nearest: tuple[np.ndarray, np.ndarray]
 ) -> RiggedMesh:
     """A surface that was taken out of an avatar's density at a pose, moved by the proxy's rig.
 
@@ -182,7 +182,7 @@ def rigged_surface(
     )
 
 
-def vertices_of(data: HandData) -> np.ndarray:
+def vertices_of(data: ProxyModel) -> np.ndarray:
     """(V',) the hand model's vertex of each of :func:`rigged_proxy`'s, which has one for each texture coordinate."""
     if not data.has_texture:
         return np.arange(data.vertex_count)
@@ -214,7 +214,7 @@ def _turns(poses: Sequence[HandPose]) -> np.ndarray:
     return np.asarray(turns)
 
 
-def _skinning(data: HandData, pose: HandPose) -> np.ndarray:
+def _skinning(data: ProxyModel, pose: HandPose) -> np.ndarray:
     """(J, 3, 4) what each bone does to a point at rest."""
     frames = joint_transforms(data, pose)[:, :3].copy()
     frames[:, :, 3] -= np.einsum("jik,jk->ji", frames[:, :, :3], data.rest_joints(pose.betas))
@@ -238,7 +238,7 @@ def _transforms(skeleton: Skeleton, motion: RigMotion, frame: int) -> np.ndarray
     return answer
 
 
-def _offsets(data: HandData, pose: HandPose, joints: np.ndarray, weights: np.ndarray, shaped: np.ndarray) -> np.ndarray:
+def _offsets(data: ProxyModel, pose: HandPose, joints: np.ndarray, weights: np.ndarray, shaped: np.ndarray) -> np.ndarray:
     """(V, 3) what must be added at rest for four bones a vertex to bring the mesh onto the proxy."""
     still = replace(pose, global_orient=np.zeros(3), transl=np.zeros(3))
     blend = np.einsum("vk,vkij->vij", weights.astype(np.float64), _skinning(data, still)[joints])
@@ -276,14 +276,14 @@ def _to_both_sides(directions: np.ndarray, shares: np.ndarray) -> tuple[np.ndarr
     return np.array(targets).reshape(count, length), np.array(weights).reshape(count, len(shares)).T
 
 
-def _seams(data: HandData) -> tuple[np.ndarray, np.ndarray]:
+def _seams(data: ProxyModel) -> tuple[np.ndarray, np.ndarray]:
     """(V', 2) pairs of a vertex and a texture coordinate that occur, and (F, 3) the pair at each corner."""
     pairs = np.stack([data.faces.reshape(-1), data.uv_faces.reshape(-1)], axis=1)
     found, number = np.unique(pairs, axis=0, return_inverse=True)
     return found, number.reshape(-1, 3)
 
 
-def _cut_at_seams(mesh: RiggedMesh, data: HandData) -> RiggedMesh:
+def _cut_at_seams(mesh: RiggedMesh, data: ProxyModel) -> RiggedMesh:
     """The mesh with a vertex for each texture coordinate, which is what files of triangles can hold."""
     pairs, faces = _seams(data)
     own, coordinates = pairs.T

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..avatars.metadata import read_metadata
-from ..errors import LiveHandError
+from ..errors import AvatarError, LiveHandError
 from ..frames import HandInstance
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..hand.gestures import gesture
 from ..hand.skinning import pose_vertices
 from ..poses import HandPose
@@ -96,6 +96,11 @@ def extract_rigged(
     """
     first = instances[0]
     metadata = read_metadata(first.avatar)
+    if metadata.joints:
+        raise AvatarError(
+            f"The avatar {metadata.name!r} is of a part that has a rig of its own.",
+            "Export the rigged mesh that it was made of, or leave out --rig.",
+        )
     data = hand_of(metadata, first.pose.side)
     poses = [instance.pose for instance in instances]
     rig = rigged_proxy(data, poses, settings.fps)
@@ -107,7 +112,7 @@ def extract_rigged(
     return Rigged(rig.scaled(first.scale), first.scale * off[0], first.scale * off[1])
 
 
-def bake_texture(instance: HandInstance, data: HandData, settings: RigSettings, progress: Progress) -> np.ndarray:
+def bake_texture(instance: HandInstance, data: ProxyModel, settings: RigSettings, progress: Progress) -> np.ndarray:
     """(side, side, 3) float32 sRGB: the avatar's colour over the proxy's (u, v), the mean of what views see of it.
 
     Of a relightable avatar it is the colour in ``settings.light``; another one's own light and shade are in it.
@@ -133,7 +138,7 @@ def bake_texture(instance: HandInstance, data: HandData, settings: RigSettings, 
     return texels.texture()
 
 
-def _furthest_off(rig: RiggedMesh, data: HandData, poses: Sequence[HandPose]) -> tuple[float, float]:
+def _furthest_off(rig: RiggedMesh, data: ProxyModel, poses: Sequence[HandPose]) -> tuple[float, float]:
     """Metres by which a rigged proxy is off the proxy at most, with its morph targets and by its bones alone."""
     own = vertices_of(data)
     off = np.zeros(2)
@@ -145,7 +150,7 @@ def _furthest_off(rig: RiggedMesh, data: HandData, poses: Sequence[HandPose]) ->
 
 
 def _density(
-    first: HandInstance, data: HandData, poses: list[HandPose], settings: RigSettings, progress: Progress
+    first: HandInstance, data: ProxyModel, poses: list[HandPose], settings: RigSettings, progress: Progress
 ) -> RiggedMesh:
     from ..kernels.mesh.nearest import nearest_points
     from ..kernels.mesh.proxy import PosedProxy

@@ -236,10 +236,10 @@ class Renderer:
 
 
 def _pose_warnings(instance: HandInstance, metadata: AvatarMetadata, number: int) -> list[str]:
-    statistics = metadata.pose_statistics
-    if statistics is None:
+    statistics, pose = metadata.pose_statistics, instance.pose
+    # What has other joints is refused where it is drawn.
+    if statistics is None or pose.hand_pose.size != len(statistics.mean):
         return []
-    pose = instance.pose
     if pose.side != metadata.side:
         pose = mirror_pose(pose)
     excess = statistics.out_of_range(pose.hand_pose, metadata.joint_names[1:])

@@ -95,7 +95,9 @@ WORLD = Axes(np.array([0.0, 0.0, 1.0]), np.array([0.0, -1.0, 0.0]))
 
 
 def hand_axes(hand: ProxyModel) -> Axes:
-    """Fingers up, seen from the palm: for hands whose wrist stays."""
+    """Fingers up, seen from the palm: for hands whose wrist stays. A part stands as it was modelled."""
+    if not hand.is_hand:
+        return WORLD
     joints = hand.rest_joints()
     up = joints[4] - joints[0]
     up = up / np.linalg.norm(up)

@@ -244,14 +244,14 @@ def _view_shots(
     metadata = arrays.metadata
     if args.motion is not None and args.pose is not None:
         raise LiveHandError("--pose and --motion were both given.", "Leave one of them out.")
-    reader = pose_reader(args, metadata.side, args.keep_wrist)
+    reader = pose_reader(args, metadata, args.keep_wrist)
     rate = 0.0
     if args.motion is not None:
         motion = reader.motion(args.motion, lambda line: print(f"livehand: {line}", file=sys.stderr))
         rate = args.fps or motion.fps
         poses = resampled(motion, rate)
     else:
-        poses = tuple(reader.pose(text) for text in args.pose or ["relaxed"])
+        poses = tuple(reader.pose(text) for text in args.pose or [reader.usual])
     identities = tuple(read_identity(text) for text in args.identity or ["0"])
     for identity in identities:
         identity_weights(identity, names, metadata.name)

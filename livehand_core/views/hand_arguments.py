@@ -9,9 +9,11 @@ import numpy as np
 
 from ..avatars.arrays import AvatarArrays, read_arrays
 from ..avatars.identities import identity_names
+from ..avatars.metadata import AvatarMetadata
 from ..frames import DEFAULT_AVATAR
+from ..hand.library import find_model
 from ..motion import ReadOptions
-from ..poses import BETA_COUNT, Side
+from ..poses import BETA_COUNT
 from .hands import PoseReader
 
 
@@ -51,8 +53,8 @@ def add_hand_arguments(parser: argparse.ArgumentParser, several: bool) -> argpar
     return group
 
 
-def pose_reader(args: argparse.Namespace, own_side: Side, keep_wrist: bool) -> PoseReader:
-    """What reads the poses that the arguments name.
+def pose_reader(args: argparse.Namespace, metadata: AvatarMetadata, keep_wrist: bool) -> PoseReader:
+    """What reads the poses that the arguments name, for an avatar that has been read.
 
     Raises:
         PoseError: more shape coefficients than there are.
@@ -64,7 +66,7 @@ def pose_reader(args: argparse.Namespace, own_side: Side, keep_wrist: bool) -> P
         if len(args.betas) > BETA_COUNT:
             raise PoseError(f"--betas has {len(args.betas)} numbers.", f"Give up to {BETA_COUNT}.")
         betas = np.pad(np.array(args.betas), (0, BETA_COUNT - len(args.betas)))
-    side = args.side or own_side
+    side = args.side or metadata.side
     options = ReadOptions(
         args.file_side,
         args.up,
@@ -76,7 +78,8 @@ def pose_reader(args: argparse.Namespace, own_side: Side, keep_wrist: bool) -> P
         prefer=side,
         bridge=args.bridge,
     )
-    return PoseReader(side, betas, keep_wrist, options)
+    part = find_model(metadata.hand_model, metadata.side) if metadata.joints else None
+    return PoseReader(side, betas, keep_wrist, options, part)
 
 
 def open_avatar(avatar: str) -> tuple[str, AvatarArrays, tuple[str, ...]]:

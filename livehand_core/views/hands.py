@@ -14,6 +14,7 @@ import numpy as np
 
 from ..avatars.identities import betas_of, reenacted
 from ..avatars.metadata import AvatarMetadata
+from ..captures.part_model import read_part_poses
 from ..errors import LiveHandError, PoseError
 from ..frames import DEFAULT_AVATAR, HandInstance
 from ..hand.data import ProxyModel
@@ -21,6 +22,8 @@ from ..hand.gestures import GESTURES, gesture
 from ..identities import IdentityChoice, identity_weights
 from ..motion import ReadOptions, read_motion
 from ..poses import BETA_COUNT, HandPose, PoseSequence, Side, interpolate
+
+REST = "rest"
 
 SWEEP = 2.0
 """Standard deviations by which a shape sweep goes to both sides."""
@@ -136,20 +139,30 @@ class PoseReader:
         keep_wrist: take the wrist's place and turn from files; else it stays at the origin, fingers along the
             model's own axis.
         options: how motion files are read.
+        part: the model of a part, whose poses are its own; None for a hand.
     """
 
     side: Side
     betas: np.ndarray | None = None
     keep_wrist: bool = False
     options: ReadOptions = field(default_factory=ReadOptions)
+    part: ProxyModel | None = None
+
+    @property
+    def usual(self) -> str:
+        """The pose that is shown where none is asked for."""
+        return "relaxed" if self.part is None else REST
 
     def pose(self, text: str) -> HandPose:
-        """A gesture's name, or ``FILE`` or ``FILE@FRAME`` of a motion, frames counted from 0.
+        """A gesture's name, or ``FILE`` or ``FILE@FRAME`` of a motion, frames counted from 0. A part has one gesture,
+        ``"rest"``.
 
         Raises:
             PoseError: neither a gesture nor a motion file, or a frame that it does not have.
         """
-        if text in GESTURES:
+        if self.part is not None and text == REST:
+            return HandPose.rest(self.side, self.part.joint_count)
+        if self.part is None and text in GESTURES:
             betas = np.zeros(BETA_COUNT) if self.betas is None else self.betas
             return HandPose(np.zeros(3), gesture(text, self.side), betas, np.zeros(3), self.side)
         name, _, number = text.rpartition("@")
@@ -157,7 +170,7 @@ class PoseReader:
         if not path.is_file():
             raise PoseError(
                 f"{text!r} is neither a gesture nor a motion file.",
-                f"Choose one of {', '.join(sorted(GESTURES))}, or give a .npz or .json file.",
+                f"Choose one of {', '.join([REST] if self.part else sorted(GESTURES))}, or give a .npz or .json file.",
             )
         poses = self.motion(path).poses
         frame = int(number) if name and number.isdigit() else 0
@@ -171,10 +184,19 @@ class PoseReader:
         Raises:
             PoseError: the file cannot be read as a motion of one hand.
         """
+        if self.part is not None:
+            return self._of_part(path, self.part)
         motion = read_motion(path, self.options)
         for note in motion.notes:
             tell(note)
         return replace(motion.sequence, poses=tuple(self._placed(pose) for pose in motion.sequence.poses))
+
+    def _of_part(self, path: Path, part: ProxyModel) -> PoseSequence:
+        table = read_part_poses(path, part)
+        if table.bad:
+            row, reason = next(iter(table.bad.items()))
+            raise PoseError(f"{path.name} cannot be played: frame {row}: {reason}.", "Write it again.")
+        return replace(table.poses, poses=tuple(self._placed(pose) for pose in table.poses.poses))
 
     def _placed(self, pose: HandPose) -> HandPose:
         if pose.side != self.side:

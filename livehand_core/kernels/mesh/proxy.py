@@ -210,8 +210,8 @@ class PosedProxy:
         return len(self.local) * TRIANGLE_COLUMNS // (3 * len(self.triangles))
 
     @classmethod
-    def of(cls, vertices: np.ndarray, topology: ProxyTopology, local: np.ndarray | None = None) -> PosedProxy:
-        """Of (V, 3) posed vertices; ``local``: see the attribute."""
+    def of(cls, vertices: np.ndarray, topology: ProxyTopology, told: np.ndarray | None = None) -> PosedProxy:
+        """Of (V, 3) posed vertices; ``told``: the attribute ``local``."""
         vertices = np.ascontiguousarray(vertices, dtype=np.float32)
         count, groups = len(topology.faces), topology.groups
         places = groups * GROUP_SIZE * LEAF_SIZE
@@ -240,7 +240,7 @@ class PosedProxy:
             group_boxes.reshape(-1),
             face_normals,
             vertex_normals,
-            np.zeros(0, np.float32) if local is None else local,
+            np.zeros(0, np.float32) if told is None else told,
         )
 
 
