@@ -33,7 +33,9 @@ class PosedHandModel:
         self.data = data
         self._local = LocalPose(data) if local else None
         self.topology = ProxyTopology.of(data)
-        self._correctives = np.array(data.posedirs.reshape(3 * len(data.posedirs), data.posedirs.shape[-1]).T, np.float32, order="C")
+        self._correctives = np.array(
+            data.posedirs.reshape(3 * len(data.posedirs), data.posedirs.shape[-1]).T, np.float32, order="C"
+        )
         self._weights = np.array(data.weights, np.float32, order="C")
         self._regressor = data.joint_regressor.astype(np.float64)
         self._parents = np.array(data.parents, np.int64)
