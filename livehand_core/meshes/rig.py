@@ -238,7 +238,9 @@ def _transforms(skeleton: Skeleton, motion: RigMotion, frame: int) -> np.ndarray
     return answer
 
 
-def _offsets(data: ProxyModel, pose: HandPose, joints: np.ndarray, weights: np.ndarray, shaped: np.ndarray) -> np.ndarray:
+def _offsets(
+    data: ProxyModel, pose: HandPose, joints: np.ndarray, weights: np.ndarray, shaped: np.ndarray
+) -> np.ndarray:
     """(V, 3) what must be added at rest for four bones a vertex to bring the mesh onto the proxy."""
     still = replace(pose, global_orient=np.zeros(3), transl=np.zeros(3))
     blend = np.einsum("vk,vkij->vij", weights.astype(np.float64), _skinning(data, still)[joints])
