@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .cameras import Camera
@@ -14,9 +14,12 @@ from .occluders import Occluder, checked_occluders
 from .passes import PASSES
 from .poses import HandPose
 from .records import AS_IS, build
+from .wrists import WristFade
 
 DEFAULT_AVATAR = "default"
 """Avatar id of the avatar that ships inside; any other id is a path to a ``.safetensors`` file."""
+
+UNTINTED = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,11 @@ class HandInstance:
             not changed by it; ``avatars.identities.betas_of`` gives those that belong to it.
         holdout: cut a hole in the shape of the hand into the picture in place of drawing it.
         light: where it stands in another light than the frame's; None takes the frame's.
+        tint: (3,) factors of its linear colours, e.g. to match an arm's skin.
+        wrist: how it fades out towards the elbow; None shows it as its avatar ends.
 
     Raises:
-        LiveHandError: weights that are negative, not finite, or all 0.
+        LiveHandError: weights or a tint that are negative or not finite, or weights that are all 0.
     """
 
     pose: HandPose
@@ -42,9 +47,14 @@ class HandInstance:
     identity: IdentityChoice = field(default=0, metadata={AS_IS: True})
     holdout: bool = False
     light: Light | None = None
+    tint: tuple[float, float, float] = UNTINTED
+    wrist: WristFade | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", checked_choice(self.identity))
+        object.__setattr__(self, "tint", tuple(float(factor) for factor in self.tint))
+        if len(self.tint) != 3 or not all(0.0 <= factor < math.inf for factor in self.tint):
+            raise LiveHandError(f"A hand has the tint {self.tint}.", "Give three factors from 0 on.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -55,6 +65,8 @@ class HandInstance:
             "identity": self.identity,
             "holdout": self.holdout,
             "light": None if self.light is None else self.light.to_json(),
+            "tint": list(self.tint),
+            "wrist": None if self.wrist is None else asdict(self.wrist),
         }
 
     @classmethod

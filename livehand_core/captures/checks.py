@@ -17,6 +17,7 @@ from ..hand.data import ProxyModel
 from ..hand.library import find_model
 from ..hand.skinning import pose_vertices
 from .capture import Capture, CaptureFrame, Problem, Split, raise_problems, scan_capture
+from .contacts import tells_contact
 from .diagnosis import PICTURES, View, lens_is_gone, likely_cause
 from .images import open_rgba, premultiply, upright_size
 from .lens import NO_LENS
@@ -167,6 +168,8 @@ def _compared(capture: Capture, frames: Sequence[CaptureFrame], looks: list[_Loo
     Images that fit much worse than the others, or not at all, are bad; the likely cause is named where one is found.
     """
     known = [number for number, look in enumerate(looks) if look.overlap is not None]
+    # Beside other hands, and behind things, a mask is not that of the hand alone.
+    known = [number for number in known if not tells_contact(capture.path(frames[number]))]
     if not known:
         return "", looks
     overlaps = np.array([looks[number].overlap for number in known], dtype=float)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from ..avatars.metadata import AvatarMetadata
 from ..captures.capture import Capture, CaptureFrame, Problem, Split
+from ..captures.contacts import read_contact
 from ..errors import AvatarError, DeviceError, HandModelError, LibraryError, LiveHandError
 from ..frames import FrameRequest, HandInstance
 from ..identities import IdentityChoice
 from ..passes import RenderPasses
 from ..rendering import Renderer
+from .contact import draw_alone, draw_contact, measure_contact, near_contact, together
 from .suite import Suite
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -51,10 +53,51 @@ def render_frame(
     renderer: Renderer, avatar: str, capture: Capture, frame: CaptureFrame, identity: IdentityChoice = 0
 ) -> RenderPasses:
     """The avatar in the frame's pose and light, seen by the frame's camera and exposed as its image is."""
+    return renderer.render(request_of(avatar, capture, frame, identity))
+
+
+def request_of(avatar: str, capture: Capture, frame: CaptureFrame, identity: IdentityChoice = 0) -> FrameRequest:
+    """What :func:`render_frame` renders."""
     hand = HandInstance(capture.hand(frame), avatar, identity=identity)
     told = capture.light(frame)
     light = None if told is None else told.light.scaled(2.0**frame.exposure)
-    return renderer.render(FrameRequest(frame.camera, (hand,), light=light))
+    return FrameRequest(frame.camera, (hand,), light=light)
+
+
+class Picture(NamedTuple):
+    """A frame as it is compared with its image.
+
+    Attributes:
+        image: (H, W, 4) sRGB premultiplied over black.
+        warnings: of the renderer.
+        near: measures what is near contact against a truth, of pictures that tell what is touched.
+    """
+
+    image: np.ndarray
+    warnings: tuple[str, ...] = ()
+    near: Callable[[np.ndarray], dict[str, float]] | None = None
+
+
+def picture(
+    renderer: Renderer, avatar: str, capture: Capture, frame: CaptureFrame, metadata: AvatarMetadata
+) -> Picture:
+    """The avatar as :func:`render_frame` has it, among what the picture tells that it touches.
+
+    Raises:
+        CaptureError: what it touches is told in a damaged file.
+    """
+    request = request_of(avatar, capture, frame, identity_of(frame, metadata))
+    contact = read_contact(capture.path(frame))
+    if contact is None:
+        passes = renderer.render(request)
+        return Picture(passes["rgba"], passes.warnings)
+    image = draw_contact(renderer, request, contact)
+
+    def near(truth: np.ndarray) -> dict[str, float]:
+        pixels = near_contact(together(request, contact), contact, capture.hand_model)
+        return measure_contact(image, draw_alone(renderer, request, contact), truth, pixels)
+
+    return Picture(image, (), near)
 
 
 def identity_of(frame: CaptureFrame, metadata: AvatarMetadata) -> IdentityChoice:
@@ -100,17 +143,19 @@ def measure_frames(
     for frame in frames:
         if stopped():
             return
-        start = time.perf_counter()
         try:
-            passes = render_frame(renderer, avatar, capture, frame, identity_of(frame, metadata))
+            start = time.perf_counter()
+            drawn = picture(renderer, avatar, capture, frame, metadata)
             seconds = time.perf_counter() - start
-            image, truth = passes["rgba"], capture.image(frame)
+            image, truth = drawn.image, capture.image(frame)
             split, light = capture.split(frame), capture.light(frame)
             values = suite.measure(image, truth, split)
+            if drawn.near is not None and any(protocol.name == "contact" for protocol in suite.protocols):
+                values |= drawn.near(truth)
         except (AvatarError, HandModelError, DeviceError, LibraryError):
             raise
         except LiveHandError as error:
             yield Problem(frame.image, error.message.rstrip("."))
             continue
         features, kind = suite.features(image, truth), "" if light is None else light.kind
-        yield Measured(frame, split, values, seconds, passes.warnings, features, kind)
+        yield Measured(frame, split, values, seconds, drawn.warnings, features, kind)

@@ -32,6 +32,7 @@ class Protocol:
         metrics: what is measured of it, where it can be.
         signed_lpips: LPIPS gets values from -1 to 1, as it is meant; otherwise from 0 to 1, as published.
         splits: whose frames it is measured on; none for all.
+        apart: it is measured in a module of its own, and not here.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Protocol:
     metrics: tuple[str, ...]
     signed_lpips: bool = True
     splits: tuple[Split, ...] = ()
+    apart: bool = False
 
     def covers(self, split: Split | None) -> bool:
         """Whether frames of a split are measured; None is any."""
@@ -96,11 +98,20 @@ PROTOCOLS: dict[str, Protocol] = {
             _whole,
             tuple(f"{metric}_{low}_{high}" for metric in ("energy", "correlation") for low, high in BANDS),
         ),
+        Protocol(
+            "contact",
+            "pixels of skin within 15 mm of another hand or a thing that it touches, over black, and the same drawn "
+            "without the light that these keep from it; of pictures that tell what is touched",
+            _whole,
+            ("psnr", "psnr_alone"),
+            apart=True,
+        ),
     )
 }
 
 METRICS: dict[str, tuple[str, bool]] = {
     "psnr": ("PSNR, dB", True),
+    "psnr_alone": ("without occlusion, dB", True),
     "ssim": ("SSIM", True),
     "ms_ssim": ("MS-SSIM", True),
     "lpips": ("LPIPS-VGG", False),
@@ -173,6 +184,8 @@ def measure(
     # Protocols that look at the same pixels share what is measured there.
     known: dict[Box, tuple[float, float]] = {}
     for protocol in (PROTOCOLS[name] for name in protocols):
+        if protocol.apart:
+            continue
         box = protocol.region(truth)
         x0, y0, x1, y1 = box
         part = (slice(y0, y1), slice(x0, x1))

@@ -18,7 +18,7 @@ from ..progress import Progress
 from ..rendering import Renderer
 from ..rendering.thresholds import Precision
 from .document import TEMPORAL, Evaluation
-from .evaluate import BY_WEIGHT, Measured, choose_frames, identity_of, measure_frames, render_frame
+from .evaluate import BY_WEIGHT, Measured, choose_frames, measure_frames, picture
 from .metrics import PROTOCOLS
 from .pictures import Triple, make_triple
 from .steadiness import measure_steadiness, slow_films
@@ -159,9 +159,8 @@ class Session:
         return {kind: [drawn[place] for place in some] for kind, some in chosen.items()}
 
     def _draw(self, row: Measured) -> Triple:
-        identity = identity_of(row.frame, self._metadata)
-        passes = render_frame(self._renderer, self.settings.avatar, self._capture, row.frame, identity)
-        return make_triple(row, passes["rgba"], self._capture.image(row.frame))
+        drawn = picture(self._renderer, self.settings.avatar, self._capture, row.frame, self._metadata)
+        return make_triple(row, drawn.image, self._capture.image(row.frame))
 
 
 def _held_out(folders: Sequence[Path]) -> tuple[Split, ...]:

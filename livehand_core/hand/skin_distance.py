@@ -94,7 +94,7 @@ class SkinTopology:
         squares = (points**2).sum(1)[:, None] + (some**2).sum(1) - 2.0 * points @ some.T
         vertex = places[squares.argmin(axis=1)]
         faces = self.around[vertex]
-        weights = _closest(points[:, None], vertices[self.faces[faces]])
+        weights = closest_on_triangles(points[:, None], vertices[self.faces[faces]])
         closest = np.einsum("nkc,nkcx->nkx", weights, vertices[self.faces[faces]])
         away = points[:, None] - closest
         best = (away**2).sum(axis=2).argmin(axis=1)
@@ -109,7 +109,7 @@ class SkinTopology:
         return Nearest(np.where(unknown, np.inf, distance), normal, face, weight)
 
 
-def _closest(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def closest_on_triangles(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """(..., 3) barycentric weights of what is nearest to ``points`` (..., 3) on triangles ``corners`` (..., 3, 3)."""
     a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
     one, two, to = b - a, c - a, points - a

@@ -18,11 +18,14 @@ WEIGHT_FLOOR = np.float32(1e-4)
 FRONT_ALPHA = np.float32(0.5)
 """Opacity from which a hand counts as the front-most one in the passes that cannot blend."""
 
+MOST_CROSSING = np.float32(0.01)
+"""Metres of depth within a pixel beyond which two hands do not cross in it, but one has an edge there."""
+
 _BEHIND = np.float32(1e6)
 _FADE_BEGIN = np.float32(ALPHA_RAMP[0])
 _FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
 _SMALLEST = np.float32(1e-6)
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
 
 @compiled
@@ -119,9 +122,44 @@ def _linear(colour):
     return ((colour + np.float32(0.055)) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
 
 
+@inner
+def _slope(depth, pixel, across, down, x, y, box):
+    """Depth that a pixel spans to the right and downwards, towards neighbours of the same hand; 0 beside its border."""
+    right, below = _ZERO, _ZERO
+    here = depth[pixel]
+    if x + 1 < box[2] and depth[pixel + across] < np.inf:
+        right = depth[pixel + across] - here
+    elif x > box[0] and depth[pixel - across] < np.inf:
+        right = here - depth[pixel - across]
+    if y + 1 < box[3] and depth[pixel + down] < np.inf:
+        below = depth[pixel + down] - here
+    elif y > box[1] and depth[pixel - down] < np.inf:
+        below = here - depth[pixel - down]
+    return right, below
+
+
+@inner
+def _front_share(depth, one, two, down_one, down_two, x, y, box_one, box_two):
+    """What share of a pixel the first of two hands is in front in, whose depths cross within it; 1 where they do not.
+
+    Both are planes across the pixel: the line in which they meet cuts it.
+    """
+    gap = depth[two] - depth[one]
+    if gap >= MOST_CROSSING:
+        return _ONE
+    right_one, below_one = _slope(depth, one, 1, down_one, x, y, box_one)
+    right_two, below_two = _slope(depth, two, 1, down_two, x, y, box_two)
+    span = abs(right_two - right_one) + abs(below_two - below_one)
+    # What steps from a finger to one behind it is no plane.
+    if span > MOST_CROSSING:
+        return _ONE
+    return min(_HALF + gap / max(span, _SMALLEST), _ONE)
+
+
 @compiled
 def merge(rgba, depth, boxes, starts, lit, first_row, last_row, linear, answer, front, front_depth):
-    """Lay hands over each other, per pixel from the nearest to the farthest.
+    """Lay hands over each other, per pixel from the nearest to the farthest; where two cross within a pixel, each is in
+    front in its part of it.
 
     Args:
         rgba: (P, 4) premultiplied pixels of all hands, row by row of each box; depth: (P,) of the same pixels.
@@ -147,7 +185,7 @@ def merge(rgba, depth, boxes, starts, lit, first_row, last_row, linear, answer, 
         front_depth[first_row:last_row] = np.inf
     for y in range(max(first_row, boxes[:, 1].min()), min(last_row, boxes[:, 3].max())):
         for x in range(left, right):
-            count = 0
+            count, under = 0, _ONE
             for hand in range(hands):
                 if x < boxes[hand, 0] or x >= boxes[hand, 2] or y < boxes[hand, 1] or y >= boxes[hand, 3]:
                     continue
@@ -163,14 +201,27 @@ def merge(rgba, depth, boxes, starts, lit, first_row, last_row, linear, answer, 
             if count == 0:
                 continue
             bright = False
+            # What of the hand that comes next is in front of the one before.
+            swapped = _ZERO
             for k in range(count):
                 transmittance = _ONE - answer[y, x, 3]
                 bright |= lit[order[k]]
+                hidden = _ZERO
+                if swapped > _ZERO:
+                    # The one before was laid down with what it lacks, so that this one shows its part in full.
+                    before = rgba[pixels[k - 1], 3]
+                    transmittance = under * (_ONE - (_ONE - swapped) * before)
+                    swapped = _ZERO
+                elif k + 1 < count:
+                    one, two = pixels[k], pixels[k + 1]
+                    a, b = boxes[order[k]], boxes[order[k + 1]]
+                    swapped = _ONE - _front_share(depth, one, two, a[2] - a[0], b[2] - b[0], x, y, a, b)
+                    under, hidden = transmittance, swapped * rgba[two, 3]
                 for channel in range(4):
                     value = rgba[pixels[k], channel]
                     if lit[order[k]] and not linear:
                         value = min(value, rgba[pixels[k], 3])
-                    answer[y, x, channel] += transmittance * value
+                    answer[y, x, channel] += transmittance * (_ONE - hidden) * value
             chosen = 0
             for k in range(count):
                 if rgba[pixels[k], 3] >= FRONT_ALPHA:

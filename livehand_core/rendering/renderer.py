@@ -21,6 +21,7 @@ from .blocks import is_out_of_memory
 from .clock import Clock
 from .compose import compose
 from .cpu.hand import CpuHand, supports
+from .finish import beside_the_wrist, finished
 from .gpu.device import GpuLost
 from .gpu.session import GpuSession
 from .hand import DrawnHand, Mesh
@@ -111,7 +112,8 @@ class Renderer:
         clock = Clock(cancelled, self._wait())
         camera, layers, warnings = request.camera, [], []
         wanted = set(request.passes)
-        if len(request.hands) > 1 or "mask" in wanted or request.clip is not None:
+        fading = any(instance.wrist is not None for instance in request.hands)
+        if len(request.hands) > 1 or "mask" in wanted or request.clip is not None or fading:
             wanted.add("depth")
         shown = {instance.avatar for instance in request.hands}
         try:
@@ -126,6 +128,7 @@ class Renderer:
                     layer = hand.render(instance, camera, frozenset(wanted), clock, *sizes, *light)
                 if layer is not None:
                     layer = replace(layer, holdout=instance.holdout, lit=hand.metadata.relightable)
+                    layer = finished(layer, instance, camera, hand.hand)
                     layers.append((number, layer if request.clip is None else layer.clipped(*request.clip)))
             clock.check()
             with clock.stage("compose"), self._workers.checked(clock.check):
@@ -153,6 +156,8 @@ class Renderer:
             return []
         others = [instance for place, instance in enumerate(request.hands) if place != number]
         meshes = [Mesh(mesh.vertices, mesh.faces, mesh.sky) for mesh in request.occluders]
+        hand = self._hand(request.hands[number].avatar, shown)
+        meshes = beside_the_wrist(meshes, request.hands[number], hand.hand)
         return meshes + [self._hand(other.avatar, shown).world_mesh(other, request.camera) for other in others]
 
     def _session(self, required: bool) -> GpuSession | None:
