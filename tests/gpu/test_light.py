@@ -20,7 +20,7 @@ from livehand_core.rendering import Renderer
 from livehand_core.rendering.clock import Clock
 from livehand_core.rendering.gpu import super_resolution
 from livehand_core.rendering.gpu.device import Gpu
-from livehand_core.rendering.gpu.hand import GpuHand
+from livehand_core.rendering.gpu.hand import GpuHand, refusal
 from livehand_core.rendering.thresholds import EARLY_TERMINATION
 from livehand_core.rendering.torch.hand import TorchHand
 from livehand_core.rendering.view import mirror_pose
@@ -187,6 +187,7 @@ def test_what_stays_is_not_sent_again(
 
 def test_the_avatar_that_ships_inside(gpu: Gpu) -> None:
     shipped = load_avatar("default")
+    assert not refusal(shipped.arrays())
     hand = find_hand(shipped.metadata.hand_model, shipped.metadata.side)
     middle = np.array([-0.09, 0.0, 0.0])
     place = look_at(middle + np.array([0.05, 0.35, 0.1]), middle, np.array([0.0, 0.0, 1.0]))
