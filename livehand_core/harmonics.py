@@ -77,6 +77,18 @@ def spread_directions(count: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=-1)
 
 
+def spread_axes() -> np.ndarray:
+    """(16, 3) unit vectors which with their opposites lie evenly over the sphere: the corners and the middles of the
+    faces of an icosahedron."""
+    golden = 0.5 * (1.0 + math.sqrt(5.0))
+    corners = [(0.0, 1.0, golden), (0.0, 1.0, -golden)]
+    middles = [(0.0, golden, 1.0 / golden), (0.0, golden, -1.0 / golden)]
+    turned = [np.roll(one, step) for one in corners + middles for step in range(3)]
+    cube = [(1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (1.0, -1.0, 1.0), (-1.0, 1.0, 1.0)]
+    axes = np.array([*turned, *cube])
+    return np.asarray(axes / np.linalg.norm(axes, axis=1, keepdims=True))
+
+
 @cache
 def _spread() -> tuple[np.ndarray, np.ndarray]:
     """64 directions, and the pseudo-inverse of the basis there."""

@@ -115,13 +115,15 @@ class Lamp:
         away = np.array(self.position) - points
         distance = np.linalg.norm(away, axis=-1, keepdims=True)
         towards = np.where(distance > 1e-12, away / np.maximum(distance, 1e-12), [0.0, 0.0, 1.0])
-        radius = 0.5 * self.size
-        # From within itself a ball looks as it does at its surface. A disc is flat: exact on its axis.
-        flat = self.emission == "disc"
-        distance = np.maximum(distance[..., 0], NEAREST if flat else max(radius, NEAREST))
-        square = distance**2 + (radius**2 if flat else 0.0)
+        square = self._square(distance[..., 0])
         strength = self._profile(towards) / square
-        return towards, strength[..., None] * colour, np.sqrt(1.0 - radius**2 / square)
+        return towards, strength[..., None] * colour, np.sqrt(1.0 - (0.5 * self.size) ** 2 / square)
+
+    def seen_from(self, point: Sequence[float] | np.ndarray) -> float:
+        """Cosine of its angular radius at a (3,) point, as :meth:`at`."""
+        if self.position is None:
+            return math.cos(0.5 * self.size)
+        return math.sqrt(1.0 - (0.5 * self.size) ** 2 / float(self._square(math.dist(self.position, point))))
 
     def moved(self, rotation: np.ndarray, translation: Sequence[float] | np.ndarray, scale: float = 1.0) -> Lamp:
         """The lamp after the world is turned (3, 3) about the origin, made ``scale`` times as large, then shifted.
@@ -139,6 +141,14 @@ class Lamp:
     def scaled(self, factor: float | Sequence[float]) -> Lamp:
         """The lamp ``factor`` times as bright; a factor a channel tints it."""
         return replace(self, colour=_plain(np.array(self.colour) * factor))
+
+    def _square(self, distance: Any) -> Any:
+        """Of the distances at which a near lamp counts.
+
+        From within itself a ball looks as it does at its surface. A disc is flat: exact on its axis.
+        """
+        radius, flat = 0.5 * self.size, self.emission == "disc"
+        return np.maximum(distance, NEAREST if flat else max(radius, NEAREST)) ** 2 + (radius**2 if flat else 0.0)
 
     def _profile(self, towards: np.ndarray) -> np.ndarray:
         """Share of the axis' intensity that is emitted against ``towards``, the direction from a point to the lamp."""

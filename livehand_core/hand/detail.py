@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from .borders import border_sides
 from .data import HandData
 
 LEVELS = 3
@@ -169,8 +170,7 @@ def rim_loop(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (R,) vertices such that the surface lies to the left of the way from each to the next seen from outside; (R,)
         the face and (R,) the side of it that each of these ways belongs to.
     """
-    _, side, uses = _edges(faces)
-    face, corner = np.nonzero(uses[side] == 1)
+    face, corner = border_sides(faces)
     start, end = faces[face, corner], faces[face, (corner + 1) % 3]
     follows = {int(a): k for k, a in enumerate(start)}
     order = [0]

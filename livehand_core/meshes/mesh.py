@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..hand.borders import border_sides
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -96,7 +98,5 @@ def without_strays(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
 
 def border_edges(faces: np.ndarray) -> np.ndarray:
     """(N, 2) directed edges of a face that no other face runs through the other way; none in a closed mesh."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    span = int(faces.max(initial=0)) + 1
-    key, back = edges[:, 0] * span + edges[:, 1], edges[:, 1] * span + edges[:, 0]
-    return np.asarray(edges[~np.isin(key, back)])
+    face, corner = border_sides(faces)
+    return np.stack([faces[face, corner], faces[face, (corner + 1) % 3]], axis=1).astype(np.int64)

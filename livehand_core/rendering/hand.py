@@ -120,8 +120,9 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         here = self.metadata.own_light if light is None else view.light_from_world(light)
         here_too = [mesh._replace(vertices=view.from_world(mesh.vertices).astype(np.float32)) for mesh in occluders]
         others, before_lamps = ([mesh[:2] for mesh in here_too if mesh.sky is sky] for sky in (True, False))
-        if self._standing is None or not self._standing.is_of(vertices, others, before_lamps):
-            self._standing = Standing(self.shaded, vertices, others, before_lamps)
+        closed = self.shaded.closed(vertices)
+        if self._standing is None or not self._standing.is_of(closed, others, before_lamps):
+            self._standing = Standing(self.shaded, closed, others, before_lamps)
         return self._standing.receive(here, self.share)
 
     def share(self, count: int, work: Callable[[int, int], object]) -> None:
@@ -129,13 +130,14 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         work(0, count)
 
     def world_mesh(self, instance: HandInstance, camera: Camera) -> Mesh:
-        """The posed proxy in the world: what it throws shadows by.
+        """The posed proxy in the world, its wrist closed: what it throws shadows by.
 
         Raises:
             AvatarError: the wrong side.
         """
         view = avatar_view(self.metadata, self.hand, instance, camera)
-        return Mesh(view.to_world(self.posed(view.pose)).astype(np.float32), self.shaded.faces)
+        closed = self.shaded.closed(self.posed(view.pose))
+        return Mesh(view.to_world(closed).astype(np.float32), self.shaded.faces)
 
     @cached_property
     def shaded(self) -> ShadedMesh:

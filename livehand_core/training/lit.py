@@ -31,7 +31,7 @@ class LitView:
 
     Attributes:
         mesh: of the hand's model.
-        vertices: (V, 3) float32 posed, in the frame in which the wrist rests.
+        vertices: (V, 3) float32 of ``mesh``, posed, in the frame in which the wrist rests.
         camera, low: of the image and of its feature image, in that frame.
         light: in that frame, its strength times the image's exposure.
         margin: metres that rays reach past the silhouette.

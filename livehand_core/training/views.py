@@ -163,7 +163,7 @@ class View:
         turn, shift = self.wrist.T.astype(np.float64), self._rest - self.wrist.T.astype(np.float64) @ self._placed
         light = told.light.scaled(2.0**self._frame.exposure).moved(turn, shift)
         camera, low = (camera.moved(turn, shift) for camera in (self.camera, self.low))
-        vertices, margin = self.at_rest(self.vertices), self.margins[1]
+        vertices, margin = self._shaded.closed(self.at_rest(self.vertices)), self.margins[1]
         return LitView(self._shaded, vertices, camera, low, light, margin, self._device, self._kept)
 
     @property

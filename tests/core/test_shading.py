@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from livehand_core.harmonics import basis, spread_directions
+from livehand_core.cameras import Camera
+from livehand_core.harmonics import basis, spread_axes, spread_directions
+from livehand_core.kernels.mesh.raster import rasterise
 from livehand_core.lights import Lamp, Light, clipped_cosine
 from livehand_core.rendering.shading.mesh import ShadedMesh
 from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels
 from livehand_core.rendering.shading.received import LAMPS, NORMAL, SCATTER, SKY, Standing, receive, wrapped_cosine
 from livehand_core.rendering.shading.shadows import (
     SKY_SIDE,
+    DepthMap,
     Occluders,
     Sphere,
     alone,
-    far_map,
-    near_map,
+    drawn_map,
+    map_rows,
     sharply_visible,
+    skin_points,
     sky_sight,
     visible,
 )
@@ -57,6 +62,14 @@ def hidden_share(points: np.ndarray, lamp: np.ndarray, radius: float, height: fl
     return 1.0 - (np.abs(met[..., :2]).max(axis=-1) < half).mean(axis=1)
 
 
+def depth_map(
+    occluders: Occluders, sphere: Sphere, light: np.ndarray, near: bool, side: int, radius: float
+) -> DepthMap:
+    """Of a lamp at a place, or of light from a direction."""
+    spread = radius / np.linalg.norm(light - sphere.middle) if near else 0.0
+    return drawn_map(occluders, map_rows(sphere, light[None], np.array([near]), np.array([spread]), side)[0])
+
+
 def test_a_plate_throws_its_shadow_and_a_wider_lamp_a_softer_one() -> None:
     floor, plate = grid(), grid(4, 0.03, 0.05)
     occluders, sphere = Occluders.of([floor, plate]), Sphere.around(floor[0])
@@ -64,21 +77,18 @@ def test_a_plate_throws_its_shadow_and_a_wider_lamp_a_softer_one() -> None:
     lamp = np.array([0.1, 0.0, 0.6])
     errors = []
     for radius in (0.03, 0.12):
-        depth_map = near_map(occluders, sphere, lamp, 192, radius)
-        assert depth_map is not None
-        found = visible(depth_map, points, normals)
+        found = visible(depth_map(occluders, sphere, lamp, True, 192, radius), lamp, skin_points(points, normals))[
+            : len(points)
+        ]
         assert found.min() >= 0.0 and found.max() <= 1.0
         errors.append(np.abs(found - hidden_share(points.astype(np.float64), lamp, radius, 0.05, 0.03)).mean())
     assert max(errors) < 0.04
-    sharp = sharply_visible(far_map(occluders, sphere, UP, 192), points, normals)
+    sharp = sharply_visible(depth_map(occluders, sphere, UP, False, 192, 0.0), points, normals)
     inside, outside = np.abs(points[:, :2]).max(axis=1) < 0.026, np.abs(points[:, :2]).max(axis=1) > 0.034
     assert sharp[inside].max() == 0.0 and sharp[outside].min() > 0.9999
 
 
 def test_a_lamp_inside_the_hand_throws_no_shadow() -> None:
-    floor = grid()
-    occluders, sphere = Occluders.of([floor]), Sphere.around(floor[0])
-    assert near_map(occluders, sphere, np.array([0.0, 0.0, 0.01]), 192, 0.01) is None
     mesh, vertices = tube()
     received = receive(mesh, vertices, Light(lamps=(Lamp((1.0, 1.0, 1.0), position=tuple(vertices.mean(axis=0))),)))
     assert np.isfinite(received.vertices).all() and (received.vertices[:, LAMPS] == 1.0).all()
@@ -86,7 +96,8 @@ def test_a_lamp_inside_the_hand_throws_no_shadow() -> None:
 
 def tube() -> tuple[ShadedMesh, np.ndarray]:
     hand = tube_hand()
-    return ShadedMesh.of(hand), hand.v_template.astype(np.float32)
+    mesh = ShadedMesh.of(hand)
+    return mesh, mesh.closed(hand.v_template)
 
 
 def test_smoothing_keeps_what_is_even_and_spreads_what_is_not() -> None:
@@ -125,9 +136,7 @@ def test_the_wrapped_cosine_is_near_the_exact_one() -> None:
 
 def test_an_even_sky_over_a_plate_gives_all_of_its_light_but_below_a_lid() -> None:
     vertices, faces = grid(12)
-    hand = tube_hand()
-    mesh = ShadedMesh.of(hand)
-    tube_vertices = hand.v_template.astype(np.float32)
+    mesh, tube_vertices = tube()
     free = receive(mesh, tube_vertices, Light.uniform((1.0, 2.0, 3.0)))
     # A tube hides no sky from its own skin; maps of 64 texels take some of what grazes it.
     assert np.median(free.vertices[:, SKY]) > 0.85
@@ -141,8 +150,7 @@ def test_an_even_sky_over_a_plate_gives_all_of_its_light_but_below_a_lid() -> No
 
 def test_a_lid_that_the_sky_was_seen_past_hides_lamps_alone() -> None:
     vertices, faces = grid(12)
-    hand = tube_hand()
-    mesh, points = ShadedMesh.of(hand), hand.v_template.astype(np.float32)
+    mesh, points = tube()
     light = Light.uniform((1.0, 1.0, 1.0), (Lamp((2.0, 2.0, 2.0), direction=(0.0, 0.0, 1.0)),))
     lid = (vertices * 3.0 + points.mean(axis=0) + [0.0, 0.0, 0.05]).astype(np.float32), faces
     free, under = receive(mesh, points, light), receive(mesh, points, light, (), [lid])
@@ -243,16 +251,54 @@ def test_looking_from_behind_sees_the_back() -> None:
 def test_the_sky_sees_what_each_directions_depth_map_shows() -> None:
     mesh, vertices = tube()
     lid = grid(6, 0.05, 0.06)
-    occluders, sphere = Occluders.of([(vertices, mesh.faces), lid]), Sphere.around(vertices)
+    occluders, sphere = Occluders.of([(vertices, mesh.faces), lid], solid=True), Sphere.around(vertices)
+    both_sides = occluders._replace(solid=0)
     normals, _ = mesh.frames(vertices)
-    directions = spread_directions(24)
-    found = sky_sight(occluders, sphere, directions, vertices, normals, alone)
-    for towards, seen in zip(directions, found, strict=True):
-        facing = normals @ towards > 1e-3
-        wanted = sharply_visible(far_map(occluders, sphere, towards, SKY_SIDE), vertices, normals)
-        assert np.abs(seen - wanted)[facing].max() < 0.02
-        assert not seen[normals @ towards < -1e-3].any()
-    assert 0.2 < found[:, normals[:, 2] > 0.5].mean() < 0.6
+    axes = spread_axes()
+    found = sky_sight(occluders, sphere, axes, skin_points(vertices, normals), alone)[:, : len(vertices)]
+    for axis, seen in zip(axes, found, strict=True):
+        for towards in (axis, -axis):
+            facing = normals @ towards > 1e-3
+            wanted = sharply_visible(depth_map(both_sides, sphere, towards, False, SKY_SIDE, 0.0), vertices, normals)
+            assert np.abs(seen - wanted)[facing].max() < 0.02
+    assert 0.2 < found[:, normals[:, 2] > 0.5].mean() < 0.8
+
+
+def test_a_lamps_map_shows_what_the_general_rasteriser_does() -> None:
+    """Also of triangles that reach behind the lamp, and of both sides of those that close nothing."""
+    vertices, faces = grid(12)
+    floor = vertices + np.float32([0.0, 0.0, -0.2]), faces
+    wall = np.float32([[-1.0, 0.3, -1.0], [1.0, 0.3, -1.0], [0.0, 0.3, 3.0]]), np.int32([[0, 1, 2]])
+    sphere, lamp = Sphere(np.zeros(3), 0.1), np.array([0.05, -0.1, 0.5])
+    occluders = Occluders.of([floor, wall, (-vertices * 0.2, faces)])
+    drawn = depth_map(occluders, sphere, lamp, True, 96, 0.01)
+    camera_to_world = np.linalg.inv(np.vstack([drawn.row[:12].reshape(3, 4), [0.0, 0.0, 0.0, 1.0]]))
+    focal = float(drawn.row[12])
+    camera = Camera(96, 96, focal, focal, 48.0, 48.0, camera_to_world)
+    wanted = rasterise(np.ascontiguousarray(occluders.places.T), occluders.faces, camera).depth
+    assert 0.6 < np.isfinite(wanted).mean() < 0.9 and (wanted[np.isfinite(wanted)] > 0.9).mean() > 0.1
+    both = np.isfinite(wanted) & np.isfinite(drawn.depth)
+    assert (np.isfinite(wanted) == np.isfinite(drawn.depth)).mean() > 0.995
+    assert np.quantile(np.abs(wanted - drawn.depth)[both], 0.999) < 1e-4
+
+
+def test_an_open_proxy_is_closed_by_flat_ends_of_their_own() -> None:
+    hand = tube_hand()
+    keep = hand.v_template[hand.faces][:, :, 0].min(axis=1) > -0.1
+    cut = replace(hand, faces=hand.faces[keep], uv_faces=hand.uv_faces[keep])
+    for data, ends in ((hand, 1), (cut, 2)):
+        mesh = ShadedMesh.of(data)
+        vertices = mesh.closed(data.v_template)
+        assert mesh.solid and len(mesh.ends) == ends and len(mesh.faces) == len(data.faces) + len(mesh.rim)
+        normals, _ = mesh.frames(vertices)
+        flat = normals[len(data.v_template) :, 0]
+        assert np.abs(flat).min() > 0.99 and (flat < 0.0).any() == (ends == 2) and (flat > 0.0).any()
+        # What enters beside an end leaves there, too.
+        lit = np.zeros((len(vertices), 1), np.float32)
+        lit[mesh.rim] = 1.0
+        assert mesh.smoothed(lit)[len(data.v_template) : -ends].min() > 0.0
+    inside_out = replace(hand, faces=hand.faces[:, ::-1], uv_faces=hand.uv_faces[:, ::-1])
+    assert not ShadedMesh.of(inside_out).solid
 
 
 def test_what_is_known_of_a_pose_gives_the_same_light_as_a_new_look() -> None:

@@ -1,4 +1,4 @@
-"""What shading asks of a posed mesh's vertices: their normals and tangents, and light spread over the skin."""
+"""What shading asks of a posed mesh's vertices: their normals and tangents."""
 
 from __future__ import annotations
 
@@ -47,13 +47,3 @@ def vertex_frames(vertices, faces, along_u, normals, tangents):
         for k in range(3):
             tangents[vertex, k] -= along * normals[vertex, k]
         _unit(tangents, vertex)
-
-
-@compiled
-def spread(first, other, share, values, answer):
-    """answer[i] = sum of share[k] values[other[k]] for k from first[i] up to first[i + 1]; values (V, C) float64."""
-    for vertex in range(len(answer)):
-        answer[vertex] = 0.0
-        for k in range(first[vertex], first[vertex + 1]):
-            for channel in range(values.shape[1]):
-                answer[vertex, channel] += share[k] * values[other[k], channel]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiling import compiled, inlined, inner
-from ..simd.lanes import fused, maximum, minimum
-from ..simd.memory import load_four, store
+from ..simd.lanes import WIDTH, fused, maximum, minimum, splat, total, where_less
+from ..simd.memory import load, load_four, store, texels_at
 
 LIFT = np.float32(0.0015)
 """Metres by which a point is lifted along its normal: the proxy is coarse, and would shade itself."""
@@ -17,8 +17,14 @@ SOFTNESS = np.float32(0.001)
 REACH = np.float32(0.15)
 """Metres in front of a point within which something in the way widens the search for it."""
 
-GRID = 7
-"""Texels are looked up in a square of so many a side."""
+SAMPLES = 2
+"""Sixteens of texels that are looked up in a disc."""
+
+AWAY = np.float32(0.5)
+"""Cosine of how far a skin may face away from a light and still be asked for: above it the next fold is lit."""
+
+GOLDEN = np.float32(2.39996323)
+"""Radians from one sample of a disc to the next: they lie evenly."""
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _SHARPER = np.float32(1.0 / SOFTNESS)
@@ -37,15 +43,6 @@ def _projected(row, x, y, z):
 
 
 @inner
-def _lit(depth, column, line, limit):
-    """How far the texel lets light through to ``limit``: 1 in front of what it holds, 0 behind it; 1 outside."""
-    x, y = int(np.floor(column)), int(np.floor(line))
-    if x < 0 or y < 0 or x >= depth.shape[1] or y >= depth.shape[0]:
-        return _ONE
-    return min(max((depth[y, x] - limit) / SOFTNESS + _ONE, _ZERO), _ONE)
-
-
-@inner
 def _share(step, fraction):
     """Weight of the texel ``step`` of four in a box of 3 that begins ``fraction`` of a texel inside the first."""
     if step == 0:
@@ -53,6 +50,14 @@ def _share(step, fraction):
     if step == 3:
         return fraction / np.float32(3.0)
     return _ONE / np.float32(3.0)
+
+
+@inlined
+def _texels(maps, side, column, line, width, across, down, part):
+    """Sixteen texels of a disc around a place; those beyond the map are those at its border."""
+    columns, lines = fused(load(across, part), width, splat(column)), fused(load(down, part), width, splat(line))
+    last = np.float32(side - 1)
+    return texels_at(maps, side, minimum(maximum(columns, _ZERO), last), minimum(maximum(lines, _ZERO), last))
 
 
 @inlined
@@ -107,37 +112,45 @@ def lifted(row, points, normals, index):
 
 
 @compiled
-def soft_visibility(depth, row, points, normals, answer):
-    """Fill (P,) ``answer`` with the share of a wide light that reaches (P, 3) points with normals, all float32.
+def soft_visibility(maps, row, side, light, points, answer):
+    """Fill (P,) ``answer`` with the share of a wide light that reaches points on a skin; 0 where they face away.
 
     Args:
-        depth: (N, N), row: (16,) of a ``DepthMap``.
+        maps: (side^2,) float32 and row: (16,) of a ``DepthMap``.
+        light: (3,) float32 its place, or where it is far its direction.
+        points: (6, P) float32 places and normals.
     """
-    for index in range(len(points)):
-        column, line, limit, scale = lifted(row, points, normals, index)
+    across, down = np.empty(SAMPLES * WIDTH, np.float32), np.empty(SAMPLES * WIDTH, np.float32)
+    for sample in range(SAMPLES * WIDTH):
+        ring, turn = np.sqrt((np.float32(sample) + _HALF) / np.float32(SAMPLES * WIDTH)), np.float32(sample) * GOLDEN
+        across[sample], down[sample] = ring * np.cos(turn), ring * np.sin(turn)
+    near = row[14] > _ZERO
+    for index in range(len(answer)):
+        x, y, z = points[0, index], points[1, index], points[2, index]
+        nx, ny, nz = points[3, index], points[4, index], points[5, index]
+        tx, ty, tz = light[0], light[1], light[2]
+        if near:
+            tx, ty, tz = tx - x, ty - y, tz - z
+        facing = tx * nx + ty * ny + tz * nz
+        if facing < _ZERO and facing * facing > AWAY * AWAY * (tx * tx + ty * ty + tz * tz):
+            answer[index] = _ZERO
+            continue
+        column, line, limit, scale = _projected(row, x + LIFT * nx, y + LIFT * ny, z + LIFT * nz)
         search = max(row[15] * REACH * scale, _ONE)
-        total, count = _ZERO, _ZERO
-        for i in range(GRID):
-            for j in range(GRID):
-                across = column + search * (np.float32(2 * j) / np.float32(GRID - 1) - _ONE)
-                down = line + search * (np.float32(2 * i) / np.float32(GRID - 1) - _ONE)
-                u, v = int(np.floor(across)), int(np.floor(down))
-                if u < 0 or v < 0 or u >= depth.shape[1] or v >= depth.shape[0]:
-                    continue
-                if depth[v, u] < limit:
-                    total += limit - depth[v, u]
-                    count += _ONE
+        behind, count = _ZERO, _ZERO
+        for part in range(0, SAMPLES * WIDTH, WIDTH):
+            texels = _texels(maps, side, column, line, search, across, down, part)
+            behind += total(where_less(texels, limit, limit - texels, _ZERO))
+            count += total(where_less(texels, limit, _ONE, _ZERO))
         if count == _ZERO:
             answer[index] = _ONE
             continue
-        width = min(max(row[15] * total / count * scale, _ONE), search)
+        width = min(max(row[15] * behind / count * scale, _ONE), search)
         lit = _ZERO
-        for i in range(GRID):
-            for j in range(GRID):
-                across = column + width * (np.float32(2 * j) / np.float32(GRID - 1) - _ONE)
-                down = line + width * (np.float32(2 * i) / np.float32(GRID - 1) - _ONE)
-                lit += _lit(depth, across, down, limit)
-        answer[index] = lit / np.float32(GRID * GRID)
+        for part in range(0, SAMPLES * WIDTH, WIDTH):
+            texels = _texels(maps, side, column, line, width, across, down, part)
+            lit += total(minimum(maximum((texels - limit) * _SHARPER + _ONE, _ZERO), _ONE))
+        answer[index] = lit * np.float32(1.0 / (SAMPLES * WIDTH))
 
 
 @compiled

@@ -11,7 +11,7 @@ from ..mesh.visibility import nearest_place
 from ..networks.convolution import MARGIN
 from ..simd.elementary import powers
 from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, where_less
-from ..simd.memory import broadcast, load, load_column, store
+from ..simd.memory import broadcast, load, load_column, load_columns, store
 from .detail import add_detail, levels
 from .lamps import (
     COLOUR,
@@ -137,15 +137,6 @@ def _gather(seen, lit, place, lane, scratch):
 
 
 @inlined
-def _three(scratch, column):
-    """A vector of the block's rows."""
-    return (
-        load_column(scratch.rows, column, VERTEX_COLUMNS), load_column(scratch.rows, column + 1, VERTEX_COLUMNS),
-        load_column(scratch.rows, column + 2, VERTEX_COLUMNS),
-    )  # fmt: skip
-
-
-@inlined
 def _view(camera, px, py, pz):
     """Unit directions from the camera to sixteen points, and what a pixel spans there in metres."""
     ax, ay, az = broadcast(camera, 3), broadcast(camera, 4), broadcast(camera, 5)
@@ -167,13 +158,8 @@ def _encoded(colour, alpha):
 
 
 @inlined
-def _material(scratch, channel):
-    return load_column(scratch.material, channel, WIDTH)
-
-
-@inlined
-def _gain(scratch, channel):
-    return maximum(load_column(scratch.material, channel, WIDTH), _ZERO)
+def _gain(material, channel):
+    return maximum(material[channel], _ZERO)
 
 
 @inlined
@@ -185,12 +171,13 @@ def _by_lobes(lit, values, sky, first, channel):
 @inner
 def _shade(seen, lit, detail, count, scratch):
     """Colours of a block whose rows, materials and texture coordinates are there."""
-    alpha = minimum(maximum(_material(scratch, OPACITY), _ZERO), _ONE)
-    nx, ny, nz = unit(*_three(scratch, NORMAL))
-    tx, ty, tz = _three(scratch, TANGENT)
+    alpha = minimum(maximum(load_column(scratch.material, OPACITY, WIDTH), _ZERO), _ONE)
+    rows, places = load_columns(scratch.rows, 0, VERTEX_COLUMNS), load_columns(scratch.rows, LAMPS, VERTEX_COLUMNS)
+    nx, ny, nz = unit(rows[NORMAL], rows[NORMAL + 1], rows[NORMAL + 2])
+    tx, ty, tz = rows[TANGENT], rows[TANGENT + 1], rows[TANGENT + 2]
     along = dot(tx, ty, tz, nx, ny, nz)
     tx, ty, tz = unit(tx - nx * along, ty - ny * along, tz - nz * along)
-    px, py, pz = _three(scratch, POSITION)
+    px, py, pz = places[POSITION - LAMPS], places[POSITION - LAMPS + 1], places[POSITION - LAMPS + 2]
     vx, vy, vz, size = _view(seen.camera, px, py, pz)
     if len(detail.texels):
         facing = maximum(absolute(dot(nx, ny, nz, vx, vy, vz)), _LEAST_FACING)
@@ -202,10 +189,9 @@ def _shade(seen, lit, detail, count, scratch):
                 scratch.texel, scratch.material, lane * WIDTH,
             )  # fmt: skip
     # The normal, bent, and the view mirrored at it.
+    material = load_columns(scratch.material, 0, WIDTH)
     scale = splat(_BEND) / maximum(alpha, _LEAST_ALPHA)
-    across, other = (
-        (_material(scratch, OFFSET) - alpha * _HALF) * scale, (_material(scratch, OFFSET + 1) - alpha * _HALF) * scale,
-    )  # fmt: skip
+    across, other = (material[OFFSET] - alpha * _HALF) * scale, (material[OFFSET + 1] - alpha * _HALF) * scale
     bx, by, bz = unit(
         nx + tx * across + (ny * tz - nz * ty) * other, ny + ty * across + (nz * tx - nx * tz) * other,
         nz + tz * across + (nx * ty - ny * tx) * other,
@@ -213,7 +199,7 @@ def _shade(seen, lit, detail, count, scratch):
     twice = dot(vx, vy, vz, bx, by, bz) * _TWO
     rx, ry, rz = vx - bx * twice, vy - by * twice, vz - bz * twice
     around, reflected = basis(bx, by, bz), basis(rx, ry, rz)
-    red, green, blue = _three(scratch, SKY)
+    red, green, blue = rows[SKY], rows[SKY + 1], rows[SKY + 2]
     colours = scratch.colours
     diffuse_r, rough_r, oily_r = (
         summed(lit.irradiance, 0, around, _DIFFUSE_TERMS) * red, _by_lobes(lit, reflected, red, 0, 0),
@@ -255,20 +241,19 @@ def _shade(seen, lit, detail, count, scratch):
         )
         rough_r, rough_g, rough_b = fused(rough, r, rough_r), fused(rough, g, rough_g), fused(rough, b, rough_b)
         oily_r, oily_g, oily_b = fused(oily, r, oily_r), fused(oily, g, oily_g), fused(oily, b, oily_b)
-    lobe_gain, oily_gain = _gain(scratch, ROUGH) * _LOBE_GAIN, _gain(scratch, OILY) * _LOBE_GAIN
-    store(colours, 0, _mixed(scratch, 0, diffuse_r, fused(lobe_gain, rough_r, oily_gain * oily_r), alpha))
-    store(colours, WIDTH, _mixed(scratch, 1, diffuse_g, fused(lobe_gain, rough_g, oily_gain * oily_g), alpha))
-    store(colours, 2 * WIDTH, _mixed(scratch, 2, diffuse_b, fused(lobe_gain, rough_b, oily_gain * oily_b), alpha))
+    lobe_gain, oily_gain = _gain(material, ROUGH) * _LOBE_GAIN, _gain(material, OILY) * _LOBE_GAIN
+    store(colours, 0, _mixed(rows, material, 0, diffuse_r, fused(lobe_gain, rough_r, oily_gain * oily_r), alpha))
+    store(colours, WIDTH, _mixed(rows, material, 1, diffuse_g, fused(lobe_gain, rough_g, oily_gain * oily_g), alpha))
+    shine = fused(lobe_gain, rough_b, oily_gain * oily_b)
+    store(colours, 2 * WIDTH, _mixed(rows, material, 2, diffuse_b, shine, alpha))
 
 
 @inlined
-def _mixed(scratch, channel, diffuse, shine, alpha):
+def _mixed(rows, material, channel, diffuse, shine, alpha):
     """A colour channel of a block: gains times features of the light, encoded."""
-    scattered = load_column(scratch.rows, SCATTERED + channel, VERTEX_COLUMNS)
-    behind = load_column(scratch.rows, BEHIND + channel, VERTEX_COLUMNS)
-    colour = fused(_gain(scratch, BACK + channel), behind, shine)
-    colour = fused(_gain(scratch, SCATTER + channel), scattered, colour)
-    return _encoded(fused(_gain(scratch, DIFFUSE + channel), diffuse, colour), alpha)
+    colour = fused(_gain(material, BACK + channel), rows[BEHIND + channel], shine)
+    colour = fused(_gain(material, SCATTER + channel), rows[SCATTERED + channel], colour)
+    return _encoded(fused(_gain(material, DIFFUSE + channel), diffuse, colour), alpha)
 
 
 @inner

@@ -91,6 +91,78 @@ def load_column(typing_context: Any, array: Any, offset: Any, stride: Any) -> An
     return LANES(array, offset, stride), generate
 
 
+def _alternating(size: int, high: bool) -> list[int]:
+    """Lanes of two vectors: of every four of each the lower or the higher two, in turns of ``size``."""
+    order = []
+    for first in range(2 * high, WIDTH, 4):
+        one, other = [first, first + 1], [WIDTH + first, WIDTH + first + 1]
+        order += [*one, *other] if size == 2 else [one[0], other[0], one[1], other[1]]
+    return order
+
+
+def _quarters(odd: bool) -> list[int]:
+    """The even quarters of two vectors after each other, or the odd ones."""
+    return [start + 4 * four + lane for start in (0, WIDTH) for four in (odd, odd + 2) for lane in range(4)]
+
+
+def transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Sixteen LLVM vectors of the columns of sixteen rows: within fours by neighbours, then fours by quarters."""
+
+    def pair(a: Any, b: Any, order: list[int]) -> Any:
+        return builder.shuffle_vector(a, b, ir.Constant(LANES.integers, order))
+
+    fours: list[list[Any]] = []
+    for first in range(0, WIDTH, 4):
+        a, b, c, d = rows[first : first + 4]
+        low, high = [], []
+        for one, other in ((a, b), (c, d)):
+            low.append(pair(one, other, _alternating(1, False)))
+            high.append(pair(one, other, _alternating(1, True)))
+        fours.append([pair(*both, _alternating(2, upper)) for both in (low, high) for upper in (False, True)])
+    columns: list[Any] = [None] * WIDTH
+    for step in range(4):
+        a, b, c, d = (four[step] for four in fours)
+        for odd in (False, True):
+            left, right = pair(a, b, _quarters(odd)), pair(c, d, _quarters(odd))
+            columns[4 * odd + step] = pair(left, right, _quarters(False))
+            columns[8 + 4 * odd + step] = pair(left, right, _quarters(True))
+    return columns
+
+
+@intrinsic(prefer_literal=True)
+def load_columns(typing_context: Any, array: Any, offset: Any, stride: Any) -> Any:
+    """Sixteen of :func:`load_column`, of ``offset``, ``offset + 1`` and so on, for less than four; a tuple."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first = _address(context, builder, sig, args)
+        rows = []
+        for lane in range(WIDTH):
+            address = builder.gep(first, [ir.IntType(64)(lane * stride.literal_value)])
+            rows.append(builder.load(builder.bitcast(address, LANES.vector.as_pointer()), align=4))
+        return context.make_tuple(builder, sig.return_type, transposed(builder, rows))
+
+    return types.UniTuple(LANES, WIDTH)(array, offset, stride), generate
+
+
+@intrinsic
+def texels_at(typing_context: Any, array: Any, width: Any, columns: Any, rows: Any) -> Any:
+    """array[row * width + column] of float32 at sixteen places, what they lie beyond a whole number left out."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        first, wide = array_data(context, builder, sig.args[0], args[0]), ir.IntType(32)
+        step = builder.trunc(context.cast(builder, args[1], sig.args[1], types.intp), wide)
+        value = ir.Constant(LANES.vector, ir.Undefined)
+        columns, rows = (builder.fptosi(number, LANES.integers) for number in args[2:])
+        for lane in range(WIDTH):
+            column, row = (builder.extract_element(numbers, wide(lane)) for numbers in (columns, rows))
+            place = builder.add(builder.mul(row, step), column)
+            one = builder.load(builder.gep(first, [builder.zext(place, ir.IntType(64))]))
+            value = builder.insert_element(value, one, wide(lane))
+        return value
+
+    return LANES(array, width, columns, rows), generate
+
+
 @intrinsic
 def broadcast(typing_context: Any, array: Any, offset: Any) -> Any:
     """array[offset] of float32 in all lanes."""

@@ -44,7 +44,7 @@ from .empty_space import empty_space
 from .feature_image import FeatureImage
 from .field_weights import prepare_field
 from .findings import Findings, findings_key, load_findings, save_findings
-from .geometry import GEOMETRY, SeenSurface, geometry_passes, seen_surface
+from .geometry import SeenSurface, geometry_passes, seen_surface
 from .quantisation import field_integers, picture_integers
 from .quantisation.calibration import feature_images
 from .quantisation.field import field_arithmetic
@@ -157,7 +157,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         # Beside the feature image's preparations. The proxy at the image's own size is for depth and normals.
         proxy = self.workers.aside(lambda: self.model.proxy(plan.vertices, plan.view.pose))
         skin = None if plan.received is None else self.workers.aside(lambda: Skin.of(self.shaded, metadata, plan))
-        surface = self._surface(plan, skin, passes)
+        surface = self.workers.aside(lambda: seen_surface(plan.view, plan.outline, plan.vertices, self.model, passes))
         with clock.stage("raster"):
             box, seen = plan.low_box, plan.low_box.of(plan.low)
             depth = rasterise(plan.vertices, self.model.topology.faces, seen).depth
@@ -239,14 +239,6 @@ class CpuHand(DrawnHand[Seen, Picture]):
         """See the base class."""
         self.workers.parallel_for(count, work, 1)
 
-    def _surface(
-        self, plan: Plan, skin: Callable[[], Skin] | None, passes: frozenset[str]
-    ) -> Callable[[], SeenSurface | None]:
-        """The proxy at the image's own pixels, which the picture's are where it is not resized."""
-        if skin is None or plan.resized:
-            return self.workers.aside(lambda: seen_surface(plan.view, plan.outline, plan.vertices, self.model, passes))
-        return (lambda: skin().surface) if passes & GEOMETRY else (lambda: None)
-
     def _low(self, plan: Plan, features: Seen) -> LowImage:
         """What :func:`low_image` makes of the feature image."""
         low, inside = features.image, (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
@@ -268,8 +260,8 @@ class CpuHand(DrawnHand[Seen, Picture]):
             MATERIAL_CHANNELS, picture,
         )  # fmt: skip
         camera = plan.low_box.of(plan.low)
-        raster = rasterise(plan.vertices, self.shaded.faces, camera, barycentric=True)
-        seen = seen_skin(self.shaded, plan.vertices, camera, raster, self.metadata.lateral_margin)
+        vertices = self.shaded.closed(plan.vertices)
+        seen = seen_skin(self.shaded, vertices, camera, self.metadata.lateral_margin)
         return self._lit(lit, seen, no_detail(), picture, low.valid, 0.0)
 
     def _show(self, identity: IdentityChoice) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera
-from ...kernels.mesh.raster import Raster, rasterise
+from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.visibility import nearest_in_rows
 from ...kernels.products.packing import fill_up
 from ...kernels.shading.detail import GROUP, SIDES, Detail
@@ -20,7 +20,6 @@ from ..shading.detail import halvings, mixed
 from ..shading.lit import lit_of
 from ..shading.mesh import ShadedMesh
 from ..shading.pixels import reach
-from .geometry import SeenSurface
 from .quantisation.packing import stored_texels
 
 
@@ -29,25 +28,23 @@ class Skin(NamedTuple):
 
     Attributes:
         lit, seen: for the kernels.
-        surface: the same pixels, for the passes that show geometry.
     """
 
     lit: Lit
     seen: Seen
-    surface: SeenSurface
 
     @classmethod
     def of(cls, mesh: ShadedMesh, metadata: AvatarMetadata, plan: Plan) -> Skin:
         """Of a plan that has a light."""
         assert plan.received is not None
-        camera, vertices = plan.picture_camera, plan.vertices
-        raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
-        seen = seen_skin(mesh, vertices, camera, raster, metadata.lateral_margin)
-        return cls(lit_of(plan.received, vertices), seen, SeenSurface(plan.picture, raster))
+        vertices = mesh.closed(plan.vertices)
+        seen = seen_skin(mesh, vertices, plan.picture_camera, metadata.lateral_margin)
+        return cls(lit_of(plan.received, vertices), seen)
 
 
-def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, raster: Raster, margin: float) -> Seen:
-    """The proxy of (V, 3) vertices at a camera's pixels, with a reach of ``margin`` metres beside its silhouette."""
+def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: float) -> Seen:
+    """The mesh of (V, 3) vertices at a camera's pixels, with a reach of ``margin`` metres beside its silhouette."""
+    raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
     assert raster.barycentric is not None
     radius = reach(camera, vertices, margin)
     beside = np.empty_like(raster.face)

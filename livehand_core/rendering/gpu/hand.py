@@ -143,7 +143,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
             if networks.shading is not None:
                 assert plan.received is not None
                 networks.shading.show(shares)
-                networks.shading.receive(plan.received, plan.vertices)
+                networks.shading.receive(plan.received, self.shaded.closed(plan.vertices))
             correctives, transforms = self.model.joints(plan.view.pose)
             networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
             return Recorded(record_features(networks, record, plan, inputs, self._threshold), record)

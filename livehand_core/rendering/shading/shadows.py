@@ -7,19 +7,18 @@ the distance of what is in the way (Fernando 2005).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ...cameras import Camera
 from ...kernels.mesh import visibility as kernels
-from ...kernels.mesh.raster import rasterise
+from ...kernels.mesh.depth import draw_map
 from ...kernels.mesh.sight import sight
+from ...kernels.simd.lanes import WIDTH
 
-LAMP_SIDE, SKY_SIDE = 192, 64
-"""Pixels along a map's side, of a lamp and of a direction of the sky."""
+LAMP_SIDE, WIDE_SIDE, SKY_SIDE = 192, 96, 64
+"""Pixels along a map's side: of a lamp, of one that is looked up at vertices alone, and of an axis of the sky."""
 
 MARGIN = 1.05
 """Of the bounding sphere, in a map."""
@@ -41,20 +40,23 @@ class Occluders(NamedTuple):
     """All that may stand in the light of a hand, as one mesh.
 
     Attributes:
-        vertices: (N, 3) float32 metres, in the frame of the hand.
+        places: (3, N) float32 metres, in the frame of the hand.
         faces: (M, 3) int32.
+        solid: how many of the first triangles close a body, counter-clockwise seen from outside.
     """
 
-    vertices: np.ndarray
+    places: np.ndarray
     faces: np.ndarray
+    solid: int
 
     @classmethod
-    def of(cls, meshes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Occluders:
-        """Several (vertices, faces) joined."""
+    def of(cls, meshes: Sequence[tuple[np.ndarray, np.ndarray]], solid: bool = False) -> Occluders:
+        """Several (vertices, faces) joined, of which the first one closes a body where ``solid``."""
         starts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes)])
         faces = [faces + np.int32(start) for (_, faces), start in zip(meshes, starts, strict=False)]
-        vertices = np.concatenate([vertices for vertices, _ in meshes])
-        return cls(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(np.concatenate(faces), np.int32))
+        places = np.concatenate([vertices.T for vertices, _ in meshes], axis=1, dtype=np.float32)
+        together = np.ascontiguousarray(np.concatenate(faces), np.int32)
+        return cls(np.ascontiguousarray(places), together, len(faces[0]) if solid else 0)
 
 
 class Sphere(NamedTuple):
@@ -76,7 +78,7 @@ class DepthMap(NamedTuple):
 
     Attributes:
         depth: (N, N) float32 metres along the map's axis, infinity where it meets nothing.
-        row: (16,) float32 world to map: three rows of the rigid transform (12), focal length, principal point, whether
+        row: (16,) float32 hand to map: three rows of the rigid transform (12), focal length, principal point, whether
             it is in perspective, and the tangent of the angle under which the light's radius is seen.
     """
 
@@ -84,51 +86,66 @@ class DepthMap(NamedTuple):
     row: np.ndarray
 
 
-def far_map(occluders: Occluders, sphere: Sphere, towards: np.ndarray, side: int, spread: float = 0.0) -> DepthMap:
-    """Of light from (3,) unit ``towards``, its radius seen under an angle of the tangent ``spread``."""
-    along = (occluders.vertices - sphere.middle) @ towards
-    back = max(float(along.max(initial=0.0)), sphere.radius) + 0.01
-    eye = sphere.middle + back * towards
-    return _map(occluders, eye, -towards, 0.5 * side / (MARGIN * sphere.radius), side, False, spread)
-
-
-def near_map(occluders: Occluders, sphere: Sphere, position: np.ndarray, side: int, radius: float) -> DepthMap | None:
-    """Of a lamp of a radius at (3,) ``position``; None where that is so near that nothing can be said."""
-    away = sphere.middle - position
-    distance = float(np.linalg.norm(away))
-    if distance < NEAREST_LAMP * sphere.radius:
-        return None
-    half = math.tan(math.asin(min(sphere.radius / distance, 0.999)))
-    return _map(occluders, position, away / distance, 0.5 * side / (MARGIN * half), side, True, radius / distance)
-
-
-def sky_sight(
-    occluders: Occluders, sphere: Sphere, directions: np.ndarray, points: np.ndarray, normals: np.ndarray, share: Share
+def map_rows(
+    sphere: Sphere, lights: np.ndarray, near: np.ndarray, spread: np.ndarray, side: np.ndarray | int
 ) -> np.ndarray:
-    """(D, P) float32: what reaches (P, 3) points with unit normals from each of (D, 3) unit directions, as
-    :func:`sharply_visible` of their far maps; 0 where they face away."""
-    rows = np.zeros((len(directions), 16), np.float32)
-    back = np.maximum((directions @ (occluders.vertices - sphere.middle).T).max(axis=1), sphere.radius) + 0.01
-    upright = np.where(np.abs(directions[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    aside = np.cross(-directions, upright)
+    """(L, 16) float32 rows of the depth maps of lights.
+
+    Args:
+        lights: (L, 3) unit directions towards them, or where ``near`` (L,) their places.
+        spread: (L,) tangents of the angles under which their radius is seen.
+        side: (L,) or one for all: pixels.
+    """
+    away = np.where(near[:, None], sphere.middle - lights, -lights)
+    distance = np.linalg.norm(away, axis=1)
+    away = away / np.maximum(distance, 1e-12)[:, None]
+    eyes = np.where(near[:, None], lights, sphere.middle)
+    upright = np.where(np.abs(away[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
+    aside = np.cross(away, upright)
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)
-    axes = np.stack([aside, np.cross(-directions, aside), -directions], axis=1)
-    rows[:, :12] = np.concatenate(
-        [axes, -(axes @ (sphere.middle + back[:, None] * directions)[..., None])], axis=2
-    ).reshape(-1, 12)
-    rows[:, 12], rows[:, 13] = 0.5 * SKY_SIDE / (MARGIN * sphere.radius), 0.5 * SKY_SIDE
-    answer, places = np.empty((len(directions), len(points)), np.float32), (_rows(points), _rows(normals))
-    share(
-        len(directions),
-        lambda first, last: sight(occluders.vertices, occluders.faces, rows, SKY_SIDE, *places, first, last, answer),
-    )
+    axes = np.stack([aside, np.cross(away, aside), away], axis=1)
+    sine = np.minimum(sphere.radius / np.maximum(distance, 1e-12), 0.999)
+    half = np.where(near, np.tan(np.arcsin(sine)), sphere.radius)
+    rows = np.zeros((len(lights), 16), np.float32)
+    rows[:, :12] = np.concatenate([axes, -(axes @ eyes[..., None])], axis=2).reshape(-1, 12)
+    rows[:, 12], rows[:, 13] = 0.5 * np.asarray(side) / (MARGIN * half), 0.5 * np.asarray(side)
+    rows[:, 14], rows[:, 15] = near, spread
+    return rows
+
+
+def drawn_map(occluders: Occluders, row: np.ndarray) -> DepthMap:
+    """A row's depth map."""
+    side = int(2.0 * row[13])
+    depth = np.empty((side, side), np.float32)
+    draw_map(*occluders, row, side, depth.reshape(-1))
+    return DepthMap(depth, row)
+
+
+def sky_sight(occluders: Occluders, sphere: Sphere, axes: np.ndarray, points: np.ndarray, share: Share) -> np.ndarray:
+    """(A, P) float32: what reaches (6, P) :func:`skin_points` along (A, 3) unit axes, from the end that they face."""
+    rows = map_rows(sphere, axes, np.zeros(len(axes), bool), np.zeros(len(axes)), SKY_SIDE)
+    answer = np.empty((len(axes), points.shape[1]), np.float32)
+    share(len(axes), lambda first, last: sight(*occluders, rows, SKY_SIDE, points, first, last, answer))
     return answer
 
 
-def visible(depth_map: DepthMap, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """(P,) float32: what share of the light reaches (P, 3) points with unit normals, penumbra by distance."""
-    answer = np.empty(len(points), np.float32)
-    kernels.soft_visibility(depth_map.depth, depth_map.row, _rows(points), _rows(normals), answer)
+def skin_points(vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(6, P) float32 (V, 3) places and unit normals, P being V or some more, as the kernels of a skin take them."""
+    points = np.zeros((6, -(-len(vertices) // WIDTH) * WIDTH), np.float32)
+    points[:3, : len(vertices)], points[3:, : len(vertices)] = vertices.T, normals.T
+    return points
+
+
+def visible(depth_map: DepthMap, light: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(P,) float32: what share of a light reaches (6, P) :func:`skin_points`, penumbra by distance; 0 where they face
+    away from it.
+
+    Args:
+        light: (3,) unit direction towards it, or where the map is in perspective its place.
+    """
+    answer = np.empty(points.shape[1], np.float32)
+    side = len(depth_map.depth)
+    kernels.soft_visibility(depth_map.depth.reshape(-1), depth_map.row, side, _rows(light), points, answer)
     return answer
 
 
@@ -141,18 +158,3 @@ def sharply_visible(depth_map: DepthMap, points: np.ndarray, normals: np.ndarray
 
 def _rows(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, np.float32)
-
-
-def _map(
-    occluders: Occluders, eye: np.ndarray, axis: np.ndarray, focal: float, side: int, near: bool, spread: float
-) -> DepthMap:
-    aside = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [0.0, 1.0, 0.0])
-    aside /= np.linalg.norm(aside)
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([aside, np.cross(axis, aside), axis], axis=1)
-    matrix[:3, 3] = eye
-    middle = 0.5 * side
-    camera = Camera(side, side, focal, focal, middle, middle, matrix, "perspective" if near else "orthographic")
-    depth = rasterise(occluders.vertices, occluders.faces, camera).depth
-    row = [*camera.world_to_camera[:3].reshape(-1), focal, middle, float(near), spread]
-    return DepthMap(depth, np.array(row, np.float32))

@@ -146,10 +146,11 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         """(14, H, W) materials and opacity at a camera's pixels -> (4, H, W) in the plan's light; what lies beside the
         camera's image stays black."""
         assert plan.received is not None
-        surface = SeenSurface.of(self.shaded, plan.vertices, camera, self.metadata.lateral_margin)
+        vertices = self.shaded.closed(plan.vertices)
+        surface = SeenSurface.of(self.shaded, vertices, camera, self.metadata.lateral_margin)
         rows, columns = np.nonzero(surface.place[: image.shape[1], : image.shape[2]] >= 0)
         places = rows * camera.width + columns
-        pixels = lit_pixels(self.shaded, plan.vertices, surface, plan.received, camera, places)
+        pixels = lit_pixels(self.shaded, vertices, surface, plan.received, camera, places)
         tile = LitTile(
             torch.as_tensor(rows * image.shape[2] + columns, device=self.device),
             LitTensors.of(pixels, plan.received, self.device, self.dtype),
