@@ -187,7 +187,7 @@ def test_what_stands_in_a_lamps_light_darkens_the_hand(rooms: dict[str, Renderer
 
 def test_a_lit_hand_cuts_a_hole_and_keeps_its_light(rooms: dict[str, Renderer], bent_pose: HandPose) -> None:
     light = LIGHTS["sky"].scaled(6.0)
-    away = HandInstance(replace(bent_pose, transl=bent_pose.transl + np.array([0.0, 0.5, 0.0])), "lit", holdout=True)
+    away = HandInstance(replace(bent_pose, transl=bent_pose.transl + np.array([0.0, 1.5, 0.0])), "lit", holdout=True)
     hands = (HandInstance(bent_pose, "lit"), away)
     alone = rooms["exact"].render(request(bent_pose, VIEWS["near"], light, linear=True))["rgba"]
     beside = rooms["exact"].render(FrameRequest(VIEWS["near"], hands, linear=True, light=light))["rgba"]
