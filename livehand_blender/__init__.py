@@ -26,6 +26,7 @@ _ROOMS = (
     "render.operators",
     "render.overlay",
     "render.near",
+    "render.wrist",
     "render.probe",
     "render.probe_watch",
     "compositing.operators",

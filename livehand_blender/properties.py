@@ -36,6 +36,11 @@ def _betas_changed(settings: Any, _context: Any) -> None:
         settings.identity_shape = False
 
 
+def _drawing_changed(settings: Any, _context: Any) -> None:
+    """What is set from Python must be told to the dependency graph, and with it to the views."""
+    settings.id_data.update_tag()
+
+
 def _identity_changed(settings: Any, _context: Any) -> None:
     from .avatars.shape import follow_identity
 
@@ -136,12 +141,61 @@ class LiveHandRig(bpy.types.PropertyGroup):
         override=_OVERRIDABLE,
         update=_betas_changed,
     )
+    tint: FloatVectorProperty(
+        name="Tint",
+        description="Factors of the skin's linear colours, e.g. to match an arm's",
+        size=3,
+        default=(1.0, 1.0, 1.0),
+        min=0.0,
+        soft_max=2.0,
+        step=1,
+        precision=3,
+        override=_OVERRIDABLE,
+        update=_drawing_changed,
+    )
+    wrist: EnumProperty(
+        name="Wrist",
+        description="How the hand ends towards the elbow",
+        items=(
+            ("CUT", "As It Ends", "Shown to its end", 0),
+            ("ARM", "Fade into Arm", "It fades out over an arm's skin, which lies where the hand's does", 1),
+            ("SLEEVE", "Fade in Sleeve", "It fades out inside a sleeve, which hides it", 2),
+        ),
+        default="CUT",
+        override=_OVERRIDABLE,
+        update=_drawing_changed,
+    )
+    wrist_start: FloatProperty(
+        name="Start",
+        description="Where it begins to fade: from the wrist joint towards the elbow, of a hand of life size",
+        default=0.006,
+        soft_min=-0.02,
+        soft_max=0.03,
+        step=0.1,
+        precision=4,
+        subtype="DISTANCE",
+        override=_OVERRIDABLE,
+        update=_drawing_changed,
+    )
+    wrist_length: FloatProperty(
+        name="Length",
+        description="Over which it fades",
+        default=0.022,
+        min=0.001,
+        soft_max=0.05,
+        step=0.1,
+        precision=4,
+        subtype="DISTANCE",
+        override=_OVERRIDABLE,
+        update=_drawing_changed,
+    )
     push_apart: BoolProperty(
         name="Push Apart",
         description="Draw the hand a little beside its pose where it goes into another hand or into itself, by up to "
         "8 mm and 14 degrees; bones and keys stay as they are",
         default=False,
         override=_OVERRIDABLE,
+        update=_drawing_changed,
     )
     model: StringProperty(
         name="Model", description="Id of the hand model the rig was made from", default=BUILTIN_MODEL, options=set()

@@ -17,6 +17,7 @@ from livehand_core.errors import AvatarError, LiveHandError
 from livehand_core.frames import DEFAULT_AVATAR, FrameRequest, HandInstance
 from livehand_core.hand.skinning import pose_joints
 from livehand_core.occluders import Occluder
+from livehand_core.wrists import WristFade
 
 from ..avatars.choice import chosen_identity
 from ..rig.armature import is_hand
@@ -34,6 +35,9 @@ from .shown import lit_scene, strangers
 class NoHandError(LiveHandError):
     """A scene without a hand, hidden or not."""
 
+
+COVER = 0.012
+"""Metres by which a wrist that fades into an arm lies over its skin."""
 
 SMALLEST_SCALE = 1e-6
 """A hand that is scaled below this is a point, and nothing of it is seen."""
@@ -238,9 +242,18 @@ def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
     points, radii = hand_points(*hand.ends(matrix_world))
     numbers = np.concatenate([pose.global_orient, pose.hand_pose.ravel(), pose.betas, pose.transl, [scale]])
     identity = chosen_identity(rig.livehand, avatar)
-    state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout}".encode()
+    tint, wrist = tuple(rig.livehand.tint), wrist_fade(rig.livehand)
+    state = numbers.tobytes() + f"{pose.side} {avatar} {identity} {holdout} {tint} {wrist}".encode()
     label = HandLabel(rig.name, rig.pass_index)
-    return VisibleHand(HandInstance(pose, avatar, scale, identity, holdout), points, radii, state, label)
+    instance = HandInstance(pose, avatar, scale, identity, holdout, tint=tint, wrist=wrist)
+    return VisibleHand(instance, points, radii, state, label)
+
+
+def wrist_fade(settings: Any) -> WristFade | None:
+    """How a rig's hand ends; None where it is shown as it ends."""
+    if settings.wrist == "CUT":
+        return None
+    return WristFade(settings.wrist_start, settings.wrist_length, COVER if settings.wrist == "ARM" else 0.0)
 
 
 def avatar_path(rig: Any) -> str:

@@ -145,6 +145,25 @@ class LIVEHAND_PT_shape(_HandPanel, bpy.types.Panel):
         row.operator("livehand.random_shape", text="Random", icon="FILE_REFRESH")
 
 
+class LIVEHAND_PT_wrist(_HandPanel, bpy.types.Panel):
+    """How the hand sits on an arm or in a sleeve: its end, and its colour."""
+
+    bl_label = "Wrist and Colour"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = layout.use_property_decorate = True
+        settings = active_hand(context).livehand
+        layout.prop(settings, "wrist")
+        column = layout.column(align=True)
+        column.enabled = settings.wrist != "CUT"
+        column.prop(settings, "wrist_start")
+        column.prop(settings, "wrist_length")
+        layout.prop(settings, "tint")
+        layout.operator("livehand.match_colour", icon="EYEDROPPER")
+
+
 class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
     """Motion files, the pose library, and a character's wrist."""
 
@@ -166,5 +185,12 @@ class LIVEHAND_PT_motion(_HandPanel, bpy.types.Panel):
 
 
 register, unregister = registration(
-    classes(LIVEHAND_PT_pose, LIVEHAND_PT_identity, LIVEHAND_PT_fingers, LIVEHAND_PT_shape, LIVEHAND_PT_motion)
+    classes(
+        LIVEHAND_PT_pose,
+        LIVEHAND_PT_identity,
+        LIVEHAND_PT_fingers,
+        LIVEHAND_PT_shape,
+        LIVEHAND_PT_wrist,
+        LIVEHAND_PT_motion,
+    )
 )

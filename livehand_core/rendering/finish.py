@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cameras import Camera
 from ..frames import UNTINTED, HandInstance
-from ..hand.data import HandData
+from ..hand.data import ProxyModel
 from ..passes import linear_to_srgb, srgb_to_linear
 from ..rotations import axis_angle_to_matrix
 from ..wrists import AROUND
@@ -17,7 +17,7 @@ from .hand import Mesh
 from .layer import Layer
 
 
-def finished(layer: Layer, instance: HandInstance, camera: Camera, hand: HandData) -> Layer:
+def finished(layer: Layer, instance: HandInstance, camera: Camera, hand: ProxyModel) -> Layer:
     """A layer in the instance's tint, faded at its wrist; the same one where nothing is asked for.
 
     Args:
@@ -43,7 +43,7 @@ def finished(layer: Layer, instance: HandInstance, camera: Camera, hand: HandDat
     return replace(layer, rgba=layer.rgba * share[..., None], depth=depth)
 
 
-def beside_the_wrist(meshes: Sequence[Mesh], instance: HandInstance, hand: HandData) -> list[Mesh]:
+def beside_the_wrist(meshes: Sequence[Mesh], instance: HandInstance, hand: ProxyModel) -> list[Mesh]:
     """Meshes that stand in a hand's light without the arm that its wrist fades over, which would darken what it is to
     match."""
     wrist = instance.wrist
@@ -76,7 +76,7 @@ def _places(layer: Layer, camera: Camera) -> np.ndarray:
     return places
 
 
-def _to_the_elbow(instance: HandInstance, hand: HandData, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _to_the_elbow(instance: HandInstance, hand: ProxyModel, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far (..., 3) places of the world lie from the wrist joint along the forearm, and how far beside its axis, in
     metres of the hand's own size."""
     pose = instance.pose
