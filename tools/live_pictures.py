@@ -23,7 +23,7 @@ from tracking_films import FOCAL, FPS, SIZE  # noqa: E402
 
 from livehand_core.avatars.identities import reenacted  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
-from livehand_core.frames import FrameRequest  # noqa: E402
+from livehand_core.frames import DEFAULT_AVATAR, FrameRequest  # noqa: E402
 from livehand_core.live.following import Followed  # noqa: E402
 from livehand_core.live.stage import GROUND, Stage  # noqa: E402
 from livehand_core.rendering import Renderer  # noqa: E402
@@ -41,10 +41,10 @@ SHAPES = ((2.0, 1.5), (0.0, 0.0), (-2.0, -1.5))
 
 
 class Studio:
-    """Draws what was tracked with the default avatar."""
+    """Draws what was tracked with an avatar."""
 
-    def __init__(self) -> None:
-        name, arrays, self.names = open_avatar("default")
+    def __init__(self, avatar: str) -> None:
+        name, arrays, self.names = open_avatar(avatar)
         self.metadata = arrays.metadata
         self.stage, self._renderer = Stage(name, arrays.metadata, self.names, (2 * SIDE, SIDE)), Renderer("cpu")
 
@@ -126,11 +126,12 @@ def _fov(side: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("films", type=Path)
+    parser.add_argument("--avatar", default=DEFAULT_AVATAR, help="avatar file; each of its identities is shown")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--motions", nargs="+", default=["fist", "pinch", "wave"])
     parser.add_argument("--clips", nargs="+", choices=("live", "reenactment"), default=["live", "reenactment"])
     args = parser.parse_args()
-    studio = Studio()
+    studio = Studio(args.avatar)
     for name in args.clips:
         make = live if name == "live" else reenactment
         frames = [frame for motion in args.motions for frame in make(studio, args.films / motion)]

@@ -11,10 +11,11 @@ from ..rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 _CUTOFF = (8.0, 0.4)
 """Hertz at rest, for no smoothing and for most."""
-_SPEED_GAIN, _REST = 6.0, 0.25
+_SPEED_GAIN, _REST = 15.0, 0.25
 """Hertz that a change of one unit a second adds to the cut-off, so that fast motion is not delayed; and the change up
 to which a hand is at rest, as noise alone makes one."""
-_SPEED_CUTOFF = 1.0
+_SPEED_CUTOFF = 2.0
+"""Hertz of the speed: much lower, and the filter notices too late that a hand begins to move."""
 
 
 class OneEuro:

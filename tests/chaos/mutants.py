@@ -103,9 +103,9 @@ def read_engine_message(path: Path) -> None:
 
 
 def read_hand(path: Path) -> None:
-    from livehand_core.meshes.command import _read_hand
+    from livehand_core.meshes.choice import read_hands
 
-    _read_hand(path, "default")
+    read_hands(path, "default")
 
 
 def read_claim(path: Path) -> None:

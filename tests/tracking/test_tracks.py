@@ -131,6 +131,12 @@ def test_the_filter_keeps_a_constant_and_follows_a_ramp() -> None:
     none = OneEuro(0.0)
     none(np.zeros(1), 0.0)
     assert none(np.ones(1), 1.0 / FPS) == 1.0
+    # Out of rest a hand moves at three units a second: at once less than half a picture late, soon less than a quarter.
+    usual, late = OneEuro(0.5), []
+    for step in range(-8, 8):
+        place = max(step, 0) * 3.0 / FPS
+        late.append((place - usual(np.array([place]), step / FPS)[0]) * FPS / 3.0)
+    assert max(late) < 0.4 and max(late[12:]) < 0.25, late
     turning = OneEuroRotation(0.5)
     for step in range(400):
         true = axis_angle_to_matrix(np.array([0.0, 0.02 * step, 0.0]))

@@ -134,7 +134,7 @@ def _read(file: Path) -> list[FoundCamera]:
         else:
             document = _sections(text)
         cameras = list(_cameras(document, file.stem))
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise FILE.damaged(file, str(error) or type(error).__name__) from error
     if not cameras:
         raise CaptureError(
