@@ -163,16 +163,17 @@ def _file_storage(file: Path, text: str) -> Any:
         return FILE.parse_yaml(text, file)
     import cv2
 
+    storage = None
     try:
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        return _node(storage.root())
     except (cv2.error, SystemError) as error:
         # The binding turns some of its own errors into the second.
         reason = str(error.__cause__ or error).strip().splitlines()[-1][:80]
         raise ValueError(f"OpenCV cannot read it ({reason})") from error
-    try:
-        return _node(storage.root())
     finally:
-        storage.release()
+        if storage is not None:
+            storage.release()
 
 
 def _node(node: Any) -> Any:
