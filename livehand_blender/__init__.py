@@ -54,6 +54,7 @@ _ROOMS = (
     "ui.light_panels",
     "ui.avatar_panels",
     "ui.capture_panels",
+    "parts.operators",
     "ui.training_panels",
     "ui.farm_panels",
     "ui.provenance_panels",

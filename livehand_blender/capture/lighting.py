@@ -14,7 +14,7 @@ from livehand_core.captures.light_part import CaptureLight
 from livehand_core.captures.lighting import Lighting, light_shots, moved_lights
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
-from livehand_core.hand.data import HandData
+from livehand_core.hand.data import HandData, ProxyModel
 from livehand_core.lights import Lamp
 from livehand_core.panoramas import resized
 
@@ -101,7 +101,7 @@ def many_lights(scene: Any, plan: ScenePlan, data: HandData) -> tuple[Shooting, 
     return shooting, LightStage(scene, shooting, lights, samples, TEST_FACTOR * samples, plan.scale)
 
 
-def told_studio(shooting: Shooting, data: HandData) -> Shooting:
+def told_studio(shooting: Shooting, data: ProxyModel) -> Shooting:
     """A plan in the studio's light that tells of it."""
     light = studio_light(shooting.poses[0].side == "left").moved(*first_wrist(shooting, data))
     return replace(shooting, lights=(CaptureLight(light, "studio"),))

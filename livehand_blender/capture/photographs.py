@@ -16,10 +16,11 @@ from livehand_core.captures.going import CaptureStatus, locked, write_status
 from livehand_core.errors import LiveHandError
 from livehand_core.processes import clear_order, read_order
 
+from ..parts.capture import PartPlan, PartSubject, make_part_plan
 from .lighting import many_lights, told_studio
-from .planning import make_plan
-from .shoot import shoot
-from .subjects import prepare_scene
+from .planning import ScenePlan, make_plan
+from .shoot import Subject, shoot
+from .subjects import prepare_scene, show_alone
 
 TELL_SECONDS = 0.5
 
@@ -86,10 +87,19 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     teller.say("Choosing cameras and poses")
-    plan = make_plan(scene, rig)
-    teller.say("Making the scene ready")
-    subject, light = prepare_scene(scene, rig, plan, plan.data), None
-    if scene.livehand_capture.many_lights:
+    plan: ScenePlan | PartPlan
+    subject: Subject
+    light = None
+    if rig.type == "MESH":
+        plan = make_part_plan(scene, rig)
+        teller.say("Making the scene ready")
+        show_alone(scene, [rig], plan)
+        subject = PartSubject(scene, rig, plan)
+    else:
+        plan = make_plan(scene, rig)
+        teller.say("Making the scene ready")
+        subject = prepare_scene(scene, rig, plan)
+    if isinstance(plan, ScenePlan) and scene.livehand_capture.many_lights:
         shooting, light = many_lights(scene, plan, plan.data)
         plan = replace(plan, shooting=shooting)
     elif scene.livehand_capture.studio:

@@ -115,7 +115,7 @@ def make_plan(scene: Any, rig: Any) -> ScenePlan:
             f"A capture needs at least 2 poses; there are {len(poses)}.", "Take more poses or a longer animation."
         )
     cameras = _dome(settings, poses, data) if settings.cameras_from == "DOME" else _own(scene, settings, scale)
-    held_out = frozenset(_last(settings.held_out_poses, len(poses), frames is not None))
+    held_out = frozenset(last_ones(settings.held_out_poses, len(poses), frames is not None))
     order = capture_order(cameras, len(poses), held_out, settings.cameras_per_pose, EXTRA, settings.seed)
     origin = f"{settings.renderer.title()}, Blender {bpy.app.version_string}, {settings.samples} samples"
     identity = settings.identity if settings.look == "BUILTIN" else ""
@@ -149,7 +149,7 @@ def _of_look(poses: list[HandPose], name: str, data: HandData) -> list[HandPose]
     return [reenacted(pose, betas, data) for pose in poses]
 
 
-def _last(count: int, poses: int, spread: bool) -> list[int]:
+def last_ones(count: int, poses: int, spread: bool) -> list[int]:
     """Which poses are held out: the last ones of drawn poses, evenly spread ones of an animation."""
     count = held_out_count(count, poses)
     if not spread:

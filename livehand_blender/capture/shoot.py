@@ -19,7 +19,7 @@ from livehand_core.cameras import OPENGL_TO_OPENCV, Camera
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
 from livehand_core.files import atomic_path
-from livehand_core.hand.data import HandData
+from livehand_core.hand.data import ProxyModel
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 from livehand_core.whole_files import is_complete
@@ -45,7 +45,7 @@ def shoot(
     plan: Shooting,
     folder: Path,
     subject: Subject,
-    data: HandData,
+    data: ProxyModel,
     scale: float = 1.0,
     progress: Callable[[int, int], bool] = lambda done, count: True,
     light: Callable[[Shot], None] | None = None,

@@ -10,7 +10,7 @@ from mathutils import Matrix
 
 from livehand_core.captures.shooting import Shooting
 from livehand_core.errors import CaptureError
-from livehand_core.hand.data import HandData
+from livehand_core.hand.data import ProxyModel
 from livehand_core.poses import HandPose
 from livehand_core.rotations import axis_angle_to_matrix
 
@@ -100,7 +100,7 @@ def rig_meshes(rig: Any) -> list[Any]:
     return sorted(followers, key=lambda obj: obj.name)
 
 
-def prepare_scene(scene: Any, rig: Any, plan: Any, data: HandData) -> DetailSubject | MeshSubject:
+def prepare_scene(scene: Any, rig: Any, plan: Any) -> DetailSubject | MeshSubject:
     """Make the scene ready: the subject alone in the camera's sight, light and shadows of all the rest kept.
 
     Args:
@@ -110,25 +110,31 @@ def prepare_scene(scene: Any, rig: Any, plan: Any, data: HandData) -> DetailSubj
         CaptureError: the look does not fit the rig.
     """
     settings = scene.livehand_capture
-    prepare_output(scene, (settings.width, settings.height))
     subject: DetailSubject | MeshSubject
     if settings.look == "BUILTIN":
         subject = DetailSubject(scene, rig, plan.scale, plan.frames, settings.identity)
     else:
         subject = MeshSubject(scene, rig, plan.frames)
-    for obj in scene.objects:
-        if obj.type in _SEEN and obj not in subject.objects:
-            obj.visible_camera = False
-    for obj in subject.objects:
-        obj.visible_camera, obj.hide_render = True, False
-        obj.is_holdout = False
-    if settings.studio and not settings.many_lights:
-        _studio(scene, plan, data)
-    _renderer(scene, settings)
+    show_alone(scene, subject.objects, plan)
     return subject
 
 
-def _studio(scene: Any, plan: Any, data: HandData) -> None:
+def show_alone(scene: Any, objects: list[Any], plan: Any) -> None:
+    """Put objects alone in the camera's sight, light and shadows of all the rest kept, and set the renderer up."""
+    settings = scene.livehand_capture
+    prepare_output(scene, (settings.width, settings.height))
+    for obj in scene.objects:
+        if obj.type in _SEEN and obj not in objects:
+            obj.visible_camera = False
+    for obj in objects:
+        obj.visible_camera, obj.hide_render = True, False
+        obj.is_holdout = False
+    if settings.studio and not settings.many_lights:
+        _studio(scene, plan, plan.data)
+    _renderer(scene, settings)
+
+
+def _studio(scene: Any, plan: Any, data: ProxyModel) -> None:
     for obj in scene.objects:
         if obj.type == "LIGHT":
             obj.hide_render = True
@@ -140,7 +146,7 @@ def _studio(scene: Any, plan: Any, data: HandData) -> None:
     move_studio(light, wrist)
 
 
-def first_wrist(plan: Shooting, data: HandData) -> tuple[np.ndarray, np.ndarray]:
+def first_wrist(plan: Shooting, data: ProxyModel) -> tuple[np.ndarray, np.ndarray]:
     """(3, 3) rotation and (3,) place of the wrist in the plan's first pose, in the plan's world."""
     first = plan.poses[0]
     return axis_angle_to_matrix(first.global_orient), data.rest_joints(first.betas)[0] + first.transl

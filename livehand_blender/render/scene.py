@@ -20,6 +20,8 @@ from livehand_core.occluders import Occluder
 from livehand_core.wrists import WristFade
 
 from ..avatars.choice import chosen_identity
+from ..parts.rigged import SIZE
+from ..parts.shown import is_part_object, part_instance
 from ..rig.armature import is_hand
 from ..rig.hand_rig import HandRig
 from ..rig.pose import shown_pose
@@ -81,7 +83,7 @@ def read_frame(depsgraph: Any, view: FrameView | None = None) -> SceneFrame:
     view = view or read_view(scene, scene.camera and scene.camera.evaluated_get(depsgraph))
     camera = core_camera(view)
     hands = visible_hands(depsgraph)
-    if not hands and not holds_hand(depsgraph.scene) and not any(is_hand(thing) for thing in _objects(depsgraph.ids)):
+    if not hands and not holds_hand(depsgraph.scene) and not any(map(is_drawn, _objects(depsgraph.ids))):
         raise NoHandError(
             f"The scene {scene.name!r} has no LiveHand hand.", "Add one (Shift A, Armature, LiveHand Hand)."
         )
@@ -97,8 +99,13 @@ def read_frame(depsgraph: Any, view: FrameView | None = None) -> SceneFrame:
 
 
 def holds_hand(scene: Any) -> bool:
-    """Whether a scene has a hand, hidden or not."""
-    return any(map(is_hand, scene_objects(scene)))
+    """Whether a scene has a hand, or a mesh with an avatar of its own, hidden or not."""
+    return any(map(is_drawn, scene_objects(scene)))
+
+
+def is_drawn(obj: Any) -> bool:
+    """Whether an object is what the engine draws: a hand's armature, or a mesh with an avatar of its own."""
+    return bool(is_hand(obj) or is_part_object(obj))
 
 
 def scene_objects(scene: Any) -> Iterator[Any]:
@@ -153,7 +160,8 @@ class VisibleHand:
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
-    """Every hand that a camera sees, instances included, in the depsgraph's order.
+    """Every hand that a camera sees, instances included, in the depsgraph's order, then meshes with avatars of their
+    own.
 
     Hidden hands, those that only lights and reflections see (*Indirect Only*, *Camera* off under Ray Visibility),
     those of a view layer without surfaces, and those scaled to nothing are left out.
@@ -167,10 +175,10 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         AvatarError: an avatar's path that cannot be resolved.
     """
     layer, hands, rigs = depsgraph.view_layer_eval, [], []
-    apart = strangers(depsgraph)
+    apart, parts = strangers(depsgraph), []
     for instance in depsgraph.object_instances if layer.use_solid else ():
         rig = instance.object
-        if not is_hand(rig) or not instance.show_self:
+        if not is_drawn(rig) or not instance.show_self:
             continue
         shown = instance.parent if instance.is_instance else rig
         if space is not None and not shown.original.visible_in_viewport_get(space):
@@ -180,10 +188,15 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
             continue
         holdout = shown.is_holdout or shown.holdout_get(view_layer=layer)
+        if not is_hand(rig):
+            # Instances of a mesh have no armature of their own: it is drawn where it stands.
+            if not instance.is_instance:
+                parts.append(_visible_part(rig, depsgraph, holdout))
+            continue
         hands.append(_visible_hand(rig, instance.matrix_world, holdout))
         rigs.append(rig.original)
     # Only now: looking for lamps goes through the instances, too.
-    return _lit(depsgraph, _apart(hands, rigs), rigs, space)
+    return (*_lit(depsgraph, _apart(hands, rigs), rigs, space), *parts)
 
 
 def _apart(hands: list[VisibleHand], rigs: list[Any]) -> list[VisibleHand]:
@@ -233,6 +246,17 @@ def _lit(depsgraph: Any, hands: list[VisibleHand], rigs: list[Any], space: Any) 
             notes=(*found.notes, *near.notes),
         )
     return tuple(hands)
+
+
+def _visible_part(mesh: Any, depsgraph: Any, holdout: bool) -> VisibleHand:
+    """A mesh with an avatar of its own, which brings its light along."""
+    instance, joints = part_instance(mesh, depsgraph, holdout)
+    pose = instance.pose
+    numbers = np.concatenate([pose.full_pose, pose.transl, [instance.scale]])
+    state = numbers.tobytes() + f"{instance.avatar} {holdout}".encode()
+    # Flesh reaches from a joint no farther than the whole is long.
+    radii = np.full(len(joints), instance.scale * SIZE)
+    return VisibleHand(instance, joints, radii, state, HandLabel(mesh.name, mesh.pass_index))
 
 
 def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:

@@ -44,12 +44,13 @@ class Rig:
     held_out: frozenset[str]
 
 
-def camera_directions(count: int, side: Side = "right") -> np.ndarray:
+def camera_directions(count: int, side: Side | None = "right") -> np.ndarray:
     """(count, 3) unit vectors from the hand to evenly spread cameras: a Fibonacci sphere without the wrist's cone.
 
-    They are in the wrist's frame; a left hand's are a right one's mirrored at x = 0.
+    They are in the wrist's frame; a left hand's are a right one's mirrored at x = 0. Without a side they are all
+    round.
     """
-    highest = np.cos(WRIST_CONE)
+    highest = 1.0 if side is None else np.cos(WRIST_CONE)
     x = -1.0 + (1.0 + highest) * (np.arange(count) + 0.5) / count
     angle = np.pi * (1.0 + np.sqrt(5.0)) * np.arange(count)
     radius = np.sqrt(1.0 - x * x)
@@ -66,7 +67,7 @@ def make_rig(
     focal: float,
     fill: float,
     seed: int,
-    side: Side = "right",
+    side: Side | None = "right",
     radius: float = 0.0,
 ) -> Rig:
     """Cameras all round ``points``, rolled at random, each as near as keeps the points inside its image.
@@ -80,7 +81,7 @@ def make_rig(
         fill: part of the image's width or height that the points may take, 0 to 1; the true part is this times a
             random factor from 0.75 to 1, so that an avatar sees several sizes.
         seed: of the rolls and sizes.
-        side: of the hand: where its forearm is.
+        side: of the hand: where its forearm is; None for what has none.
         radius: distance of every camera from the middle of the points; 0 lets the focal length decide. With a radius
             each camera gets the focal length that fills its image.
     """

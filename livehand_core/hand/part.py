@@ -130,24 +130,32 @@ def differences(made: ProxyModel, trained: ProxyModel) -> list[str]:
         found.append(f"the armature {' and '.join(parts) or 'has its bones in another order'}")
     if found:
         return found
-    moved = np.linalg.norm(made.rest_joints() - trained.rest_joints(), axis=1)
-    names = [
-        f"{made.joint_names[joint]} by {1e3 * moved[joint]:.1f} mm" for joint in np.flatnonzero(moved > SAME_PLACE)
-    ]
-    if names:
-        found.append(f"the rest pose has changed: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}")
+    found = rest_differences(made.v_template, made.rest_joints(), trained)
     if not np.array_equal(made.parents, trained.parents):
         found.append("bones have other parents")
     if not np.array_equal(made.faces, trained.faces):
         found.append("the mesh has other faces")
     else:
-        away = np.linalg.norm(made.v_template - trained.v_template, axis=1) > SAME_PLACE
-        if away.any():
-            found.append(f"{int(away.sum())} of its vertices rest elsewhere")
         if np.abs(made.face_uv - trained.face_uv).max() > 1e-5:
             found.append("its UV map has changed")
         if np.abs(made.weights - trained.weights).max() > 1e-3:
             found.append("its weights have changed")
+    return found
+
+
+def rest_differences(vertices: np.ndarray, joints: np.ndarray, trained: ProxyModel) -> list[str]:
+    """What is different about a rest pose, (V, 3) vertices and (J, 3) joints in metres, from the one that an avatar was
+    trained on; phrases as :func:`differences` gives them."""
+    if len(vertices) != trained.vertex_count:
+        return [f"it has {len(vertices)} vertices, not {trained.vertex_count}"]
+    moved = 1e3 * np.linalg.norm(joints - trained.rest_joints(), axis=1)
+    far = np.flatnonzero(moved > 1e3 * SAME_PLACE)
+    found = [f"{trained.joint_names[joint]} by {moved[joint]:.1f} mm" for joint in far]
+    if found:
+        found = [f"the rest pose has changed: {', '.join(found[:6])}{' ...' if len(found) > 6 else ''}"]
+    away = np.linalg.norm(vertices - trained.v_template, axis=1) > SAME_PLACE
+    if away.any():
+        found.append(f"{int(away.sum())} of its vertices rest elsewhere")
     return found
 
 
