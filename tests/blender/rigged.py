@@ -37,7 +37,8 @@ def add_foot(scene: Any, size: float = 1.0, name: str = "Foot") -> tuple[Any, An
         for side in range(SIDES):
             faces.append([row * SIDES + (side + k) % SIDES + SIDES * r for k, r in ((0, 0), (1, 0), (1, 1), (0, 1))])
             for k, r in ((0, 0), (1, 0), (1, 1), (0, 1)):
-                u = 0.03 + 0.33 * island + 0.28 * (row + r - 6 * island) / 6.0
+                first, count = -(-(RINGS - 1) * island // 3), -(-(RINGS - 1) // 3)
+                u = 0.03 + 0.33 * island + 0.28 * (row + r - first) / count
                 uvs.append((u, 0.04 + 0.92 * (side + k) / SIDES))
     data = bpy.data.meshes.new(name)
     data.from_pydata(vertices.tolist(), [], faces)
