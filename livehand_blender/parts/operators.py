@@ -107,8 +107,8 @@ class LIVEHAND_OT_part_use(bpy.types.Operator):
     bl_label = "Use Avatar"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(name="Avatar", subtype="FILE_PATH")
-    filter_glob: StringProperty(default="*.safetensors", options={"HIDDEN"})
+    filepath: StringProperty(name="Avatar", description="File of the avatar", subtype="FILE_PATH")
+    filter_glob: StringProperty(description="Files to choose from", default="*.safetensors", options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: Any) -> bool:
