@@ -40,7 +40,7 @@ def record_pose(hand: GpuHand, camera: Camera) -> Recorder:
     """A frame's beginning: the mesh posed."""
     record, plan = Recorder(), planned(hand, camera)
     correctives, transforms = hand.model.joints(plan.view.pose)
-    hand._networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
+    hand._networks.mesh.pose(record, plan.view.pose, correctives, transforms)
     return record
 
 

@@ -57,11 +57,12 @@ class Field:
             "THREADS": THREADS,
             "TILE": self.tile,
             "PITCH4": _pitch(config),
-            "AXES": axes(config),
+            "AXES": config.coordinate_count,
             "STRIDE": stride(config),
             "VIEW_FREQUENCIES": config.view_frequencies,
             "PLACE_ENCODED": encoded_size(3, config.position_frequencies),
             "ENCODED": config.encodings_size,
+            "LOCAL_AT": config.encodings_size - config.local_size,
             "ENCODED4": fours(config.encodings_size),
             "INPUTS4": inputs(config),
             "LAYERS": config.depth,
@@ -138,14 +139,9 @@ def rows_a_thread(tile: int, columns: int) -> int:
     return rows
 
 
-def axes(config: FieldConfig) -> int:
-    """Numbers of a sample's canonical position."""
-    return 6 if config.normal_frequencies else 3
-
-
 def stride(config: FieldConfig) -> int:
     """Numbers of a sample: its position, its depth, and the length that it stands for."""
-    return axes(config) + 2
+    return config.coordinate_count + 2
 
 
 def inputs(config: FieldConfig) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...avatars.arrays import AvatarArrays
 from ...hand.data import ProxyModel
+from ...hand.local import LocalPose
 from ...identities import IdentityChoice
 from ...kernels.mesh.skinning import PosedHandModel
 from ...networks.config import SKIP_AFTER_LAYER
@@ -64,8 +65,6 @@ def refusal(avatar: AvatarArrays, storage: int = 16384) -> str:
         return "its field takes world coordinates"
     if field.depth > SKIP_AFTER_LAYER + 1:
         return f"its field has {field.depth} layers, and more than {SKIP_AFTER_LAYER + 1} skip"
-    if field.local_joints:
-        return "it is a part whose pose is told at each place"
     if architecture.n_importance:
         return "its rays are sampled twice"
     return "" if tile_rays(field, storage, 4) else f"its layers of {field.width} channels are too wide"
@@ -100,6 +99,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         super().__init__(avatar.metadata, hand)
         self._workers = workers
         self.model = PosedHandModel(hand)
+        local = LocalPose(hand) if avatar.metadata.architecture.field.local_joints else None
         self.latent = avatar.latent
         self._gpu, self._threshold = gpu, threshold
         half = (
@@ -114,7 +114,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
         self._networks = Networks(
             gpu,
             avatar.metadata,
-            Mesh(gpu, hand, avatar.metadata.sign, avatar.levels(hand)),
+            Mesh(gpu, hand, avatar.metadata.sign, avatar.levels(hand), local),
             Field(gpu, architecture.field, avatar.part("field."), avatar.identity_textures, half),
             SuperResolution(gpu, architecture.super_resolution, avatar.part("super_resolution."), half),
             shading,
@@ -145,7 +145,7 @@ class GpuHand(DrawnHand[Recorded, Picture]):
                 networks.shading.show(shares)
                 networks.shading.receive(plan.received, self.shaded.closed(plan.vertices))
             correctives, transforms = self.model.joints(plan.view.pose)
-            networks.mesh.pose(record, plan.view.pose.betas, correctives, transforms)
+            networks.mesh.pose(record, plan.view.pose, correctives, transforms)
             return Recorded(record_features(networks, record, plan, inputs, self._threshold), record)
 
     def upsample(self, plan: Plan, features: Recorded, clock: Clock) -> Picture:

@@ -6,7 +6,9 @@ import numpy as np
 
 from ...cameras import Camera
 from ...hand.data import ProxyModel
+from ...hand.local import LocalPose
 from ...kernels.mesh.proxy import ProxyTopology
+from ...poses import HandPose
 from ..setup import Sign
 from .device import Buffer, Gpu, Recorder, packed
 from .raster import Triangles
@@ -27,6 +29,7 @@ class Mesh:
         hand: the model; V vertices, F triangles.
         sign: how the sign of d is found.
         levels: (V, 2) of surface sampling, see ``AvatarArrays.levels``; None in linear sampling.
+        local: what the vertices tell of the pose, of a part; else None.
 
     Attributes:
         constants: of every shader that reads the mesh.
@@ -34,7 +37,9 @@ class Mesh:
             float32.
     """
 
-    def __init__(self, gpu: Gpu, hand: ProxyModel, sign: Sign, levels: np.ndarray | None = None) -> None:
+    def __init__(
+        self, gpu: Gpu, hand: ProxyModel, sign: Sign, levels: np.ndarray | None = None, local: LocalPose | None = None
+    ) -> None:
         self.gpu = gpu
         topology = ProxyTopology.of(hand)
         tables, places = _tables(topology, len(hand.v_template))
@@ -43,6 +48,7 @@ class Mesh:
         self.betas = hand.shapedirs.shape[2]
         self.features = hand.posedirs.shape[2]
         self.joints = len(hand.parents)
+        self._local, told = local, 0 if local is None else -(-3 * local.slots // 4)
         sections = {
             "VERTICES": vertices,
             "VERTEX_NORMALS": vertices,
@@ -50,6 +56,7 @@ class Mesh:
             "ANGLES": faces,
             "TRIANGLES": 3 * faces,
             "BOXES": 2 * (1 + LEAVES) * groups,
+            "TOLD": vertices * told,
         }
         starts = np.cumsum([0, *sections.values()])
         self.constants: dict[str, Constant] = {
@@ -61,7 +68,10 @@ class Mesh:
             "FAR_AWAY": FAR_AWAY,
             "PSEUDO_NORMAL": sign == "pseudo_normal",
             "LEVELS": 3 * faces,
+            "LOCAL": 0 if local is None else 3 * local.slots,
+            "TOLD4": told,
         }
+        self._told = int(starts[-2])
         self.counts = {"BETAS": self.betas, "FEATURES": self.features, "JOINTS": self.joints}
         self.topology = gpu.upload(tables)
         tables_of_two = [topology.face_uv.reshape(-1, 2), *([] if levels is None else [levels])]
@@ -69,18 +79,25 @@ class Mesh:
         self.posed = gpu.buffer(int(starts[-1]) * 16)
         self._model = gpu.upload(_model(hand))
 
-    def pose(self, record: Recorder, betas: np.ndarray, correctives: np.ndarray, transforms: np.ndarray) -> None:
+    def pose(self, record: Recorder, pose: HandPose, correctives: np.ndarray, transforms: np.ndarray) -> None:
         """Skin, and find normals and boxes.
 
         Args:
             record: takes the dispatches.
-            betas: up to as many as the model has.
-            correctives: (135,) R - I of the finger joints; transforms: (16, 12) rows [R | t] from rest to the frame.
+            pose: of which up to as many betas as the model has count here, and the local pose where it is told.
+            correctives: (9 (J - 1),) R - I of all joints but the root; transforms: (J, 12) rows [R | t] from rest to
+                the frame.
         """
-        shape = np.zeros(self.betas)
-        count = min(self.betas, len(betas))
-        shape[:count] = betas[:count]
-        parameters = packed(betas=shape, correctives=correctives, transforms=transforms)
+        if self._local is not None:
+            told = self._local.numbers(pose.hand_pose)
+            told = np.pad(told, ((0, 0), (0, -told.shape[1] % 4)))
+            self.gpu.upload(told, self.posed, self._told * 16)
+        shape = np.zeros(max(self.betas, 1))
+        count = min(self.betas, len(pose.betas))
+        shape[:count] = pose.betas[:count]
+        features = np.zeros(max(self.features, 1))
+        features[: self.features] = correctives[: self.features]
+        parameters = packed(betas=shape, correctives=features, transforms=transforms)
         sizes = {"skin": self.vertices, "faces": self.faces, "vertex_normals": self.vertices, "boxes": self.groups}
         for entry, count in sizes.items():
             kernel = self.gpu.kernel(["mesh"], entry, "rrw", self.constants | self.counts)

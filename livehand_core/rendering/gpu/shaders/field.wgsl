@@ -38,13 +38,17 @@ fn any_wanted(thread: u32) -> bool {
     return workgroupUniformLoad(&vote) != 0u;
 }
 
-// A channel of the encodings: of u, v, d first, then of the normal; each begins with its three axes themselves.
+// A channel of the encodings: of u, v, d first, then of the normal; each begins with its three axes themselves. Then the
+// local pose as it is.
 fn encoded(sample: u32, channel: u32) -> f32 {
     let of_normal = channel >= PLACE_ENCODED;
     let part = channel - select(0u, PLACE_ENCODED, of_normal);
     let axis = part % 3u + select(0u, 3u, of_normal);
     if (channel >= ENCODED) {
         return 0.0;
+    }
+    if (channel >= LOCAL_AT) {
+        return positions[STRIDE * sample + 6u + channel - LOCAL_AT];
     }
     var value = positions[STRIDE * sample + axis];
     if (axis == 2u) {

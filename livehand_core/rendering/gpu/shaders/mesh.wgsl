@@ -1,8 +1,9 @@
 // The proxy mesh of a frame: skinning (docs/method.md 1.1), normals, triangles in the tree's order, boxes of the tree.
 
 struct Params {
-    betas: array<f32, BETAS>,
-    correctives: array<f32, FEATURES>,
+    // Arrays need an element.
+    betas: array<f32, max(BETAS, 1u)>,
+    correctives: array<f32, max(FEATURES, 1u)>,
     transforms: array<f32, 12 * JOINTS>,
 }
 

@@ -164,6 +164,15 @@ fn smooth_normal(found: Nearest) -> vec3<f32> {
     return unit(sum);
 }
 
+// A number of the local pose, LOCAL of which the vertices tell in TOLD4 groups of four.
+fn told(found: Nearest, number: u32) -> f32 {
+    var sum = 0.0;
+    for (var k = 0u; k < 3u; k++) {
+        sum += found.shares[k] * posed[TOLD + TOLD4 * vertex_of(found.face, k) + number / 4u][number % 4u];
+    }
+    return sum;
+}
+
 fn canonical(point: vec3<f32>) -> Canonical {
     return canonical_of(point, nearest(point));
 }

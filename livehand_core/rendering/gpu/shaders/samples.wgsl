@@ -1,4 +1,4 @@
-// The samples of a chunk of rays (docs/method.md 1.4) in the texture cube: u, v, d, and the normal where it is wanted;
+// The samples of a chunk of rays (docs/method.md 1.4) in the texture cube: u, v, d, where they are wanted the normal and the local pose;
 // then depth, and the length that a sample stands for.
 
 struct Params {
@@ -27,12 +27,17 @@ fn find(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let pixel = u32(ray.x);
     let line = ray_of(params.camera, pixel % params.camera.width, pixel / params.camera.width);
     let here = sample_depth(ray, step);
-    let place = canonical(line.origin + line.direction * here);
+    let point = line.origin + line.direction * here;
+    let found = nearest(point);
+    let place = canonical_of(point, found);
     for (var k = 0u; k < 3u; k++) {
         positions[STRIDE * sample + k] = place.uvd[k];
-        if (AXES == 6u) {
+        if (AXES >= 6u) {
             positions[STRIDE * sample + 3u + k] = place.normal[k];
         }
+    }
+    for (var k = 0u; k < LOCAL; k++) {
+        positions[STRIDE * sample + 6u + k] = told(found, k);
     }
     positions[STRIDE * sample + AXES] = here;
     positions[STRIDE * sample + AXES + 1u] =

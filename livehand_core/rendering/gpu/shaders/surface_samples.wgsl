@@ -48,9 +48,12 @@ fn find(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let at = STRIDE * (own * SAMPLES + step);
             for (var k = 0u; k < 3u; k++) {
                 positions[at + k] = place.uvd[k];
-                if (AXES == 6u) {
+                if (AXES >= 6u) {
                     positions[at + 3u + k] = place.normal[k];
                 }
+            }
+            for (var k = 0u; k < LOCAL; k++) {
+                positions[at + 6u + k] = told(found, k);
             }
             positions[at + AXES] = here;
             positions[at + AXES + 1u] = ahead;
