@@ -81,7 +81,8 @@ class AvatarModel(nn.Module):
             if self.detail is not None:
                 size = config.identity_detail_size or config.detail_size
                 self.identity_detail = nn.Parameter(torch.zeros(identities, size, size, config.detail_channels))
-        spread = poses.std(dim=0, unbiased=False).clamp(min=SMALLEST_SPREAD)
+        # Of a local pose there are no numbers here, of which torch would warn.
+        spread = (poses.std(dim=0, unbiased=False) if poses.numel() else poses[0]).clamp(min=SMALLEST_SPREAD)
         self.register_buffer("pose_mean", poses.mean(dim=0))
         self.register_buffer("pose_scale", config.pose_gain / spread)
         self.register_buffer("levels", torch.zeros(0, 2))
