@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -127,7 +127,7 @@ def prepare(
 def prepare_instant(folder: Path, instant: Instant, settings: Settings) -> None:
     """Make the images and the part of one instant, unless they are there."""
     path = part_path(folder, instant.name)
-    key = _digest(instant, settings)
+    key = digest(instant, settings)
     if _is_there(folder, path, key):
         return
     error = fit_error(instant, settings)
@@ -370,21 +370,27 @@ def _is_there(folder: Path, path: Path, key: str) -> bool:
         return False
 
 
-def _digest(instant: Instant, settings: Settings) -> str:
-    """Of all that a part is made of, but the images' content."""
+def digest(instant: Instant, settings: Settings) -> str:
+    """Of all that a part is made of, but the images' content.
+
+    Numbers count to the sixth place: a fit that is found anew differs in its last bits where sums are shared among
+    other threads, and is the same fit.
+    """
     told = {
         "pose": instant.hand.to_json(),
         "others": [pose.to_json() for pose in instant.others],
         "identity": instant.identity,
-        "joints": None if instant.joints is None else np.round(instant.joints, 6).tolist(),
+        "joints": None if instant.joints is None else instant.joints.tolist(),
         "views": [
-            [view.image.name, view.name, view.camera.to_json(), repr(view.lens), repr(view.mask is None), _told(view)]
+            [view.image.name, view.name, view.camera.to_json(), asdict(view.lens), view.mask is None, _told(view)]
             for view in instant.views
         ],
         "settings": repr(settings),
         "band": BAND,
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
+    # Adding zero makes -0.0 one with 0.0.
+    coarse = json.loads(json.dumps(told), parse_float=lambda number: round(float(number), 6) + 0.0)
+    return hashlib.sha256(json.dumps(coarse, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _told(view: View) -> list[list[float]] | None:

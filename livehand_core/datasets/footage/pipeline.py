@@ -33,7 +33,7 @@ from .geometry import ShotCamera
 from .hands import choose_hands
 from .instants import extract, frame_path, make_instants, spread, usable
 from .readings import settle
-from .shape import refine_shape, reshaped
+from .shape import kept_shape, reshaped
 from .video import Video, without_jumps
 
 WORK = ".footage"
@@ -330,7 +330,7 @@ def make_capture(run: Run, fitted: Fitted) -> Capture:
     )
     instants, total = fitted.instants, len(fitted.instants)
     if wish.refine:
-        betas = refine_shape(instants, settings, lambda done, of: run.tell(done, of, "finding the shape"), run.check)
+        betas = kept_shape(run.work / "shape.json", instants, settings, partial(_shaping, run), run.check)
         instants = [reshaped(instant, betas, wish.model) for instant in instants]
 
     def until() -> Iterator[Instant]:
@@ -346,6 +346,10 @@ def make_capture(run: Run, fitted: Fitted) -> Capture:
     write_capture(capture)
     write_cameras(wish.capture / CAMERAS, fitted)
     return capture
+
+
+def _shaping(run: Run, done: int, of: int) -> None:
+    run.tell(done, of, "finding the shape")
 
 
 def take_frames(run: Run, view: int, video: Video, numbers: Sequence[int]) -> list[Path]:
