@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..files import atomic_path, check_writable
 from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
+from .baselines.names import METHODS
 
 if TYPE_CHECKING:
     from .document import Evaluation
@@ -50,6 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=0, help="frames a split, evenly chosen; 0 for all")
     protocols = [*PROTOCOLS, "temporal"]
     parser.add_argument("--protocols", nargs="+", choices=protocols, default=protocols, help="all by default")
+    parser.add_argument(
+        "--baselines", nargs="*", choices=tuple(METHODS), metavar="NAME",
+        help="instead train a textured mesh, an image-to-image network, a NeRF in world coordinates and an avatar on "
+        "the capture, each for --minutes, and compare them; the same command goes on. NAME takes some of "
+        f"{', '.join(METHODS)}",
+    )  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each of the baselines (10)")
     parser.add_argument("--device", default="auto", help="auto, gpu, gpu:1, cpu")
     parser.add_argument(
         "--precision", choices=("fast", "exact"), default="fast", help="of the renderer; Blender draws with fast"
@@ -71,6 +79,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; 0 when it is done, 130 when it was interrupted."""
     require("evaluation")
+    if args.baselines is not None:
+        require("training")
+        from .baselines.command import run_baselines
+
+        return run_baselines(args, (args.out or default_folder(args.avatar)) / "baselines")
     from .session import Session, Settings
     from .summary import text_table
 

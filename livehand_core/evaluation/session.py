@@ -68,7 +68,7 @@ class Session:
         if not any(name in PROTOCOLS for name in settings.protocols):
             raise LiveHandError("None of the chosen protocols measures images.", f"Add one of {', '.join(PROTOCOLS)}.")
         self._metadata = read_metadata(settings.avatar)
-        splits = settings.splits or _held_out(settings.captures)
+        splits = settings.splits or held_out_splits(settings.captures)
         measured = _measured_splits(settings.protocols)
         self.settings = replace(settings, splits=tuple(split for split in splits if split in measured))
         if not self.settings.splits:
@@ -163,7 +163,7 @@ class Session:
         return make_triple(row, drawn.image, self._capture.image(row.frame))
 
 
-def _held_out(folders: Sequence[Path]) -> tuple[Split, ...]:
+def held_out_splits(folders: Sequence[Path]) -> tuple[Split, ...]:
     """The splits of captures that were never trained on, or ``"train"`` where there are none."""
     captures = [scan_capture(folder)[0] for folder in folders]
     there = {capture.split(frame) for capture in captures for frame in capture.frames}

@@ -93,6 +93,11 @@ class Texels:
         self._colour[places] += share[solid, None] * sampled[solid, :3] / sampled[solid, 3:]
         self._weight[places] += share[solid]
 
+    @property
+    def gathered(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3) and (N,) float64: colour by weight and weight, summed over pictures; to be kept and filled anew."""
+        return self._colour, self._weight
+
     def texture(self) -> np.ndarray:
         """(side, side, 3) float32 sRGB in [0, 1]: the weighted mean of what was gathered; what no view saw, and what
         lies between the charts, takes the nearest colour that is known."""
