@@ -90,7 +90,7 @@ LOOKS: Mapping[str, HandLook] = {
         ),
     )
 }
-"""The looks that come with LiveHand. The avatar that ships inside has the first."""
+"""The looks that come with LiveHand. The avatar that ships inside has all of them."""
 
 
 def look_of(name: str) -> HandLook:
