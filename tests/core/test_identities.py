@@ -20,6 +20,7 @@ from livehand_core.avatars.metadata import FORMAT_VERSION, content_hash
 from livehand_core.errors import AvatarError, LiveHandError, PoseError
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand.data import HandData
+from livehand_core.hand.looks import LOOKS
 from livehand_core.hand.skinning import pose_joints
 from livehand_core.identities import identity_weights
 from livehand_core.networks import FieldConfig, SuperResolutionConfig
@@ -100,11 +101,15 @@ def test_files_of_version_1_are_read_as_before(avatar: Avatar, tmp_path: Path) -
     assert save_avatar(path, old).format_version == FORMAT_VERSION and read_metadata(path).identities == ()
 
 
-def test_the_shipped_avatar_has_one_identity() -> None:
+def test_the_shipped_avatar_has_every_look() -> None:
     metadata = read_metadata("default")
-    assert weights_of(metadata, 0).tolist() == [1.0]
-    with pytest.raises(AvatarError, match=r"has 1 identity, not number 1\. Choose number 0\."):
-        weights_of(metadata, 1)
+    assert [identity.name for identity in metadata.identities] == sorted(LOOKS)
+    for name, look in LOOKS.items():
+        betas = betas_of(metadata, name)
+        assert betas is not None
+        np.testing.assert_allclose(betas, look.shape, atol=1e-6)
+    with pytest.raises(AvatarError, match=r"has 3 identities, not number 3\."):
+        weights_of(metadata, 3)
 
 
 @pytest.mark.parametrize(
