@@ -31,9 +31,6 @@ SPREAD, FLATNESS = 0.62, 0.15
 
 OPACITY = 0.95
 
-SEEN_THROUGH = 0.4
-"""Opacity of a picture below which there is no skin at a pixel."""
-
 STEPS = 16
 """Of the conjugate gradients."""
 
@@ -104,7 +101,7 @@ def fit_splats(
     cameras += cameras_on_sphere(vertices, TESTS, settings.side, turn=1.0)
     pictures = list(portraits(renderer, instance, cameras, light, progress))
     shown, tests = pictures[: settings.pictures], pictures[settings.pictures :]
-    bare = _carved(_placed(data, vertices, settings.count, shown), shown)
+    bare = _placed(data, vertices, settings.count, shown)
     return Fitted(_coloured(bare, shown, progress), tests)
 
 
@@ -143,19 +140,6 @@ def _placed(data: ProxyModel, vertices: np.ndarray, count: int, pictures: Sequen
         np.maximum(scales, 1e-6).astype(np.float32),
         matrix_to_quaternion(frames).astype(np.float32),
     )
-
-
-def _carved(splats: Splats, pictures: Sequence[Portrait]) -> Splats:
-    """Without those that some picture sees through: the proxy may reach farther than the avatar's skin."""
-    kept = np.ones(len(splats.places), bool)
-    for picture in pictures:
-        middles, depth = picture.camera.project(splats.places)
-        column, row = np.rint(middles - picture.camera.pixel_offset).astype(int).T
-        inside = (depth > 0.0) & (row >= 0) & (row < picture.camera.height)
-        inside &= (column >= 0) & (column < picture.camera.width)
-        there = np.flatnonzero(inside)
-        kept[there[picture.rgba[row[there], column[there], 3] < SEEN_THROUGH]] = False
-    return Splats(*(value[kept] for value in vars(splats).values()))
 
 
 def _coloured(splats: Splats, pictures: Sequence[Portrait], progress: Progress) -> Splats:
