@@ -29,7 +29,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from judge_setting import sleeve_surface  # noqa: E402
 
 from livehand_core.cameras import Camera  # noqa: E402
+from livehand_core.captures.capture import Capture, CaptureFrame, read_capture  # noqa: E402
 from livehand_core.captures.plan import capture_poses, make_rig  # noqa: E402
+from livehand_core.captures.pose_file import read_pose_file  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.skinning import joint_transforms, pose_joints, pose_vertices  # noqa: E402
@@ -73,7 +75,7 @@ def make_twin(options: argparse.Namespace) -> Twin:
     points = np.concatenate([pose_vertices(data, pose) for pose in poses])
     rig = make_rig(points, options.cameras, 0, options.width, options.height, 1270.0, 0.85, options.seed)
     names = [f"{400000 + 13 * index}" for index in range(len(rig.cameras))]
-    fits = [_fit(pose, random, options.off) for pose in poses]
+    fits = [disturbed_fit(pose, random, options.off) for pose in poses]
     outlier = len(fits) // 2
     fits[outlier] = replace(fits[outlier], transl=fits[outlier].transl + OUTLIER * _direction(random))
     return Twin(dict(zip(names, rig.cameras, strict=True)), tuple(poses), tuple(fits))
@@ -84,18 +86,23 @@ def _direction(random: np.random.Generator) -> np.ndarray:
     return value / np.linalg.norm(value)
 
 
-def _fit(pose: HandPose, random: np.random.Generator, off: float) -> HandPose:
-    """A fit whose vertices are ``off`` metres away in the mean: angles, place and shape all a little wrong."""
+def disturbed_fit(pose: HandPose, random: np.random.Generator, off: float, shape: np.ndarray | None = None) -> HandPose:
+    """A fit whose vertices are ``off`` metres away in the mean: angles, place and shape all a little wrong.
+
+    Args:
+        shape: (10,) by which all fits of a person are off; None draws one.
+    """
     data = builtin_hand(pose.side)
-    turns, shift, shape = random.normal(0.0, 1.0, (15, 3)), _direction(random), random.normal(0.0, 1.0, 10)
+    turns, shift, drawn = random.normal(0.0, 1.0, (15, 3)), _direction(random), random.normal(0.0, 1.0, 10)
     orient = random.normal(0.0, 1.0, 3)
 
     def disturbed(size: float) -> HandPose:
+        by = 0.4 * size * drawn if shape is None else 0.4 * shape
         return replace(
             pose,
             hand_pose=pose.hand_pose + 0.08 * size * turns,
             global_orient=pose.global_orient + 0.03 * size * orient,
-            betas=pose.betas + 0.4 * size * shape,
+            betas=pose.betas + by,
             transl=pose.transl + 0.002 * size * shift,
         )
 
@@ -284,25 +291,34 @@ def write_annotations(folder: Path, twin: Twin) -> None:
     PoseSequence(tuple(true)).save(folder / "truth" / "poses.npz")
 
 
+def with_true_poses(source: Path, prepared: Capture) -> Capture:
+    """A capture that was prepared of the twin, with the true poses in place of its own."""
+    true = read_pose_file(source / "truth" / "poses.npz", builtin_hand("right").name).poses.poses
+    poses = list(prepared.poses.poses)
+    for frame in prepared.frames:
+        poses[frame.pose] = true[(_number(frame) - FIRST_FRAME) // FRAME_STEP]
+    return replace(prepared, poses=PoseSequence(tuple(poses), prepared.poses.fps))
+
+
+def _number(frame: CaptureFrame) -> int:
+    """The set's number of a prepared frame."""
+    return int(Path(frame.image).parent.name)
+
+
 def judge(source: Path, prepared: Path) -> None:
     """How the prepared capture compares with the truth: masks, and vertices of its poses."""
     from PIL import Image
 
-    from livehand_core.captures.capture import read_capture
-    from livehand_core.captures.pose_file import read_pose_file
-
     data, capture = builtin_hand("right"), read_capture(prepared)
-    true = read_pose_file(source / "truth" / "poses.npz", data.name).poses.poses
+    true = with_true_poses(source, capture)
     ious, away = [], {}
     for frame in capture.frames:
-        number = int(Path(frame.image).parent.name)
-        mask = source / "truth" / "masks" / "Capture0" / "0001_twin" / frame.camera_name / f"image{number}.png"
+        mask = source / "truth" / "masks" / "Capture0" / "0001_twin" / frame.camera_name / f"image{_number(frame)}.png"
         told = np.asarray(Image.open(mask))[..., 3] >= 128
         own = capture.image(frame)[..., 3] > 0.5
         ious.append((told & own).sum() / (told | own).sum())
-        index = (number - FIRST_FRAME) // FRAME_STEP
-        off = pose_vertices(data, capture.hand(frame)) - pose_vertices(data, true[index])
-        away[index] = 1000.0 * np.linalg.norm(off, axis=1).mean()
+        off = pose_vertices(data, capture.hand(frame)) - pose_vertices(data, true.hand(frame))
+        away[frame.pose] = 1000.0 * np.linalg.norm(off, axis=1).mean()
     table = np.array(ious)
     print(f"{len(table)} masks: IoU mean {table.mean():.4f}, median {np.median(table):.4f}, worst {table.min():.4f}")
     mean = np.mean(list(away.values()))

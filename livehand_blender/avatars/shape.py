@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
+from livehand_core.avatars.arrays import read_offsets
+from livehand_core.avatars.metadata import AvatarMetadata
 from livehand_core.errors import LiveHandError
 from livehand_core.poses import BETA_COUNT
 
 from ..registration import handlers, registration
 from ..render.scene import avatar_path
-from ..rig.armature import is_hand
+from ..rig.armature import is_hand, proxy_meshes
+from ..rig.model import hand_data
+from ..rig.proxy import set_surface
 from ..rig.shape import add_blend, blend_betas, blends_betas, release_betas
 from .choice import end_shapes, metadata_of
 
@@ -32,6 +37,7 @@ def follow_identity(rig: Any, forced: bool = False) -> None:
         return
     if metadata is None:
         return
+    follow_surface(rig, metadata)
     following = blends_betas(rig)
     ends = end_shapes(settings, metadata) if settings.identity_shape else None
     if ends is None:
@@ -46,6 +52,20 @@ def follow_identity(rig: Any, forced: bool = False) -> None:
     add_blend(rig)
     blend_betas(rig, *ends)
     rig.update_tag()
+
+
+def follow_surface(rig: Any, metadata: AvatarMetadata) -> None:
+    """Give a hand's proxy mesh the surface that its avatar was trained on, see ``AvatarArrays.refined``.
+
+    An avatar of another hand model, or whose file cannot be read, leaves the model's own.
+    """
+    offsets = None
+    if metadata.hand_model == rig.livehand.model:
+        with suppress(LiveHandError):
+            offsets = read_offsets(avatar_path(rig))
+    data = hand_data(rig.livehand.model, rig.livehand.side)
+    for mesh in proxy_meshes(rig):
+        set_surface(mesh, data, offsets)
 
 
 def knows_shape(rig: Any) -> bool:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-import numpy as np
 
 from ..registration import handlers, in_the_window, registration, timer
 from .armature import add_proxy, is_hand, proxy_meshes
 from .model import BUILTIN_MODEL, hand_data
-from .proxy import MATERIAL, proxy_points
+from .proxy import MATERIAL, is_as_made
 from .shape import SHAPE_KEYS, drive_shape_keys
 from .widgets import put_away
 
@@ -75,10 +74,7 @@ def _as_made(mesh: Any) -> bool:
         return False
     if any(slot.material is None or not slot.material.name.startswith(MATERIAL) for slot in mesh.material_slots):
         return False
-    points = np.empty(3 * len(mesh.data.vertices), dtype=np.float32)
-    mesh.data.vertices.foreach_get("co", points)
-    made = [proxy_points(hand_data(BUILTIN_MODEL, side)).ravel() for side in ("right", "left")]
-    return any(points.shape == own.shape and np.abs(points - own).max() < 1e-6 for own in made)
+    return any(is_as_made(mesh, hand_data(BUILTIN_MODEL, side)) for side in ("right", "left"))
 
 
 def _key(obj: Any) -> Any:

@@ -16,6 +16,9 @@ from .shape import SHAPE_KEYS
 MATERIAL = "LiveHand Proxy"
 """Name of the material that a new proxy has."""
 
+OFFSET = "livehand_offset"
+"""Attribute of a proxy's vertices: metres that they were moved along their normals for an avatar's own surface."""
+
 BETA_RANGE = 5.0
 """Betas run from minus to plus this many standard deviations."""
 
@@ -50,16 +53,66 @@ def proxy_points(data: HandData) -> np.ndarray:
     return points
 
 
+def is_as_made(obj: Any, data: HandData) -> bool:
+    """Whether a proxy's mesh at rest is the hand model's, or what :func:`set_surface` made of it."""
+    points = np.empty(3 * len(obj.data.vertices), dtype=np.float32)
+    obj.data.vertices.foreach_get("co", points)
+    own = proxy_points(data if (offsets := _offsets(obj)) is None else data.with_offsets(offsets)).ravel()
+    return points.shape == own.shape and bool(np.abs(points - own).max() < 1e-6)
+
+
+def set_surface(obj: Any, data: HandData, offsets: np.ndarray | None) -> None:
+    """Give a proxy the surface of an avatar: (V,) metres along the normals, None for the model's own.
+
+    A mesh that an artist has shaped, or that is another file's, stays.
+    """
+    before = _offsets(obj)
+    same = before is offsets or (before is not None and offsets is not None and np.array_equal(before, offsets))
+    if same or not obj.data.is_editable or len(obj.data.vertices) != data.vertex_count or not is_as_made(obj, data):
+        return
+    attribute = obj.data.attributes.get(OFFSET)
+    if offsets is None:
+        obj.data.attributes.remove(attribute)
+    else:
+        data = data.with_offsets(offsets)
+        attribute = attribute or obj.data.attributes.new(OFFSET, "FLOAT", "POINT")
+        attribute.data.foreach_set("value", offsets.astype(np.float32))
+    vertices = proxy_points(data)
+    obj.data.vertices.foreach_set("co", vertices.astype(np.float32).ravel())
+    blocks = obj.data.shape_keys.key_blocks
+    blocks[0].data.foreach_set("co", vertices.astype(np.float32).ravel())
+    for index, name in enumerate(SHAPE_KEYS):
+        if name in blocks:
+            blocks[name].data.foreach_set("co", _shaped(data, vertices, index))
+    obj.data.update()
+
+
+def _offsets(obj: Any) -> np.ndarray | None:
+    attribute = obj.data.attributes.get(OFFSET)
+    if attribute is None or len(attribute.data) != len(obj.data.vertices):
+        return None
+    offsets = np.empty(len(attribute.data), dtype=np.float32)
+    attribute.data.foreach_get("value", offsets)
+    return offsets
+
+
+def _shaped(data: HandData, vertices: np.ndarray, index: int) -> np.ndarray:
+    """(3 V,) float32 of the vertices with a beta at 1; taken against the wrist joint, which stays the origin."""
+    moved = vertices
+    if index < data.shapedirs.shape[2]:
+        offsets = data.shapedirs[:, :, index].astype(np.float64)
+        moved = vertices + offsets - data.joint_regressor[0].astype(np.float64) @ offsets
+    answer: np.ndarray = moved.astype(np.float32).ravel()
+    return answer
+
+
 def _make_shape_keys(obj: Any, data: HandData, vertices: np.ndarray) -> None:
-    """One relative key a beta; offsets are taken against the wrist joint, which stays the origin."""
+    """One relative key a beta."""
     obj.shape_key_add(name="Basis", from_mix=False)
     for index, key_name in enumerate(SHAPE_KEYS):
         key = obj.shape_key_add(name=key_name, from_mix=False)
         key.slider_min, key.slider_max = -BETA_RANGE, BETA_RANGE
-        if index < data.shapedirs.shape[2]:
-            offsets = data.shapedirs[:, :, index].astype(np.float64)
-            moved = vertices + offsets - data.joint_regressor[0].astype(np.float64) @ offsets
-            key.data.foreach_set("co", moved.astype(np.float32).ravel())
+        key.data.foreach_set("co", _shaped(data, vertices, index))
 
 
 def _material() -> Any:

@@ -34,7 +34,8 @@ class AvatarArrays:
     Attributes:
         metadata: sizes, conditioning, provenance.
         values: float32 arrays by the file's names: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-            ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``; of a part ``proxy.*``, its model.
+            ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``, ``proxy_offsets``; of a part
+            ``proxy.*``, its model.
     """
 
     metadata: AvatarMetadata
@@ -62,14 +63,26 @@ class AvatarArrays:
         Raises:
             AvatarError: they are of another hand.
         """
-        levels = self.values.get("levels")
-        if levels is not None and len(levels) != len(hand.v_template):
+        return self._of_vertices("levels", "layer", hand)
+
+    def refined(self, hand: HandData) -> HandData:
+        """The hand that the avatar is drawn on: the model's, moved by the ``proxy_offsets`` that training found.
+
+        Raises:
+            AvatarError: they are of another hand.
+        """
+        offsets = self._of_vertices("proxy_offsets", "surface", hand)
+        return hand if offsets is None else hand.with_offsets(offsets)
+
+    def _of_vertices(self, name: str, what: str, hand: HandData) -> np.ndarray | None:
+        values = self.values.get(name)
+        if values is not None and len(values) != len(hand.v_template):
             raise AvatarError(
-                f"The layer of the avatar {self.metadata.name!r} is of {len(levels)} vertices, not of the "
+                f"The {what} of the avatar {self.metadata.name!r} is of {len(values)} vertices, not of the "
                 f"{len(hand.v_template)} that its hand has.",
                 "Use the hand model it was trained with, or train it again.",
             )
-        return levels
+        return values
 
 
 def read_arrays(avatar: str | Path) -> AvatarArrays:
@@ -116,6 +129,31 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
     return arrays
 
 
+def read_offsets(avatar: str | Path) -> np.ndarray | None:
+    """(V,) float32 metres by which an avatar's proxy leaves its hand model, see ``AvatarArrays.refined``; None where it
+    does not. Nothing else of the file is read, and its hash not checked.
+
+    Raises:
+        AvatarError: the file is missing, damaged or no avatar.
+    """
+    path = resolve(avatar)
+    with AVATAR.open(path) as stream:
+        header = read_header(stream, path)
+        parse_document(header, path)
+        tensor = _tensors(header, path).get("proxy_offsets")
+        if tensor is None:
+            return None
+        begin, end = tensor.data_offsets
+        stream.seek(begin, 1)
+        content = stream.read(end - begin)
+    if len(content) < end - begin:
+        raise AvatarError(f"The avatar {path} is truncated.", "Copy or download it again.")
+    offsets = np.frombuffer(content, dtype=DTYPES[tensor.dtype]).astype(np.float32)
+    if not np.isfinite(offsets).all():
+        raise AVATAR.damaged(path, "its weights proxy_offsets are not finite")
+    return offsets
+
+
 def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]], label: str) -> None:
     """Raises AvatarError when names or shapes are not those of the networks that the metadata describe."""
     architecture = metadata.architecture
@@ -142,6 +180,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     if metadata.joints:
         # Whether they go together is found where the model is made of them.
         expected |= {(name := f"proxy.{key}"): shapes.get(name, (0,)) for key in PART_ARRAYS}
+    if shapes.get("proxy_offsets"):
+        expected["proxy_offsets"] = (shapes["proxy_offsets"][0],)
     for name in sorted(expected.keys() | shapes.keys()):
         if expected.get(name) != shapes.get(name):
             raise AvatarError(

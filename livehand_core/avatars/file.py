@@ -51,6 +51,7 @@ class Avatar:
         detail_state: state dict of the DetailTexture; None without one.
         identity_detail: (identities, S, S, C), added to that texture; None without one, or without codes.
         proxy: of a part its model, by ``hand.part.part_arrays``; None of a hand.
+        proxy_offsets: (V,) metres, see ``AvatarArrays.refined``; None where the hand is the model's.
     """
 
     metadata: AvatarMetadata
@@ -63,6 +64,7 @@ class Avatar:
     detail_state: State | None = None
     identity_detail: torch.Tensor | None = None
     proxy: State | None = None
+    proxy_offsets: torch.Tensor | None = None
 
     def networks(
         self, device: torch.device | str = "cpu"
@@ -92,7 +94,7 @@ class Avatar:
 
     def tensors(self) -> State:
         """Flat names as in the file: ``field.*``, ``fine.*``, ``super_resolution.*``, ``latent``,
-        ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``, ``proxy.*``."""
+        ``identity_textures.*``, ``levels``, ``detail.*``, ``identity_detail``, ``proxy.*``, ``proxy_offsets``."""
         flat = {f"field.{name}": value for name, value in self.field_state.items()}
         flat |= {f"fine.{name}": value for name, value in (self.fine_state or {}).items()}
         flat |= {f"super_resolution.{name}": value for name, value in self.super_resolution_state.items()}
@@ -104,6 +106,8 @@ class Avatar:
         if self.identity_detail is not None:
             flat["identity_detail"] = self.identity_detail
         flat |= {f"proxy.{name}": value for name, value in (self.proxy or {}).items()}
+        if self.proxy_offsets is not None:
+            flat["proxy_offsets"] = self.proxy_offsets
         return flat | {f"identity_textures.{index}": value for index, value in enumerate(self.identity_textures)}
 
     @classmethod
@@ -130,6 +134,7 @@ class Avatar:
             part("detail.") or None,
             one("identity_detail"),
             part("proxy.") or None,
+            one("proxy_offsets"),
         )
 
     def arrays(self) -> AvatarArrays:

@@ -60,7 +60,8 @@ def compare(
     """
     requests = [replace(request, internal_scale=1.0) for request in requests]
     avatar = load_avatar(requests[0].hands[0].avatar)
-    plain = PlainRenderer(avatar, find_hand(avatar.metadata.hand_model, avatar.metadata.side), device)
+    data = avatar.arrays().refined(find_hand(avatar.metadata.hand_model, avatar.metadata.side))
+    plain = PlainRenderer(avatar, data, device)
     architecture = avatar.metadata.architecture
     for hand in requests[0].hands:
         plain.render(hand, requests[0].camera)

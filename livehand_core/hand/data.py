@@ -7,7 +7,7 @@ a body is made by ``hand.part``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -104,6 +104,26 @@ class ProxyModel:
         count = min(len(betas), directions.shape[2])
         moved: np.ndarray = joints + directions[..., :count] @ np.asarray(betas, dtype=np.float64)[:count]
         return moved
+
+    @cached_property
+    def rest_normals(self) -> np.ndarray:
+        """(V, 3) float64 unit normals of the rest mesh, each face weighted by its angle at the vertex."""
+        vertices = self.v_template.astype(np.float64)
+        corners = vertices[self.faces]
+        ahead, behind = np.roll(corners, -1, axis=1) - corners, np.roll(corners, 1, axis=1) - corners
+        lengths = np.linalg.norm(ahead, axis=-1) * np.linalg.norm(behind, axis=-1)
+        angles = np.arccos(np.clip((ahead * behind).sum(axis=-1) / np.maximum(lengths, 1e-30), -1.0, 1.0))
+        across = np.cross(ahead[:, 0], behind[:, 0])
+        across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-30)
+        total = np.zeros_like(vertices)
+        np.add.at(total, self.faces.reshape(-1), (angles[..., None] * across[:, None]).reshape(-1, 3))
+        answer: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
+        return answer
+
+    def with_offsets(self, offsets: np.ndarray) -> HandData:
+        """The same hand whose rest mesh is moved along its normals by (V,) metres: a person's own surface."""
+        moved = self.v_template.astype(np.float64) + np.asarray(offsets, np.float64)[:, None] * self.rest_normals
+        return replace(self, v_template=moved.astype(np.float32))
 
     @cached_property
     def _joint_shapes(self) -> tuple[np.ndarray, np.ndarray]:

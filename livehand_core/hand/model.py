@@ -41,7 +41,7 @@ class HandModel:
         self.face_uv = torch.tensor(np.asarray(data.face_uv), dtype=torch.float32, device=self.device)
         self._template, self._shapes = self._tensor(data.v_template), self._tensor(data.shapedirs[..., :BETA_COUNT])
         self._correctives, self._weights = self._tensor(data.posedirs), self._tensor(data.weights)
-        self._regressor = self._tensor(data.joint_regressor)
+        self._regressor, self._normals = self._tensor(data.joint_regressor), self._tensor(data.rest_normals)
         self._parents = [int(parent) for parent in data.parents]
 
     @torch.no_grad()
@@ -67,7 +67,11 @@ class HandModel:
         return vertices.float(), joints.float()
 
     def pose(
-        self, betas: torch.Tensor, angles: torch.Tensor, transl: torch.Tensor
+        self,
+        betas: torch.Tensor,
+        angles: torch.Tensor,
+        transl: torch.Tensor,
+        offsets: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pose the hand by tensors, in float64. Differentiable in every argument, also at angle 0.
 
@@ -75,12 +79,14 @@ class HandModel:
             betas: (n, B) shape; directions that the model does not have are ignored.
             angles: (n, J, 3) axis-angle of the wrist in the world and of each joint in its parent's frame, radians.
             transl: (n, 3) metres.
+            offsets: (V,) metres by which the rest mesh is moved along its normals, as ``HandData.with_offsets`` does.
 
         Returns:
             vertices (n, V, 3) and joints (n, J, 3) in world space, metres, float64.
         """
         count = min(betas.shape[-1], self._shapes.shape[-1])
-        shaped = self._template + torch.einsum("vkb,nb->nvk", self._shapes[..., :count], betas[:, :count])
+        template = self._template if offsets is None else self._template + offsets[:, None] * self._normals
+        shaped = template + torch.einsum("vkb,nb->nvk", self._shapes[..., :count], betas[:, :count])
         rest = self._regressor @ shaped
         turns = axis_angle_to_matrix(angles)
         corrected = shaped

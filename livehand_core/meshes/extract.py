@@ -136,6 +136,7 @@ def extract_mesh(
     metadata = arrays.metadata
     data = (hands or {}).get((metadata.hand_model, metadata.side)) or find_model(metadata.hand_model, metadata.side)
     metadata.check_hand(data)
+    data = arrays.refined(data)
     view = avatar_view(metadata, data, instance, _WORLD)
     proxy = (model := PosedHandModel(data, bool(metadata.joints))).proxy(model.vertices(view.pose), view.pose)
     workers = Workers(settings.threads)

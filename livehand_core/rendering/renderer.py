@@ -224,6 +224,8 @@ class Renderer:
     def _drawn(self, arrays: AvatarArrays) -> DrawnHand[Any, Any]:
         metadata = arrays.metadata
         data = self._hands.get((metadata.hand_model, metadata.side)) or find_model(metadata.hand_model, metadata.side)
+        metadata.check_hand(data)
+        data = arrays.refined(data)
         if self._kernels == "auto" and self._gpu is not None:
             drawn = self._gpu.hand(arrays, data, self._workers)
             if drawn is not None:

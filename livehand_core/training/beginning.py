@@ -69,7 +69,8 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
     """Put an avatar's weights into a new model.
 
     The field, its textures and the layer around the skin are taken over, and super-resolution's convolutions. Its heads
-    are taken over between avatars that both are relightable or both are not.
+    are taken over between avatars that both are relightable or both are not. A surface that the avatar's training found
+    is where that of this run begins.
 
     Args:
         model: the first of the avatar's identities is put into it; where it has several, each begins as that one.
@@ -77,10 +78,11 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
         hand: the model's.
 
     Raises:
-        TrainingError: the avatar's networks have other sizes.
+        TrainingError: the avatar's networks have other sizes, or its surface was refined and this run refines none.
         AvatarError: it is of another hand.
     """
     avatar.metadata.check_hand(hand)
+    avatar.arrays().refined(hand)
     old, new = avatar.metadata.architecture.field, model.field.config
     differing = [name for name in SAME if getattr(old, name) != getattr(new, name)]
     network = avatar.metadata.architecture.super_resolution
@@ -93,6 +95,13 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
             f"The avatar {avatar.metadata.name!r} cannot be begun with: it has other settings: {', '.join(differing)}.",
             "Give --set those of the avatar, or begin anew.",
         )
+    if avatar.proxy_offsets is not None:
+        if model.refinement is None:
+            raise TrainingError(
+                f"The avatar {avatar.metadata.name!r} is drawn on a surface of its own, which training has refined.",
+                "Train with --refine, which begins with that surface, or begin anew.",
+            )
+        model.refinement.ground.copy_(avatar.proxy_offsets)
     relit = network.out_channels != model.super_resolution.config.out_channels
     model.field.load_state_dict(_field(model, avatar, old, relit))
     state = avatar.super_resolution_state

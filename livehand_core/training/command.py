@@ -87,6 +87,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train as a job of Slurm, queued again and resumed when its time ends; options of sbatch, such as "
         "time=60 (minutes) partition=gpu cpus_per_task=8",
     )
+    parser.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        help="correct poses, shape, the proxy's surface and, with --set refine_cameras=true, cameras while training; "
+        "by default for captures made of data sets and footage",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from RUN's checkpoint with RUN's settings")
     parser.add_argument(
         "--begin-with", metavar="AVATAR",
@@ -101,6 +107,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     other.add_argument("--status", type=Path, metavar="RUN", help="print how a run is doing, and exit")
     other.add_argument("--pause", type=Path, metavar="RUN", help="tell a run to write a checkpoint and pause, and exit")
     other.add_argument("--go-on", type=Path, metavar="RUN", help="tell a paused run to continue, and exit")
+    other.add_argument(
+        "--write-poses", type=Path, metavar="RUN", help="take a run's refined poses into its captures, and exit"
+    )
     other.add_argument("--stop", type=Path, metavar="RUN", help="tell a run to stop cleanly, and exit")
     parser.add_argument("--json", action="store_true", help="with --status: JSON for programs")
 
@@ -211,6 +220,13 @@ def _steer(args: argparse.Namespace) -> bool:
         status = read_status(args.status)
         print(json.dumps(asdict(status)) if args.json else describe(status))
         return True
+    if args.write_poses is not None:
+        require("training")
+        from .refined import write_back
+
+        for file in write_back(args.write_poses):
+            print(f"written: {file}")
+        return True
     orders: tuple[tuple[Path | None, Order], ...] = ((args.pause, "pause"), (args.go_on, "go"), (args.stop, "stop"))
     for folder, order in orders:
         if folder is not None:
@@ -237,6 +253,7 @@ def _train(
     from .journal import Journal
     from .memory import keep_freed_memory
     from .perceptual import load_lpips
+    from .refined import is_imported
     from .session import Session
     from .trainer import Trainer
     from .views import HandMesh
@@ -251,6 +268,10 @@ def _train(
     journal = Journal(args.out) if devices.leads else QuietJournal()
     inspection = inspect_captures(folders, status.identities, status.skip_bad)
     capture = inspection.capture
+    if args.refine is None and not args.resume and not any(item.startswith("refine=") for item in args.set):
+        config = replace(config, refine=is_imported(capture) and config.coordinates == "uvd")
+    if config.refine and config.refine_silhouettes:
+        require("datasets", "Or train with --set refine_silhouettes=false, or --no-refine.")
     licence_of(config, capture)
     frames = [
         frame
@@ -276,6 +297,8 @@ def _train(
         images = Counter(frame.identity for frame in frames)
         journal.say("identities: " + ", ".join(f"{name} ({images[name]} images)" for name in sorted(images)))
     journal.say(f"perceptual loss: {perceptual}")
+    if config.refine:
+        journal.say("fits are refined: --no-refine trains on them as they are")
     trainer = Trainer(args.out, capture, frames, config, HandMesh.of(data), device, journal, lpips, devices)
     session: Session | QuietSession = QuietSession()
     if isinstance(monitor, Monitor):
@@ -344,6 +367,8 @@ def _chosen(args: argparse.Namespace, default_preset: str) -> TrainingConfig:
         changes |= {"steps": args.steps, "minutes": 0.0}
     if args.minutes is not None:
         changes |= {"minutes": args.minutes, "steps": 0}
+    if args.refine is not None:
+        changes["refine"] = args.refine
     papers = {"licence": args.licence, "consent": args.consent}
     if args.resume:
         changes |= {key: value for key, value in papers.items() if value}

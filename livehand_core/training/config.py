@@ -87,6 +87,13 @@ class TrainingConfig:
         view_noise: standard deviation of a turn of the view directions, one a tile, radians.
         calibrate_colour: learn a gain and a bias a camera (rendering uses 1 and 0).
         calibration_rate: Adam's learning rate of these.
+        refine: learn corrections of the fits beside the field, see ``refinement``: poses, shapes, the proxy's surface.
+        refine_silhouettes: first bring the fits' outlines onto those of the masks.
+        refine_start: part of the run after which the field moves them, 0 to 1.
+        refine_rate: Adam's learning rate of them, in the spreads that fits are off by.
+        refine_prior: weight of the squares of what they are moved by, in spreads.
+        refine_smoothness: weight of the surface's, beside.
+        refine_cameras: correct the cameras' turns and places too.
         checkpoint_minutes, preview_minutes: how often each is written.
         memory_gb: GB (10^9 bytes) of images and their light that stay in memory; 0 for half of what is free when the
             run starts.
@@ -147,6 +154,13 @@ class TrainingConfig:
     view_noise: float = 0.0
     calibrate_colour: bool = False
     calibration_rate: float = 1e-4
+    refine: bool = False
+    refine_silhouettes: bool = True
+    refine_start: float = 0.05
+    refine_rate: float = 0.01
+    refine_prior: float = 1e-5
+    refine_smoothness: float = 10.0
+    refine_cameras: bool = False
     checkpoint_minutes: float = 5.0
     preview_minutes: float = 10.0
     memory_gb: float = 0.0
@@ -172,6 +186,16 @@ class TrainingConfig:
             raise TrainingError(
                 "Surface sampling needs a skin that has been learnt, over uvd coordinates.",
                 "Give coordinates uvd, and a coarse_part above 0 and below 1, after which the layer is measured.",
+            )
+        if self.refine and self.coordinates == "xyz":
+            raise TrainingError(
+                "Fits are refined by their texture cube; world coordinates have none.",
+                "Give coordinates uvd, or --no-refine.",
+            )
+        if min(self.refine_rate, self.refine_prior, self.refine_smoothness) < 0.0 or not 0.0 <= self.refine_start < 1.0:
+            raise TrainingError(
+                "A setting of the refinement is out of range.",
+                "Give refine_rate, refine_prior and refine_smoothness 0 or more, refine_start 0 or more and below 1.",
             )
         if self.empty_space_weight < 0.0 or self.empty_space_points < 1:
             raise TrainingError(

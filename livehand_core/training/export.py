@@ -20,6 +20,7 @@ from ..hand.skinning import pose_vertices
 from ..rotations import axis_angle_to_matrix
 from .config import TrainingConfig
 from .model import AvatarModel
+from .refined import refined_capture
 
 
 def pixels_per_metre(capture: Capture, frames: list[CaptureFrame], data: ProxyModel) -> float:
@@ -69,7 +70,8 @@ def make_avatar(
     if model.detail is not None:
         size, channels = config.detail_size, config.detail_channels
         architecture = replace(architecture, detail_size=size, detail_channels=channels)
-    poses = np.stack([capture.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
+    refined = refined_capture(capture, model)
+    poses = np.stack([refined.poses.poses[pose].hand_pose.reshape(-1) for pose in sorted({f.pose for f in frames})])
     story = {
         "trained_with": f"LiveHand {__version__}",
         "capture": capture.origin,
@@ -93,9 +95,9 @@ def make_avatar(
         depth_margin=config.bounds_margin,
         lateral_margin=config.lateral_margin,
         last_interval=config.last_interval,
-        pixels_per_metre=pixels_per_metre(capture, frames, data),
+        pixels_per_metre=pixels_per_metre(refined, frames, data),
         pose_statistics=PoseStatistics.of(poses),
-        identities=identities_in(capture, frames, config.name.strip() or "avatar"),
+        identities=identities_in(refined, frames, config.name.strip() or "avatar"),
         provenance=story | provenance,
         licence=licence,
     )
@@ -111,6 +113,7 @@ def make_avatar(
         identity_textures=residuals,
         levels=levels,
         detail_state=None if model.detail is None else _copied(model.detail.state_dict()),
+        proxy_offsets=None if model.refinement is None else model.refinement.surface().detach().float(),
         identity_detail=None if model.identity_detail is None else model.identity_detail.detach().clone(),
         proxy=proxy_state(data),
     )

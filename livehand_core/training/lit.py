@@ -37,6 +37,7 @@ class LitView:
         margin: metres that rays reach past the silhouette.
         device: where tensors go.
         kept: where what the skin receives stays while there is room.
+        key: of what is kept: of views of one key, the light of one serves all.
     """
 
     mesh: ShadedMesh
@@ -47,12 +48,12 @@ class LitView:
     margin: float
     device: torch.device
     kept: Kept = field(default_factory=Kept)
-    _key: object = field(default_factory=object, init=False)
+    key: object = field(default_factory=object)
 
     @property
     def received(self) -> Received:
         """What the skin receives."""
-        return self.kept(self._key, lambda: receive(self.mesh, self.vertices, self.light), _bytes)
+        return self.kept(self.key, lambda: receive(self.mesh, self.vertices, self.light), _bytes)
 
     def of_tile(self, tile: Tile, factor: int) -> TileLight:
         """The light on a tile of the feature image; the tile may leave the image."""

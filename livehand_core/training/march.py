@@ -14,6 +14,7 @@ import torch
 from ..networks import FieldConfig, RadianceField
 from ..networks.config import SKIP_AFTER_LAYER, encoded_size
 from ..rendering import integrate
+from . import input_kernels
 from . import ray_kernels as kernels
 from .precision import has_loops, product_precision
 from .workers import shared
@@ -37,13 +38,14 @@ class _Kept(NamedTuple):
     """What the gradient needs of the K samples that count, of a few samples of all rays of a block.
 
     Attributes:
-        ray: (K,) within the block.
+        ray: (K,) within the block; sample: (K,) which of its ray's.
         terms: (K, 4) of ``ray_kernels.composite``.
         layers: (K, .) encoded input and each hidden layer's output.
         view, colour: (K, .) the view layer's output and the colours.
     """
 
     ray: torch.Tensor
+    sample: torch.Tensor
     terms: torch.Tensor
     layers: list[torch.Tensor]
     view: torch.Tensor
@@ -62,6 +64,7 @@ def ray_values(
 
     Args:
         field: differentiable in its parameters.
+        samples: differentiable in their positions.
         directions: (R, 3) unit view directions.
         pose: (45 or 48,), or (R, 45 or 48) for each ray its own; differentiable.
         latent: (latent_size,) code of the identity that all rays see; differentiable.
@@ -89,6 +92,7 @@ def ray_values(
     return _March.apply(  # type: ignore[no-any-return, no-untyped-call]
         samples,
         config,
+        samples.positions,
         bias,
         field.view_term(directions),
         folded,
@@ -103,10 +107,12 @@ def ray_values(
 
 
 class _March(torch.autograd.Function):
-    """Inputs: samples, the field's sizes, first bias, view terms, then weights (``_Weights``)."""
+    """Inputs: samples, the field's sizes, the samples' positions, first bias, view terms, weights (``_Weights``)."""
 
     @staticmethod
-    def forward(ctx: Any, samples: Samples, config: FieldConfig, *tensors: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, samples: Samples, config: FieldConfig, positions: torch.Tensor, *tensors: torch.Tensor
+    ) -> torch.Tensor:
         weights = _Weights.of(tensors, config)
         rays, count = samples.intervals.shape
         step = max(1, ROWS_AT_ONCE // groups(count, samples.crossing)[0])
@@ -117,7 +123,7 @@ class _March(torch.autograd.Function):
             room = _room(step * groups(count, samples.crossing)[0], config, sums)
             return [(block, _evaluate(samples, config, weights, block, room, sums)) for block in blocks]
 
-        ctx.parts, ctx.config = shared(evaluate), config
+        ctx.parts, ctx.config, ctx.shape = shared(evaluate), config, positions.shape
         ctx.save_for_backward(*tensors)
         return sums
 
@@ -127,6 +133,7 @@ class _March(torch.autograd.Function):
         config = ctx.config
         weights = _Weights.of(tensors, config)
         gradient = gradient.contiguous()
+        places = gradient.new_zeros(ctx.shape) if ctx.needs_input_grad[2] else None
 
         def differentiate(part: int, parts: int) -> list[torch.Tensor]:
             sums = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
@@ -134,13 +141,16 @@ class _March(torch.autograd.Function):
             for block, several in ctx.parts[part]:
                 behind = torch.zeros_like(gradient[block, 0])
                 for kept in reversed(several):
-                    _differentiate(kept, config, weights, gradient[block], behind, answer, block)
+                    of_input = _differentiate(kept, config, weights, gradient[block], behind, answer, block)
+                    if places is not None and of_input is not None:
+                        # Each ray is of one block, and each sample of one group: no two threads write one place.
+                        places[block][kept.ray, kept.sample] = _of_positions(of_input, kept, config, weights, ctx.shape)
             return sums
 
         totals, *others = shared(differentiate)
         for other in others:
             torch._foreach_add_(totals, other)
-        return None, None, *totals
+        return None, None, places, *totals
 
 
 def groups(samples: int, crossing: int = 0) -> list[int]:
@@ -243,12 +253,13 @@ def _evaluate(
             ray.numpy(), terms.numpy(),
         )  # fmt: skip
         kept, ray, terms = kept[:found], ray[:found].clone(), terms[:found].clone()
+        sample = first + kept % count
         layers = [layer[kept] for layer in layers]
         view = layers[-1] @ weights.folded.T
         kernels.add_of_ray(view.numpy(), ray.numpy(), weights.view_terms[block].numpy())
         colour = torch.addmm(weights.colour_bias, view, weights.colour.T).sigmoid_()
         kernels.sum_colours(colour.numpy(), ray.numpy(), terms.numpy(), sums[block].numpy())
-        answer.append(_Kept(ray, terms, layers, view, colour))
+        answer.append(_Kept(ray, sample, terms, layers, view, colour))
         alive, first = alive[:living], first + count
         if not living:
             break
@@ -282,15 +293,18 @@ def _differentiate(
     behind: torch.Tensor,
     answer: _Weights,
     block: slice,
-) -> None:
+) -> torch.Tensor | None:
     """The gradients of some samples of a block, added to ``answer``.
 
     Args:
         gradient: of the sums of the block's rays.
         behind: see ``ray_kernels.composite_backward``.
+
+    Returns:
+        (K, W) gradient of the first layer's sums; None where there are no samples.
     """
     if not len(kept.ray):
-        return
+        return None
     ray, terms = kept.ray.numpy(), kept.terms.numpy()
     raw, density = torch.empty_like(kept.colour), kept.terms.new_empty(len(ray))
     kernels.colours_backward(kept.colour.numpy(), ray, terms, gradient.numpy(), raw.numpy(), density.numpy())
@@ -322,3 +336,24 @@ def _differentiate(
         answer.bias.add_(upstream.sum(dim=0))
     else:
         answer.bias[block].index_add_(0, kept.ray, upstream)
+    return upstream
+
+
+def _of_positions(
+    upstream: torch.Tensor, kept: _Kept, config: FieldConfig, weights: _Weights, shape: Sequence[int]
+) -> torch.Tensor:
+    """(K, 3 or 6) gradient of the samples' positions, from that of the first layer's sums."""
+    gradient, rows = (upstream @ weights.first).numpy(), kept.layers[0].numpy()
+    answer = upstream.new_zeros(len(upstream), shape[-1])
+    places = answer.numpy()
+    input_kernels.encoding_backward(gradient, rows, 0, 3, config.position_frequencies, places, 0)
+    begin = encoded_size(3, config.position_frequencies)
+    answer[:, 2] *= config.distance_scale
+    if config.normal_frequencies:
+        input_kernels.encoding_backward(gradient, rows, begin, 3, config.normal_frequencies, places, 3)
+    begin = config.encodings_size
+    for texture in weights.textures:
+        # The encoding's first two columns are u and v themselves.
+        input_kernels.texture_places_backward(gradient, rows, begin, texture.detach().numpy(), places)
+        begin += config.texture_channels
+    return answer

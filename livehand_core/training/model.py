@@ -12,6 +12,7 @@ from ..networks import FieldConfig, RadianceField, SuperResolution, SuperResolut
 from ..networks.config import LIT_CHANNELS
 from ..networks.detail import DetailTexture, identity_texture
 from .config import TrainingConfig
+from .refinement import Refinement
 
 SMALLEST_SPREAD = 0.1
 """Radians: joints that hardly move in the capture are normalised as if they moved this much."""
@@ -33,6 +34,7 @@ class AvatarModel(nn.Module):
         identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
         detail: of a relightable avatar, unless it has none.
         identity_detail: (identities, R, R, C), added to the detail texture; None for one identity.
+        refinement: of the fits; None where they are trained on as they are.
         levels: (V, 2) of the layer that surface sampling looks in, see ``layer.find_levels``; (0, 2) until it is known.
     """
 
@@ -87,6 +89,7 @@ class AvatarModel(nn.Module):
         self.register_buffer("pose_scale", config.pose_gain / spread)
         self.register_buffer("levels", torch.zeros(0, 2))
         self._noise = config.pose_noise * config.pose_gain
+        self.refinement: Refinement | None = None
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As a module does; the state may know a layer that this model does not, or none at all, as older ones."""

@@ -81,7 +81,8 @@ def plain_rays(view: View, field: FieldConfig, samples: int, generator: torch.Ge
         found = proxy.coordinates(points, replace(field, normal_frequencies=1), "pseudo_normal")
         positions = torch.cat([found[..., :3], found[..., 3:6] @ wrist, found[..., 6:]], dim=-1)
     pixels, intervals = rows * view.low.width + columns, intervals_between(depths, view.last_interval)
-    return TileRays(pixels, depths, intervals, rays.lengths, positions, rays.view_directions @ wrist)
+    turned = rays.view_directions @ wrist
+    return TileRays(pixels, depths, intervals, rays.lengths, positions, turned, rays.origins)
 
 
 def plain_loss(

@@ -17,6 +17,7 @@ from .journal import Journal
 from .memory import give_back_freed_memory
 from .monitor import Monitor
 from .previews import preview_frames, write_preview
+from .refined import REFINED_POSES, refined_capture
 from .trainer import Trainer
 
 CURVES_SECONDS = 5.0
@@ -40,6 +41,7 @@ class Session:
         self._monitor = monitor
         self._trainer, self._capture, self._frames, self._data = trainer, capture, frames, data
         self._journal, self._avatar_path, self._perceptual = journal, avatar_path, perceptual
+        self._refined = capture
         self._preview_frames = preview_frames(capture, identity_names(frames))
         self._saved = self._previewed = trainer.seconds
         self._drawn, self._new_numbers = time.monotonic(), False
@@ -95,12 +97,16 @@ class Session:
             "seed": trainer.config.seed,
         }
         model = trainer.averaged()
+        # What previews show: where refined fits are, so that they measure what is drawn and not how the fits were off.
+        self._refined = refined_capture(self._capture, model)
         return make_avatar(model, trainer.config, self._capture, self._frames, self._data, provenance)
 
     def _save(self) -> Avatar:
         self._trainer.save()
         avatar = self._avatar()
         save_avatar(self._avatar_path, avatar)
+        if self._trainer.config.refine:
+            self._refined.poses.save(self._trainer.run / REFINED_POSES)
         give_back_freed_memory()
         return avatar
 
@@ -109,7 +115,7 @@ class Session:
         path = self._trainer.run / "previews" / f"step_{step:06d}.png"
         device = str(self._trainer.device)
         try:
-            values = write_preview(path, avatar, self._capture, self._preview_frames, self._data, device)
+            values = write_preview(path, avatar, self._refined, self._preview_frames, self._data, device)
         except CaptureError as error:
             # The images that are trained on may all be in memory: a picture is not worth the run.
             self._journal.say(f"no preview: {error}")

@@ -72,6 +72,8 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     wide = task.tile.grown(radius)
     height, width = wide.y1 - wide.y0, wide.x1 - wide.x0
     rays, generator = task.rays, task.generator
+    if model.refinement is not None and model.refinement.live:
+        rays = model.refinement.attached(task.view, rays)
     pose = model.pose_input(task.view.pose, generator)
     positions = model.told(rays.positions, generator, each=False)
     directions = rays.directions
@@ -175,5 +177,7 @@ def tile_loss(model: AvatarModel, task: TileTask, config: TrainingConfig, lpips:
     if task.empty is not None:
         empty = EVERY * empty_space_loss(model, task.empty)
         total = config.empty_space_weight * empty
+    if model.refinement is not None and model.refinement.live:
+        total = total + model.refinement.prior(view, config)
     total = total + high_error + low_error + config.alpha_weight * alpha_error + perceptual + background_error
     return TileLoss(total, high_error.detach(), low_error.detach(), perceptual.detach(), empty.detach())

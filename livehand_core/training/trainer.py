@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from .layer import find_levels
 from .model import AvatarModel, field_groups, warm_start
 from .perceptual import Lpips
 from .ray_stage import train_on_rays
+from .refinement import Refinement
 from .step import TileLoss, TileTask, tile_loss
 from .tiles import partition
 from .views import HandMesh, View
@@ -100,6 +102,9 @@ class Trainer:
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
         self._shown, self._mesh = shown, mesh
         self.model = AvatarModel(config, poses, len(names), len(identities), mesh.local_joints).to(device)
+        if config.refine:
+            owners = {frame.pose: identities.index(frame.identity) for frame in frames}
+            self.model.refinement = Refinement(capture.poses.poses, owners, len(names), mesh).to(device)
         # The tiles' features have their channels innermost in memory; so should the convolutions' weights.
         self.model.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.empty_space: EmptySpace | None = None
@@ -142,6 +147,8 @@ class Trainer:
 
     def rehearse(self) -> None:
         """Compute a tile and forget it: the loops are compiled at their first use, which is no training time."""
+        if self.model.refinement is not None:
+            self.model.refinement.live = True
         loss = tile_loss(self.model, self._prepare(self._devices.rank), self.config, self._lpips)
         torch.autograd.grad(loss.total, self._parameters, allow_unused=True)
 
@@ -171,12 +178,14 @@ class Trainer:
             self._devices.agree()
             since = self._clock()
 
-        if avatar is not None:
+        if avatar is None:
+            warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
+        else:
             begin_with(self.model, avatar, self._mesh.model.data)
             if self.config.sampling == "surface" and len(self.model.levels):
                 self._look_in_the_layer()
-        else:
-            warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
+        if self.model.refinement is not None:
+            self.model.refinement.begin(self.views, self.config, self._preparers, self._devices, self._journal.say)
         if self.config.ray_steps and avatar is None:
             helpers = self._pool, self._journal.say, between
             train_on_rays(self.model, self.views, self.config, *helpers, self.empty_space, self._devices)
@@ -233,11 +242,7 @@ class Trainer:
 
     def averaged(self) -> AvatarModel:
         """A copy of the model with the averaged weights: what is previewed, measured and exported."""
-        poses = self.model.pose_mean[None]
-        identities = 1 if self.model.codes is None else len(self.model.codes)
-        sizes = len(self.model.calibration), identities, self._mesh.local_joints
-        copy = AvatarModel(self.config, poses.cpu(), *sizes).to(self.device)
-        copy.load_state_dict(self.model.state_dict())
+        copy = deepcopy(self.model)
         for parameter, value in zip(copy.parameters(), self._average, strict=True):
             parameter.data.copy_(value)
         return copy.eval()
@@ -281,6 +286,9 @@ class Trainer:
             and not len(self.model.levels)
         ):
             self._find_layer()
+        refinement = self.model.refinement
+        if refinement is not None:
+            refinement.live = self.progress >= self.config.refine_start
         self._order_tiles()
         slots = self.config.tiles_per_step
         drawn = list(self._pool.map(self._differentiate, self._devices.own(slots)))
@@ -291,6 +299,8 @@ class Trainer:
         self._set_rates()
         self._optimiser.step()
         self.model.constrain()
+        if refinement is not None:
+            refinement.advance(self.config.refine_rate * self._decay(), self.config.refine_cameras)
         # The average follows quickly at first, when the weights are far from where they will be.
         decay = min(self.config.average_decay, (1.0 + self.step) / (10.0 + self.step))
         torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)
@@ -322,6 +332,8 @@ class Trainer:
         epoch, position = divmod(number, len(self.views))
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.views))
         view = self.views[int(order[position])]
+        if self.model.refinement is not None:
+            self.model.refinement.place(view)
         random = np.random.default_rng([self.config.seed, 2, number])
         generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
         radius = self.model.super_resolution.config.receptive_radius
@@ -349,15 +361,22 @@ class Trainer:
         return Drawn(torch.autograd.grad(loss.total, self._parameters, allow_unused=True), loss)
 
     def _order_tiles(self) -> None:
-        """Have this process's tiles of this step and the next prepared, so that no core waits at the end of a step."""
+        """Have this process's tiles of this step and the next prepared, so that no core waits at the end of a step.
+
+        Where fits are refined, those of the next are prepared once this step has moved them.
+        """
         slots = self.config.tiles_per_step
-        for number in (step * slots + slot for step in (self.step, self.step + 1) for slot in self._devices.own(slots)):
+        steps = [self.step] if self.model.refinement is not None else [self.step, self.step + 1]
+        for number in (step * slots + slot for step in steps for slot in self._devices.own(slots)):
             if number not in self._prepared:
                 self._prepared[number] = self._preparers.submit(self._prepare, number)
 
-    def _set_rates(self) -> None:
+    def _decay(self) -> float:
         end = self.config.rate_end
-        decay = end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+        return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * self.progress))
+
+    def _set_rates(self) -> None:
+        decay = self._decay()
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
         for group in self._optimiser.param_groups:
             group["lr"] = group["rate"] * decay * warm

@@ -35,6 +35,9 @@ from .losses import downsampled
 from .tiles import Tile
 from .workers import shared
 
+STILL = 0.0005
+"""Metres that vertices of a hand that is refined may move before what reaches them of the light is found anew."""
+
 
 @dataclass(frozen=True)
 class HandMesh:
@@ -73,6 +76,7 @@ class TileRays(NamedTuple):
             behind them of a part its local pose, or (R, S, 3) coordinates in metres, of the frame in which the wrist
             rests, or in the published conditioning of the world.
         directions: (R, 3) unit view directions in the wrist's frame.
+        origins: (1 or R, 3) metres, where the rays begin in the world.
     """
 
     pixels: torch.Tensor
@@ -81,6 +85,7 @@ class TileRays(NamedTuple):
     lengths: torch.Tensor
     positions: torch.Tensor
     directions: torch.Tensor
+    origins: torch.Tensor
 
 
 class View:
@@ -92,9 +97,10 @@ class View:
         low: of the feature image.
         camera_index: number of the camera among the capture's training cameras.
         identity: number of the identity among those that are trained.
+        number: of its pose in the capture.
         pose: (45 or 48,) float32 angles, as :func:`pose_numbers`.
         wrist: (3, 3) the frame in the world that directions and normals are given in: the wrist's, or the world's own
-            in the published conditioning.
+            in the published conditioning; wrist_frame: which.
         mesh: the proxy.
         margins: metres that rays begin in front of and end behind the surface, and that they reach past its silhouette.
         coordinates: ``"uvd"`` or ``"xyz"``, in which samples are given.
@@ -125,22 +131,24 @@ class View:
         self.name = frame.image
         self.camera: Camera = frame.camera
         self.low = low_resolution(frame.camera, factor)
-        self.camera_index, self.identity = camera_index, identity
+        self.camera_index, self.identity, self.number = camera_index, identity, frame.pose
         self._capture, self._frame, self.mesh, self._factor = capture, frame, mesh, factor
         self.margins, self.last_interval = margins, last_interval
         self.levels: np.ndarray | None = None
         self._device = device
         hand = capture.hand(frame)
         self.pose = torch.tensor(pose_numbers(hand, conditioning), dtype=torch.float32, device=device)
-        follows = conditioning != "published"
-        turn = axis_angle_to_matrix(hand.global_orient) if follows else np.eye(3)
+        self.wrist_frame = conditioning != "published"
+        turn = axis_angle_to_matrix(hand.global_orient) if self.wrist_frame else np.eye(3)
         self.wrist = turn.astype(np.float32)
         self._rest = self._placed = np.zeros(3)
-        if follows:
+        if self.wrist_frame:
             # As ``rendering.view.view_of`` brings a hand into the avatar's frame.
             self._rest = mesh.model.data.rest_joints(hand.betas)[0]
             self._placed = self._rest + hand.transl
         self._shaded, self._kept = shaded, kept or Kept()
+        self._lit_at: np.ndarray | None = None
+        self._light_key = object()
 
     @cached_property
     def vertices(self) -> np.ndarray:
@@ -164,7 +172,19 @@ class View:
         light = told.light.scaled(2.0**self._frame.exposure).moved(turn, shift)
         camera, low = (camera.moved(turn, shift) for camera in (self.camera, self.low))
         vertices, margin = self._shaded.closed(self.at_rest(self.vertices)), self.margins[1]
-        return LitView(self._shaded, vertices, camera, low, light, margin, self._device, self._kept)
+        return LitView(self._shaded, vertices, camera, low, light, margin, self._device, self._kept, self._light_key)
+
+    def follow(self, vertices: np.ndarray, wrist: np.ndarray, angles: np.ndarray, place: np.ndarray) -> None:
+        """Take another pose than the capture's: (V, 3) vertices, (3, 3) the frame of directions, (48,) angles, (3,) the
+        wrist's place; float32."""
+        self.__dict__.pop("lit", None)
+        if self._lit_at is None or np.abs(vertices - self._lit_at).max() > STILL:
+            self._lit_at, self._light_key = vertices, object()
+        self.vertices, self.wrist = vertices, wrist
+        self.pose = torch.from_numpy(angles[-self.pose.numel() :]).to(self.pose)
+        if self.wrist_frame:
+            self._placed = place.astype(np.float64)
+        self.__dict__.pop("mask", None)
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -191,6 +211,12 @@ class View:
     def _read_image(self) -> torch.Tensor:
         image = self._capture.image(self._frame)
         return torch.tensor(np.rint(image * 255.0).astype(np.uint8)).permute(2, 0, 1).contiguous().to(self._device)
+
+    @property
+    def opaque(self) -> np.ndarray:
+        """(H, W) bool: where the hand is in the image."""
+        answer: np.ndarray = (self._image[3] >= 128).cpu().numpy()
+        return answer
 
     @property
     def _low_image(self) -> torch.Tensor:
@@ -263,6 +289,7 @@ class View:
             torch.from_numpy(rays.lengths),
             positions,
             torch.from_numpy(rays.directions / rays.lengths[:, None]) @ wrist,
+            torch.from_numpy(np.ascontiguousarray(rays.origins, np.float32).reshape(-1, 3)),
         )
         return TileRays(*(value.to(self._device) for value in answer))
 
