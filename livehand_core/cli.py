@@ -19,6 +19,7 @@ from .progress import Progress
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "train": (".training.command", "training", "train an avatar on a capture"),
+    "personalise": (".training.personalise_command", "training", "add an identity to an avatar from a few pictures"),
     "dataset": (".datasets.command", "datasets", "turn a data set of real hands into a capture"),
     "footage": (".datasets.footage.command", "footage", "turn own videos of a hand into a capture"),
     "check": (".captures.command", "check", "find what is wrong with a capture"),

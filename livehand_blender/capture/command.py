@@ -29,7 +29,7 @@ from livehand_core.captures.plan import (
 )
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.hand.builtin import builtin_hand
-from livehand_core.hand.looks import DEFAULT_LOOK, LICENCE, LOOKS, look_of
+from livehand_core.hand.looks import DEFAULT_LOOK, DRAWN, LICENCE, LOOKS, look_of
 from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import HandPose
 
@@ -145,7 +145,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("folder", type=Path, help="the capture's folder")
     parser.add_argument(
-        "--identity", choices=sorted(LOOKS), default=DEFAULT_LOOK, help="whose hand: skin, nails and shape"
+        "--identity",
+        default=DEFAULT_LOOK,
+        help=f"whose hand: skin, nails and shape: {', '.join(LOOKS)}, or {DRAWN}N for one that is drawn",
     )
     parser.add_argument("--cameras", type=int, default=100)
     parser.add_argument("--poses", type=int, default=112)

@@ -93,12 +93,45 @@ LOOKS: Mapping[str, HandLook] = {
 """The looks that come with LiveHand. The avatar that ships inside has all of them."""
 
 
+DRAWN = "synthetic-"
+"""What the names of drawn looks begin with; a number follows."""
+
+
+def drawn_look(number: int) -> HandLook:
+    """A look of nobody: shape, skin and nails drawn by its number, the same each time.
+
+    Pigment is drawn evenly over its whole range, age goes into wrinkles, veins, tendons, spots and dryness together.
+    """
+    random = np.random.default_rng([7, number])
+    age = random.uniform()
+    lean = random.uniform()
+    return HandLook(
+        f"{DRAWN}{number:03d}",
+        "Drawn by its number",
+        betas=tuple(np.round(random.normal(0.0, 0.9, 10).clip(-2.0, 2.0), 3).tolist()),
+        melanin=round(float(random.uniform(0.7, 4.5)), 3),
+        blood=round(float(random.uniform(0.75, 1.3)), 3),
+        wrinkles=round(0.6 + 1.1 * age + float(random.uniform(0.0, 0.2)), 3),
+        veins=round(0.1 + 0.9 * age + 0.8 * lean, 3),
+        tendons=round(0.5 + 0.5 * age + 0.5 * lean, 3),
+        spots=round(float(random.uniform(0.0, 0.6)) ** 2, 3),
+        age_spots=round(max(0.0, age - 0.5) * float(random.uniform(0.5, 1.5)), 3),
+        dryness=round(age * float(random.uniform(0.2, 0.9)), 3),
+        nail_length=round(float(random.uniform(0.0, 1.0)) ** 2 * 1.5, 3),
+    )
+
+
 def look_of(name: str) -> HandLook:
-    """The look of a name.
+    """The look of a name: one of ``LOOKS``, or ``synthetic-N`` of :func:`drawn_look`.
 
     Raises:
         HandModelError: there is none.
     """
-    if name not in LOOKS:
-        raise HandModelError(f"The identity {name!r} is unknown.", f"Choose one of {', '.join(LOOKS)}.")
-    return LOOKS[name]
+    if name in LOOKS:
+        return LOOKS[name]
+    number = name.removeprefix(DRAWN)
+    if name.startswith(DRAWN) and number.isascii() and number.isdigit() and len(number) <= 6:
+        return drawn_look(int(number))
+    raise HandModelError(
+        f"The identity {name!r} is unknown.", f"Choose one of {', '.join(LOOKS)}, or {DRAWN}N for a drawn one."
+    )

@@ -1,0 +1,337 @@
+"""A new identity from a few pictures: what an avatar of several identities tells them apart by, its networks frozen.
+
+First the blend of the known identities that comes nearest, with the pictures' poses, their hand's shape and a colour
+gain; then a code and texels of its own beside the blend, which stay near it where nothing is seen. Called by the
+command.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..avatars import Avatar, Identity
+from ..captures.capture import Capture, CaptureFrame
+from ..errors import AvatarError, TrainingError
+from ..hand.data import HandData
+from ..kernels.mesh.placement import level_rows
+from .config import TrainingConfig, preset
+from .devices import Devices
+from .model import AvatarModel
+from .refinement import Refinement
+from .step import TileTask, tile_loss
+from .tiles import partition
+from .views import HandMesh, View
+
+GAIN_CAMERA = 1
+"""The camera whose colour calibration all pictures share; that of the first is fixed."""
+
+TILE = 48
+SMOOTH, SMALL = 0.02, 0.002
+"""Weights of the mean square of the difference of neighbouring own texels, and of their own."""
+
+CODE_PRIOR, GAIN_PRIOR = 0.002, 0.05
+BLEND_PART = 0.35
+"""Part of the time that the blend is looked for."""
+
+
+@dataclass(frozen=True)
+class Personal:
+    """How an identity is fitted.
+
+    Attributes:
+        name: of the new identity.
+        minutes: that the fit takes at most; steps: most of them.
+        seed: of what is drawn.
+        alone: whether the new avatar has this identity alone.
+        refine: whether poses and shape are refined.
+        consent: what the hand's owner has agreed to.
+    """
+
+    name: str
+    minutes: float = 2.5
+    steps: int = 600
+    seed: int = 0
+    alone: bool = False
+    refine: bool = True
+    consent: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise TrainingError("The new identity has no name.", "Give one with --name.")
+        if self.minutes <= 0.0 or self.steps < 2:
+            raise TrainingError("The fit has no time.", "Give --minutes above 0 and --steps of 2 or more.")
+
+
+class PersonalModel(AvatarModel):
+    """An avatar's networks, frozen, and one more identity, which is all that is trained.
+
+    Attributes:
+        shares: (identities,) whose softmax is the blend.
+        code_own: (latent_size,) beside the blend's code.
+        texels: (S, S, C) each, beside the blend's.
+    """
+
+    def __init__(self, avatar: Avatar, config: TrainingConfig) -> None:
+        size = avatar.metadata.architecture.field.pose_size
+        super().__init__(config, torch.zeros(1, size), cameras=GAIN_CAMERA + 1, identities=2)
+        self.field, _, self.super_resolution = avatar.networks()
+        self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # The avatar's field is given angles in radians.
+        self.pose_mean.zero_()
+        self.pose_scale.fill_(1.0)
+        self.requires_grad_(False)
+        assert avatar.latent is not None
+        self._codes, self._textures = avatar.latent.clone(), list(avatar.identity_textures)
+        self.calibration.requires_grad_(True)
+        self.shares = nn.Parameter(torch.zeros(len(self._codes)))
+        self.code_own = nn.Parameter(torch.zeros(self._codes.shape[1]))
+        self.texels = nn.ParameterList([torch.zeros(texture.shape[1:]) for texture in self._textures])
+        self._blend: list[torch.Tensor] | None = None
+
+    def hold_blend(self) -> None:
+        """Keep the blend as it is from here on."""
+        self._blend = [texture.detach() for texture in self._blended()]
+        self.shares.requires_grad_(False)
+
+    def code(self, identity: int) -> torch.Tensor:
+        """(latent_size,) of the new identity, no longer than 1."""
+        code = self.shares.softmax(dim=0) @ self._codes + self.code_own
+        return code / code.norm().clamp(min=1.0)
+
+    def residuals(self) -> list[torch.Tensor]:
+        """(S, S, C) each: what the new identity adds to the field's textures."""
+        blend = self._blended() if self._blend is None else self._blend
+        return [shared + own for shared, own in zip(blend, self.texels, strict=True)]
+
+    def textures(self, identity: int) -> list[torch.Tensor]:
+        """(S, S, C) each: those of the new identity."""
+        return [shared + own for shared, own in zip(self.field.textures, self.residuals(), strict=True)]
+
+    def prior(self) -> torch.Tensor:
+        """What it costs that the identity leaves the blend, its texels each other, and colours their place."""
+        total = CODE_PRIOR * self.code_own.square().sum() + GAIN_PRIOR * self.calibration[GAIN_CAMERA].square().sum()
+        for texels in self.texels:
+            rough = texels.diff(dim=0).square().mean() + texels.diff(dim=1).square().mean()
+            total = total + SMOOTH * rough + SMALL * texels.square().mean()
+        return total
+
+    def _blended(self) -> list[torch.Tensor]:
+        shares = self.shares.softmax(dim=0)
+        return [torch.tensordot(shares, texture, dims=1) for texture in self._textures]
+
+
+def check_avatar(avatar: Avatar, hand: HandData) -> None:
+    """Raises AvatarError when no identity can be fitted through an avatar, or it is of another hand."""
+    metadata = avatar.metadata
+    label = f"The avatar {metadata.name!r}"
+    metadata.check_hand(hand, label)
+    if avatar.latent is None or len(avatar.latent) < 2:
+        raise AvatarError(
+            f"{label} knows one hand only; how hands differ it has never seen.",
+            "Choose an avatar of several identities: train one on captures of several people.",
+        )
+    field, upsampler = metadata.architecture.field, metadata.architecture.super_resolution
+    plain = metadata.light == "as_trained" and avatar.fine_state is None
+    if field.coordinates != "uvd" or upsampler.out_channels != 4 or not plain:
+        raise AvatarError(
+            f"{label} is of a form that no identity can be fitted through: imported, in world coordinates, or lit "
+            "by the scene.",
+            "Choose one that LiveHand has trained, which brings its own light.",
+        )
+
+
+def personalised(
+    avatar: Avatar,
+    capture: Capture,
+    frames: Sequence[CaptureFrame],
+    hand: HandData,
+    settings: Personal,
+    say: Callable[[str], None],
+) -> Avatar:
+    """The avatar with one more identity, that of the pictures.
+
+    Args:
+        avatar: of several identities.
+        capture: that the pictures are of.
+        frames: the pictures.
+        hand: the hand model of both, as ``AvatarArrays.refined`` has it.
+        settings: how.
+        say: takes a line now and then.
+
+    Raises:
+        AvatarError: the avatar cannot be used, or knows that name already.
+        TrainingError: no picture shows the hand.
+    """
+    check_avatar(avatar, hand)
+    known = [identity.name for identity in avatar.metadata.identities]
+    if settings.name in known and not settings.alone:
+        raise AvatarError(
+            f"The avatar {avatar.metadata.name!r} knows an identity {settings.name!r} already.",
+            "Give another --name, or --alone.",
+        )
+    torch.manual_seed(settings.seed)
+    config = _config(avatar, settings)
+    model = PersonalModel(avatar, config)
+    mesh = HandMesh.of(hand)
+    views = _views(avatar, capture, frames, mesh, config)
+    with ThreadPoolExecutor(2) as pool:
+        if settings.refine:
+            owners = dict.fromkeys((frame.pose for frame in frames), 0)
+            model.refinement = Refinement(capture.poses.poses, owners, GAIN_CAMERA + 1, mesh)
+            model.refinement.offsets.requires_grad_(False)
+            model.refinement.begin(views, config, pool, Devices(torch.device("cpu")), say)
+            model.refinement.live = True
+        _fit(model, views, config, settings, pool, say)
+    return _with_identity(avatar, model, capture, frames, settings)
+
+
+def _config(avatar: Avatar, settings: Personal) -> TrainingConfig:
+    """A run's settings, of the avatar's networks."""
+    metadata, field = avatar.metadata, avatar.metadata.architecture.field
+    names = ["depth", "width", "view_width", "latent_size", "position_frequencies", "normal_frequencies"]
+    names += ["density_scale", "distance_scale", "texture_sizes", "texture_channels"]
+    return preset(
+        "cpu",
+        **{name: getattr(field, name) for name in names},
+        steps=settings.steps,
+        hidden=metadata.architecture.super_resolution.hidden,
+        sampling="linear",
+        samples=metadata.architecture.n_samples,
+        coarse_part=0.0,
+        bounds_margin=metadata.depth_margin,
+        lateral_margin=metadata.lateral_margin,
+        last_interval=metadata.last_interval,
+        conditioning=metadata.conditioning,
+        calibrate_colour=True,
+        pose_noise=0.0,
+        empty_space_weight=0.0,
+        refine=settings.refine,
+        seed=settings.seed,
+    )
+
+
+def _views(
+    avatar: Avatar, capture: Capture, frames: Sequence[CaptureFrame], mesh: HandMesh, config: TrainingConfig
+) -> list[View]:
+    factor = avatar.metadata.architecture.super_resolution.factor
+    margins = (config.bounds_margin, config.lateral_margin)
+    forms = "uvd", config.conditioning, config.last_interval
+    cpu = torch.device("cpu")
+    views = [View(capture, frame, GAIN_CAMERA, mesh, factor, margins, cpu, 0, *forms) for frame in frames]
+    for view in views:
+        view.levels = None if avatar.levels is None else level_rows(avatar.levels.numpy(), mesh.topology)
+    return views
+
+
+def _fit(
+    model: PersonalModel,
+    views: Sequence[View],
+    config: TrainingConfig,
+    settings: Personal,
+    pool: ThreadPoolExecutor,
+    say: Callable[[str], None],
+) -> None:
+    """Adam on tiles of the pictures: the blend first, then what is beside it."""
+    groups = [
+        {"params": [model.shares], "rate": 0.1},
+        {"params": [model.calibration], "rate": 3e-3},
+        {"params": [model.code_own], "rate": 3e-3},
+        {"params": list(model.texels), "rate": 1e-2},
+    ]
+    optimiser = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.99))
+    start, held = time.perf_counter(), False
+    for step in range(settings.steps):
+        progress = max(step / settings.steps, (time.perf_counter() - start) / (60.0 * settings.minutes))
+        if progress >= 1.0:
+            break
+        if progress >= BLEND_PART and not held:
+            model.hold_blend()
+            held = True
+        own = [model.code_own, *model.texels] if held else [model.shares]
+        moved = [*own, model.calibration]
+        if model.refinement is not None:
+            moved += [model.refinement.pose, model.refinement.shape]
+
+        def differentiate(slot: int, step: int = step, moved: list[Any] = moved) -> tuple[Any, ...]:
+            task = _task(model, views, config, 2 * step + slot)
+            loss = tile_loss(model, task, config)
+            total = loss.total + model.prior()
+            return float(loss.high), torch.autograd.grad(total, moved, allow_unused=True)
+
+        answers = list(pool.map(differentiate, range(2)))
+        for parameter, *gradients in zip(moved, *(answer[1] for answer in answers), strict=True):
+            found = [gradient for gradient in gradients if gradient is not None]
+            parameter.grad = sum(found) / len(answers) if found else None
+        decay = 0.05 + 0.95 * (1.0 - progress)
+        for group in optimiser.param_groups:
+            group["lr"] = group["rate"] * decay
+        optimiser.step()
+        if model.refinement is not None:
+            model.refinement.advance(config.refine_rate * decay, False)
+        if (step + 1) % 50 == 0:
+            error = sum(answer[0] for answer in answers) / len(answers)
+            say(f"step {step + 1}  {100.0 * progress:3.0f} %  psnr {-10.0 * np.log10(max(error, 1e-12)):.2f} dB")
+    if not held:
+        model.hold_blend()
+
+
+def _task(model: PersonalModel, views: Sequence[View], config: TrainingConfig, number: int) -> TileTask:
+    """The ``number``-th tile."""
+    random = np.random.default_rng([config.seed, number])
+    view = views[number % len(views)]
+    if model.refinement is not None:
+        model.refinement.place(view)
+    radius = model.super_resolution.config.receptive_radius
+    tiles = partition(view.mask, radius, TILE, (random.random(), random.random()))
+    if not tiles:
+        raise TrainingError(f"The hand is outside the picture {view.name}.", "Leave it out, or check its pose.")
+    tile = tiles[int(random.integers(len(tiles)))]
+    generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
+    rays = view.rays(tile.grown(radius), config.samples, generator)
+    background = view.mask.size - sum(one.pixels for one in tiles)
+    return TileTask(view, tile, len(tiles), background, rays, generator)
+
+
+@torch.no_grad()
+def _with_identity(
+    avatar: Avatar,
+    model: PersonalModel,
+    capture: Capture,
+    frames: Sequence[CaptureFrame],
+    settings: Personal,
+) -> Avatar:
+    metadata = avatar.metadata
+    hands = capture.poses.poses if model.refinement is None else model.refinement.hands()
+    betas = np.mean([hands[pose].betas for pose in sorted({frame.pose for frame in frames})], axis=0)
+    names = [one.name for one in metadata.identities] or [str(number) for number in range(len(model.shares))]
+    story: dict[str, Any] = {
+        "images": len(frames),
+        "personalised": True,
+        "blend": {name: round(float(share), 4) for name, share in zip(names, model.shares.softmax(0), strict=True)},
+    }
+    story |= {"consent": settings.consent or capture.consent} if settings.consent or capture.consent else {}
+    new = Identity(settings.name, tuple(betas), story)
+    code, textures = model.code(0)[None], [texture[None] for texture in model.residuals()]
+    if settings.alone:
+        return replace(
+            avatar,
+            metadata=replace(metadata, name=settings.name, identities=(new,)),
+            latent=code.clone(),
+            identity_textures=tuple(textures),
+        )
+    old = metadata.identities or tuple(Identity(name) for name in names)
+    assert avatar.latent is not None
+    return replace(
+        avatar,
+        metadata=replace(metadata, identities=(*old, new)),
+        latent=torch.cat([avatar.latent, code]),
+        identity_textures=tuple(torch.cat(pair) for pair in zip(avatar.identity_textures, textures, strict=True)),
+    )
