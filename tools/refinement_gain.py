@@ -153,7 +153,7 @@ def step_times(capture: Capture, options: argparse.Namespace) -> dict[str, float
             for _ in range(BLOCK):
                 run.advance()
             taken[name].append((time.process_time() - since[0], time.perf_counter() - since[1]))
-    answer = {}
+    answer: dict[str, float] = {}
     for place, kind in enumerate(("processor", "wall")):
         plain, refined = (1e3 / BLOCK * float(np.median([row[place] for row in rows])) for rows in taken.values())
         answer |= {f"{kind}_ms_plain": plain, f"{kind}_ms_refined": refined, f"{kind}_ratio": refined / plain}

@@ -22,6 +22,10 @@ from ..captures.capture import Capture, CaptureFrame
 from ..errors import AvatarError, TrainingError
 from ..hand.data import HandData
 from ..kernels.mesh.placement import level_rows
+from ..networks import SuperResolutionConfig
+from ..networks.config import LIT_CHANNELS
+from ..networks.detail import identity_texture
+from ..rendering.shading.mesh import ShadedMesh
 from .config import TrainingConfig, preset
 from .devices import Devices
 from .model import AvatarModel
@@ -76,7 +80,7 @@ class PersonalModel(AvatarModel):
     Attributes:
         shares: (identities,) whose softmax is the blend.
         code_own: (latent_size,) beside the blend's code.
-        texels: (S, S, C) each, beside the blend's.
+        texels: (S, S, C) each, beside the blend's; of a relightable avatar that of the detail is the last.
     """
 
     def __init__(self, avatar: Avatar, config: TrainingConfig) -> None:
@@ -84,12 +88,14 @@ class PersonalModel(AvatarModel):
         super().__init__(config, torch.zeros(1, size), cameras=GAIN_CAMERA + 1, identities=2)
         self.field, _, self.super_resolution = avatar.networks()
         self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.detail, self.identity_detail = avatar.detail(), None
         # The avatar's field is given angles in radians.
         self.pose_mean.zero_()
         self.pose_scale.fill_(1.0)
         self.requires_grad_(False)
         assert avatar.latent is not None
-        self._codes, self._textures = avatar.latent.clone(), list(avatar.identity_textures)
+        detail = [] if avatar.identity_detail is None else [avatar.identity_detail]
+        self._codes, self._textures = avatar.latent.clone(), [*avatar.identity_textures, *detail]
         self.calibration.requires_grad_(True)
         self.shares = nn.Parameter(torch.zeros(len(self._codes)))
         self.code_own = nn.Parameter(torch.zeros(self._codes.shape[1]))
@@ -107,13 +113,19 @@ class PersonalModel(AvatarModel):
         return code / code.norm().clamp(min=1.0)
 
     def residuals(self) -> list[torch.Tensor]:
-        """(S, S, C) each: what the new identity adds to the field's textures."""
+        """(S, S, C) each: what the new identity adds to the field's textures, and to the detail texture."""
         blend = self._blended() if self._blend is None else self._blend
         return [shared + own for shared, own in zip(blend, self.texels, strict=True)]
 
     def textures(self, identity: int) -> list[torch.Tensor]:
         """(S, S, C) each: those of the new identity."""
-        return [shared + own for shared, own in zip(self.field.textures, self.residuals(), strict=True)]
+        return [shared + own for shared, own in zip(self.field.textures, self.residuals(), strict=False)]
+
+    def detail_texture(self, identity: int) -> torch.Tensor | None:
+        """(S, S, C): that of the new identity; None without one."""
+        if self.detail is None or len(self.texels) == len(self.field.textures):
+            return None
+        return identity_texture(self.detail.texture, self.residuals()[-1])
 
     def prior(self) -> torch.Tensor:
         """What it costs that the identity leaves the blend, its texels each other, and colours their place."""
@@ -139,12 +151,11 @@ def check_avatar(avatar: Avatar, hand: HandData) -> None:
             "Choose an avatar of several identities: train one on captures of several people.",
         )
     field, upsampler = metadata.architecture.field, metadata.architecture.super_resolution
-    plain = metadata.light == "as_trained" and avatar.fine_state is None
-    if field.coordinates != "uvd" or upsampler.out_channels != 4 or not plain:
+    outputs = LIT_CHANNELS if metadata.relightable else SuperResolutionConfig.out_channels
+    if field.coordinates != "uvd" or upsampler.out_channels != outputs or avatar.fine_state is not None:
         raise AvatarError(
-            f"{label} is of a form that no identity can be fitted through: imported, in world coordinates, or lit "
-            "by the scene.",
-            "Choose one that LiveHand has trained, which brings its own light.",
+            f"{label} is of a form that no identity can be fitted through: imported, or in world coordinates.",
+            "Choose one that LiveHand has trained.",
         )
 
 
@@ -168,9 +179,15 @@ def personalised(
 
     Raises:
         AvatarError: the avatar cannot be used, or knows that name already.
-        TrainingError: no picture shows the hand.
+        TrainingError: no picture shows the hand, or the avatar is relightable and the pictures do not tell their light.
     """
     check_avatar(avatar, hand)
+    if avatar.metadata.relightable and any(frame.light is None for frame in frames):
+        raise TrainingError(
+            f"The avatar {avatar.metadata.name!r} is lit by the scene, and the pictures do not tell in which light "
+            "they were taken.",
+            "Give a capture that tells its lights, or an avatar that brings its own light along.",
+        )
     known = [identity.name for identity in avatar.metadata.identities]
     if settings.name in known and not settings.alone:
         raise AvatarError(
@@ -198,8 +215,13 @@ def _config(avatar: Avatar, settings: Personal) -> TrainingConfig:
     metadata, field = avatar.metadata, avatar.metadata.architecture.field
     names = ["depth", "width", "view_width", "latent_size", "position_frequencies", "normal_frequencies"]
     names += ["density_scale", "distance_scale", "texture_sizes", "texture_channels"]
+    detail = 0 if avatar.identity_detail is None else avatar.identity_detail.shape[1]
     return preset(
         "cpu",
+        light=metadata.light,
+        detail_size=metadata.architecture.detail_size,
+        detail_channels=metadata.architecture.detail_channels or TrainingConfig.detail_channels,
+        identity_detail_size=detail,
         **{name: getattr(field, name) for name in names},
         steps=settings.steps,
         hidden=metadata.architecture.super_resolution.hidden,
@@ -224,8 +246,8 @@ def _views(
     factor = avatar.metadata.architecture.super_resolution.factor
     margins = (config.bounds_margin, config.lateral_margin)
     forms = "uvd", config.conditioning, config.last_interval
-    cpu = torch.device("cpu")
-    views = [View(capture, frame, GAIN_CAMERA, mesh, factor, margins, cpu, 0, *forms) for frame in frames]
+    cpu, shaded = torch.device("cpu"), ShadedMesh.of(mesh.model.data) if avatar.metadata.relightable else None
+    views = [View(capture, frame, GAIN_CAMERA, mesh, factor, margins, cpu, 0, *forms, shaded) for frame in frames]
     for view in views:
         view.levels = None if avatar.levels is None else level_rows(avatar.levels.numpy(), mesh.topology)
     return views
@@ -297,7 +319,8 @@ def _task(model: PersonalModel, views: Sequence[View], config: TrainingConfig, n
     generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
     rays = view.rays(tile.grown(radius), config.samples, generator)
     background = view.mask.size - sum(one.pixels for one in tiles)
-    return TileTask(view, tile, len(tiles), background, rays, generator)
+    light = None if view.lit is None else view.lit.of_tile(tile, model.super_resolution.config.factor)
+    return TileTask(view, tile, len(tiles), background, rays, generator, light=light)
 
 
 @torch.no_grad()
@@ -319,19 +342,19 @@ def _with_identity(
     }
     story |= {"consent": settings.consent or capture.consent} if settings.consent or capture.consent else {}
     new = Identity(settings.name, tuple(betas), story)
-    code, textures = model.code(0)[None], [texture[None] for texture in model.residuals()]
-    if settings.alone:
-        return replace(
-            avatar,
-            metadata=replace(metadata, name=settings.name, identities=(new,)),
-            latent=code.clone(),
-            identity_textures=tuple(textures),
-        )
-    old = metadata.identities or tuple(Identity(name) for name in names)
     assert avatar.latent is not None
+    detail = [] if avatar.identity_detail is None else [avatar.identity_detail]
+    before = [avatar.latent, *avatar.identity_textures, *detail]
+    own = [model.code(0)[None], *(texture[None] for texture in model.residuals())]
+    known = metadata.identities or tuple(Identity(name) for name in names)
+    if settings.alone:
+        metadata, known = replace(metadata, name=settings.name), ()
+    else:
+        own = [torch.cat(pair) for pair in zip(before, own, strict=True)]
     return replace(
         avatar,
-        metadata=replace(metadata, identities=(*old, new)),
-        latent=torch.cat([avatar.latent, code]),
-        identity_textures=tuple(torch.cat(pair) for pair in zip(avatar.identity_textures, textures, strict=True)),
+        metadata=replace(metadata, identities=(*known, new)),
+        latent=own[0],
+        identity_textures=tuple(own[1 : 1 + len(avatar.identity_textures)]),
+        identity_detail=own[-1] if detail else None,
     )

@@ -10,7 +10,7 @@ import pytest
 from livehand_core.hand.builtin import builtin_hand
 from tests.blender.hands import create
 
-pytestmark = pytest.mark.bpy
+pytestmark = [pytest.mark.bpy, pytest.mark.usefixtures("addon")]
 
 
 @pytest.fixture(scope="module")

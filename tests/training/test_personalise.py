@@ -13,11 +13,14 @@ from livehand_core import cli
 from livehand_core.avatars import Architecture, Avatar, Identity, load_avatar, new_avatar, save_avatar
 from livehand_core.captures.capture import Capture, write_capture
 from livehand_core.captures.images import write_image
+from livehand_core.captures.light_part import CaptureLight
 from livehand_core.errors import AvatarError, TrainingError
 from livehand_core.frames import FrameRequest, HandInstance
 from livehand_core.hand import library
 from livehand_core.hand.data import HandData
+from livehand_core.lights import Light
 from livehand_core.networks import FieldConfig, RadianceField, SuperResolutionConfig
+from livehand_core.networks.config import LIT_CHANNELS
 from livehand_core.poses import PoseSequence
 from livehand_core.rendering import Renderer
 from livehand_core.training.model import warm_start
@@ -99,6 +102,23 @@ def test_alone_and_by_the_command(
     alone = load_avatar(tmp_path / "chi.safetensors")
     assert [one.name for one in alone.metadata.identities] == ["chi"] and len(alone.latent) == 1
     assert alone.metadata.identities[0].provenance["images"] == 2
+
+
+def test_through_a_relightable_avatar(pictures: Capture, tubes: HandData) -> None:
+    """In light that the pictures tell: what the identity adds to the detail texture is fitted beside the rest."""
+    people = (Identity("anna", (0.0,) * 10), Identity("ben", (0.0,) * 10))
+    architecture = Architecture(
+        SIZES, SuperResolutionConfig(hidden=(16, 16), out_channels=LIT_CHANNELS), n_samples=6, detail_size=32,
+        detail_channels=3,
+    )  # fmt: skip
+    lit = new_avatar(tubes, architecture, name="lit", identities=people)
+    settings = Personal("chi", steps=4, refine=False)
+    with pytest.raises(TrainingError, match="do not tell in which light"):
+        personalised(lit, pictures, pictures.frames, tubes, settings, print)
+    told = replace(pictures, lights=(CaptureLight(Light.uniform((1.0, 1.0, 1.0)), "sky"),))
+    new = personalised(lit, told, [replace(frame, light=0) for frame in pictures.frames], tubes, settings, print)
+    assert new.identity_detail is not None and new.identity_detail.shape == (3, 32, 32, 3)
+    assert (new.identity_detail[2] != 0.0).any() and not (new.identity_detail[:2] != 0.0).any()
 
 
 def test_what_cannot_be_fitted_is_said(family: Avatar, pictures: Capture, tubes: HandData) -> None:
