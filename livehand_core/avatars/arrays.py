@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, pars
 
 DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}
 """Kinds of numbers in avatar files, and numpy's names for them."""
+
+Model = TypeVar("Model", bound=ProxyModel)
 
 MOST_AXES = 4
 
@@ -65,7 +67,7 @@ class AvatarArrays:
         """
         return self._of_vertices("levels", "layer", hand)
 
-    def refined(self, hand: HandData) -> HandData:
+    def refined(self, hand: Model) -> Model:
         """The hand that the avatar is drawn on: the model's, moved by the ``proxy_offsets`` that training found.
 
         Raises:
@@ -74,7 +76,7 @@ class AvatarArrays:
         offsets = self._of_vertices("proxy_offsets", "surface", hand)
         return hand if offsets is None else hand.with_offsets(offsets)
 
-    def _of_vertices(self, name: str, what: str, hand: HandData) -> np.ndarray | None:
+    def _of_vertices(self, name: str, what: str, hand: ProxyModel) -> np.ndarray | None:
         values = self.values.get(name)
         if values is not None and len(values) != len(hand.v_template):
             raise AvatarError(

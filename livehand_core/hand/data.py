@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -120,7 +121,7 @@ class ProxyModel:
         answer: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
         return answer
 
-    def with_offsets(self, offsets: np.ndarray) -> HandData:
+    def with_offsets(self, offsets: np.ndarray) -> Self:
         """The same hand whose rest mesh is moved along its normals by (V,) metres: a person's own surface."""
         moved = self.v_template.astype(np.float64) + np.asarray(offsets, np.float64)[:, None] * self.rest_normals
         return replace(self, v_template=moved.astype(np.float32))

@@ -268,10 +268,6 @@ def _train(
     journal = Journal(args.out) if devices.leads else QuietJournal()
     inspection = inspect_captures(folders, status.identities, status.skip_bad)
     capture = inspection.capture
-    if args.refine is None and not args.resume and not any(item.startswith("refine=") for item in args.set):
-        config = replace(config, refine=is_imported(capture) and config.coordinates == "uvd")
-    if config.refine and config.refine_silhouettes:
-        require("datasets", "Or train with --set refine_silhouettes=false, or --no-refine.")
     licence_of(config, capture)
     frames = [
         frame
@@ -284,6 +280,10 @@ def _train(
             f"The hand model {data.name!r} has no texture coordinates, in which an avatar is learnt.",
             "Put MANO_UV_right.obj (MANO's page, downloads) beside the hand model's file.",
         )
+    if args.refine is None and not args.resume and not any(item.startswith("refine=") for item in args.set):
+        config = replace(config, refine=is_imported(capture) and data.is_hand and config.coordinates == "uvd")
+    if config.refine and config.refine_silhouettes:
+        require("datasets", "Or train with --set refine_silhouettes=false, or --no-refine.")
     beginning = None if args.begin_with is None else load_avatar(args.begin_with)
     lpips, perceptual = load_lpips(device)
     for line in capture.notes:

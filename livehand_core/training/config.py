@@ -192,6 +192,8 @@ class TrainingConfig:
                 "Fits are refined by their texture cube; world coordinates have none.",
                 "Give coordinates uvd, or --no-refine.",
             )
+        if self.refine and self.conditioning == "local":
+            raise TrainingError("Fits are refined of hands, not of other parts.", "Give --no-refine.")
         if min(self.refine_rate, self.refine_prior, self.refine_smoothness) < 0.0 or not 0.0 <= self.refine_start < 1.0:
             raise TrainingError(
                 "A setting of the refinement is out of range.",

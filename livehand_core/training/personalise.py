@@ -21,7 +21,7 @@ from ..avatars import Avatar, Identity
 from ..captures.capture import Capture, CaptureFrame
 from ..errors import AvatarError, TrainingError
 from ..hand.data import HandData
-from ..kernels.mesh.placement import level_rows
+from ..kernels.mesh.placement import corner_rows
 from ..networks import SuperResolutionConfig
 from ..networks.config import LIT_CHANNELS
 from ..networks.detail import identity_texture
@@ -152,9 +152,11 @@ def check_avatar(avatar: Avatar, hand: HandData) -> None:
         )
     field, upsampler = metadata.architecture.field, metadata.architecture.super_resolution
     outputs = LIT_CHANNELS if metadata.relightable else SuperResolutionConfig.out_channels
-    if field.coordinates != "uvd" or upsampler.out_channels != outputs or avatar.fine_state is not None:
+    rare = avatar.fine_state is not None or bool(metadata.joints)
+    if rare or field.coordinates != "uvd" or upsampler.out_channels != outputs:
         raise AvatarError(
-            f"{label} is of a form that no identity can be fitted through: imported, or in world coordinates.",
+            f"{label} is of a form that no identity can be fitted through: imported, in world coordinates, or of "
+            "another part than a hand.",
             "Choose one that LiveHand has trained.",
         )
 
@@ -249,7 +251,7 @@ def _views(
     cpu, shaded = torch.device("cpu"), ShadedMesh.of(mesh.model.data) if avatar.metadata.relightable else None
     views = [View(capture, frame, GAIN_CAMERA, mesh, factor, margins, cpu, 0, *forms, shaded) for frame in frames]
     for view in views:
-        view.levels = None if avatar.levels is None else level_rows(avatar.levels.numpy(), mesh.topology)
+        view.levels = None if avatar.levels is None else corner_rows(avatar.levels.numpy(), mesh.topology)
     return views
 
 

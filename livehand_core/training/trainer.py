@@ -118,9 +118,8 @@ class Trainer:
 
         def view(frame: CaptureFrame) -> View:
             camera, identity = names.index(frame.camera_name), identities.index(frame.identity)
-            forms = config.coordinates, config.conditioning
-            forms_and_end = *forms, config.last_interval
-            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms_and_end, shaded, kept)
+            forms = config.coordinates, config.conditioning, config.last_interval
+            return View(capture, frame, camera, mesh, factor, margins, device, identity, *forms, shaded, kept)
 
         self.views = [view(frame) for frame in frames]
         self.step, self.seconds = 0, 0.0
