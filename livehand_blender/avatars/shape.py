@@ -63,7 +63,7 @@ def follow_surface(rig: Any, metadata: AvatarMetadata) -> None:
     if metadata.hand_model == rig.livehand.model:
         with suppress(LiveHandError):
             offsets = read_offsets(avatar_path(rig))
-    data = hand_data(rig.livehand.model, rig.livehand.side)
+    data = hand_data(rig.livehand.model, rig.livehand.side.lower())
     for mesh in proxy_meshes(rig):
         set_surface(mesh, data, offsets)
 
