@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..hand.data import HandData
 from ..hand.model import axis_angle_to_matrix
 from ..kernels.mesh.nearest import nearest_points
 from ..kernels.mesh.proxy import PosedProxy, ProxyTopology
@@ -76,7 +77,9 @@ class Refinement(nn.Module):
     def __init__(self, poses: Sequence[HandPose], owners: Mapping[int, int], cameras: int, mesh: HandMesh) -> None:
         """``owners``: number of a pose's identity, of those that are trained on."""
         super().__init__()
-        self.given, self._owners, self._data = tuple(poses), dict(owners), mesh.model.data
+        data = mesh.model.data
+        assert isinstance(data, HandData), "parts are not refined"
+        self.given, self._owners, self._data = tuple(poses), dict(owners), data
         identities, vertices = max(owners.values()) + 1, len(self._data.v_template)
         self.pose = nn.Parameter(torch.zeros(len(poses), 51, dtype=torch.float64))
         self.shape = nn.Parameter(torch.zeros(identities, 10, dtype=torch.float64))
