@@ -30,10 +30,10 @@ SPREADS = np.concatenate([np.full(3, 0.10), np.full(45, 0.15), np.full(3, 0.010)
 POSE_NUMBERS = 51
 """Of them that come before the shape."""
 
-LANDMARK_SPREAD = 0.02
+LANDMARK_SPREAD = 0.015
 """Share of the hand's size in the picture that landmarks are off."""
 
-WORTH = 50.0
+WORTH = 20.0
 """Independent residuals that an outline counts as beside landmarks: its points are off together."""
 
 SURE = 0.4
