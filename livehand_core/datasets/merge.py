@@ -18,7 +18,7 @@ from ..files import atomic_path
 from ..hand.library import find_hand
 from ..poses import HandPose, PoseSequence
 from .conventions import DataSet
-from .prepare import pose_of, read_parts
+from .parts import pose_of, read_parts
 from .source import LEFT_OUT, LeftOut
 
 RATE = 30.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -20,32 +20,19 @@ import numpy as np
 
 from ..cameras import Camera
 from ..captures.images import open_mask, read_rgb8, write_image
-from ..documents import Reader
 from ..errors import CaptureError, LiveHandError
 from ..files import atomic_path
 from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
-from ..records import Unfit, build
 from .conventions import OPENPOSE_TO_MANO
 from .masks import BAND, HAND, Posed, Window, find_mask, hand_window, silhouettes, within
+from .parts import is_there, part_path
 from .refinement import Landmarks, Refined, refine
 from .source import ANNOTATION, Instant, Labels, LeftOut, View
 
-PARTS = "parts"
 IMAGES = "images"
-
-PART = Reader("The part", CaptureError, "Remove it and prepare the data set again.")
-
-_FIELDS: dict[str, Any] = {
-    "name": str,
-    "identity": str,
-    "frames": tuple[dict[str, Any], ...],
-    "left_out": tuple[tuple[str, str], ...],
-    "pose": dict[str, Any],
-}
-"""What a part holds at least."""
 
 SMALLEST_MASK = 250
 """Pixels; with fewer there is no hand to learn from."""
@@ -128,7 +115,7 @@ def prepare_instant(folder: Path, instant: Instant, settings: Settings) -> None:
     """Make the images and the part of one instant, unless they are there."""
     path = part_path(folder, instant.name)
     key = digest(instant, settings)
-    if _is_there(folder, path, key):
+    if is_there(folder, path, key):
         return
     error = fit_error(instant, settings)
     frames: list[dict[str, Any]]
@@ -209,29 +196,6 @@ def refine_by(
     ]
     seen = [(mask, picture.camera) for mask, picture in zip(masks, pictures, strict=True)]
     return refine(data, hand, seen, landmarks, with_shape)
-
-
-def part_path(folder: Path, name: str) -> Path:
-    """Where the part of an instant lies; its name may have slashes."""
-    return folder / PARTS / f"{name.replace('/', '.')}.json"
-
-
-def read_parts(folder: Path) -> Iterator[dict[str, Any]]:
-    """All parts, by name. Raises CaptureError for one that is damaged."""
-    for path in sorted((folder / PARTS).glob("*.json")):
-        part = PART.json(path)
-        try:
-            for key, kind in _FIELDS.items():
-                build(kind, part[key], key)
-            for frame in part["frames"]:
-                build(tuple[str, str], [frame["image"], frame["camera_name"]])
-                Camera.from_json(frame["camera"])
-            pose_of(part)
-        except KeyError as error:
-            raise PART.damaged(path, f"it has no {error}") from error
-        except (TypeError, Unfit, LiveHandError) as error:
-            raise PART.damaged(path, str(error).rstrip(".")) from error
-        yield part
 
 
 def fit_error(instant: Instant, settings: Settings) -> float:
@@ -360,16 +324,6 @@ def _window(camera: Camera, posed: Posed, valid: np.ndarray, settings: Settings)
     return Window(0, 0, 0, 0)
 
 
-def _is_there(folder: Path, path: Path, key: str) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        part = PART.json(path)
-        return part["key"] == key and all((folder / frame["image"]).is_file() for frame in part["frames"])
-    except (LiveHandError, KeyError, TypeError):
-        return False
-
-
 def digest(instant: Instant, settings: Settings) -> str:
     """Of all that a part is made of, but the images' content.
 
@@ -395,8 +349,3 @@ def digest(instant: Instant, settings: Settings) -> str:
 
 def _told(view: View) -> list[list[float]] | None:
     return None if view.landmarks is None else np.round(view.landmarks, 2).tolist()
-
-
-def pose_of(part: dict[str, Any]) -> HandPose:
-    """The pose that a part tells. Raises PoseError."""
-    return HandPose.from_json(part["pose"])

@@ -244,7 +244,7 @@ def read_rig(path: Path) -> None:
 
 
 def read_part(path: Path) -> None:
-    from livehand_core.datasets.prepare import read_parts
+    from livehand_core.datasets.parts import read_parts
 
     list(read_parts(path.parents[1]))
 

@@ -24,7 +24,8 @@ from ...tracking.sources import Source, open_source
 from ...tracking.values import TrackingOptions
 from ..conventions import DataSet
 from ..merge import merge
-from ..prepare import IMAGES, PARTS, Settings, part_path, prepare
+from ..parts import PARTS, part_path
+from ..prepare import IMAGES, Settings, prepare
 from ..source import Instant, Notes
 from .board_sheet import Board
 from .calibration_file import FoundCamera

@@ -20,7 +20,7 @@ from ...hand.skinning import pose_vertices
 from ...tracking.overlay import draw_hand
 from ...tracking.skeleton import seen_points
 from ..command import SOURCE
-from ..prepare import read_parts
+from ..parts import read_parts
 from ..source import LEFT_OUT, LeftOut, Notes
 from .geometry import ShotCamera
 from .instants import frame_path
