@@ -229,8 +229,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        names = [name for name, _ in self.model.named_parameters()]
-        average = dict(zip(names, self._average, strict=True))
+        named = zip(self.model.named_parameters(), self._average, strict=True)
+        average = {name: value for (name, _), value in named}
         state = Checkpoint(self.step, self.seconds, self.model.state_dict(), average, self._optimiser.state_dict())
         save_checkpoint(self.run, state)
 
@@ -394,7 +394,6 @@ class Trainer:
 
 def _pool(threads: int, cores: int) -> ThreadPoolExecutor:
     """Worker threads that share the cores: each tile is computed by one, whose own operations use its part of them."""
-    share = max(1, cores // threads)
     if threads == 1:
         return ThreadPoolExecutor(1)
-    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(share,))
+    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(max(1, cores // threads),))
