@@ -34,7 +34,10 @@ def make_capture(folder: Path) -> Capture:
         angle = 0.6 * number - 0.4
         eye = middle + 0.5 * np.array([0.0, -np.cos(angle), np.sin(angle)])
         view = Camera(WIDTH, HEIGHT, 380.0, 380.0, WIDTH / 2, HEIGHT / 2, look_at(eye, middle, np.array([1.0, 0, 0])))
-        frames += [CaptureFrame(f"images/pose{pose}/cam{number}.png", view, f"cam{number}", pose) for pose in range(3)]
+        frames += [
+            CaptureFrame(f"images/pose{pose}/cam{number}.png", view, f"cam{number}", pose, identity="default")
+            for pose in range(3)
+        ]
     held_out = frozenset({"cam2"}), frozenset({2})
     capture = Capture(folder, tuple(frames), PoseSequence(poses), metadata.hand_model, *held_out, "CC0-1.0", "a test")
     renderer = Renderer("cpu")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +68,18 @@ def test_room_is_what_is_asked_for_or_a_part_of_what_is_free(
         assert kept._allowed(tmp_path) is None and kept._allowed(tmp_path / "none") is None
     monkeypatch.setattr(kept, "_free", lambda: None)
     assert kept_for(frames, 2, CPU, 0.0, 2, said.append).room == kept.USUAL_ROOM
+
+
+def test_windows_tells_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        def GlobalMemoryStatusEx(self, status: Any) -> int:
+            assert ctypes.cast(status, ctypes.POINTER(ctypes.c_uint32))[0] == 64, "the structure's size comes first"
+            ctypes.cast(status, ctypes.POINTER(ctypes.c_uint64))[2] = 5_000_000
+            return 1
+
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: {"kernel32": Kernel()}[name], raising=False)
+    monkeypatch.setattr(kept, "sys", SimpleNamespace(platform="win32"))
+    assert kept._free() == 5_000_000
 
 
 def held_by(run: Trainer, epochs: int) -> list[int]:
