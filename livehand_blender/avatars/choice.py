@@ -51,10 +51,9 @@ def end_shapes(settings: Any, metadata: AvatarMetadata) -> tuple[np.ndarray, np.
     """(10,) betas that belong to a hand at the blend's beginning and at its end.
 
     None where an avatar says nothing of shape: it is of another hand model, knows an identity's betas not or not that
-    identity, or all of its identities have the model's own shape.
+    identity, or both have the model's own shape.
     """
-    shapes = [identity.betas for identity in metadata.identities]
-    if metadata.hand_model != settings.model or not any(any(betas or ()) for betas in shapes):
+    if metadata.hand_model != settings.model or not metadata.identities:
         return None
     names = [identity.name for identity in metadata.identities]
     first, second = settings.identity.strip() or names[0], settings.second_identity.strip()
@@ -62,4 +61,4 @@ def end_shapes(settings: Any, metadata: AvatarMetadata) -> tuple[np.ndarray, np.
     if any(name not in names for name in ends):
         return None
     start, end = (betas_of(metadata, name) for name in ends)
-    return None if start is None or end is None else (start, end)
+    return None if start is None or end is None or not (start.any() or end.any()) else (start, end)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from livehand_core.frames import HandInstance
+from livehand_core.hand.looks import LOOKS
 from livehand_core.motion import WriteOptions, write_motion
 from livehand_core.poses import HandPose, PoseSequence
 from tests.blender.hands import create, evaluated, mesh_points, shown
@@ -83,7 +84,17 @@ def test_names_are_offered(addon, family: str) -> None:
     _, rig = make_scene(family)
     assert _identity_search(rig.livehand, None, "") == ["anna", "ben", "chi"]
     rig.livehand.avatar = ""
-    assert _identity_search(rig.livehand, None, "") == []
+    assert _identity_search(rig.livehand, None, "") == ["default", "old", "young"]
+
+
+def test_the_shipped_avatars_first_skin_leaves_the_shape_alone(addon) -> None:
+    rig = create()
+    assert not driven(rig)
+    rig.livehand.identity = "young"
+    np.testing.assert_allclose(betas(rig), LOOKS["young"].shape, atol=1e-5)
+    rig.livehand.identity = ""
+    assert not driven(rig)
+    np.testing.assert_allclose(betas(rig), 0.0)
 
 
 def test_shape_follows_the_identity_and_a_keyed_blend(addon, family: str) -> None:
