@@ -21,7 +21,10 @@ from .rigged import ARMATURE, RestShape, armature_of, heads, pose_of
 
 def is_part_object(obj: Any) -> bool:
     """Whether the LiveHand engine draws a mesh through an avatar of its own."""
-    return obj is not None and obj.type == "MESH" and bool(obj.livehand_part.avatar.strip())
+    # Asking for the group itself would store an empty one with every mesh.
+    if obj is None or obj.type != "MESH" or not obj.is_property_set("livehand_part"):
+        return False
+    return bool(obj.livehand_part.avatar.strip())
 
 
 def avatar_file(obj: Any) -> str:
