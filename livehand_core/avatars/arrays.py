@@ -116,7 +116,7 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
         if not np.isfinite(value).all():
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
     values = {
-        name: spread(value, stored[name + RANGE]) if tensors[name].dtype == "U8" else value
+        name: from_bytes(value, stored[name + RANGE]) if tensors[name].dtype == "U8" else value
         for name, value in stored.items()
         if not name.endswith(RANGE)
     }
@@ -193,7 +193,7 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
             )
 
 
-def squeeze(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def to_bytes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(..., C) values as 8 bits, and the (2, C) float32 range that each channel has.
 
     A texture's texels take most of a file, and 8 bits draw them within 62 dB.
@@ -204,7 +204,7 @@ def squeeze(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rint((values - ends[0]) / step).clip(0, 255).astype(np.uint8), ends
 
 
-def spread(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def from_bytes(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """The float32 values of 8 bits: the other way."""
     share = codes / np.float32(255.0)
     return (np.float32(1.0) - share) * ends[0] + share * ends[1]

@@ -20,7 +20,7 @@ from ..lights import Light
 from ..networks import RadianceField, SuperResolution
 from ..networks.config import LIT_CHANNELS, FieldConfig, texture_shapes
 from ..networks.detail import DetailTexture
-from .arrays import DTYPES, RANGE, AvatarArrays, check_shapes, read_arrays, squeeze
+from .arrays import DTYPES, RANGE, AvatarArrays, check_shapes, read_arrays, to_bytes
 from .identity import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
 
@@ -245,7 +245,7 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
         if not np.isfinite(stored).all():
             raise AvatarError(f"The weights {name} are not finite.", "Train with a lower learning rate.")
         if "textures." in name or name in ("detail.texture", "identity_detail"):
-            stored, ends = squeeze(value.detach().float().cpu().numpy())
+            stored, ends = to_bytes(value.detach().float().cpu().numpy())
             blobs[name + RANGE] = _blob(ends)
         blobs[name] = _blob(stored)
     version = max(avatar.metadata.format_version, FORMAT_VERSION)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,49 +27,20 @@ from livehand_core.rendering import Renderer
 from livehand_core.surface import vertex_normals
 from livehand_core.training.config import TrainingConfig, preset
 from livehand_core.training.export import make_avatar
-from livehand_core.training.journal import Journal
-from livehand_core.training.model import warm_start
 from livehand_core.training.refined import FORMER_POSES, REFINED_POSES, is_imported, refined_capture, write_back
 from livehand_core.training.refinement import LIMIT, POSE_SPREADS, Refinement
 from livehand_core.training.trainer import Trainer
-from livehand_core.training.views import HandMesh, TileRays, View
+from livehand_core.training.views import TileRays, View
+from tests.training import test_trainer
+from tests.training.test_trainer import go, one_thread_and_a_short_warm_start, trainer  # noqa: F401 (a fixture)
 
 CPU = torch.device("cpu")
 PLACE = slice(48, 51)
 
 
 def tiny(**changes: object) -> TrainingConfig:
-    settings = {
-        "steps": 12,
-        "ray_steps": 0,
-        "hidden": (16, 16),
-        "tile": 12,
-        "samples": 4,
-        "coarse_samples": 4,
-        "tiles_per_step": 2,
-        "refine": True,
-        "refine_silhouettes": False,
-        "refine_start": 0.0,
-        "sampling": "linear",
-    }
-    return preset("cpu", **(settings | changes))
-
-
-def trainer(run: Path, capture: Capture, tubes: HandData, config: TrainingConfig) -> Trainer:
-    run.mkdir(exist_ok=True)
-    frames = list(capture.frames_of("train"))
-    return Trainer(run, capture, frames, config, HandMesh.of(tubes), CPU, Journal(run))
-
-
-def go(run: Trainer, until: int) -> None:
-    run.train(lambda: run.step >= until, lambda: None)
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_a_short_warm_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    monkeypatch.setattr("livehand_core.training.trainer.warm_start", partial(warm_start, steps=15))
-    torch.set_num_threads(1)
+    settings = {"refine": True, "refine_silhouettes": False, "refine_start": 0.0, "sampling": "linear"}
+    return test_trainer.tiny(**(settings | changes))
 
 
 def refinement_of(run: Trainer) -> Refinement:
