@@ -21,6 +21,7 @@ from .. import compat
 from ..render.engine import ENGINE_ID
 from ..render.scene import holds_hand, scene_objects
 from ..rig.armature import is_hand, proxy_meshes
+from ..rig.wrist_end import end_as_made, end_at_wrist
 from ..stored import items
 from .hand_scene import follow, make_hand_scene
 from .merge import MARK, merge_group
@@ -116,10 +117,7 @@ def set_up(scene: Any) -> list[str]:
     scene.livehand.before_compositing = json.dumps(asdict(before))
     for picture in pictures:
         _insert(tree, picture, hands)
-    linked = hide_proxies(scene)
-    if not linked:
-        return []
-    return [f"Linked and left as they are, so cameras see them: {', '.join(linked)}. Make a library override."]
+    return hide_proxies(scene)
 
 
 def remove(scene: Any) -> None:
@@ -209,23 +207,35 @@ def unmerged(scene: Any) -> Iterator[Any]:
 def hide_proxies(scene: Any) -> list[str]:
     """Let a scene's proxy meshes be seen by shadows and reflections only, and note how they were.
 
+    Their wrists end with the picture's, so that they keep no light from an arm that the hand fades into.
+
     Returns:
-        names of those that are linked, and stay as they are.
+        lines of warning about those that are linked, and stay as they are.
     """
     known = {entry.mesh for entry in _hidden(scene)}
-    linked = []
-    rigs = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
-    for mesh in [mesh for rig in rigs for mesh in proxy_meshes(rig)]:
-        if mesh in known:
-            continue
+    linked, whole = [], []
+    hands = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
+    for mesh, rig in [(mesh, hand) for hand in hands for mesh in proxy_meshes(hand)]:
         if not mesh.is_editable:
             linked.append(mesh.name)
+            continue
+        if not end_at_wrist(mesh, rig):
+            whole.append(mesh.name)
+        if mesh in known:
             continue
         before = _as_it_was(mesh)
         entry = _hidden(scene).add()
         entry.mesh, (entry.visible_camera, entry.hide_render) = mesh, before
         mesh.visible_camera, mesh.hide_render = False, False
-    return linked
+    lines = []
+    if linked:
+        lines.append(f"Linked and left as they are, so cameras see them: {', '.join(linked)}. Make a library override.")
+    if whole:
+        lines.append(
+            f"Of linked meshes, so that they shade an arm that they fade into: {', '.join(whole)}. "
+            "Make the mesh local, or set compositing up in the hand's own file."
+        )
+    return lines
 
 
 def _hidden(scene: Any) -> Any:
@@ -256,6 +266,7 @@ def _forget(scene: Any) -> None:
         mesh = entry.mesh
         if mesh is not None and mesh.is_editable and len(_entries(mesh)) == 1:
             mesh.visible_camera, mesh.hide_render = entry.visible_camera, entry.hide_render
+            end_as_made(mesh)
     _hidden(scene).clear()
     for name in ("hand_scene", "before_compositing", "hidden_proxies"):
         scene.livehand.property_unset(name)

@@ -16,6 +16,7 @@ from .model import BUILTIN_MODEL, hand_data
 from .proxy import MATERIAL, is_as_made
 from .shape import SHAPE_KEYS, drive_shape_keys
 from .widgets import put_away
+from .wrist_end import NAME as WRIST_END
 
 _BUSY_SECONDS = 0.2
 _count = 0
@@ -65,7 +66,8 @@ def _foreign(mesh: Any, rig: Any) -> bool:
 
 
 def _aims_nowhere(mesh: Any) -> bool:
-    return [modifier.type for modifier in mesh.modifiers] == ["ARMATURE"] and mesh.modifiers[0].object is None
+    found = [modifier for modifier in mesh.modifiers if modifier.name != WRIST_END]
+    return [modifier.type for modifier in found] == ["ARMATURE"] and found[0].object is None
 
 
 def _as_made(mesh: Any) -> bool:
