@@ -1,9 +1,9 @@
-"""The operator that writes the active hand as a mesh with its rig: glTF, animated over the scene's frames."""
+"""The operators that write the active hand for other programs: a mesh with its rig (glTF), Gaussian splats (.ply)."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,34 +26,17 @@ from ..registration import classes, registration
 from ..render.scene import avatar_path
 from ..rig.armature import NO_HAND, active_hand
 from ..rig.pose import read_pose
-from .extraction import tell_progress
+from .extraction import tell_progress, tell_splats
 from .operators import MESH_KEY
 
 
-class LIVEHAND_OT_export_rigged_mesh(TaskOperator, ExportHelper, bpy.types.Operator):
-    """Write the active hand as a glTF mesh that keeps its bones, the avatar's colour as its texture"""
+class _ExportHand(TaskOperator, ExportHelper):
+    """What the operators that write the active hand to a file share."""
 
-    bl_idname = "livehand.export_rigged_mesh"
-    bl_label = "Export Rigged Mesh"
     bl_options = {"REGISTER"}
     task_key = MESH_KEY
-
-    filename_ext = ".glb"
     check_extension = False
-    filter_glob: StringProperty(description="Files to choose from", default="*.glb;*.gltf", options={"HIDDEN"})
-    animated: BoolProperty(
-        name="Animated", description="With the motion of the scene's frames; else this frame's pose", default=True
-    )
-    surface: EnumProperty(
-        name="Surface",
-        description="Which mesh",
-        items=(
-            ("proxy", "Proxy", "The hand model's mesh, posed exactly, with a texture"),
-            ("density", "Avatar", "What Mesh from Avatar makes, moved by the hand model's rig, with vertex colours"),
-        ),
-        default="proxy",
-    )
-    texture: IntProperty(name="Texture", description="Texels a side", default=1024, min=64, max=4096)
+
     light: EnumProperty(
         name="Light",
         description="What a relightable avatar's colour is shown in",
@@ -69,22 +52,36 @@ class LIVEHAND_OT_export_rigged_mesh(TaskOperator, ExportHelper, bpy.types.Opera
         return allowed(cls, NO_HAND if active_hand(context) is None else "")
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        """The file is asked for first."""
+        """The file is asked for first; the work begins when it is chosen."""
         return set(ExportHelper.invoke(self, context, event))
 
-    def make_task(self, context: Any) -> Task[Path]:
+    def execute(self, context: Any) -> set[str]:
+        """In a window the work goes on in the background; in scripts and in the background it is done at once."""
+        if bpy.app.background or context.window is None:
+            return TaskOperator.execute(self, context)
+        return TaskOperator.invoke(self, context, None)
+
+    def named(self, *suffixes: str) -> Path:
+        """The file that was chosen, with the first suffix where it has none of them."""
         path = Path(bpy.path.abspath(self.filepath))
-        if path.suffix.lower() not in (".glb", ".gltf"):
-            path = path.with_name(path.name + ".glb")
-        rig, scene, settings = active_hand(context), context.scene, context.scene.livehand_mesh
+        return path if path.suffix.lower() in suffixes else path.with_name(path.name + suffixes[0])
+
+    def task(
+        self, context: Any, label: str, path: Path, words: Sequence[str], tell: Callable[[dict[str, Any], Any], None]
+    ) -> Task[Path]:
+        """The task of a command of the core, of the hand as it stands or over the scene's frames.
+
+        Args:
+            words: the command, and its arguments beside avatar, hands, file and light.
+            tell: takes the progress that it tells, and the task.
+        """
+        rig, scene = active_hand(context), context.scene
         avatar = avatar_path(rig)
         identity = chosen_identity(rig.livehand, avatar)
         frames = range(scene.frame_start, scene.frame_end + 1) if self.animated else ()
         hands = [HandInstance(pose, avatar, scale, identity).to_json() for pose, scale in shown(context, rig, frames)]
-        words = ["--rig", "--surface", self.surface, "--texture", str(self.texture), "--light", self.light]
-        words += ["--fps", f"{scene_rate(scene):g}", "--resolution", f"{settings.resolution * 1e3:g}"]
-        words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold > 0.0 else []
         preference, environment = interpreter_preference(), made_environment()
+        command, *further = [*words, "--light", self.light]
 
         def write(task: Task[Path]) -> Path:
             task.tell(0.0, "Starting Python")
@@ -92,14 +89,75 @@ class LIVEHAND_OT_export_rigged_mesh(TaskOperator, ExportHelper, bpy.types.Opera
             with TemporaryDirectory(prefix="livehand-") as name:
                 told = Path(name) / "hands.json"
                 told.write_text(json.dumps(hands), encoding="utf-8")
-                line = ["mesh", avatar, "--hand", str(told), "--out", str(path), "--machine", "--overwrite", *words]
-                run_core(python, line, task, lambda step: tell_progress(step, task))
+                line = [command, avatar, "--hand", str(told), "--out", str(path), "--machine", "--overwrite", *further]
+                run_core(python, line, task, lambda step: tell(step, task))
             return path
 
-        return Task("The rigged mesh", write)
+        return Task(label, write)
+
+
+class LIVEHAND_OT_export_rigged_mesh(_ExportHand, bpy.types.Operator):
+    """Write the active hand as a glTF mesh that keeps its bones, the avatar's colour as its texture"""
+
+    bl_idname = "livehand.export_rigged_mesh"
+    bl_label = "Export Rigged Mesh"
+
+    filename_ext = ".glb"
+    filter_glob: StringProperty(description="Files to choose from", default="*.glb;*.gltf", options={"HIDDEN"})
+    animated: BoolProperty(
+        name="Animated", description="With the motion of the scene's frames; else this frame's pose", default=True
+    )
+    surface: EnumProperty(
+        name="Surface",
+        description="Which mesh",
+        items=(
+            ("proxy", "Proxy", "The hand model's mesh, posed exactly, with a texture"),
+            ("density", "Avatar", "What Mesh from Avatar makes, moved by the hand model's rig, with vertex colours"),
+        ),
+        default="proxy",
+    )
+    texture: IntProperty(name="Texture", description="Texels a side", default=1024, min=64, max=4096)
+
+    def make_task(self, context: Any) -> Task[Path]:
+        scene, settings = context.scene, context.scene.livehand_mesh
+        words = ["mesh", "--rig", "--surface", self.surface, "--texture", str(self.texture)]
+        words += ["--fps", f"{scene_rate(scene):g}", "--resolution", f"{settings.resolution * 1e3:g}"]
+        words += ["--threshold", f"{settings.threshold:g}"] if settings.threshold > 0.0 else []
+        return self.task(context, "The rigged mesh", self.named(".glb", ".gltf"), words, tell_progress)
 
     def done_message(self, answer: Path) -> str:
         return f"{answer}: a mesh with bones"
+
+
+class LIVEHAND_OT_export_splats(_ExportHand, bpy.types.Operator):
+    """Write the active hand as Gaussian splats, fitted to the avatar's own pictures of it"""
+
+    bl_idname = "livehand.export_splats"
+    bl_label = "Export Splats"
+
+    filename_ext = ".ply"
+    filter_glob: StringProperty(description="Files to choose from", default="*.ply", options={"HIDDEN"})
+    animated: BoolProperty(
+        name="Animated",
+        description="A folder with a file for each of the scene's frames; else this frame's pose",
+        default=False,
+    )
+    count: IntProperty(name="Splats", description="About how many", default=40_000, min=1000, max=500_000)
+    steps: IntProperty(
+        name="Steps",
+        description="Of the fit: more take longer and come nearer to the avatar",
+        default=1000,
+        min=1,
+        max=100_000,
+    )
+
+    def make_task(self, context: Any) -> Task[Path]:
+        path = self.named(".ply")
+        words = ["splats", "--count", str(self.count), "--steps", str(self.steps)]
+        return self.task(context, "The splats", path.with_suffix("") if self.animated else path, words, tell_splats)
+
+    def done_message(self, answer: Path) -> str:
+        return f"{answer}: {'splats, a file a frame' if self.animated else 'splats'}"
 
 
 def shown(context: Any, rig: Any, frames: Sequence[int]) -> list[tuple[HandPose, float]]:
@@ -126,4 +184,4 @@ def shown(context: Any, rig: Any, frames: Sequence[int]) -> list[tuple[HandPose,
     return answer
 
 
-register, unregister = registration(classes(LIVEHAND_OT_export_rigged_mesh))
+register, unregister = registration(classes(LIVEHAND_OT_export_rigged_mesh, LIVEHAND_OT_export_splats))

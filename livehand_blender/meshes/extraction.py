@@ -32,6 +32,13 @@ PARTS = {
 }
 """What ``livehand mesh`` does -> from where to where that moves the progress, and its name."""
 
+SPLAT_PARTS = {
+    COMPILING: (0.0, 0.0, "Compiling the renderer, once"),
+    "pictures": (0.0, 0.1, "Pictures to fit splats to"),
+    "splats": (0.1, 1.0, "Fitting splats"),
+}
+"""The same of a frame of ``livehand splats``."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -79,3 +86,13 @@ def tell_progress(told: dict[str, Any], task: Task[Any]) -> None:
     """Pass what ``livehand mesh`` says of its progress on to a task."""
     first, last, text = PARTS[told["text"]]
     task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)
+
+
+def tell_splats(told: dict[str, Any], task: Task[Any]) -> None:
+    """The same of ``livehand splats``, whose parts come again with each frame of a motion."""
+    text, _, place = told["text"].partition(" of frame ")
+    number, _, count = place.partition(" of ")
+    first, last, name = SPLAT_PARTS[text]
+    part = first + (last - first) * told["done"] / max(told["of"], 1)
+    whole = (int(number) - 1 + part) / int(count) if place else part
+    task.tell(whole, f"{name}, frame {place}" if place else name)

@@ -34,6 +34,7 @@ class LIVEHAND_PT_mesh(bpy.types.Panel):
         if not draw_task(layout, MESH_KEY):
             layout.operator("livehand.mesh_from_avatar", text="Mesh from Avatar", icon="OUTLINER_OB_MESH")
             layout.operator("livehand.export_rigged_mesh", text="Export Rigged Mesh...", icon="EXPORT")
+            layout.operator("livehand.export_splats", text="Export Splats...", icon="EXPORT")
 
 
 register, unregister = registration(classes(LIVEHAND_PT_mesh))

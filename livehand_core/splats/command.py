@@ -34,8 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     hand.add_argument("--hand", type=Path, metavar="JSON", help="a hand of a frame request, or a list of them")
     add_motion_arguments(hand)
     parser.add_argument("--count", type=int, default=40_000, metavar="N", help="about how many splats (40000)")
-    parser.add_argument("--pictures", type=int, default=20, metavar="N", help="that they are fitted to (20)")
+    parser.add_argument("--pictures", type=int, default=96, metavar="N", help="that they are fitted to (96)")
     parser.add_argument("--size", type=int, default=384, metavar="N", help="pixels a side of these (384)")
+    parser.add_argument("--steps", type=int, default=1000, metavar="N", help="of the fit (1000)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, metavar="S", help="at most for the fit; no limit by default"
+    )
     parser.add_argument(
         "--light", choices=get_args(Shown), default="trained",
         help="in which a relightable avatar is shown: as trained (default), or even and white from everywhere",
@@ -52,19 +56,20 @@ def run(args: argparse.Namespace) -> int:
     from ..progress import Progress
     from ..rendering.renderer import Renderer
     from ..views.shots import hand_of
-    from .cloud import read_splats, write_splats
+    from ..workers import Workers
+    from .cloud import BANDS, read_splats, write_splats
+    from .drawing import Shape, draw
     from .fit import SplatSettings, fit_splats, quality
-    from .raster import draw
 
     require("meshes")
     hands = read_hands(args.hand, args.avatar) if args.hand is not None else chosen_hands(args)[0]
-    settings = SplatSettings(args.count, args.pictures, args.size, args.light)
+    settings = SplatSettings(args.count, args.pictures, args.size, args.steps, args.seconds, args.light)
     metadata = read_metadata(args.avatar)
     data = hand_of(metadata, hands[0].pose.side)
     files = _files(args, hands, {"avatar": metadata.content_hash, "light": args.light, "count": args.count})
-    renderer = Renderer(args.device, threads=args.threads)
-    measured = []
-    with closing(Progress("steps", args.machine)) as progress, interruptible("stopping after this frame") as stopped:
+    renderer, workers = Renderer(args.device, threads=args.threads), Workers(args.threads)
+    measured, fitted = [], None
+    with closing(Progress("steps", args.machine)) as progress, interruptible("stopping after this step") as stopped:
         for number, (path, instance) in enumerate(zip(files, hands, strict=True)):
             if stopped():
                 return INTERRUPTED
@@ -75,17 +80,20 @@ def run(args: argparse.Namespace) -> int:
             def tell(done: int, of: int, text: str, place: str = place) -> None:
                 progress(done, of, text + place)
 
-            splats, tests = fit_splats(renderer, instance, metadata, data, settings, tell)
-            write_splats(path, splats, f"LiveHand: {metadata.name}, metres, z up, {metadata.licence}")
-            written = read_splats(path)
-            measured.append(quality([draw(written, one.camera) for one in tests], [one.rgba for one in tests]))
+            fitted = fit_splats(renderer, instance, metadata, data, settings, workers, tell, stopped, fitted)
+            if fitted is None:
+                return INTERRUPTED
+            write_splats(path, fitted.shape.splats(), f"LiveHand: {metadata.name}, metres, z up, {metadata.licence}")
+            written = Shape.of(read_splats(path), BANDS)
+            drawn = [draw(written, one.camera, workers).image for one in fitted.tests]
+            measured.append(quality(drawn, [one.rgba for one in fitted.tests]))
             progress.close()
             print(f"{path}: {len(written.places)} splats, {measured[-1]:.1f} dB in the hand's box on other pictures")
     if metadata.relightable:
         print(f"Colour: {LIGHTS[args.light]}")
     if measured and min(measured) < LOW:
         print(
-            f"Below {LOW:g} dB the splats do not hold the avatar's quality: more --count, --pictures and --size help."
+            f"Below {LOW:g} dB the splats do not hold the avatar's quality: more --steps, --count and --pictures help."
         )
     return 0
 

@@ -1,9 +1,11 @@
-"""From an avatar in a pose to splats: placed on its skin, coloured to match its pictures, measured against others."""
+"""From an avatar in a pose to splats: placed on its skin, fitted to its pictures, measured against others."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,24 +20,34 @@ from ..meshes.baking import Texels
 from ..meshes.looks import Shown
 from ..meshes.portraits import Portrait, cameras_on_sphere, light_of, portraits
 from ..rendering.renderer import Renderer
-from ..rotations import matrix_to_quaternion
-from .cloud import BANDS, Splats
-from .raster import contributions, shown_by
+from ..rotations import matrix_to_quaternion, quaternion_to_matrix
+from ..workers import Workers
+from . import kernels
+from .cloud import basis
+from .drawing import Shape, draw, gradients
+from .kernels import LEAST
 
 COUNTS = (1000, 500_000)
-SMOOTH = 9
-"""Harmonics that are fitted, up to degree 2; few pictures say nothing of finer ones."""
+BANDS = 9
+"""Harmonics that are fitted, up to degree 2; the pictures say little of finer ones."""
 
 SPREAD, FLATNESS = 0.62, 0.15
-"""Standard deviation along the skin over the distance of neighbours, and across the skin over that."""
+"""To begin with: standard deviation along the skin over the distance of neighbours, and across the skin over that."""
 
-OPACITY = 0.95
+OPACITY = 0.9
+"""To begin with."""
 
-STEPS = 16
-"""Of the conjugate gradients."""
+RATES = {"places": 0.03, "turns": 5e-3, "logs": 1e-2, "logits": 3e-2, "colours": 8e-3}
+"""By how much a step changes what; places in distances of neighbours."""
 
-CALM = (1e-3, 0.3)
-"""How strongly a splat's mean colour, and what changes with the view, is held at grey and nothing."""
+FINER = 0.2
+"""Rate of harmonics that change with the view, over that of the mean colour."""
+
+LAST = 0.03
+"""Rate of the last step over that of the first; a cosine between."""
+
+GOING_ON = 0.3
+"""Steps of a motion's further frames, which begin with the splats of the one before, over those of the first."""
 
 TESTS = 4
 """Pictures by other cameras that the splats are measured on."""
@@ -51,6 +63,8 @@ class SplatSettings:
         count: about how many.
         pictures: that they are fitted to.
         side: of the pictures, pixels.
+        steps: of the fit, each by one picture.
+        seconds: after which it ends all the same; 0 for no such limit.
         light: that a relightable avatar is shown in.
 
     Raises:
@@ -58,8 +72,10 @@ class SplatSettings:
     """
 
     count: int = 40_000
-    pictures: int = 20
+    pictures: int = 96
     side: int = 384
+    steps: int = 1000
+    seconds: float = 0.0
     light: Shown = "trained"
 
     def __post_init__(self) -> None:
@@ -69,12 +85,25 @@ class SplatSettings:
             raise LiveHandError(f"{self.pictures} pictures are too few or too many.", "Choose from 4 to 400.")
         if not 64 <= self.side <= 2048:
             raise LiveHandError(f"Pictures of {self.side} pixels cannot be fitted to.", "Choose from 64 to 2048.")
+        if not 1 <= self.steps <= 100_000:
+            raise LiveHandError(f"Splats cannot be fitted in {self.steps} steps.", "Choose from 1 to 100000.")
+        if not 0.0 <= self.seconds < np.inf:
+            raise LiveHandError(f"Splats cannot be fitted in {self.seconds:g} seconds.", "Give a time, or 0 for any.")
 
 
 class Fitted(NamedTuple):
-    """Splats, and pictures that they were not fitted to."""
+    """Splats, and pictures that they were not fitted to.
 
-    splats: Splats
+    Attributes:
+        shape: of the splats.
+        face: (N,) the triangle of the skin that each was placed on.
+        vertices: (V, 3) of the skin.
+        tests: the pictures.
+    """
+
+    shape: Shape
+    face: np.ndarray
+    vertices: np.ndarray
     tests: list[Portrait]
 
 
@@ -84,25 +113,106 @@ def fit_splats(
     metadata: AvatarMetadata,
     data: ProxyModel,
     settings: SplatSettings,
+    workers: Workers,
     progress: Progress,
-) -> Fitted:
-    """Splats of a hand in its pose, where it stands in the world.
+    stopped: Callable[[], bool],
+    before: Fitted | None = None,
+) -> Fitted | None:
+    """Splats of a hand in its pose, where it stands in the world; None when it was stopped.
 
     Args:
         renderer: draws the pictures.
         instance: the hand.
         metadata, data: its avatar's, and the hand model of the pose's side.
         settings: how many, and of what.
+        workers: that draw the splats.
         progress: told about it.
+        stopped: asked after every step.
+        before: the same hand in another pose, whose splats are gone on with.
     """
     vertices = (instance.scale * pose_vertices(data, instance.pose)).astype(np.float32)
     light = light_of(metadata, settings.light)
     cameras = cameras_on_sphere(vertices, settings.pictures, settings.side)
     cameras += cameras_on_sphere(vertices, TESTS, settings.side, turn=1.0)
-    pictures = list(portraits(renderer, instance, cameras, light, progress))
+    pictures = []
+    for picture in portraits(renderer, instance, cameras, light, progress):
+        pictures.append(picture)
+        if stopped():
+            return None
     shown, tests = pictures[: settings.pictures], pictures[settings.pictures :]
-    bare = _placed(data, vertices, settings.count, shown)
-    return Fitted(_coloured(bare, shown, progress), tests)
+    steps = settings.steps
+    if before is None:
+        shape, face = _placed(data, vertices, settings.count, shown)
+    else:
+        shape, face = carried(before, vertices, data.faces), before.face
+        steps = max(1, round(GOING_ON * steps))
+    if not descend(shape, shown, steps, settings.seconds, workers, progress, stopped):
+        return None
+    kept = np.flatnonzero(np.isfinite(shape.places).all(axis=1) & (shape.opacity > LEAST))
+    return Fitted(Shape(*(part[kept] for part in vars(shape).values())), face[kept], vertices, tests)
+
+
+def descend(
+    shape: Shape,
+    pictures: Sequence[Portrait],
+    steps: int,
+    seconds: float,
+    workers: Workers,
+    progress: Progress,
+    stopped: Callable[[], bool],
+) -> bool:
+    """Bring splats nearer to pictures, one picture a step, by Adam on the squared error; False when it was stopped."""
+    wanted = [np.rint(255.0 * np.clip(picture.rgba, 0.0, 1.0)).astype(np.uint8) for picture in pictures]
+    random = np.random.default_rng(0)
+    parts = vars(shape)
+    moments = {name: (np.zeros_like(part), np.zeros_like(part)) for name, part in parts.items()}
+    apart = float(np.exp(np.median(shape.logs[:, 0]))) / SPREAD
+    rates = {
+        name: np.full(part[0].size, RATES[name] * (apart if name == "places" else 1.0)) for name, part in parts.items()
+    }
+    rates["colours"][3:] *= FINER
+    began, order = time.monotonic(), np.zeros(0, np.int64)
+    for step in range(steps):
+        past = time.monotonic() - began
+        if seconds and past > seconds:
+            break
+        progress(step, steps, "splats")
+        if stopped():
+            return False
+        if not len(order):
+            order = random.permutation(len(pictures))
+        chosen, order = int(order[0]), order[1:]
+        camera = pictures[chosen].camera
+        drawn = draw(shape, camera, workers)
+        error = drawn.image - wanted[chosen].astype(np.float32) / 255.0
+        slopes = gradients(shape, camera, drawn, error, workers)
+        done = max(step / steps, past / seconds if seconds else 0.0)
+        slowed = LAST + (1.0 - LAST) * 0.5 * (1.0 + math.cos(math.pi * done))
+        for name, part in parts.items():
+            rows, size = len(part), part[0].size
+            of = [one.reshape(rows, size) for one in (part, getattr(slopes, name), *moments[name])]
+            kernels.descend(*of, slowed * rates[name], step + 1)
+    progress(steps, steps, "splats")
+    return True
+
+
+def carried(before: Fitted, vertices: np.ndarray, faces: np.ndarray) -> Shape:
+    """Splats of a skin in one pose on that skin in another: each keeps its place and turn on its triangle."""
+    here, there = (_frames(one[faces[before.face]].astype(np.float64)) for one in (before.vertices, vertices))
+    turn = there[1] @ here[1].swapaxes(1, 2)
+    places = there[0] + np.einsum("nij,nj->ni", turn, before.shape.places - here[0])
+    turns = before.shape.turns / np.linalg.norm(before.shape.turns, axis=1, keepdims=True)
+    turns = matrix_to_quaternion(turn @ quaternion_to_matrix(turns))
+    return replace(before.shape, places=places.astype(np.float32), turns=turns.astype(np.float32))
+
+
+def _frames(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) middles and (N, 3, 3) axes of triangles."""
+    along, other = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normal = np.cross(along, other)
+    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
+    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return corners.mean(axis=1), np.stack([along, np.cross(normal, along), normal], axis=2)
 
 
 def quality(drawn: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> float:
@@ -116,11 +226,16 @@ def quality(drawn: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> float:
     return float(np.mean(values))
 
 
-def _placed(data: ProxyModel, vertices: np.ndarray, count: int, pictures: Sequence[Portrait]) -> Splats:
-    """Grey discs on the skin, as many and as large as cover it."""
+def _placed(
+    data: ProxyModel, vertices: np.ndarray, count: int, pictures: Sequence[Portrait]
+) -> tuple[Shape, np.ndarray]:
+    """Discs on the skin, as many and as large as cover it, in the colour that the pictures show there; their faces."""
     trial = Texels(data, 256)
     texels = Texels(data, max(8, round(256 * np.sqrt(count / max(len(trial.places), 1)))))
     texels.find_offset(vertices, pictures)
+    for picture in pictures:
+        texels.gather(vertices, picture.camera, picture.rgba)
+    colours = texels.texture().reshape(-1, 3)[texels.places]
     places, normals = texels.at(vertices)
     corners, flat = vertices[data.faces], texels.side * data.face_uv
     area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -133,50 +248,13 @@ def _placed(data: ProxyModel, vertices: np.ndarray, count: int, pictures: Sequen
     across = np.cross(normals, other)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     frames[..., 0], frames[..., 1], frames[..., 2] = across, np.cross(normals, across), normals
-    return Splats(
+    harmonics = np.zeros((len(places), BANDS, 3), np.float32)
+    harmonics[:, 0] = (colours - 0.5) / basis(np.array([0.0, 0.0, 1.0]))[0]
+    shape = Shape(
         places.astype(np.float32),
-        np.zeros((len(places), BANDS, 3), np.float32),
-        np.full(len(places), OPACITY, np.float32),
-        np.maximum(scales, 1e-6).astype(np.float32),
         matrix_to_quaternion(frames).astype(np.float32),
+        np.log(np.maximum(scales, 1e-6)).astype(np.float32),
+        np.full((len(places), 1), math.log(OPACITY / (1.0 - OPACITY)), np.float32),
+        harmonics,
     )
-
-
-def _coloured(splats: Splats, pictures: Sequence[Portrait], progress: Progress) -> Splats:
-    """The colours that come nearest to the pictures: least squares by conjugate gradients."""
-    views = []
-    for number, picture in enumerate(pictures):
-        progress(number, len(pictures), "splats")
-        matrix = contributions(splats, picture.camera)
-        wanted = picture.rgba[..., :3].reshape(-1, 3) - 0.5 * np.asarray(matrix.sum(axis=1))
-        views.append((matrix, shown_by(splats.places, picture.camera)[:, :SMOOTH].astype(np.float32), wanted))
-    progress(len(pictures), len(pictures), "splats")
-    calm = np.where(np.arange(SMOOTH) == 0, *CALM)[:, None]
-
-    def curved(colours: np.ndarray) -> np.ndarray:
-        answer = calm * colours
-        for matrix, towards, _ in views:
-            shown = np.einsum("nb,nbc->nc", towards, colours)
-            answer += towards[..., None] * (matrix.T @ (matrix @ shown))[:, None]
-        return answer
-
-    colours = np.zeros((len(splats.places), SMOOTH, 3))
-    rest, scale = np.zeros_like(colours), np.broadcast_to(calm, (*colours.shape[:2], 1)).copy()
-    for matrix, towards, wanted in views:
-        rest += towards[..., None] * (matrix.T @ wanted)[:, None]
-        scale += (towards**2 * np.asarray(matrix.multiply(matrix).sum(axis=0)).reshape(-1, 1))[..., None]
-    turned = rest / scale
-    ahead, size = turned.copy(), np.vdot(rest, turned)
-    for step in range(STEPS):
-        progress(step, STEPS, "colours")
-        bent = curved(ahead)
-        length = size / max(float(np.vdot(ahead, bent)), 1e-30)
-        colours += length * ahead
-        rest -= length * bent
-        turned = rest / scale
-        before, size = size, np.vdot(rest, turned)
-        ahead = turned + size / max(float(before), 1e-30) * ahead
-    progress(STEPS, STEPS, "colours")
-    harmonics = splats.harmonics.copy()
-    harmonics[:, :SMOOTH] = colours
-    return Splats(splats.places, harmonics, splats.opacity, splats.scales, splats.turns)
+    return shape, texels.face

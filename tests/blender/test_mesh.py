@@ -125,7 +125,8 @@ def test_the_panel_draws(folder: Path, solid_avatar: Path) -> None:
     make_scene(solid_avatar)
     assert LIVEHAND_PT_mesh.poll(bpy.context)
     assert "Mesh from Avatar" in draw(LIVEHAND_PT_mesh, bpy.context)
-    assert "Export Rigged Mesh..." in draw(LIVEHAND_PT_mesh, bpy.context)
+    for name in ("Export Rigged Mesh...", "Export Splats..."):
+        assert name in draw(LIVEHAND_PT_mesh, bpy.context)
 
 
 def test_the_rigged_mesh_of_the_hand_is_written_and_moves_as_it_does(folder: Path, solid_avatar: Path) -> None:
@@ -158,3 +159,24 @@ def test_the_rigged_mesh_of_the_hand_is_written_and_moves_as_it_does(folder: Pat
         scene.frame_set(frame - 1 + int(action.frame_range[0]))
         shown = points(found.evaluated_get(bpy.context.evaluated_depsgraph_get()))
         assert np.allclose([shown.min(axis=0), shown.max(axis=0)], [proxy.min(axis=0), proxy.max(axis=0)], atol=5e-4)
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_splats_of_the_hand_are_written_where_it_stands(folder: Path, solid_avatar: Path, animated: bool) -> None:
+    import bpy
+
+    from livehand_blender.rig.pose import read_pose
+    from livehand_core.hand.builtin import builtin_hand
+    from livehand_core.hand.skinning import pose_vertices
+    from livehand_core.splats.cloud import read_splats
+
+    scene, rig = make_scene(solid_avatar)
+    rig.location, rig.scale = (0.3, -0.2, 0.1), (2.0, 2.0, 2.0)
+    scene.frame_start, scene.frame_end = 3, 4 if animated else 3
+    out = folder / "hand.ply"
+    assert bpy.ops.livehand.export_splats(filepath=str(out), count=1500, steps=4, animated=animated) == {"FINISHED"}
+    files = [folder / "hand" / f"{number:04}.ply" for number in (1, 2)] if animated else [out]
+    assert all(file.is_file() for file in files)
+    pose, scale = read_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
+    proxy, places = scale * pose_vertices(builtin_hand("right"), pose), read_splats(files[-1]).places
+    assert np.allclose([places.min(axis=0), places.max(axis=0)], [proxy.min(axis=0), proxy.max(axis=0)], atol=0.02)

@@ -14,7 +14,9 @@ from livehand_core.errors import LiveHandError
 from livehand_core.motion import write_motion
 from livehand_core.poses import PoseSequence
 from livehand_core.splats.cloud import Splats, basis, read_splats, write_splats
-from livehand_core.splats.raster import BLUR, draw
+from livehand_core.splats.drawing import Shape, draw
+from livehand_core.splats.kernels import BLUR
+from livehand_core.workers import Workers
 from tests.meshes.test_command import avatar
 from tests.meshes.test_rigged import moving
 
@@ -86,7 +88,8 @@ def test_splats_are_drawn_as_their_formula_says() -> None:
     places = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, 2.0]], np.float32)
     turns = np.array([[1.0, 0.0, 0.0, 0.0]] * 2, np.float32)
     scales = np.array([[0.01, 0.005, 0.001], [0.03, 0.03, 0.001]], np.float32)
-    image = draw(Splats(places, harmonics, np.array([0.8, 0.9], np.float32), scales, turns), camera)
+    cloud = Splats(places, harmonics, np.array([0.8, 0.9], np.float32), scales, turns)
+    image = draw(Shape.of(cloud, 16), camera, Workers(1)).image
     pixels = np.arange(41) - 20.0
     off = np.stack(np.meshgrid(pixels, pixels), axis=-1)
 
@@ -101,7 +104,20 @@ def test_splats_are_drawn_as_their_formula_says() -> None:
 
 
 def run(avatar: Path, out: Path, *words: object) -> int:
-    line = ["splats", str(avatar), "--out", str(out), "--count", "1500", "--pictures", "5", "--size", "64"]
+    line = [
+        "splats",
+        str(avatar),
+        "--out",
+        str(out),
+        "--count",
+        "1500",
+        "--pictures",
+        "5",
+        "--size",
+        "64",
+        "--steps",
+        "12",
+    ]
     return cli.main([*line, "--threads", "1", *map(str, words)])
 
 
