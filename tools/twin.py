@@ -26,12 +26,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from judge_setting import sleeve_surface  # noqa: E402
-
 from livehand_core.cameras import Camera  # noqa: E402
 from livehand_core.captures.capture import Capture, CaptureFrame, read_capture  # noqa: E402
 from livehand_core.captures.plan import capture_poses, make_rig  # noqa: E402
 from livehand_core.captures.pose_file import read_pose_file  # noqa: E402
+from livehand_core.datasets.masks import Posed  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.hand.builtin import builtin_hand  # noqa: E402
 from livehand_core.hand.skinning import joint_transforms, pose_joints, pose_vertices  # noqa: E402
@@ -47,7 +46,10 @@ TO_INTERHAND = np.argsort([20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13,
 
 TIPS = (4, 8, 12, 16, 20)
 
-FOREARM = ((-0.02, 0.90), (-0.006, 0.985), (0.0, 1.0), (0.05, 1.04), (0.12, 1.18), (0.22, 1.42), (0.35, 1.55))
+FOREARM = ((0.0, 1.0), (0.05, 1.04), (0.12, 1.18), (0.22, 1.42), (0.35, 1.55))
+"""Metres from the hand's open rim, and the rim's size there: the arm begins where the mesh ends, as masks are cut."""
+CUFF = ((-0.012, 0.85), (-0.003, 0.97), (0.0, 1.0))
+"""The detailed hand ends some 2 mm before its proxy; this is seen in the gap, and counts as the hand."""
 
 FIRST_FRAME, FRAME_STEP = 1200, 6
 GREY_CAMERAS = 2
@@ -131,9 +133,10 @@ def render(options: argparse.Namespace, twin: Twin) -> None:
     scene.cycles.denoising_quality = "FAST"
     hand = create_detail_hand("right", scene)
     data = builtin_hand("right")
-    rest = pose_vertices(data, HandPose.rest())
-    vertices, faces = sleeve_surface(rest, FOREARM)
-    arm = _object(scene, "forearm", vertices, faces, cap_material("default"))
+    skin, rest = cap_material("default"), Posed.of(data, HandPose.rest())
+    cuff, arm = (
+        _object(scene, name, *tube(rest, rings), skin) for name, rings in (("cuff", CUFF), ("forearm", FOREARM))
+    )
     wall = _wall(scene)
     eye = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(eye)
@@ -151,14 +154,11 @@ def render(options: argparse.Namespace, twin: Twin) -> None:
         if index != last:
             update_detail_hand(hand, twin.poses[index])
             wrist, still = (joint_transforms(data, pose)[0] for pose in (twin.poses[index], HandPose.rest()))
-            arm.matrix_world = Matrix((wrist @ np.linalg.inv(still)).tolist())
+            arm.matrix_world = cuff.matrix_world = Matrix((wrist @ np.linalg.inv(still)).tolist())
             last = index
         place_camera(scene, eye, twin.cameras[name], 1.0)
         scene.cycles.seed = index * 1000 + int(name)
-        for thing, hidden in ((wall, False), (arm, False)):
-            thing.hide_render = hidden
-        arm.is_holdout = False
-        scene.render.film_transparent = False
+        wall.hide_render = arm.is_holdout = scene.render.film_transparent = False
         scene.cycles.samples = options.samples
         _render(bpy, scene, _image(options.folder, index, name), "JPEG")
         wall.hide_render, arm.is_holdout, scene.render.film_transparent = True, True, True
@@ -180,6 +180,21 @@ def _render(bpy: Any, scene: Any, path: Path, kind: str) -> None:
     with atomic_path(path) as temporary:
         scene.render.filepath = str(temporary)
         bpy.ops.render.render(write_still=True)
+
+
+def tube(hand: Posed, profile: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) vertices in metres and (F, 4) faces along a hand's rim; ``profile`` as FOREARM."""
+    after = dict(hand.rim.tolist())
+    loop = [next(iter(after))]
+    while (following := after[loop[-1]]) != loop[0]:
+        loop.append(following)
+    rim = hand.vertices[loop]
+    middle = rim.mean(axis=0)
+    rings = [middle + along * hand.forearm + wide * (rim - middle) for along, wide in profile]
+    here = np.arange((len(rings) - 1) * len(rim)).reshape(-1, len(rim))
+    beside = np.roll(here, -1, axis=1)
+    faces = np.stack([here, beside, beside + len(rim), here + len(rim)], axis=-1).reshape(-1, 4)
+    return np.concatenate(rings), faces
 
 
 def _object(scene: Any, name: str, vertices: np.ndarray, faces: np.ndarray, material: Any) -> Any:

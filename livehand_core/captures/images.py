@@ -50,7 +50,9 @@ def open_picture(path: _Path) -> Iterator[Image]:
         with library.open(path) as image:
             yield image
     except (*DAMAGE, library.DecompressionBombError) as error:
-        raise CaptureError(f"{path} cannot be read as an image ({error}).", "Capture this image again.") from error
+        raise CaptureError(
+            f"{path} cannot be read as an image ({str(error) or type(error).__name__}).", "Capture this image again."
+        ) from error
 
 
 def upright_size(path: _Path) -> tuple[int, int]:

@@ -25,10 +25,11 @@ def submit_preparation(args: argparse.Namespace) -> int:
     count, *wishes = args.slurm
     if not count.isdigit() or not int(count):
         raise CaptureError(f"--slurm {count} is no number of tasks.", "Give --slurm 4 time=30, for example.")
+    options = [sbatch_option(wish) for wish in wishes]
     words = shlex.join([sys.executable, "-m", "livehand_core", *_arguments(args)])
     share = f'{words} --part "$SLURM_ARRAY_TASK_ID/{count}"'
     write_array(args.capture, f"dataset {args.capture.name}", share, words, int(count))
-    shares, merge = submit(args.capture, [sbatch_option(wish) for wish in wishes])
+    shares, merge = submit(args.capture, options)
     print(f"Slurm's array {shares} prepares, and job {merge} after it makes the capture {args.capture}.")
     print(f"Their logs: {args.capture / 'slurm'}. End them with: scancel {shares} {merge}")
     return 0

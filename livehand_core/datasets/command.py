@@ -17,6 +17,7 @@ from ..interrupts import INTERRUPTED, interruptible
 from ..libraries import require
 from ..progress import Progress
 from .conventions import SETS, DataSet, find_set
+from .parts import PARTS
 from .source import LEFT_OUT, Choice, Instant, Notes, ReadInstants, chosen, read_left_out
 
 READERS = {
@@ -180,12 +181,13 @@ def _same_source(capture: Path, row: DataSet, folder: Path, choice: Choice) -> N
     told = {"set": row.name, "side": choice.side, "folder": folder.resolve().name}
     if path.is_file():
         known = SOURCE.json(path)
-        if known != told:
+        if known == told:
+            return
+        if (capture / PARTS).exists():
             raise CaptureError(
                 f"{capture} holds a preparation of {known}, not of {told}.", "Choose another folder for the capture."
             )
-        return
-    if (capture / "transforms.json").exists():
+    elif (capture / "transforms.json").exists():
         raise CaptureError(f"{capture} holds another capture.", "Choose another folder.")
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(told), encoding="utf-8")

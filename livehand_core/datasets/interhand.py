@@ -17,7 +17,7 @@ from ..cameras import Camera
 from ..errors import CameraError, CaptureError, PoseError
 from ..poses import HandPose, Side
 from .conventions import JOINTS, DataSet
-from .source import ANNOTATION, Choice, Instant, Notes, View, camera_to_world, wanted
+from .source import ANNOTATION, Choice, Instant, Notes, View, camera_to_world, reason_of, wanted
 
 WRIST_FIRST = (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)
 """Where the usual 21 joints stand among the set's, which begin with the thumb's tip and end with the wrist."""
@@ -39,12 +39,17 @@ def read_instants(folder: Path, row: DataSet, choice: Choice, notes: Notes) -> I
     Raises:
         CaptureError: annotations or images are not there, or are of another form.
     """
-    split = choice.split or next((name for name in SPLITS if _find(folder, name, "camera")), SPLITS[0])
+    there = [name for name in SPLITS if any(_find(folder, name, kind) for kind in KINDS)]
+    split = choice.split or (there or SPLITS)[0]
+    if there and split not in there:
+        raise CaptureError(
+            f"{folder} has no annotations of the split {split!r}.", f"Choose --split {' or '.join(there)}."
+        )
     data, cameras, joints, fits = (_annotation(folder, split, kind) for kind in KINDS)
     images = _images(folder, split)
     try:
         taken = _by_instant(data, choice, notes)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _foreign(folder, error) from error
     for (capture, frame), entries in sorted(taken.items()):
         name = f"Capture{capture}/{entries[0]['seq_name']}/{frame:06d}"
@@ -97,7 +102,7 @@ def _annotation(folder: Path, split: str, kind: str) -> Any:
 
 def _foreign(path: Path, error: Exception) -> CaptureError:
     return CaptureError(
-        f"The annotations in {path} are not those of a known InterHand2.6M release ({type(error).__name__}: {error}).",
+        f"The annotations in {path} are not those of a known InterHand2.6M release ({reason_of(error)}).",
         "Give the data set's own files.",
     )
 
@@ -173,6 +178,6 @@ def _views(
                 float(point[1]), matrix,
             )  # fmt: skip
         except (KeyError, ValueError, CameraError) as error:
-            notes.skip(file, f"its camera cannot be used ({type(error).__name__}: {str(error)[:80]})")
+            notes.skip(file, f"the calibration does not tell its camera ({reason_of(error)})")
             continue
         yield View(file, camera, f"cam{name.removeprefix('cam')}")

@@ -2,7 +2,7 @@
 
 What looks like skin inside the silhouette less a band is the hand; what does not, outside the silhouette and a band, is
 not, nor is anything beyond two. Between, GrabCut decides (Rother et al., SIGGRAPH 2004), beginning with what looks more
-like the skin inside than like what is outside. The forearm is cut where the mesh ends.
+like the skin inside than like what is outside. The forearm counts as skin until then, and is cut where the mesh ends.
 """
 
 from __future__ import annotations
@@ -17,18 +17,30 @@ from ..hand.data import HandData
 from ..hand.library import find_hand
 from ..poses import HandPose, Side
 
+METHOD = 2
+"""Counted up where masks come out otherwise, so that parts made before are made anew."""
+
 BAND = 0.007
 """Metres to both sides of the silhouette in which GrabCut decides: what good fits are off, and some more."""
 
 FOREARM = 0.15
 """Metres of forearm beyond the mesh that are cut."""
 
-ITERATIONS = 5
+ITERATIONS = 2
 LARGEST_SIDE = 640
 """Pixels; larger windows are decided at half the size, and their edges refined."""
 
 SMALLEST_PART = 0.01
 """Separate parts of the mask that are smaller than this share of the largest are dropped, and such holes filled."""
+
+SKINS, ROOMS = 3, 6
+"""Gaussians of the colours of the hand, and of those around it."""
+
+SAMPLES, FEWEST = 2000, 50
+"""Pixels that colours are learnt from, at most and at least."""
+
+FLOOR = (30.0, 8.0, 8.0)
+"""Variances of lightness and of colour that are added to each: shading and compression."""
 
 HAND, OTHER, ARM = 1, 2, 3
 
@@ -145,7 +157,7 @@ def find_mask(rgb: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed,
         return mask
     _, depth = camera.project(hand.vertices)
     band = max(2, round(BAND * camera.fx / float(np.median(depth))))
-    labels = _with_arm(silhouettes(camera, window, hand, others), camera, window, hand, 2 * band)
+    labels = _with_skin(silhouettes(camera, window, hand, others), 2 * band)
     window.of(mask)[:] = _decided(window.of(rgb), labels, band)
     return mask
 
@@ -160,71 +172,120 @@ def within(mask: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed, .
         return answer
     _, depth = camera.project(hand.vertices)
     band = max(2, round(2.0 * BAND * camera.fx / float(np.median(depth))))
-    labels = _with_arm(silhouettes(camera, window, hand, others), camera, window, hand, band)
+    labels = _with_skin(silhouettes(camera, window, hand, others), band)
     near = cv2.dilate((labels == HAND).astype(np.uint8), _disc(band)) > 0
-    window.of(answer)[:] = window.of(mask) & near & (labels != ARM)
+    window.of(answer)[:] = window.of(mask) & near & np.isin(labels, (0, HAND))
     return answer
 
 
-def _with_arm(labels: np.ndarray, camera: Camera, window: Window, hand: Posed, width: int) -> np.ndarray:
-    """Labels in which all within ``width`` pixels of the arm and behind the wrist's rim is arm. Arms are wider."""
+def _with_skin(labels: np.ndarray, width: int) -> np.ndarray:
+    """Labels in which what lies within ``width`` pixels of the arm or of another hand, and not as near to the hand, is
+    theirs. Arms are wider than the mesh's rim."""
+    answer, nearest = labels.copy(), _distance(labels == HAND)
+    for kind in (ARM, OTHER):
+        if (labels == kind).any():
+            away = _distance(labels == kind)
+            answer[(labels == 0) & (away <= width) & (away < nearest)] = kind
+            nearest = np.minimum(nearest, away)
+    return answer
+
+
+def _distance(part: np.ndarray) -> np.ndarray:
+    """(h, w) float32 pixels to the nearest one of a part."""
     import cv2
 
-    if not (labels == ARM).any():
-        return labels
-    middle = hand.vertices[np.unique(hand.rim)].mean(axis=0)
-    pixels, _ = camera.project(np.stack([middle, middle + 0.01 * hand.forearm]))
-    start, along = pixels[0] - (window.x0, window.y0), pixels[1] - pixels[0]
-    rows, columns = np.indices(labels.shape)
-    behind = (columns + 0.5 - start[0]) * along[0] + (rows + 0.5 - start[1]) * along[1] > 0.0
-    near = cv2.dilate((labels == ARM).astype(np.uint8), _disc(width)) > 0
-    return np.where(behind & near & (labels == 0), ARM, labels).astype(np.uint8)
+    return cv2.distanceTransform((~part).astype(np.uint8), cv2.DIST_L2, 5)
 
 
 def _decided(rgb: np.ndarray, labels: np.ndarray, band: int) -> np.ndarray:
     """(h, w) bool of a window."""
+    return _whole(_skin(rgb, labels, band) & np.isin(labels, (0, HAND)))
+
+
+def _skin(rgb: np.ndarray, labels: np.ndarray, band: int) -> np.ndarray:
+    """(h, w) bool: the hand, with what belongs to arm and further hands, which are cut off later.
+
+    Where they are of its skin, colours would have to tell one skin from the same.
+    """
     import cv2
 
     if max(rgb.shape[:2]) > LARGEST_SIDE:
         size = (rgb.shape[1] // 2, rgb.shape[0] // 2)
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         less = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-        coarse = _decided(small, less, max(2, band // 2)).astype(np.uint8)
+        coarse = _skin(small, less, max(2, band // 2)).astype(np.uint8)
         full = cv2.resize(coarse, labels.shape[::-1], interpolation=cv2.INTER_LINEAR)
         edge = (cv2.dilate(full, _disc(3)) > 0) & (cv2.erode(full, _disc(3)) == 0)
         state = np.where(full > 0, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
         state[edge & (full > 0)], state[edge & (full == 0)] = cv2.GC_PR_FGD, cv2.GC_PR_BGD
-        state[np.isin(labels, (OTHER, ARM))] = cv2.GC_BGD
-        return _whole(_cut(rgb, state, 1))
-    own = (labels == HAND).astype(np.uint8)
-    inner, outer = cv2.erode(own, _disc(band)) > 0, cv2.dilate(own, _disc(band)) > 0
-    near = cv2.dilate(own, _disc(2 * band)) > 0
-    skin = _like_skin(rgb, inner, ~near, own > 0)
+        return _cut(rgb, state, 1)
+    own, beside = labels == HAND, np.isin(labels, (OTHER, ARM))
+    inner = own & (cv2.erode((own | (labels == ARM)).astype(np.uint8), _disc(band)) > 0)
+    outer, near = (cv2.dilate(own.astype(np.uint8), _disc(by * band)) > 0 for by in (1, 2))
+    skin = _like_skin(rgb, inner, ~near & ~beside, own)
     state = np.where(skin & near, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     # A finger that was fitted beside its place has no skin in its middle, and skin beyond the band.
     state[inner & skin], state[~near | (~outer & ~skin)] = cv2.GC_FGD, cv2.GC_BGD
-    state[np.isin(labels, (OTHER, ARM))] = cv2.GC_BGD
-    return _whole(_cut(rgb, state, ITERATIONS))
+    state[beside] = np.where(skin[beside], cv2.GC_FGD, cv2.GC_BGD)
+    return _cut(rgb, state, ITERATIONS)
 
 
 def _like_skin(rgb: np.ndarray, inside: np.ndarray, outside: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(h, w) bool: which pixels look more like those inside than like those outside, as Gaussians in CIELAB."""
+    """(h, w) bool: which pixels look more like those inside than like those outside, as mixtures in CIELAB."""
     import cv2
 
-    if inside.sum() < 50 or outside.sum() < 50:
+    if inside.sum() < FEWEST or outside.sum() < FEWEST:
         return own
     lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    room = Mixture.of(lab[outside], ROOMS)
+    # What the fit is off brings some of the room in.
+    skin = Mixture.of(lab[inside], SKINS).without(room)
+    more: np.ndarray = skin.log_density(lab) + np.where(own, 1.0, -1.0) > room.log_density(lab)
+    return more
 
-    def likelihood(where: np.ndarray) -> np.ndarray:
-        mean = lab[where].mean(axis=0)
-        spread = np.cov(lab[where].T) + np.diag([30.0, 8.0, 8.0])
-        off = lab - mean
-        distance = np.einsum("hwi,ij,hwj->hw", off, np.linalg.inv(spread), off)
-        answer: np.ndarray = -0.5 * distance - 0.5 * np.linalg.slogdet(spread)[1]
+
+@dataclass(frozen=True)
+class Mixture:
+    """Of Gaussians in CIELAB.
+
+    Attributes:
+        weights: (K,); means: (K, 3); factors: (K, 3, 3) that turn what is off a mean into standard deviations.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    factors: np.ndarray
+
+    @classmethod
+    def of(cls, colours: np.ndarray, count: int) -> Mixture:
+        """Of (N, 3) float32 colours, in so many parts at most."""
+        import cv2
+
+        some = colours[np.linspace(0, len(colours) - 1, min(len(colours), SAMPLES)).astype(int)]
+        cv2.setRNGSeed(1)
+        end = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 10, 1.0)
+        _, labels, _ = cv2.kmeans(some, count, np.empty(0), end, 1, cv2.KMEANS_PP_CENTERS)
+        parts = [part for part in (some[labels[:, 0] == index] for index in range(count)) if len(part) >= 4]
+        spreads = np.stack([np.cov(part.T) + np.diag(FLOOR) for part in parts])
+        weights = np.array([len(part) for part in parts]) / len(some)
+        factors = np.linalg.cholesky(np.linalg.inv(spreads))
+        return cls(weights, np.stack([part.mean(axis=0) for part in parts]), factors)
+
+    def log_density(self, colours: np.ndarray) -> np.ndarray:
+        """(...) of (..., 3) colours: that of the nearest Gaussian."""
+        flat = colours.reshape(-1, 3)
+        each = [
+            np.log(weight * np.linalg.det(factor)) - 0.5 * (((flat - mean) @ factor) ** 2).sum(axis=1)
+            for weight, mean, factor in zip(self.weights, self.means, self.factors.astype(np.float32), strict=True)
+        ]
+        answer: np.ndarray = np.max(each, axis=0).reshape(colours.shape[:-1])
         return answer
 
-    more: np.ndarray = likelihood(inside) + np.where(own, 1.0, -1.0) > likelihood(outside)
-    return more
+    def without(self, other: Mixture) -> Mixture:
+        """Without the parts whose middle another mixture tells better; the largest stays."""
+        kept = self.log_density(self.means) > other.log_density(self.means)
+        kept[self.weights.argmax()] = True
+        return Mixture(self.weights[kept], self.means[kept], self.factors[kept])
 
 
 def _cut(rgb: np.ndarray, state: np.ndarray, iterations: int) -> np.ndarray:

@@ -19,10 +19,13 @@ from ..hand.library import find_hand
 from ..poses import HandPose, PoseSequence
 from .conventions import DataSet
 from .parts import pose_of, read_parts
-from .source import LEFT_OUT, LeftOut
+from .source import LEFT_OUT, LeftOut, Notes
 
 RATE = 30.0
 """Frames a second of the poses' file; they need not follow one another."""
+
+REASONS = 3
+"""Why nothing could be used, at most."""
 
 CAMERAS_HELD_OUT = 16
 """One camera of so many is kept for evaluation."""
@@ -50,8 +53,9 @@ def merge(
         temporary.write_text(json.dumps([entry._asdict() for entry in lost], indent=1), encoding="utf-8")
     kept = [part for part in parts if part["frames"]]
     if not kept:
+        reasons = "; ".join(Notes(lost).summary()[:REASONS]) or "there is none"
         raise CaptureError(
-            f"No image of {row.title} could be used.", f"{folder / LEFT_OUT} lists all {len(lost)} and why."
+            f"No image of {row.title} could be used: {reasons}.", f"{folder / LEFT_OUT} lists all {len(lost)}."
         )
     poses = _one_shape([(part["identity"], pose_of(part)) for part in kept], row.hand_model)
     frames = [_frame(entry, index, part["identity"]) for index, part in enumerate(kept) for entry in part["frames"]]

@@ -27,10 +27,10 @@ from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
 from .conventions import OPENPOSE_TO_MANO
-from .masks import BAND, HAND, Posed, Window, find_mask, hand_window, silhouettes, within
+from .masks import HAND, METHOD, Posed, Window, find_mask, hand_window, silhouettes, within
 from .parts import is_there, part_path
 from .refinement import Landmarks, Refined, refine
-from .source import ANNOTATION, Instant, Labels, LeftOut, View
+from .source import ANNOTATION, Instant, Labels, LeftOut, View, reason_of
 
 IMAGES = "images"
 
@@ -214,7 +214,7 @@ def read_view(view: View, settings: Settings) -> Picture | LeftOut:
         rgb = read_rgb8(view.image)
         told = None if view.mask is None else _told_mask(view.mask)
     except LiveHandError as error:
-        return LeftOut(place, f"it cannot be read ({error.message[:120].rstrip('.')})")
+        return LeftOut(place, reason_of(error))
     fault = _fault(rgb, settings)
     if fault:
         return LeftOut(place, fault)
@@ -340,7 +340,7 @@ def digest(instant: Instant, settings: Settings) -> str:
             for view in instant.views
         ],
         "settings": repr(settings),
-        "band": BAND,
+        "masks": METHOD,
     }
     # Adding zero makes -0.0 one with 0.0.
     coarse = json.loads(json.dumps(told), parse_float=lambda number: round(float(number), 6) + 0.0)

@@ -23,6 +23,12 @@ ANNOTATION = Reader("The annotation", CaptureError, "Download it again.", limit=
 """The largest there are, InterHand2.6M's for training, have a few thousand MiB."""
 
 
+LONGEST_REASON = 200
+"""Letters of a reason for which something is left out."""
+
+PATH = re.compile(r"\s?['\"]?(?:\b[A-Za-z]:)?[^\s(:]*[/\\](?:[^(:]*[/\\])?[^\s():]*")
+"""In a message: folders may have spaces."""
+
 LEFT_OUT = "left_out.json"
 """In a capture's folder: all that of the data set is not in it."""
 
@@ -150,19 +156,27 @@ class Notes:
         Raises:
             LiveHandError: ``error`` itself where the hand model is not there, without which nothing can be read.
         """
-        if isinstance(error, LiveHandError):
-            if isinstance(error, HandModelError) or "hand model" in error.message:
-                raise error
-            # Without folders, so that what is wrong for one reason is counted as one.
-            self.skip(place, re.sub(r"\S*[/\\]", "", error.message[:160]).rstrip("."))
-        else:
-            self.skip(place, f"its annotation cannot be used ({type(error).__name__}: {str(error)[:80]})")
+        if isinstance(error, HandModelError) or (isinstance(error, LiveHandError) and "hand model" in error.message):
+            raise error
+        reason = reason_of(error)
+        self.skip(place, reason if isinstance(error, LiveHandError) else f"its annotation cannot be used ({reason})")
 
     def summary(self) -> list[str]:
         """One line a reason: how many, and the first place."""
         counts = Counter(entry.reason for entry in self.left_out)
         first = {entry.reason: entry.place for entry in reversed(self.left_out)}
         return [f"{count} x {reason} (first: {first[reason]})" for reason, count in counts.most_common()]
+
+
+def reason_of(error: Exception) -> str:
+    """What is wrong, in a few words without files' names, so that what is wrong for one reason is counted as one."""
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    if not isinstance(error, LiveHandError):
+        return f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}"
+    told = PATH.sub("", error.message).strip().rstrip(".")
+    told = f"it {told}" if told[:1].islower() else told
+    return told if len(told) <= LONGEST_REASON else f"{told[:LONGEST_REASON].rstrip()} ..."
 
 
 ReadInstants = Callable[[Path, DataSet, Choice, Notes], Iterator[Instant]]

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import LiveHandError
@@ -72,7 +73,7 @@ def submit(folder: Path, options: Sequence[str] = ()) -> tuple[str, str]:
         options: of sbatch, for both: ``--partition=gpu`` and so on.
 
     Raises:
-        LiveHandError: Slurm is not here, or refuses the job.
+        LiveHandError: Slurm is not here, or refuses a job; then none is left in its queue.
     """
     if shutil.which("sbatch") is None:
         raise LiveHandError(
@@ -81,7 +82,12 @@ def submit(folder: Path, options: Sequence[str] = ()) -> tuple[str, str]:
             f"the scripts in {folder / FOLDER} to one.",
         )
     chunks = _sbatch(folder, RENDER, options)
-    return chunks, _sbatch(folder, MERGE, [*options, f"--dependency=afterany:{chunks}"])
+    try:
+        return chunks, _sbatch(folder, MERGE, [*options, f"--dependency=afterany:{chunks}"])
+    except LiveHandError:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(["scancel", chunks], capture_output=True, timeout=SUBMIT_SECONDS)
+        raise
 
 
 def _sbatch(folder: Path, script: str, options: Sequence[str]) -> str:
@@ -90,10 +96,14 @@ def _sbatch(folder: Path, script: str, options: Sequence[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SUBMIT_SECONDS, cwd=folder)
     except subprocess.TimeoutExpired as error:
         raise LiveHandError("Slurm does not answer.", "Is its controller running? 'sinfo' asks it.") from error
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise LiveHandError(f"Slurm refuses the job ({reason}).", "See sbatch's options.")
-    return done.stdout.strip().partition(";")[0]
+    job = done.stdout.strip().partition(";")[0]
+    if done.returncode or not job.isdigit():
+        reason = ((done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"])[-1]
+        raise LiveHandError(
+            f"Slurm refuses the job ({reason.removeprefix('sbatch: ').removeprefix('error: ')}).",
+            f"Does 'sinfo' answer, and does sbatch know the options? The scripts are in {folder / FOLDER}.",
+        )
+    return job
 
 
 def sbatch_option(text: str) -> str:

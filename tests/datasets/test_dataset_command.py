@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,8 @@ def test_bad_images_are_listed_and_the_rest_goes_on(source: Path, tmp_path: Path
     reasons = left_out(tmp_path / "capture")
     assert reasons[str(black)] == "it is black"
     assert "grey" in reasons[str(grey)]
-    assert "cannot be read" in reasons[str(gone)] and "cannot be read" in reasons[str(broken)]
+    assert "is missing" in reasons[str(gone)] and "cannot be read" in reasons[str(broken)]
+    assert not any(str(source) in reason for reason in reasons.values())
     assert len(reasons) == 5 and "pixels" in reasons[str(turned)]
     assert len(read_capture(tmp_path / "capture").frames) == 4
 
@@ -199,8 +201,36 @@ def test_missing_annotations_are_named(
     source: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     annotation(source, kind).unlink()
-    assert run(source, tmp_path / "capture", "--split", "test") == 2
+    assert run(source, tmp_path / "capture") == 2
     assert f"InterHand2.6M_test_{kind}.json" in capsys.readouterr().err
+
+
+def test_a_split_that_is_not_there_is_named(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(source, tmp_path / "capture", "--split", "val") == 2
+    assert "Choose --split test." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "reason"),
+    [
+        ("data", lambda document: document["images"][0].update(frame_idx="first"), "'first'"),
+        ("data", lambda document: document.pop("images"), "there is no 'images'"),
+        ("camera", lambda document: document["0"].pop("campos"), "there is no 'campos'"),
+        ("MANO_NeuralAnnot", lambda document: document.pop("0"), "there is no '0'"),
+    ],
+)
+def test_annotations_of_another_form_are_named(
+    source: Path,
+    tmp_path: Path,
+    kind: str,
+    change: Callable[[dict], object],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit(annotation(source, kind), change)
+    assert run(source, tmp_path / "capture") == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "capture" / "transforms.json").exists()
 
 
 def test_another_data_set_is_not_mixed_in(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

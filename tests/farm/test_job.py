@@ -133,6 +133,29 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypat
     assert "apt-get install slurm-wlm munge" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Slurm is a program of Linux")
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("echo 'sbatch: error: Unable to contact slurm controller' >&2; exit 1", "Unable to contact slurm controller"),
+        ("echo who knows", "who knows"),
+        ("case $* in *merge*) echo 'Invalid dependency' >&2; exit 1;; esac; echo 77", "Invalid dependency"),
+    ],
+)
+def test_a_cluster_that_refuses_is_told_and_keeps_no_job(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, reason: str
+) -> None:
+    for name, body in (("sbatch", answer), ("scancel", f'echo "$*" > "{tmp_path / "cancelled"}"')):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(LiveHandError, match=reason):
+        slurm.submit(folder)
+    assert (tmp_path / "cancelled").exists() == ("77" in answer)
+
+
 @pytest.mark.skipif(not OPENJD.exists(), reason="openjd-cli is not installed")
 def test_openjd_takes_the_template_and_runs_it(folder: Path) -> None:
     checked = subprocess.run([OPENJD, "check", "template.json"], cwd=folder, capture_output=True, text=True, timeout=60)
