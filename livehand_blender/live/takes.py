@@ -9,6 +9,7 @@ import numpy as np
 
 from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import PoseSequence
+from livehand_core.small_systems import inverse_affine
 
 from ..compat import new_curves_of
 from ..motion.actions import add_curves, exceeds_limits, motion_action, play
@@ -59,7 +60,7 @@ def _key_targets(rig: Any, sequence: PoseSequence, start: float, wrist: bool) ->
     places: dict[str, list[np.ndarray]] = {finger: [] for finger in FINGERS}
     for pose in sequence.poses:
         posed = writer.matrices(pose)[0]
-        posed = posed if wrist else stays @ np.linalg.inv(posed[0]) @ posed
+        posed = posed if wrist else stays @ inverse_affine(posed[0]) @ posed
         for finger, place in target_places(hand, posed).items():
             places[finger].append(place)
     curves = new_curves_of(rig)

@@ -12,6 +12,7 @@ from mathutils import Matrix
 from livehand_core.errors import LiveHandError
 from livehand_core.frames import HandInstance
 from livehand_core.meshes import Mesh
+from livehand_core.small_systems import inverse_affine
 
 from ..avatars.choice import chosen_identity
 from ..background import Task, TaskOperator
@@ -107,7 +108,7 @@ def add_mesh(collection: Any, name: str, mesh: Mesh, matrix: np.ndarray) -> Any:
         matrix: (4, 4) world matrix of the object, invertible; its origin becomes the mesh's.
     """
     data = bpy.data.meshes.new(name)
-    inverse = np.linalg.inv(matrix)
+    inverse = inverse_affine(matrix)
     places = (mesh.vertices @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.float32)
     faces = np.ascontiguousarray(mesh.faces, np.int32)
     data.vertices.add(len(places))

@@ -16,6 +16,7 @@ from livehand_core.hand.data import ProxyModel
 from livehand_core.hand.part import OVERLAPPING, make_part, overlapping_charts
 from livehand_core.poses import BETA_COUNT, HandPose
 from livehand_core.rotations import matrix_to_axis_angle
+from livehand_core.small_systems import inverse_affine
 
 from ..rig.conversion import split_similarities, split_similarity
 
@@ -154,7 +155,7 @@ def pose_of(
     posed = np.array([np.eye(4) if name == ARMATURE else np.array(bones[name].matrix) for name in names], np.float64)
     rest = rest_matrices(armature, names).astype(np.float64)
     split_similarity(world, f"The armature {armature.name!r}")
-    carried = posed @ np.linalg.inv(rest)
+    carried = posed @ inverse_affine(rest)
     labels = [f"The bone {name!r} of {armature.name!r}" for name in names]
     turns, scales, _ = split_similarities(world @ carried, labels)
     for name, scale in zip(names, scales / scales[0], strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 
 from livehand_core.cameras import OPENGL_TO_OPENCV, Camera
 from livehand_core.errors import CameraError
+from livehand_core.small_systems import inverse_affine
 
 SAME_POSE = 1e-4
 """Largest difference of two camera transforms that are the same but for rounding, for a camera a metre off."""
@@ -120,7 +121,7 @@ def region_camera(view_matrix: Any, window_matrix: Any, width: int, height: int)
         width, height: the region's size in pixels.
     """
     window = np.array(window_matrix, dtype=np.float64)
-    to_world = np.linalg.inv(np.array(view_matrix, dtype=np.float64))
+    to_world = inverse_affine(np.array(view_matrix, dtype=np.float64))
     left, _, right = np.linalg.svd(to_world[:3, :3])
     to_world[:3, :3] = left @ right
     perspective = abs(window[3, 3]) < 0.5

@@ -15,6 +15,7 @@ import numpy as np
 from livehand_core.errors import PoseError
 from livehand_core.poses import JOINT_COUNT, JOINT_NAMES, PARENTS, HandPose, Side
 from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_quaternion
+from livehand_core.small_systems import inverse_affine
 
 SCALE_TOLERANCE = 1e-3
 """Relative difference between axes from which a transform counts as non-uniformly scaled or sheared."""
@@ -110,7 +111,7 @@ def pose_from_matrices(
         PoseError: a non-uniform, mirrored or sheared scale of the object or of a bone.
     """
     split_similarity(object_to_world, f"The armature {name!r}")
-    deformation = object_to_world @ posed @ np.linalg.inv(rest)
+    deformation = object_to_world @ posed @ inverse_affine(rest)
     names = bone_names(side)
     rotations, scales, _ = split_similarities(deformation, [f"The bone {bone!r} of {name!r}" for bone in names])
     scale = float(scales[0])
@@ -161,7 +162,7 @@ def matrices_from_pose(
     turned = np.zeros((JOINT_COUNT, 3, 3))
     turned[0] = rotation.T @ axis_angle_to_matrix(pose.global_orient)
     heads = np.zeros((JOINT_COUNT, 3))
-    heads[0] = (np.linalg.inv(object_to_world) @ np.append(world_wrist, 1.0))[:3]
+    heads[0] = (inverse_affine(object_to_world) @ np.append(world_wrist, 1.0))[:3]
     for joint in range(JOINT_COUNT):
         if joint:
             parent = PARENTS[joint]
@@ -185,8 +186,8 @@ def basis_matrices(posed: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """
     basis = np.zeros((JOINT_COUNT, 4, 4))
     for joint, parent in enumerate(PARENTS):
-        carried = posed[parent] @ np.linalg.inv(rest[parent]) if parent >= 0 else np.eye(4)
-        basis[joint] = np.linalg.inv(carried @ rest[joint]) @ posed[joint]
+        carried = posed[parent] @ inverse_affine(rest[parent]) if parent >= 0 else np.eye(4)
+        basis[joint] = inverse_affine(carried @ rest[joint]) @ posed[joint]
     return basis
 
 

@@ -12,6 +12,7 @@ from mathutils import Euler, Matrix, Vector
 from livehand_core.errors import PoseError
 from livehand_core.hand.limits import FINGERS
 from livehand_core.poses import HandPose
+from livehand_core.small_systems import inverse_affine
 
 from ..compat import action_curves
 from .bones import LIMIT_ORDER
@@ -143,7 +144,7 @@ def apply_pose(
     if not wrist:
         # Tips are found in the armature's space, so the fingers go where the wrist is.
         stays = np.array(writer.bones[0].matrix, dtype=np.float64)
-        posed = stays @ np.linalg.inv(posed[0]) @ posed
+        posed = stays @ inverse_affine(posed[0]) @ posed
     chosen = [finger for finger in FINGERS if finger in fingers]
     joints = [*([0] if wrist else []), *(joint for finger in chosen for joint in finger_joints(finger))]
     for joint in joints:

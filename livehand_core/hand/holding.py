@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import PoseError
 from ..poses import HandPose
+from ..small_systems import solved
 from .bending import FREEDOMS, Bent
 from .data import HandData
 from .limits import FINGERS, JOINT_AXES
@@ -250,7 +251,7 @@ def _settled(points: _SkinPoints, start: Bent, surface: Surface, finger: int) ->
         weight = np.concatenate([np.full(len(inside), 2.0), [1.0]])[:, None]
         wrong = np.concatenate([distance[inside], [distance[tip] - 0.1 * TOUCH]])[:, None]
         matrix = (weight * slope).T @ slope + 1e-5 * np.eye(len(columns))
-        step = -np.linalg.solve(matrix, ((weight * slope).T @ wrong)[:, 0])
+        step = -solved(matrix, ((weight * slope).T @ wrong)[:, 0])
         largest = np.abs(step).max() / np.radians(6.0)
         turns = np.clip(turns + step / max(largest, 1.0), low, high)
         all_turns = np.zeros(len(FREEDOMS))

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..poses import HandPose
+from ..small_systems import solved
 from .bending import FREEDOMS, Bent
 from .data import HandData
 from .skin_distance import SkinTopology
@@ -147,8 +148,8 @@ def _solved(
         matrix += rows.T @ rows
         right += rows.T @ (rows @ (change * weigh).reshape(-1) - part.depth)
     # Least in |depth + J step|^2 + stiffness |change + step|^2, over changes in metres at the arm's length.
-    solved = np.linalg.solve(matrix + _STIFFNESS * np.eye(change.size), right)
-    answer: np.ndarray = solved.reshape(change.shape) / weigh
+    step = solved(matrix + _STIFFNESS * np.eye(change.size), right)
+    answer: np.ndarray = step.reshape(change.shape) / weigh
     return answer
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..cameras import Camera
 from ..hand.gestures import GESTURES, joint_angles
+from ..small_systems import solved
 from .expectation import expected_bends
 from .landmarks import HandLandmarks
 from .skeleton import PALM_LANDMARKS, Placement, Skeleton, palm_length
@@ -298,7 +299,7 @@ def _better(
     """A placement of less cost with what it gains, or None where no damping brings one; and the next damping."""
     diagonal = np.diag(np.diag(normal) + 1e-6)
     for _ in range(5):
-        step = -_solved(normal + damping * diagonal, gradient)
+        step = -solved(normal + damping * diagonal, gradient)
         there = at.stepped(step, _LONGEST_STEP)
         residuals = problem.residuals(there, weights)
         gained = cost - float(residuals @ residuals)
@@ -306,23 +307,6 @@ def _better(
             return (there, gained), max(damping * _BETTER, _LEAST_DAMPING)
         damping *= _WORSE
     return None, damping
-
-
-def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The solution of a positive definite system, by Cholesky's factors.
-
-    Not ``np.linalg.solve``: that shares even so small a system among threads, which on a busy machine wait for one
-    another a thousand times longer than the work takes.
-    """
-    lower = np.linalg.cholesky(matrix)
-    x = right.copy()
-    for i in range(len(x)):
-        x[i] /= lower[i, i]
-        x[i + 1 :] -= lower[i + 1 :, i] * x[i]
-    for i in reversed(range(len(x))):
-        x[i] /= lower[i, i]
-        x[:i] -= lower[i, :i] * x[i]
-    return x
 
 
 def beginning(problem: Problem) -> Placement:
