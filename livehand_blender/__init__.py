@@ -29,6 +29,7 @@ _ROOMS = (
     "render.wrist",
     "render.probe",
     "render.probe_watch",
+    "render.world",
     "compositing.operators",
     "environment.operators",
     "avatars.pictures",

@@ -89,7 +89,7 @@ def compare(options: argparse.Namespace) -> Comparison:
     ours = Found("the avatar", tuple(seconds), *errors(stills.pictures("avatar"), reference))
     say(f"the avatar: {ours.median:.3f} s a frame, {ours.hand_box:.2f} dB in the hand's box; reference {noise:.1f} dB")
     tried = try_cycles(stills, reference, ours.hand_box, options.most_samples)
-    # Once more at the end, for a machine's clock wanders; in a scene without Cycles' hand, which would shade the avatar.
+    # Once more at the end, for a machine's clock wanders; without Cycles' hand, which would shade the avatar.
     stills.scene, stills.place = avatar_scene(options), nothing
     again, engine_again = avatar_times(stills, options.repeats)
     ours = Found(ours.name, (*seconds, *again), ours.hand_box, ours.full_image)

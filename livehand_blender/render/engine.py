@@ -22,7 +22,7 @@ from . import session
 from .camera import FrameView, border_pixels, read_view
 from .cryptomatte import CRYPTO_PASS, metadata
 from .passes import BLENDER_PASSES, HandLabel, blender_pixels, pass_image, wanted_passes
-from .probe_watch import ready_for_frame
+from .probe_watch import hands_in_known_light
 from .scene import frame_request, read_frame
 from .shutter import shutter_times, split_frame
 
@@ -102,10 +102,10 @@ class LiveHandRenderEngine(bpy.types.RenderEngine):
         """Name of a Blender pass -> its flat pixels, for the passes that the view layer has."""
         camera = self._camera(depsgraph, view)
         self.update_stats("", "LiveHand: looking at the light")
-        problem = ready_for_frame(depsgraph, self.test_break)
+        hands, problem = hands_in_known_light(depsgraph, self.test_break)
         blurred = self._blurred(depsgraph, camera, view, frame)
         self.update_stats("", "LiveHand: reading the scene")
-        read = read_frame(depsgraph, self._view(depsgraph, camera, view))
+        read = read_frame(depsgraph, self._view(depsgraph, camera, view), hands)
         request, labels = read.request, read.labels
         count = len(request.hands)
         self.update_stats("", f"LiveHand: rendering {count} hand{'' if count == 1 else 's'}")

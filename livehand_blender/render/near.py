@@ -1,7 +1,8 @@
 """Meshes of the scene that keep light from hands: those around each hand, and those on the way to its lamps.
 
 Cut to the part that matters and reduced to a number of triangles. What has not changed is not read again: in the
-viewport Blender tells of changes, in renders contents are compared. Called by render/scene.
+viewport Blender tells of changes, in renders contents are compared. What moves without changing keeps its form.
+Called by render/scene.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import bpy
 import numpy as np
@@ -29,8 +30,8 @@ MESHES = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
 REACH = 0.2
 """Metres from a hand's ball in which a mesh dims the surroundings' light."""
 
-BUDGET = 20_000
-"""Triangles around a hand."""
+BUDGET = 4_000
+"""Triangles around a hand: each is drawn for every lamp."""
 
 WHOLE = 4_000
 """Triangles up to which a mesh is taken whole, so that it stays the same one while the hand moves."""
@@ -43,6 +44,11 @@ STEP = 0.05
 
 KEPT = 256
 """Occluders that are kept for the next frame."""
+
+LARGEST_KEPT = 100_000
+"""Triangles up to which a mesh is kept as it was read."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -109,12 +115,20 @@ class NearMeshes:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A mesh near a hand: what tells its state from others, its triangles there, and how near it is."""
+class _Form:
+    """A mesh in its object's own axes: what tells its contents from others, (V, 3) float32 vertices, (F, 3) faces."""
 
-    state: tuple[Any, ...]
+    key: tuple[Any, ...]
     vertices: np.ndarray
     faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A mesh near a hand: its form there, where it stands, and how near it is."""
+
+    form: _Form
+    matrix: np.ndarray
     name: str
     distance: float
     sky: bool
@@ -123,8 +137,10 @@ class _Part:
 _changes: dict[int, int] = {}
 """Session id of an object -> how often the geometry that the viewport shows of it has changed."""
 
+_forms: OrderedDict[tuple[Any, ...], _Form] = OrderedDict()
 _parts: OrderedDict[tuple[Any, ...], _Part | str] = OrderedDict()
-_reduced: OrderedDict[tuple[Any, ...], Occluder] = OrderedDict()
+_reduced: OrderedDict[tuple[Any, ...], _Form] = OrderedDict()
+_occluders: OrderedDict[tuple[Any, ...], Occluder] = OrderedDict()
 
 
 def near_meshes(depsgraph: Any, zones: Sequence[Zone], space: Any = None) -> list[NearMeshes]:
@@ -148,7 +164,7 @@ def near_meshes(depsgraph: Any, zones: Sequence[Zone], space: Any = None) -> lis
             found = _part(depsgraph, shown, matrix, zone)
             if isinstance(found, str):
                 notes[number].append(found)
-            elif len(found.faces):
+            elif len(found.form.faces):
                 parts[number].append(found)
     return [_within_budget(*both) for both in zip(parts, notes, strict=True)]
 
@@ -158,7 +174,7 @@ def _within_budget(parts: list[_Part], notes: list[str]) -> NearMeshes:
     if len(parts) > MOST_MESHES:
         notes.append(f"{len(parts)} meshes stand around the hand: only the nearest {MOST_MESHES} shade it.")
         parts = sorted(parts, key=lambda part: part.distance)[:MOST_MESHES]
-    sizes = np.array([len(part.faces) for part in parts], dtype=np.int64)
+    sizes = np.array([len(part.form.faces) for part in parts], dtype=np.int64)
     limit = _limit(sizes)
     return NearMeshes(tuple(_occluder(part, limit) for part in parts), tuple(notes))
 
@@ -172,14 +188,24 @@ def _limit(sizes: np.ndarray) -> int:
 
 
 def _occluder(part: _Part, limit: int) -> Occluder:
-    key = (*part.state, part.sky, limit if len(part.faces) > limit else 0)
-    if key not in _reduced:
-        vertices, faces = part.vertices, part.faces
-        if len(faces) > limit:
-            vertices, faces = reduced(vertices, faces, limit)
-        _keep(_reduced, key, Occluder(part.name, vertices, faces, part.sky))
-    _reduced.move_to_end(key)
-    return _reduced[key]
+    form = part.form
+    if len(form.faces) > limit:
+        form = _kept(_reduced, (*form.key, limit), _reduce, form, limit)
+    key = (*form.key, part.matrix.tobytes(), part.name, part.sky)
+    return _kept(_occluders, key, _placed, part, form)
+
+
+def _reduce(form: _Form, limit: int) -> _Form:
+    return _Form((*form.key, limit), *reduced(form.vertices, form.faces, limit))
+
+
+def _placed(part: _Part, form: _Form) -> Occluder:
+    return Occluder(part.name, _to_world(form.vertices, part.matrix), form.faces, part.sky)
+
+
+def _to_world(vertices: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    world: np.ndarray = vertices.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+    return world
 
 
 def _casts_shadows(obj: Any) -> bool:
@@ -213,56 +239,59 @@ def _ball(obj: Any, matrix: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _part(depsgraph: Any, shown: Shown, matrix: np.ndarray, zone: Zone) -> _Part | str:
     """The part of a mesh that lies in a zone, or why it cannot be used."""
-    obj = shown.object
-    told = depsgraph.mode == "VIEWPORT" and not shown.is_instance
+    form = _form(shown.object, depsgraph.mode == "VIEWPORT" and not shown.is_instance)
+    key = (*form.key, matrix.tobytes(), shown.object.name, zone)
+    return _kept(_parts, key, _cut, shown.object.name, form, matrix, zone)
+
+
+def _form(obj: Any, told: bool) -> _Form:
+    """An object's mesh, not read where it is known.
+
+    Args:
+        told: whether Blender tells of changes of it.
+    """
     uid = obj.original.session_uid if told else 0
-    state: tuple[Any, ...] = (uid, _changes.get(uid, 0), matrix.tobytes())
-    if told and (state, zone) in _parts:
-        return _known(state, zone)
+    key: tuple[Any, ...] = (uid, _changes.get(uid, 0))
+    if told and key in _forms:
+        return _known(_forms, key)
     with_mesh = _Mesh(obj)
     try:
         mesh = with_mesh.get()
         if mesh is None:
-            return _Part(state, np.zeros((0, 3)), np.zeros((0, 3), np.int64), obj.name, 0.0, zone.sky)
-        local = _read(mesh.vertices, "co", np.float32, 3)
+            return _Form((), np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+        vertices = _read(mesh.vertices, "co", np.float32, 3)
         if not told:
-            content = hashlib.blake2b(local.tobytes(), digest_size=16).digest()
-            state = (content, len(mesh.loops), len(mesh.polygons), matrix.tobytes())
-            if (state, zone) in _parts:
-                return _known(state, zone)
+            digest = hashlib.blake2b(vertices.tobytes(), digest_size=16)
+            digest.update(_read(mesh.loops, "vertex_index", np.int32, 1).tobytes())
+            key = (digest.digest(), len(mesh.polygons))
+            if key in _forms:
+                return _known(_forms, key)
         mesh.calc_loop_triangles()
-        faces = _read(mesh.loop_triangles, "vertices", np.int32, 3)
+        found = _Form(key, vertices, _read(mesh.loop_triangles, "vertices", np.int32, 3))
     finally:
         with_mesh.release()
-    found = _cut(obj.name, local, faces, matrix, zone, state)
-    _keep(_parts, (state, zone), found)
+    if len(found.faces) <= LARGEST_KEPT:
+        _keep(_forms, key, found)
     return found
 
 
-def _known(state: tuple[Any, ...], zone: Zone) -> _Part | str:
-    _parts.move_to_end((state, zone))
-    return _parts[state, zone]
-
-
-def _cut(
-    name: str, local: np.ndarray, faces: np.ndarray, matrix: np.ndarray, zone: Zone, state: tuple[Any, ...]
-) -> _Part | str:
+def _cut(name: str, form: _Form, matrix: np.ndarray, zone: Zone) -> _Part | str:
     """The triangles in a zone, and with them the others of a small mesh; or why the mesh cannot be used."""
-    vertices = local.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        vertices = _to_world(form.vertices, matrix)
         good = (np.abs(vertices) <= FARTHEST).all()
     if not good:
         return f"{name!r} has points that are not finite, or beyond {FARTHEST:g} m: it does not shade the hand."
-    corners = vertices[faces]
+    corners = vertices[form.faces]
     middles = corners.mean(axis=1)
     radii = np.linalg.norm(corners - middles[:, None], axis=2).max(axis=1, initial=0.0)
     inside = zone.reaches(middles, radii)
     away = np.linalg.norm(middles[inside] - np.array(zone.middle), axis=1) - radii[inside]
-    if len(faces) > WHOLE or not inside.any():
+    if len(form.faces) > WHOLE or not inside.any():
         # What is taken whole is the same mesh wherever the hand is.
-        faces, state = faces[inside], (*state, zone)
-    vertices, faces = compact(vertices, faces)
-    return _Part(state, vertices, faces, name, float(away.min(initial=math.inf)), zone.sky)
+        key = (*form.key, matrix.tobytes(), zone)
+        form = _Form(key, *compact(form.vertices, form.faces[inside]))
+    return _Part(form, matrix, name, float(away.min(initial=math.inf)), zone.sky)
 
 
 class _Mesh:
@@ -292,10 +321,23 @@ def _read(items: Any, name: str, kind: Any, width: int) -> np.ndarray:
     return values.reshape(-1, width)
 
 
-def _keep(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+def _kept(store: OrderedDict[Any, Value], key: Any, make: Callable[..., Value], *arguments: Any) -> Value:
+    """What a store has, or what is made of the arguments."""
+    if key in store:
+        return _known(store, key)
+    return _keep(store, key, make(*arguments))
+
+
+def _known(store: OrderedDict[Any, Value], key: Any) -> Value:
+    store.move_to_end(key)
+    return store[key]
+
+
+def _keep(store: OrderedDict[Any, Value], key: Any, value: Value) -> Value:
     store[key] = value
     while len(store) > KEPT:
         store.popitem(last=False)
+    return value
 
 
 def joined(groups: Iterable[tuple[Occluder, ...]]) -> tuple[Occluder, ...]:
@@ -325,9 +367,8 @@ def _changed(_scene: Any, depsgraph: Any = None) -> None:
 
 @bpy.app.handlers.persistent
 def _forget(*_: Any) -> None:
-    _changes.clear()
-    _parts.clear()
-    _reduced.clear()
+    for known in (_changes, _forms, _parts, _reduced, _occluders):
+        known.clear()
 
 
 register, unregister = registration(

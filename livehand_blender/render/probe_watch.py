@@ -20,10 +20,11 @@ from livehand_core.errors import LightError, LiveHandError
 from ..background import Task, TaskCancelled, begin, is_running, task
 from ..registration import handlers, in_the_window, registration, timer
 from ..rig.armature import is_hand
-from .light import SURFACES, answers, hand_lights, is_baked
+from .animated import animated_values
+from .light import SURFACES, answers, is_baked
 from .probe import PROBE_KEY, Look, probe_task
 from .scene import VisibleHand, avatar_path, scene_objects, visible_hands
-from .shown import lit_scene, of_hand, shown_objects
+from .shown import lit_scene, of_hand, shining_world, shown_objects
 
 LOOK_SECONDS = 0.5
 WAIT_SECONDS = 120.0
@@ -49,27 +50,31 @@ def answers_to_light(scene: Any) -> bool:
     return any(answers(avatar_path(rig)) for rig in scene_objects(scene) if is_hand(rig))
 
 
-def ready_for_frame(depsgraph: Any, cancelled: Callable[[], bool]) -> str:
-    """Have what a final frame lacks probed, and wait for it; what went wrong, empty when all is well.
+def hands_in_known_light(depsgraph: Any, cancelled: Callable[[], bool]) -> tuple[tuple[VisibleHand, ...], str]:
+    """The hands of a final frame, and what went wrong, empty when all is well.
+
+    What is lacking of their surroundings is probed before, and waited for.
 
     Args:
         depsgraph: of the render.
         cancelled: whether the render is given up.
     """
-    scene = lit_scene(depsgraph)
-    if scene.name in _given_up or not answers_to_light(scene):
-        return ""
-    hands = visible_hands(depsgraph)
+    scene, hands = lit_scene(depsgraph), visible_hands(depsgraph)
+    if scene.name in _given_up or not any(hand.source for hand in hands):
+        return hands, ""
+    if all(hand.source in ("", "world") for hand in hands):
+        _seen.setdefault(scene.name, "")
+        return hands, ""
     state = _state(depsgraph)
     changed = _seen.setdefault(scene.name, state) != state
-    if not _lacking(depsgraph, hands, changed):
-        return ""
+    if not _lacking(scene, hands, changed):
+        return hands, ""
     _seen[scene.name] = state
     look = Look.of(hands, depsgraph.scene_eval.frame_current)
     problem = _probe_here(scene, look) if _on_main_thread() else _probe_there(scene, look, cancelled)
     if problem:
         _given_up.add(scene.name)
-    return problem
+    return visible_hands(depsgraph), problem
 
 
 def _on_main_thread() -> bool:
@@ -115,36 +120,34 @@ def _late() -> str:
     return f"The light probe took more than {WAIT_SECONDS:g} s; the hand is rendered in the light known before."
 
 
-def _lacking(depsgraph: Any, hands: tuple[VisibleHand, ...], changed: bool = False) -> bool:
+def _lacking(scene: Any, hands: tuple[VisibleHand, ...], changed: bool = False) -> bool:
     """Whether what is known of some hand's surroundings is nothing, or of another place, or out of date.
 
     Args:
+        scene: whose light they stand in.
         changed: whether something has moved since; what was edited is known without.
     """
-    scene = lit_scene(depsgraph)
     outdated = changed or scene.name in _dirty
     return any(
-        not is_baked(scene, hand.label.name) and (source in ("none", "old") or (source == "probe" and outdated))
-        for hand, source in _sources(depsgraph, hands)
+        not is_baked(scene, hand.label.name)
+        and (hand.source in ("none", "old") or (hand.source == "probe" and outdated))
+        for hand in hands
     )
 
 
-def _sources(depsgraph: Any, hands: tuple[VisibleHand, ...]) -> list[tuple[VisibleHand, str]]:
-    lit = [hand for hand in hands if answers(hand.instance.avatar) and hand.label.name in bpy.data.objects]
-    places = [(bpy.data.objects[hand.label.name], hand.points.mean(axis=0)) for hand in lit]
-    found = hand_lights(depsgraph, places) if lit else []
-    return [(hand, light.source) for hand, light in zip(lit, found, strict=True)]
-
-
 def _state(depsgraph: Any) -> str:
-    """What stands and shines around hands at a frame: equal as long as nothing moves."""
+    """What stands and shines around hands at a frame: equal as long as nothing moves or is animated."""
     digest = hashlib.blake2b(digest_size=16)
+    frame, world = depsgraph.scene_eval.frame_current, shining_world(depsgraph)
+    shining = {} if world is None else {world: None}
     for shown in shown_objects(depsgraph, SURFACES | {"LIGHT"}):
         if not of_hand(shown.object):
             digest.update(shown.object.name.encode())
             digest.update(np.round(np.array(shown.matrix_world), 3).tobytes())
             if shown.object.type == "LIGHT":
                 digest.update(repr((shown.object.data.energy, *shown.object.data.color)).encode())
+            shining.update((slot.material, None) for slot in shown.object.material_slots if slot.material is not None)
+    digest.update(repr([animated_values(thing, frame) for thing in shining]).encode())
     return digest.hexdigest()
 
 
@@ -163,7 +166,7 @@ def _look() -> float:
     try:
         depsgraph = bpy.context.evaluated_depsgraph_get()
         hands = visible_hands(depsgraph)
-        if _lacking(depsgraph, hands):
+        if _lacking(lit_scene(depsgraph), hands):
             _begin(lit_scene(depsgraph), [Look.of(hands, scene.frame_current)])
     except LiveHandError:
         # The frame itself says what is wrong with its hands.

@@ -65,12 +65,15 @@ class SceneFrame:
     notes: tuple[str, ...]
 
 
-def read_frame(depsgraph: Any, view: FrameView | None = None) -> SceneFrame:
+def read_frame(
+    depsgraph: Any, view: FrameView | None = None, hands: tuple[VisibleHand, ...] | None = None
+) -> SceneFrame:
     """What to draw for the frame that a depsgraph was evaluated at.
 
     Args:
         depsgraph: an evaluated depsgraph; its mode (render or viewport) decides which objects are visible.
         view: what to look through in place of the scene's camera, e.g. one eye of a stereo pair.
+        hands: of :func:`visible_hands` where they are read already.
 
     A frame in which no hand is seen is a request without hands, for an empty picture.
 
@@ -82,7 +85,7 @@ def read_frame(depsgraph: Any, view: FrameView | None = None) -> SceneFrame:
     scene = depsgraph.scene_eval
     view = view or read_view(scene, scene.camera and scene.camera.evaluated_get(depsgraph))
     camera = core_camera(view)
-    hands = visible_hands(depsgraph)
+    hands = visible_hands(depsgraph) if hands is None else hands
     if not hands and not holds_hand(depsgraph.scene) and not any(map(is_drawn, _objects(depsgraph.ids))):
         raise NoHandError(
             f"The scene {scene.name!r} has no LiveHand hand.", "Add one (Shift A, Armature, LiveHand Hand)."
@@ -148,6 +151,7 @@ class VisibleHand:
         label: by what passes tell it from others.
         occluders: what stands in its light.
         notes: what a person should know of its light, one sentence each.
+        source: how its surroundings are known, as of a ``HandLight``; empty for an avatar that brings its light along.
     """
 
     instance: HandInstance
@@ -157,6 +161,7 @@ class VisibleHand:
     label: HandLabel
     occluders: tuple[Occluder, ...] = ()
     notes: tuple[str, ...] = ()
+    source: str = ""
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
@@ -244,6 +249,7 @@ def _lit(depsgraph: Any, hands: list[VisibleHand], rigs: list[Any], space: Any) 
             state=state,
             occluders=near.occluders,
             notes=(*found.notes, *near.notes),
+            source=found.source,
         )
     return tuple(hands)
 

@@ -1,9 +1,14 @@
-"""Worlds that can be evaluated without rendering, exactly: one colour, or a panorama that may be turned. Reads only."""
+"""Worlds that can be evaluated without rendering, exactly: one colour, or a panorama that may be turned.
+
+A panorama is read once, and again where it may have changed: when Blender tells of pictures or builds its depsgraph
+anew, as after a reload from disk, and once a render. Called by render/light; reads only.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import bpy
 import numpy as np
 from mathutils import Euler
 
@@ -13,6 +18,8 @@ from livehand_core.panoramas import panorama_light, resized
 from livehand_core.passes import srgb_to_linear
 
 from .. import compat
+from ..registration import handlers, registration
+from .animated import FILMS
 
 ROWS = 128
 """Rows that a panorama is reduced to before its light is found."""
@@ -43,6 +50,8 @@ def world_light(world: Any) -> Light | None:
     texture = colour.links[0].from_node
     turn = _turn(texture)
     if texture.type != "TEX_ENVIRONMENT" or texture.projection != "EQUIRECTANGULAR" or turn is None:
+        return None
+    if texture.image is not None and texture.image.source in FILMS:
         return None
     return _panorama(texture.image, world.name).scaled(factor).moved(turn.T, np.zeros(3))
 
@@ -98,3 +107,19 @@ def _panorama(image: Any, world: str) -> Light:
         _read.clear()
         _read[key] = panorama_light(small)
     return _read[key]
+
+
+@bpy.app.handlers.persistent
+def _changed(_scene: Any, depsgraph: Any) -> None:
+    if any(isinstance(update.id, (bpy.types.Image, bpy.types.Collection)) for update in depsgraph.updates):
+        _read.clear()
+
+
+@bpy.app.handlers.persistent
+def _forget(*_: Any) -> None:
+    _read.clear()
+
+
+register, unregister = registration(
+    handlers(("depsgraph_update_post", _changed), ("render_init", _forget), ("load_post", _forget))
+)
