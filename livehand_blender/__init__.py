@@ -27,6 +27,7 @@ _ROOMS = (
     "render.overlay",
     "render.near",
     "render.wrist",
+    "render.prober",
     "render.probe",
     "render.probe_watch",
     "render.world",

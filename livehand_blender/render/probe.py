@@ -7,9 +7,7 @@ when is render/probe_watch's part; a person does by the operators here.
 # Blender reads the annotations of these classes as values, so they are not postponed.
 
 import json
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +21,15 @@ from livehand_core.errors import LightError, LiveHandError
 from livehand_core.panoramas import panorama_light
 
 from ..background import Task, TaskOperator, redraw
-from ..environment.lines import run_lines
 from ..polls import allowed
 from ..registration import classes, registration
 from .light import Probe, keep_probes, probes
+from .prober import prober
 from .scene import VisibleHand, visible_hands
 from .shown import lit_scene
 
 PROBE_KEY = "light probe"
-ROWS, SAMPLES = 32, 64
+ROWS, SAMPLES = 32, 32
 MOST_FRAMES = 500
 """Frames that are baked at most: each is a kilobyte of the file and a second's work."""
 
@@ -181,10 +179,7 @@ def _run(
 ) -> dict[str, list[Probe]]:
     """Render and read; on a thread."""
     task.tell(0.1, "Looking around the hands")
-    script = str(Path(__file__).with_name("probe_child.py"))
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    program = [bpy.app.binary_path, "-b", "--factory-startup"] if bpy.app.binary_path else [sys.executable]
-    words = [*program, *(["--python"] if bpy.app.binary_path else []), script, "--", str(folder / "job.json")]
     count = len(job["shots"])
 
     def heard(line: str) -> None:
@@ -192,7 +187,7 @@ def _run(
             task.tell(0.1 + 0.9 * int(line.removeprefix(DONE)) / count)
 
     try:
-        code, lines = run_lines(words, dict(os.environ), folder / "probe.log", task.cancelled, heard)
+        done, lines = prober.run(folder / "job.json", task.cancelled, heard)
     except LiveHandError:
         task.check()
         raise
@@ -200,7 +195,7 @@ def _run(
     for look in looks:
         for number, (name, point) in enumerate(look.points.items()):
             file = _file(folder, look, number).with_suffix(".npy")
-            if code != 0 or not file.is_file():
+            if not (done and file.is_file()):
                 last = next((line for line in reversed(lines) if line.strip()), "it said nothing")
                 raise LightError(f"The light could not be probed ({last}).", "The hands keep the light that they had.")
             picture = np.maximum(np.nan_to_num(np.load(file)), 0.0)

@@ -1,15 +1,16 @@
-"""A Blender of its own that renders small panoramas from where hands are. Run as a script by render/probe.
+"""A Blender of its own that renders small panoramas from where hands are. Run as a script by render/prober.
 
-    blender -b --python probe_child.py -- JOB
+    blender -b --python probe_child.py
 
-The job, a file of JSON, names a .blend file and its scene, and for each panorama a frame, a point, a file and what is
-not to be seen.
+It reads the names of jobs from its input, one a line, until that ends. A job, a file of JSON, names a .blend file and
+its scene, and for each panorama a frame, a point, a file and what is not to be seen.
 """
 
 import json
 import math
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ import bpy
 import numpy as np
 
 
-def main() -> int:
-    """Render; 0 when all panoramas are there."""
+def main() -> None:
+    """Do one job after another."""
+    for line in sys.stdin:
+        render_panoramas(Path(line.strip()))
+        # What render/prober waits for.
+        print("LiveHand probe over", flush=True)
+
+
+def render_panoramas(path: Path) -> None:
+    """Do a job."""
     # render/probe wrote it a moment ago into a folder of its own.
-    text = Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding="utf-8")
-    job = json.loads(text)
+    job = json.loads(path.read_text(encoding="utf-8"))
     bpy.ops.wm.open_mainfile(filepath=job["blend"], load_ui=False)
     scene = bpy.data.scenes[job["scene"]]
     if bpy.context.window is not None:
@@ -39,7 +47,6 @@ def main() -> int:
         write_numbers(shot["file"])
         # What render/probe takes for progress.
         print(f"LiveHand probe {number + 1}", flush=True)
-    return 0
 
 
 def write_numbers(file: str) -> None:
@@ -84,7 +91,12 @@ def set_up(scene: Any, job: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    status = main()
+    status = 0
+    try:
+        main()
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        status = 1
     sys.stdout.flush()
     # Blender's own way out is slow, and as a module not safe.
     os._exit(status)

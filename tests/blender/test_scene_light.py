@@ -294,7 +294,7 @@ def test_a_probe_that_fails_leaves_the_light_that_was_there(addon, monkeypatch: 
 
     scene, rig = make_scene("")
     world_of(0.3)
-    monkeypatch.setattr(probe, "run_lines", lambda *arguments: (3, ["out of memory"]))
+    monkeypatch.setattr(probe.prober, "run", lambda *arguments: (False, ["out of memory"]))
     with pytest.raises(RuntimeError, match=r"could not be probed \(out of memory\)"):
         bpy.ops.livehand.probe_light()
     np.testing.assert_allclose(facing(light_of(scene, rig).light), 0.3 * GREY, rtol=1e-5)
