@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "track": (".tracking.command", "tracking", "turn the hands in a video into motion"),
     "live": (".live.command", "live", "a window in which an avatar moves with your hand"),
     "mesh": (".meshes.command", "meshes", "take the surface out of an avatar: OBJ, PLY, glTF"),
+    "part": (".hand.part_command", "check", "take a body model's part, hand, foot or head, as a capture's model"),
     "splats": (".splats.command", "meshes", "turn an avatar in a pose, or through a motion, into Gaussian splats"),
     "bench": (".benchmark.command", "rendering", "measure how fast an avatar is drawn on this machine"),
     "bench-training": (".training.bench_command", "training", "measure how fast the training step is"),

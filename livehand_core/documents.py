@@ -18,7 +18,7 @@ import stat
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,15 +134,15 @@ class Reader:
             # The last two are of values that are no dates or numbers, and of keys that are none.
             raise self.damaged(path, f"it is not YAML: {_first_line(error)}") from error
 
-    def arrays(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-        """The arrays of an ``.npz`` by name; nothing is unpickled.
+    def arrays(self, path: str | os.PathLike[str], only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The arrays of an ``.npz`` by name, or those of some names, whatever else it holds; nothing is unpickled.
 
         Raises:
             LiveHandError: as :meth:`open` does, or the archive is damaged, holds objects, or is too large unpacked.
         """
         with self.open(path) as stream:
             try:
-                return self._unpacked(stream, Path(path))
+                return self._unpacked(stream, Path(path), only)
             except ARCHIVE_ERRORS as error:
                 raise self.damaged(path, _first_line(error)) from error
 
@@ -189,10 +189,12 @@ class Reader:
         except UnicodeDecodeError as error:
             raise self.damaged(path, f"byte {error.start} is not {encoding.upper()} text") from error
 
-    def _unpacked(self, stream: BinaryIO, path: Path) -> dict[str, np.ndarray]:
+    def _unpacked(self, stream: BinaryIO, path: Path, only: Collection[str] | None) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
         with zipfile.ZipFile(stream) as archive:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            if only is not None:
+                members = [member for member in members if member.filename.removesuffix(".npy") in only]
             total = sum(member.file_size for member in members)
             if total > self.limit:
                 raise self._too_large(path, total)

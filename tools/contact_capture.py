@@ -89,7 +89,7 @@ def main() -> int:
 class Touched:
     """The detailed hand, a second one, and the thing that belongs to each pose."""
 
-    fits_proxy = False
+    fits_proxy, only_turns = False, False
 
     def __init__(self, scene: Any, touches: list[tuple[HandPose, list[HandPose], list[Any]]]) -> None:
         from livehand_blender.capture.detail_hand import create_detail_hand

@@ -46,7 +46,7 @@ TELL_EVERY = 20
 class StudioHand:
     """The detail hand in its studio, which stands still since the wrist does."""
 
-    fits_proxy = True
+    fits_proxy, only_turns = True, False
 
     def __init__(self, scene: Any, look: str) -> None:
         self._hand = create_detail_hand("right", scene, look)

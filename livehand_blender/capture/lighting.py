@@ -14,12 +14,11 @@ from livehand_core.captures.light_part import CaptureLight
 from livehand_core.captures.lighting import Lighting, light_shots, moved_lights
 from livehand_core.captures.shooting import Shooting, Shot
 from livehand_core.errors import CaptureError
-from livehand_core.hand.data import HandData, ProxyModel
+from livehand_core.hand.data import ProxyModel
 from livehand_core.lights import Lamp
 from livehand_core.panoramas import resized
 
 from ..render.lamps import AREA_INTENSITY, POINT_INTENSITY
-from .planning import ScenePlan
 from .studio import CENTRE, studio_light
 from .subjects import first_wrist
 
@@ -91,8 +90,12 @@ class LightStage:
             bpy.data.images.remove(before)
 
 
-def many_lights(scene: Any, plan: ScenePlan, data: HandData) -> tuple[Shooting, LightStage]:
-    """A scene's plan with a light for each picture, around its first pose's wrist, and what shows them."""
+def many_lights(scene: Any, plan: Any, data: ProxyModel) -> tuple[Shooting, LightStage]:
+    """A scene's plan with a light for each picture, around its first pose's wrist, and what shows them.
+
+    Args:
+        plan: a ScenePlan or PartPlan.
+    """
     settings, mirrored = scene.livehand_capture, plan.shooting.poses[0].side == "left"
     centre = np.array(CENTRE) * ([-1.0, 1.0, 1.0] if mirrored else [1.0, 1.0, 1.0])
     shooting, lights = light_shots(plan.shooting, studio_light(mirrored), centre, settings.seed, read_panoramas())

@@ -99,7 +99,7 @@ def _make(blend: Path, scene_name: str, rig_name: str, folder: Path, teller: Tel
         plan = make_plan(scene, rig)
         teller.say("Making the scene ready")
         subject = prepare_scene(scene, rig, plan)
-    if isinstance(plan, ScenePlan) and scene.livehand_capture.many_lights:
+    if scene.livehand_capture.many_lights:
         shooting, light = many_lights(scene, plan, plan.data)
         plan = replace(plan, shooting=shooting)
     elif scene.livehand_capture.studio:

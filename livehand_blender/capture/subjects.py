@@ -20,7 +20,7 @@ from ..rig.model import BUILTIN_MODEL
 from ..rig.pose import apply_pose, set_limits, stop_animation
 from .detail_hand import create_detail_hand, update_detail_hand
 from .shoot import prepare_output
-from .studio import add_studio, move_studio, use_denoiser
+from .studio import CENTRE, add_studio, move_studio, use_denoiser
 
 _SEEN = {
     "MESH",
@@ -40,7 +40,7 @@ _SEEN = {
 class DetailSubject:
     """The detailed hand that ships inside, at the rig's place."""
 
-    fits_proxy = True
+    fits_proxy, only_turns = True, False
 
     def __init__(self, scene: Any, rig: Any, scale: float, frames: tuple[int, ...] | None, look: str) -> None:
         if rig.livehand.model != BUILTIN_MODEL:
@@ -64,7 +64,7 @@ class DetailSubject:
 class MeshSubject:
     """The meshes that follow the rig, with their materials, modifiers and drivers."""
 
-    fits_proxy = False
+    fits_proxy, only_turns = False, False
 
     def __init__(self, scene: Any, rig: Any, frames: tuple[int, ...] | None) -> None:
         self._scene, self._rig, self._frames = scene, rig, frames
@@ -147,9 +147,14 @@ def _studio(scene: Any, plan: Any, data: ProxyModel) -> None:
 
 
 def first_wrist(plan: Shooting, data: ProxyModel) -> tuple[np.ndarray, np.ndarray]:
-    """(3, 3) rotation and (3,) place of the wrist in the plan's first pose, in the plan's world."""
+    """(3, 3) rotation and (3,) place of the wrist in the plan's first pose, in the plan's world: the frame of the
+    studio. That of a part lies so that the studio's middle is the part's."""
     first = plan.poses[0]
-    return axis_angle_to_matrix(first.global_orient), data.rest_joints(first.betas)[0] + first.transl
+    rotation, root = axis_angle_to_matrix(first.global_orient), data.rest_joints(first.betas)[0]
+    if data.is_hand:
+        return rotation, root + first.transl
+    middle = 0.5 * (data.v_template.min(axis=0) + data.v_template.max(axis=0)) - root
+    return rotation, root + first.transl + rotation @ (middle - CENTRE)
 
 
 def _renderer(scene: Any, settings: Any) -> None:

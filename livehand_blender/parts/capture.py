@@ -37,7 +37,7 @@ class PartPlan:
 class PartSubject:
     """The rigged mesh with its own materials and modifiers."""
 
-    fits_proxy = False
+    fits_proxy, only_turns = False, True
 
     def __init__(self, scene: Any, mesh: Any, plan: PartPlan) -> None:
         self.objects, self._scene, self._plan = [mesh], scene, plan
@@ -58,8 +58,6 @@ def make_part_plan(scene: Any, mesh: Any) -> PartPlan:
         HandModelError, PoseError: the mesh or its armature cannot be used.
     """
     settings = scene.livehand_capture
-    if settings.many_lights:
-        raise CaptureError("Parts are captured in one light.", "Switch Many Lights off.")
     model, _ = model_of(mesh)
     licence = settings.licence.strip()
     remember_part(model)

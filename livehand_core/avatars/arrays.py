@@ -14,6 +14,7 @@ from ..errors import AvatarError, HandModelError
 from ..hand.data import ProxyModel
 from ..hand.library import bring_part
 from ..hand.part import ARRAYS as PART_ARRAYS
+from ..hand.part import CORRECTIVES
 from ..networks.config import detail_shapes, field_shapes, super_resolution_shapes, texture_shapes
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
@@ -182,6 +183,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
     if metadata.joints:
         # Whether they go together is found where the model is made of them.
         expected |= {(name := f"proxy.{key}"): shapes.get(name, (0,)) for key in PART_ARRAYS}
+        if (name := f"proxy.{CORRECTIVES}") in shapes:
+            expected[name] = shapes[name]
     if shapes.get("proxy_offsets"):
         expected["proxy_offsets"] = (shapes["proxy_offsets"][0],)
     for name in sorted(expected.keys() | shapes.keys()):

@@ -1,11 +1,10 @@
 """MANO files brought by the user, read without chumpy and without executing anything that they contain.
 
-The official files are pickles, which ``pickles.py`` reads as data; smplx's ``.npz`` holds the same arrays.
+The official files are pickles, read as data; smplx's ``.npz`` holds the same arrays.
 """
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 
 from ..documents import MEBIBYTE, Reader
 from ..errors import HandModelError
-from ..pickles import PickleError, read_pickle, to_array
 from ..poses import BETA_COUNT, PARENTS, Side
 from .data import HandData
+from .model_tables import ModelTables
 
 MODEL = Reader("The hand model", HandModelError, "Copy or download it again.", limit=256 * MEBIBYTE)
+MANO_SOURCE = "mano.is.tue.mpg.de"
 
 _MANO_LICENCE = "MANO licence (non-commercial, not redistributable)"
 
@@ -43,20 +43,11 @@ def read_mano(path: str | Path, uv: str | Path | None = None, side: Side | None 
             or is not a MANO model.
     """
     path = Path(path)
-    content = _tables(path)
+    tables = ModelTables(path, _SHAPES, MODEL, MANO_SOURCE, lambda reason: _not_mano(path, reason))
     if side is None:
         side = "left" if "left" in path.name.lower() else "right"
-    arrays = {key: _array(content, key, path) for key in _SHAPES}
-    vertices = len(np.atleast_1d(arrays["v_template"]))
-    for key, shape in _SHAPES.items():
-        expected = tuple(vertices if size == "V" else size for size in shape)
-        actual = arrays[key].shape
-        if len(actual) != len(expected) or any(
-            size not in (None, real) for size, real in zip(expected, actual, strict=True)
-        ):
-            raise _not_mano(path, f"{key} has the shape {actual}")
-        if arrays[key].dtype.kind not in "fiu" or not np.isfinite(arrays[key].astype(np.float64)).all():
-            raise _not_mano(path, f"{key} holds values that are not finite numbers")
+    arrays = tables.arrays(_SHAPES)
+    vertices = len(arrays["v_template"])
     # The root's parent is stored as 2^32 - 1.
     parents = np.concatenate([[-1], arrays["kintree_table"][0, 1:].astype(np.int64)])
     faces = arrays["f"].astype(np.int64)
@@ -106,36 +97,6 @@ def fix_left_shape(left: HandData, right: HandData) -> HandData:
 
 def _not_mano(path: Path, reason: str) -> HandModelError:
     return HandModelError(f"{path} is not a MANO hand model: {reason}.", "Give MANO_RIGHT.pkl or MANO_LEFT.pkl.")
-
-
-def _tables(path: Path) -> dict[str, Any]:
-    if path.is_file() and zipfile.is_zipfile(path):
-        return dict(MODEL.arrays(path))
-    content = MODEL.read(path)
-    if not content:
-        raise HandModelError(f"{path} is truncated: it is empty.", "Copy or download it again.")
-    try:
-        tables = read_pickle(content)
-    except PickleError as error:
-        if "refers to" in str(error):
-            raise HandModelError(
-                f"{path} was refused: {error}, which no hand model needs.",
-                "Nothing in it was executed; get MANO from mano.is.tue.mpg.de.",
-            ) from error
-        raise HandModelError(f"{path} is damaged or no pickle ({error}).", "Copy or download it again.") from error
-    if not isinstance(tables, dict):
-        raise _not_mano(path, "it holds no table of arrays")
-    return tables
-
-
-def _array(content: dict[str, Any], key: str, path: Path) -> np.ndarray:
-    if key not in content:
-        raise _not_mano(path, f"it lacks {key}")
-    value = content[key]
-    try:
-        return value if isinstance(value, np.ndarray) else to_array(value)
-    except PickleError as error:
-        raise _not_mano(path, f"{key} is of an unknown form ({error})") from error
 
 
 def _texture(uv: str | Path, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

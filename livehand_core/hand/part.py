@@ -20,6 +20,9 @@ PREFIX = "part:"
 ARRAYS = ("vertices", "faces", "uv", "uv_faces", "weights", "joints", "parents")
 """Names under which :func:`part_arrays` gives a model."""
 
+CORRECTIVES = "posedirs"
+"""One more, of models that correct their skin by pose."""
+
 MOST_JOINTS, MOST_VERTICES, MOST_FACES = 255, 200_000, 400_000
 
 SAME_PLACE = 2e-5
@@ -50,7 +53,8 @@ def make_part(
         label: for people, such as ``"foot"``.
         arrays: ``vertices`` (V, 3) metres at rest; ``faces`` (F, 3), outwards; ``uv`` (T, 2), v upwards, and
             ``uv_faces`` (F, 3); ``weights`` (V, J), whose rows are made to sum to 1; ``joints`` (J, 3) metres at rest;
-            ``parents`` (J,), -1 for the root, which is joint 0.
+            ``parents`` (J,), -1 for the root, which is joint 0; and, where it has any, ``posedirs`` (V, 3, 9 (J - 1))
+            metres that each entry of R - I of the joints but the root adds.
         joint_names: of each joint.
         licence: SPDX id or a short statement.
         name: the id that it was given when it was made, where it is read again; else it is given one.
@@ -61,7 +65,7 @@ def make_part(
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise _wrong(label, f"its {missing[0]} are missing")
-    numbers = {key: np.asarray(arrays[key], np.float64) for key in ARRAYS}
+    numbers = {key: np.asarray(arrays[key], np.float64) for key in (*ARRAYS, CORRECTIVES) if key in arrays}
     for key, values in numbers.items():
         if not np.isfinite(values).all():
             raise _wrong(label, f"its {key} hold values that are not finite")
@@ -82,7 +86,7 @@ def make_part(
         side="right",
         v_template=rounded,
         shapedirs=np.zeros((len(vertices), 3, 0), np.float32),
-        posedirs=np.zeros((len(vertices), 3, 0), np.float32),
+        posedirs=numbers.get(CORRECTIVES, np.zeros((len(vertices), 3, 0))).astype(np.float32),
         joint_regressor=_regressor(label, rounded.astype(np.float64), joints),
         weights=weights,
         parents=parents,
@@ -97,7 +101,7 @@ def make_part(
 
 def part_arrays(model: ProxyModel) -> dict[str, np.ndarray]:
     """What :func:`make_part` makes the same model of."""
-    return {
+    arrays = {
         "vertices": model.v_template,
         "faces": model.faces,
         "uv": model.uv,
@@ -106,6 +110,7 @@ def part_arrays(model: ProxyModel) -> dict[str, np.ndarray]:
         "joints": model.rest_joints().astype(np.float32),
         "parents": model.parents,
     }
+    return arrays | {CORRECTIVES: model.posedirs} if model.posedirs.shape[2] else arrays
 
 
 def label_of(model: ProxyModel) -> str:
@@ -165,17 +170,23 @@ def overlapping_charts(model: ProxyModel) -> float:
     Found on a grid: the middles of its cells that lie in two triangles or more. Triangles that share an edge share no
     middle, but for rounding.
     """
-    corners = model.face_uv.astype(np.float64) * UV_CELLS
-    hits = np.zeros((UV_CELLS, UV_CELLS), np.int32)
+    hits = covered_cells(model.face_uv, UV_CELLS)
+    covered = int((hits > 0).sum())
+    return float((hits > 1).sum()) / covered if covered else 0.0
+
+
+def covered_cells(face_uv: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) in how many of (F, 3, 2) triangles, v downwards, the middle of each cell of a texture lies."""
+    corners = face_uv.astype(np.float64) * size
+    hits = np.zeros((size, size), np.int32)
     for triangle in corners:
         low = np.maximum(np.floor(triangle.min(axis=0) - 0.5).astype(int), 0)
-        high = np.minimum(np.ceil(triangle.max(axis=0) + 0.5).astype(int), UV_CELLS)
+        high = np.minimum(np.ceil(triangle.max(axis=0) + 0.5).astype(int), size)
         if (high <= low).any():
             continue
         x, y = np.meshgrid(np.arange(low[0], high[0]) + 0.5, np.arange(low[1], high[1]) + 0.5)
         hits[low[1] : high[1], low[0] : high[0]] += _inside(triangle, x, y)
-    covered = int((hits > 0).sum())
-    return float((hits > 1).sum()) / covered if covered else 0.0
+    return hits
 
 
 def _inside(triangle: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -200,9 +211,10 @@ def _check_shapes(label: str, numbers: Mapping[str, np.ndarray], names: int) -> 
         "weights": (vertices, joints),
         "joints": (joints, 3),
         "parents": (joints,),
+        CORRECTIVES: (vertices, 3, 9 * (joints - 1)),
     }
     for name, shape in expected.items():
-        if numbers[name].shape != shape:
+        if name in numbers and numbers[name].shape != shape:
             raise _wrong(label, f"its {name} have the shape {numbers[name].shape}, not {shape}")
     if joints != names:
         raise _wrong(label, f"it has {joints} joints and {names} names of joints")
@@ -247,7 +259,7 @@ def _regressor(label: str, vertices: np.ndarray, joints: np.ndarray) -> np.ndarr
 def _named(model: ProxyModel, label: str) -> ProxyModel:
     digest = hashlib.sha256(repr(model.joint_names).encode())
     for name, values in part_arrays(model).items():
-        scale = {"vertices": 1e5, "joints": 1e5, "uv": 65536.0, "weights": 1e3}.get(name, 1.0)
+        scale = {"vertices": 1e5, "joints": 1e5, "uv": 65536.0, "weights": 1e3, CORRECTIVES: 1e5}.get(name, 1.0)
         digest.update(np.ascontiguousarray(np.rint(values.astype(np.float64) * scale), dtype="<i8").tobytes())
     words = "".join(letter if letter.isalnum() or letter in "._" else "_" for letter in label).strip("_") or "part"
     return replace(model, name=f"{PREFIX}{words[:40]}-{digest.hexdigest()[:16]}")

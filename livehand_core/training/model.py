@@ -13,6 +13,7 @@ from ..networks.config import LIT_CHANNELS
 from ..networks.detail import DetailTexture, identity_texture
 from .config import TrainingConfig
 from .refinement import Refinement
+from .seams import Seams
 
 SMALLEST_SPREAD = 0.1
 """Radians: joints that hardly move in the capture are normalised as if they moved this much."""
@@ -34,6 +35,7 @@ class AvatarModel(nn.Module):
         identity_textures: (identities, S, S, C) each, added to the field's texture of the same number.
         detail: of a relightable avatar, unless it has none.
         identity_detail: (identities, R, R, C), added to the detail texture; None for one identity.
+        seams: what ties texels past the charts of a part to theirs; None of a hand.
         refinement: of the fits; None where they are trained on as they are.
         levels: (V, 2) of the layer that surface sampling looks in, see ``layer.find_levels``; (0, 2) until it is known.
     """
@@ -43,7 +45,13 @@ class AvatarModel(nn.Module):
     pose_scale: torch.Tensor
 
     def __init__(
-        self, config: TrainingConfig, poses: torch.Tensor, cameras: int, identities: int = 1, local_joints: int = 0
+        self,
+        config: TrainingConfig,
+        poses: torch.Tensor,
+        cameras: int,
+        identities: int = 1,
+        local_joints: int = 0,
+        seams: Seams | None = None,
     ) -> None:
         """``poses``: (n, 45 or 48) angles of the training frames as they condition the field, radians; (n, 0) where
         ``local_joints`` slots tell of them at each place."""
@@ -90,6 +98,8 @@ class AvatarModel(nn.Module):
         self.register_buffer("levels", torch.zeros(0, 2))
         self._noise = config.pose_noise * config.pose_gain
         self.refinement: Refinement | None = None
+        self.seams = seams
+        self.constrain()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As a module does; the state may know a layer that this model does not, or none at all, as older ones."""
@@ -129,9 +139,23 @@ class AvatarModel(nn.Module):
             return None
         return identity_texture(self.detail.texture, self.identity_detail[identity])
 
+    @property
+    def _of_skin(self) -> list[nn.Parameter]:
+        """Everything that is looked up by texture coordinates."""
+        detail = [] if self.detail is None else [self.detail.texture]
+        own = [] if self.identity_detail is None else [self.identity_detail]
+        return [*self.field.textures, *self.identity_textures, *detail, *own]
+
+    def join_gradients(self) -> None:
+        """Make one of the gradients of texels that are tied; called before each step of an optimiser."""
+        if self.seams is not None:
+            self.seams.join_gradients(self._of_skin)
+
     @torch.no_grad()
     def constrain(self) -> None:
-        """Shorten codes that are longer than 1; called after each step of an optimiser."""
+        """Shorten codes longer than 1, and dilate a part's textures; called after each step of an optimiser."""
+        if self.seams is not None:
+            self.seams.dilate(self._of_skin)
         if self.codes is not None:
             self.codes.div_(self.codes.norm(dim=1, keepdim=True).clamp(min=1.0))
 

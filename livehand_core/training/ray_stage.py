@@ -157,6 +157,7 @@ def train_on_rays(
         )
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
+        model.join_gradients()
         optimiser.step()
         model.constrain()
         total += losses[0] / parts

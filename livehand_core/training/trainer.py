@@ -101,7 +101,7 @@ class Trainer:
         angles = np.stack([pose_numbers(pose, config.conditioning) for pose in shown])
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
         self._shown, self._mesh = shown, mesh
-        self.model = AvatarModel(config, poses, len(names), len(identities), mesh.local_joints).to(device)
+        self.model = AvatarModel(config, poses, len(names), len(identities), mesh.local_joints, mesh.seams).to(device)
         if config.refine:
             owners = {frame.pose: identities.index(frame.identity) for frame in frames}
             self.model.refinement = Refinement(capture.poses.poses, owners, len(names), mesh).to(device)
@@ -296,6 +296,7 @@ class Trainer:
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = None if gradient is None else gradient / slots
         self._set_rates()
+        self.model.join_gradients()
         self._optimiser.step()
         self.model.constrain()
         if refinement is not None:
@@ -375,8 +376,7 @@ class Trainer:
         return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * self.progress))
 
     def _set_rates(self) -> None:
-        decay = self._decay()
-        warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
+        decay, warm = self._decay(), min(1.0, (self.step + 1) / WARM_UP_STEPS)
         for group in self._optimiser.param_groups:
             group["lr"] = group["rate"] * decay * warm
 

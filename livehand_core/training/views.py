@@ -32,6 +32,7 @@ from .config import TrainingConfig
 from .kept import Kept
 from .lit import LitView
 from .losses import downsampled
+from .seams import Seams
 from .tiles import Tile
 from .workers import shared
 
@@ -56,6 +57,11 @@ class HandMesh:
     def local_joints(self) -> int:
         """Slots of the local pose; 0 for a hand."""
         return 0 if self.local is None else self.local.slots
+
+    @property
+    def seams(self) -> Seams | None:
+        """What ties texels past a part's charts to theirs; None for a hand."""
+        return None if self.local is None else Seams(self.model.data.face_uv)
 
     def told(self, pose: HandPose) -> np.ndarray:
         """(V, L) float32 the local pose; (V, 0) for a hand."""

@@ -195,7 +195,7 @@ def test_what_cannot_be_captured_is_refused(addon, tmp_path: Path) -> None:
 class Standing:
     """Stands for the hand, as what the scene holds."""
 
-    fits_proxy = False
+    fits_proxy, only_turns = False, False
 
     def pose(self, number: int, pose: Any) -> None:
         """Nothing moves."""

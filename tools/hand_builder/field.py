@@ -6,6 +6,8 @@ anatomical axes (distal, radial, dorsal) inside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -180,12 +182,11 @@ def hand_distance(points: np.ndarray) -> np.ndarray:
     return result * 1e-3
 
 
-def gradient(points: np.ndarray, step: float = 2e-4) -> np.ndarray:
-    """(n, 3) unit outward directions of the field by central differences."""
-    g = np.stack(
-        [hand_distance(points + step * e) - hand_distance(points - step * e) for e in np.eye(3)],
-        axis=1,
-    )
+def gradient(
+    points: np.ndarray, distance: Callable[[np.ndarray], np.ndarray] = hand_distance, step: float = 2e-4
+) -> np.ndarray:
+    """(n, 3) unit outward directions of a field by central differences."""
+    g = np.stack([distance(points + step * e) - distance(points - step * e) for e in np.eye(3)], axis=1)
     return g / np.maximum(np.linalg.norm(g, axis=1, keepdims=True), 1e-12)
 
 

@@ -7,6 +7,7 @@ their plane. Deterministic: edges are visited in sorted order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from skimage.measure import marching_cubes
@@ -15,6 +16,17 @@ from . import field
 
 LOW = np.array([-0.200, -0.070, -0.062])
 HIGH = np.array([0.048, 0.035, 0.100])
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What is meshed: its signed distance (n,) metres at (n, 3) points, and the x at which it is open, if it is."""
+
+    distance: Callable[[np.ndarray], np.ndarray]
+    cut: float | None = None
+
+
+HAND = Surface(field.hand_distance, field.WRIST_CUT)
 
 
 def extract(spacing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +173,9 @@ class _Mesh:
             self.add(face)
 
 
-def relax(vertices: np.ndarray, faces: np.ndarray, size: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def relax(
+    vertices: np.ndarray, faces: np.ndarray, size: Callable[[np.ndarray], np.ndarray], surface: Surface
+) -> np.ndarray:
     """One tangential smoothing step, weighted by triangle area over wanted size, then projection onto the field."""
     corner = vertices[faces]
     area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
@@ -183,20 +197,25 @@ def relax(vertices: np.ndarray, faces: np.ndarray, size: Callable[[np.ndarray], 
         np.add.at(rim_sum, unique[uses == 1][:, a], vertices[unique[uses == 1][:, b]])
         np.add.at(rim_count, unique[uses == 1][:, a], 1.0)
     step[rim] = (rim_sum[rim] / rim_count[rim][:, None] - vertices[rim]) * 0.5
-    normal = field.gradient(vertices)
+    normal = field.gradient(vertices, surface.distance)
     step -= (step * normal).sum(axis=1, keepdims=True) * normal
     result = vertices + 0.7 * step
     for _ in range(3):
-        g = field.gradient(result)
+        g = field.gradient(result, surface.distance)
         g[rim, 0] = 0.0
         g /= np.maximum((g * g).sum(axis=1, keepdims=True), 0.2)
-        result -= g * field.hand_distance(result)[:, None]
-    result[rim, 0] = field.WRIST_CUT
+        result -= g * surface.distance(result)[:, None]
+    if surface.cut is not None:
+        result[rim, 0] = surface.cut
     return result
 
 
 def remesh(
-    vertices: np.ndarray, faces: np.ndarray, size: Callable[[np.ndarray], np.ndarray], rounds: int = 10
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    size: Callable[[np.ndarray], np.ndarray],
+    rounds: int = 10,
+    surface: Surface = HAND,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Isotropic triangles whose edges are about ``size(points)`` metres long, on the field's surface."""
     for turn in range(rounds):
@@ -222,7 +241,7 @@ def remesh(
             mesh.flip(a, b)
         vertices, faces = mesh.arrays()
         for _ in range(2 if turn < rounds - 1 else 6):
-            vertices = relax(vertices, faces, size)
+            vertices = relax(vertices, faces, size, surface)
     return vertices, faces
 
 

@@ -18,12 +18,7 @@ def dorsal_faces(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -
     for joint in range(1, 16):
         height += weights[:, joint] * ((vertices - rest[joint]) @ JOINT_AXES[joint - 1, 1] + 0.0006)
     dorsal = height[faces].mean(axis=1) > 0.0
-    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    owner = np.tile(np.arange(len(faces)), 3)
-    order = np.lexsort(edges.T[::-1])
-    edges, owner = edges[order], owner[order]
-    same = (edges[1:] == edges[:-1]).all(axis=1)
-    pairs = np.stack([owner[:-1][same], owner[1:][same]], axis=1)
+    pairs = _neighbours(faces)
     for _ in range(4):
         # Teeth: a face that has two neighbours on the other side joins them.
         other = np.zeros(len(faces))
@@ -40,14 +35,48 @@ def dorsal_faces(vertices: np.ndarray, faces: np.ndarray, weights: np.ndarray) -
     return dorsal
 
 
-def unwrap(vertices: np.ndarray, faces: np.ndarray, dorsal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Texture coordinates (T, 2) in [0, 1], v up towards the finger tips, and (F, 3) indices into them."""
+def _neighbours(faces: np.ndarray) -> np.ndarray:
+    """(n, 2) faces that share an edge."""
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    owner = np.tile(np.arange(len(faces)), 3)
+    order = np.lexsort(edges.T[::-1])
+    edges, owner = edges[order], owner[order]
+    same = (edges[1:] == edges[:-1]).all(axis=1)
+    return np.stack([owner[:-1][same], owner[1:][same]], axis=1)
+
+
+def sheets(faces: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(F,) labels, from 0, near those given, of which each is one connected sheet without teeth."""
+    pairs, count = _neighbours(faces), int(label.max()) + 1
+    for _ in range(12):
+        # What most of its neighbours are, a face becomes; itself counts by half.
+        votes = 0.5 * np.eye(count)[label]
+        for a, b in ((0, 1), (1, 0)):
+            np.add.at(votes, pairs[:, a], np.eye(count)[label[pairs[:, b]]])
+        label = votes.argmax(axis=1)
+        keep = pairs[label[pairs[:, 0]] == label[pairs[:, 1]]]
+        graph = sp.coo_matrix((np.ones(len(keep)), (keep[:, 0], keep[:, 1])), shape=(len(faces),) * 2)
+        _, part = connected_components(graph, directed=False)
+        largest = [np.bincount(part[label == k]).argmax() for k in range(count)]
+        lost = part != np.array(largest)[label]
+        if not lost.any():
+            break
+        # Islets go over to what surrounds them.
+        votes[np.arange(len(faces)), label] = 0.0
+        votes += 1e-3 * np.eye(count)[label]
+        label = np.where(lost, votes.argmax(axis=1), label)
+    return label
+
+
+def unwrap(vertices: np.ndarray, faces: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texture coordinates (T, 2) in [0, 1] and (F, 3) indices into them, of charts beside one another, each with -x
+    upwards; ``label`` (F,) tells faces of one chart, of which the highest is the first."""
     import bpy
 
     charts = []
     corner_uv = np.zeros((len(faces), 3, 2))
-    for label in (True, False):
-        index = np.flatnonzero(dorsal == label)
+    for chart in np.unique(label)[::-1]:
+        index = np.flatnonzero(label == chart)
         used, inverse = np.unique(faces[index], return_inverse=True)
         mesh = bpy.data.meshes.new("chart")
         mesh.from_pydata((vertices[used] * 100.0).tolist(), [], inverse.reshape(-1, 3).tolist())
@@ -73,7 +102,7 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, dorsal: np.ndarray) -> tuple
         left += uv[..., 0].max() + gap
     corner_uv = corner_uv * (0.985 / max(corner_uv[..., 0].max(), corner_uv[..., 1].max()))
     corner_uv += 0.5 - 0.5 * corner_uv.reshape(-1, 2).max(axis=0)
-    key = np.stack([faces, np.repeat(dorsal.astype(np.int64)[:, None], 3, axis=1)], axis=-1).reshape(-1, 2)
+    key = np.stack([faces, np.repeat(label.astype(np.int64)[:, None], 3, axis=1)], axis=-1).reshape(-1, 2)
     _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
     return corner_uv.reshape(-1, 2)[first], inverse.reshape(-1, 3)
 
