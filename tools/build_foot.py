@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -23,15 +24,15 @@ import livehand_blender  # noqa: E402
 from livehand_blender.parts.rigged import model_of  # noqa: E402
 
 
-def build() -> tuple[object, object]:
+def build() -> Any:
     """The foot in a scene of its own."""
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     vertices, faces = shape.build_mesh()
-    mesh, armature = rig.add_foot(scene, vertices, faces)
+    mesh, _ = rig.add_foot(scene, vertices, faces)
     rig.add_material(mesh, *rig.images(model_of(mesh)[0], vertices))
     rig.add_light(scene)
-    return mesh, armature
+    return mesh
 
 
 def capture(folder: Path, samples: int) -> None:
@@ -55,7 +56,7 @@ def main() -> int:
     if args.out.is_file():
         bpy.ops.wm.open_mainfile(filepath=str(args.out.resolve()))
     else:
-        mesh, _ = build()
+        mesh = build()
         bpy.ops.wm.save_as_mainfile(filepath=str(args.out.resolve()))
         print(f"{len(mesh.data.vertices)} vertices, {len(mesh.data.polygons)} faces: {time.monotonic() - start:.0f} s")
     if args.capture is not None:

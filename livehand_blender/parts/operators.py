@@ -16,7 +16,8 @@ from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
 from ..capture.process import Job, run, save_copy
 from ..polls import allowed
 from ..registration import classes, properties, registration
-from .rigged import armature_of, model_of
+from .poses import PartPoser
+from .rigged import RestShape, armature_of, model_of
 from .shown import check_rest, model_of_avatar
 
 
@@ -78,7 +79,9 @@ class LIVEHAND_OT_part_capture(TaskOperator, bpy.types.Operator):
     def make_task(self, context: Any) -> Task[int]:
         scene, mesh = context.scene, chosen_mesh(context)
         # All that would be refused in the other Blender is refused here and now.
-        _, notes = model_of(mesh)
+        model, notes = model_of(mesh)
+        armature = armature_of(mesh)
+        PartPoser(armature, model, RestShape.of(mesh, armature).size).read()
         for note in notes:
             self.report({"INFO"}, note)
         folder = Path(bpy.path.abspath(self.folder)) if self.folder else capture_folder(scene, mesh)

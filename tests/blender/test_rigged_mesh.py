@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from livehand_core.captures.checks import inspect_capture
-from livehand_core.errors import HandModelError, LiveHandError, PoseError
+from livehand_core.errors import LiveHandError, PoseError
 from livehand_core.hand.skinning import pose_vertices
 from tests.blender.helpers import make_scene
 from tests.blender.rigged import BONES, add_foot, key_range
@@ -90,6 +90,40 @@ def _unweighted(mesh: Any, _: Any) -> None:
     mesh.vertex_groups.clear()
 
 
+def _flat(mesh: Any, _: Any) -> None:
+    for vertex in mesh.data.vertices:
+        vertex.co = (0.1, 0.2, 0.3)
+
+
+def _scaled(_: Any, armature: Any) -> None:
+    armature.pose.bones["ball"].scale = (1.3, 1.3, 1.3)
+
+
+def _moved(_: Any, armature: Any) -> None:
+    armature.pose.bones["toe"].location = (0.0, 0.03, 0.0)
+
+
+def _crowded(mesh: Any, armature: Any, count: int = 295) -> None:
+    """So many bones more, each with some vertex's weight."""
+    import bpy
+
+    bpy.context.view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    for number in range(count):
+        bone = armature.data.edit_bones.new(f"hair {number}")
+        bone.head, bone.tail = (0.0, 0.0, 0.2), (0.0, 0.0, 0.21)
+        bone.parent = armature.data.edit_bones["shin"]
+    bpy.ops.object.mode_set(mode="OBJECT")
+    for number in range(count):
+        group = mesh.vertex_groups.new(name=f"hair {number}")
+        group.add([number % len(mesh.data.vertices)], 0.1, "REPLACE")
+
+
+def _outside(mesh: Any, _: Any) -> None:
+    for item in mesh.data.uv_layers[0].data:
+        item.uv[1] += 0.5
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -99,17 +133,36 @@ def _unweighted(mesh: Any, _: Any) -> None:
         (_several, r"Several armatures .* Second"),
         (_no_armature, "No armature moves"),
         (_unweighted, "no weights of bones"),
+        (_flat, "has no extent"),
+        (_scaled, r"'ball' .* scaled by 1\.3"),
+        (_moved, r"'toe' .* moved off 'ball'"),
+        (_crowded, "300 joints; 255 are possible"),
+        (_outside, "leave the unit square"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(
-    foot: tuple[Any, Any, Any], spoil: Callable[[Any, Any], None], reason: str
+def test_what_cannot_be_used_is_refused_by_name_at_the_button(
+    foot: tuple[Any, Any, Any], tmp_path: Path, spoil: Callable[[Any, Any], None], reason: str
 ) -> None:
+    import bpy
+
+    scene, mesh, armature = foot
+    key_range(scene, armature)
+    scene.frame_set(11)
+    scene.livehand_capture.licence = "CC0-1.0"
+    spoil(mesh, armature)
+    bpy.context.view_layer.objects.active = mesh
+    with pytest.raises(RuntimeError, match=reason):
+        bpy.ops.livehand.part_capture(folder=str(tmp_path / "capture"))
+    assert not (tmp_path / "capture").exists()
+
+
+def test_two_hundred_bones_are_a_part(foot: tuple[Any, Any, Any]) -> None:
     from livehand_blender.parts.rigged import model_of
 
     _, mesh, armature = foot
-    spoil(mesh, armature)
-    with pytest.raises(HandModelError, match=reason):
-        model_of(mesh)
+    _crowded(mesh, armature, 195)
+    model, _ = model_of(mesh)
+    assert model.joint_count == 200
 
 
 def test_bones_that_are_scaled_or_moved_are_refused(foot: tuple[Any, Any, Any]) -> None:
@@ -151,13 +204,16 @@ def test_a_mesh_with_edges_of_three_faces_is_told_and_allowed(foot: tuple[Any, A
     assert len(notes) == 1 and "more than two faces" in notes[0]
 
 
+@pytest.mark.parametrize("many", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_button_captures_the_mesh_in_poses_of_its_action(
-    foot: tuple[Any, Any, Any], folder: Path, tmp_path: Path
+    foot: tuple[Any, Any, Any], folder: Path, tmp_path: Path, many: bool
 ) -> None:
     import bpy
 
     scene, mesh, armature = foot
+    armature.location = (0.4, 0.0, 0.2)
     key_range(scene, armature)
+    scene.livehand_capture.many_lights = many
     lamp = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
     scene.collection.objects.link(lamp)
     settings = scene.livehand_capture
@@ -171,10 +227,61 @@ def test_the_button_captures_the_mesh_in_poses_of_its_action(
     found = inspect_capture(tmp_path / "capture")
     assert found.capture.hand_model.startswith("part:Foot-") and len(found.capture.frames) >= 4
     assert found.overlap is not None and found.overlap > 0.85
+    assert bool(found.capture.lights) == many
+    for frame in found.capture.frames:
+        picture = found.capture.image(frame)
+        # Lit, wherever the part stands: the studio and its lights are about it.
+        assert not many or picture[..., :3][picture[..., 3] > 0.9].mean() > 0.02
     angles = np.stack([pose.hand_pose for pose in found.capture.poses.poses])
     assert np.ptp(angles, axis=0).max() > 0.05 and np.abs(angles).max() < 0.6
     # The artist's own scene is as it was.
     assert armature.animation_data is not None and armature.animation_data.action is not None
+
+
+def test_pictures_of_a_scene_that_is_kept_are_those_of_one_that_is_not(
+    foot: tuple[Any, Any, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where they are not, as older meshes were one picture late, nothing is kept any more."""
+    from livehand_blender.capture import shoot
+    from livehand_blender.capture.shoot import Kept
+
+    scene, _, armature = foot
+    eye = shoot._add_camera(scene)
+    eye.location, eye.rotation_euler = (0.0, -0.9, 0.1), (np.pi / 2.0, 0.0, 0.0)
+    shoot.prepare_output(scene, (32, 32))
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
+    scene.render.threads_mode, scene.render.threads = "FIXED", 1
+
+    def pictures(kept: Kept, name: str) -> list[np.ndarray]:
+        answer = []
+        for number, (change, height, turn) in enumerate(
+            [("first", 0.1, 0.0), ("camera", 0.0, 0.0), ("pose", 0.1, 0.9), ("camera", 0.2, 0.9), ("pose", 0.1, -0.5)]
+        ):
+            eye.location[2] = height
+            armature.pose.bones["ankle"].rotation_mode = "XYZ"
+            armature.pose.bones["ankle"].rotation_euler[0] = turn
+            kept.render_to(tmp_path / f"{name}{number}.png", change)
+            answer.append(shoot._pixels(tmp_path / f"{name}{number}.png"))
+        return answer
+
+    plain, kept = pictures(Kept(scene, False), "plain"), Kept(scene, True)
+    for one, other in zip(plain, pictures(kept, "kept"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert kept._keep and any(np.abs(plain[0] - one).max() > 0.1 for one in plain[1:])
+
+    late = Kept(scene, True)
+    render, seen = shoot._render_to, []
+
+    def one_late(scene: Any, path: Path) -> None:
+        render(scene, path)
+        seen.append(path.read_bytes())
+        if scene.render.use_persistent_data:
+            path.write_bytes(seen[max(len(seen) - 2, 0)])
+
+    monkeypatch.setattr(shoot, "_render_to", one_late)
+    for one, other in zip(plain, pictures(late, "late"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not late._keep
 
 
 def test_bones_without_a_range_are_refused(foot: tuple[Any, Any, Any]) -> None:

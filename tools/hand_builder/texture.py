@@ -11,7 +11,7 @@ from livehand_core.files import atomic_path
 from livehand_core.hand import detail
 from livehand_core.hand import flesh as flesh_maps
 from livehand_core.hand import skin as skin_maps
-from livehand_core.hand.data import HandData
+from livehand_core.hand.data import HandData, ProxyModel
 
 from . import field, motion
 from .noise import step
@@ -21,7 +21,7 @@ MARGIN = 6
 """Texels around the charts that repeat their border, so that filters do not mix in what is beside them."""
 
 
-def texel_points(data: HandData, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def texel_points(data: ProxyModel, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which triangle each texel shows, rows from the top (v = 1).
 
     Returns:
