@@ -154,7 +154,9 @@ class LIVEHAND_OT_export_splats(_ExportHand, bpy.types.Operator):
     def make_task(self, context: Any) -> Task[Path]:
         path = self.named(".ply")
         words = ["splats", "--count", str(self.count), "--steps", str(self.steps)]
-        return self.task(context, "The splats", path.with_suffix("") if self.animated else path, words, tell_splats)
+        return self.task(
+            context, "The file of splats", path.with_suffix("") if self.animated else path, words, tell_splats
+        )
 
     def done_message(self, answer: Path) -> str:
         return f"{answer}: {'splats, a file a frame' if self.animated else 'splats'}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from livehand_core import cli
 from livehand_core.captures.capture import Capture, CaptureFrame
@@ -87,6 +88,15 @@ def test_the_command_trains_measures_and_goes_on(
     figures = {name: method["splits"]["both"]["hand_box/psnr"] for name, method in record["methods"].items()}
     # The truth of this capture is that avatar's own picture.
     assert figures["given"] > 40.0 > figures["textured_mesh"] > 12.0
+    with Image.open(tmp_path / "baselines" / "baselines.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB"), np.int32)
+    # Three columns: truth, mesh, avatar; the first and the last show the same.
+    assert str(tmp_path / "baselines" / "baselines.png") in told and pixels.shape[0] > 300
+    first, last = (
+        np.asarray(Image.open(tmp_path / "baselines" / "pictures" / f"{name}_0.png"), np.int32)
+        for name in ("truth", "given")
+    )
+    assert np.abs(first - last).mean() < 2.0
     monkeypatch.setattr(command, "_measured", None)
     assert evaluate(capture, tmp_path, "textured_mesh", "given") == 0
     assert capsys.readouterr().out == told

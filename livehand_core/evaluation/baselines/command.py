@@ -29,6 +29,7 @@ from ...training.control import AVATAR_FILE, CHECKPOINT_FILE, read_status
 from ..evaluate import choose_frames, render_frame
 from ..session import held_out_splits
 from ..suite import Suite
+from . import sheet
 from .image_to_image import ImageToImage
 from .method import Baseline, train
 from .names import METHODS
@@ -125,13 +126,15 @@ def run_baselines(args: argparse.Namespace, folder: Path) -> int:
             assert told is not None
             minutes, draw = told, of(name).draw
         with interruptible("stopping after this frame") as stopped:
-            figures = _measured(capture, frames, suite, draw, name, stopped)
+            figures = _measured(capture, frames, suite, draw, name, folder, stopped)
         if figures is None:
             return _interrupted(record)
         record.methods[name] = {"minutes": round(minutes, 2), **figures}
         with atomic_path(folder / RECORD) as temporary:
             temporary.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
     print(table(record, names))
+    if shown := sheet.write(folder, names):
+        print(f"\nThe methods side by side: {shown}")
     return 0
 
 
@@ -204,9 +207,15 @@ def _drawn_by(avatar: str, args: argparse.Namespace, capture: Capture) -> Draw:
 
 
 def _measured(
-    capture: Capture, frames: Sequence[CaptureFrame], suite: Suite, draw: Draw, name: str, stopped: Callable[[], bool]
+    capture: Capture,
+    frames: Sequence[CaptureFrame],
+    suite: Suite,
+    draw: Draw,
+    name: str,
+    folder: Path,
+    stopped: Callable[[], bool],
 ) -> dict[str, Any] | None:
-    """Means by split, frames by split, and seconds a frame; None when it was stopped."""
+    """Means by split, frames by split, and seconds a frame; None when it was stopped. Some pictures are kept."""
     import time
 
     values: dict[str, list[dict[str, float]]] = {}
@@ -219,8 +228,10 @@ def _measured(
             began = time.perf_counter()
             image = draw(frame)
             seconds.append(time.perf_counter() - began)
+            truth = capture.image(frame)
+            sheet.keep(folder, name, number, image, truth)
             try:
-                found = suite.measure(image, capture.image(frame), capture.split(frame))
+                found = suite.measure(image, truth, capture.split(frame))
             except LiveHandError as error:
                 print(f"not measured: {frame.image}: {error.message}", file=sys.stderr)
                 continue
