@@ -11,7 +11,7 @@ from bpy.props import PointerProperty, StringProperty
 from livehand_core.errors import LiveHandError
 
 from .. import compat
-from ..background import Task, TaskOperator
+from ..background import Task, TaskOperator, draw_text
 from ..capture.operators import CAPTURE_KEY, capture_folder, captures_folder
 from ..capture.process import Job, run, save_copy
 from ..polls import allowed
@@ -145,7 +145,10 @@ class LIVEHAND_PT_part(bpy.types.Panel):
     def draw(self, context: Any) -> None:
         layout, mesh = self.layout, chosen_mesh(context)
         layout.operator("livehand.part_capture", icon="RENDER_STILL")
-        if mesh is not None and not reason_against(context):
+        reason = reason_against(context)
+        if reason:
+            draw_text(layout, reason)
+        else:
             layout.label(text=f"{mesh.name}, moved by {armature_of(mesh).name}", icon="ARMATURE_DATA")
             layout.prop(mesh.livehand_part, "avatar")
             layout.operator("livehand.part_use", icon="FILE_FOLDER")
