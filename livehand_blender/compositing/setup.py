@@ -227,6 +227,7 @@ def hide_proxies(scene: Any) -> list[str]:
         entry = _hidden(scene).add()
         entry.mesh, (entry.visible_camera, entry.hide_render) = mesh, before
         mesh.visible_camera, mesh.hide_render = False, False
+    _hide_from_workbench(scene)
     lines = []
     if linked:
         lines.append(f"Linked and left as they are, so cameras see them: {', '.join(linked)}. Make a library override.")
@@ -236,6 +237,18 @@ def hide_proxies(scene: Any) -> list[str]:
             "Make the mesh local, or set compositing up in the hand's own file."
         )
     return lines
+
+
+def _hide_from_workbench(scene: Any) -> None:
+    """Workbench shows what cameras are not to see: while it renders, the proxies are hidden from renders."""
+    shows_all = scene.render.engine == "BLENDER_WORKBENCH"
+    for entry in _hidden(scene):
+        mesh = entry.mesh
+        if mesh is None or not mesh.is_editable or entry.hidden_here == shows_all:
+            continue
+        if shows_all and mesh.hide_render:
+            continue
+        mesh.hide_render = entry.hidden_here = shows_all
 
 
 def _hidden(scene: Any) -> Any:

@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +24,7 @@ from ..motion.actions import scene_rate
 from ..polls import allowed
 from ..preferences import interpreter_preference, made_environment
 from ..registration import classes, registration
-from ..render.scene import avatar_path
+from ..render.scene import avatar_path, wrist_fade
 from ..rig.armature import NO_HAND, active_hand
 from ..rig.pose import read_pose
 from .extraction import tell_progress, tell_splats
@@ -79,7 +80,13 @@ class _ExportHand(TaskOperator, ExportHelper):
         avatar = avatar_path(rig)
         identity = chosen_identity(rig.livehand, avatar)
         frames = range(scene.frame_start, scene.frame_end + 1) if self.animated else ()
-        hands = [HandInstance(pose, avatar, scale, identity).to_json() for pose, scale in shown(context, rig, frames)]
+        fade, tint = wrist_fade(rig.livehand), tuple(rig.livehand.tint)
+        # There is no arm that the hand would have to lie over.
+        fade = fade and replace(fade, cover=0.0)
+        hands = [
+            HandInstance(pose, avatar, scale, identity, tint=tint, wrist=fade).to_json()
+            for pose, scale in shown(context, rig, frames)
+        ]
         preference, environment = interpreter_preference(), made_environment()
         command, *further = [*words, "--light", self.light]
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..background import Task
 
 PARTS = {
-    COMPILING: (0.0, 0.0, "Compiling the renderer, once"),
     "density": (0.0, 0.5, "Density"),
     "surface": (0.5, 0.65, "Surface"),
     "colours": (0.65, 1.0, "Colours"),
@@ -33,7 +32,6 @@ PARTS = {
 """What ``livehand mesh`` does -> from where to where that moves the progress, and its name."""
 
 SPLAT_PARTS = {
-    COMPILING: (0.0, 0.0, "Compiling the renderer, once"),
     "pictures": (0.0, 0.1, "Pictures to fit splats to"),
     "splats": (0.1, 1.0, "Fitting splats"),
 }
@@ -84,15 +82,22 @@ def extract(wish: Wish, task: Task[Mesh]) -> Mesh:
 
 def tell_progress(told: dict[str, Any], task: Task[Any]) -> None:
     """Pass what ``livehand mesh`` says of its progress on to a task."""
-    first, last, text = PARTS[told["text"]]
-    task.tell(first + (last - first) * told["done"] / max(told["of"], 1), text)
+    _tell(told, task, PARTS)
 
 
 def tell_splats(told: dict[str, Any], task: Task[Any]) -> None:
     """The same of ``livehand splats``, whose parts come again with each frame of a motion."""
+    _tell(told, task, SPLAT_PARTS)
+
+
+def _tell(told: dict[str, Any], task: Task[Any], parts: dict[str, tuple[float, float, str]]) -> None:
     text, _, place = told["text"].partition(" of frame ")
-    number, _, count = place.partition(" of ")
-    first, last, name = SPLAT_PARTS[text]
+    if text == COMPILING:
+        task.tell(task.progress, "Compiling the renderer, once")
+        return
+    first, last, name = parts[text]
     part = first + (last - first) * told["done"] / max(told["of"], 1)
-    whole = (int(number) - 1 + part) / int(count) if place else part
-    task.tell(whole, f"{name}, frame {place}" if place else name)
+    if place:
+        number, _, count = place.partition(" of ")
+        part, name = (int(number) - 1 + part) / int(count), f"{name}, frame {place}"
+    task.tell(part, name)

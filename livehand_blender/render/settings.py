@@ -52,6 +52,9 @@ class HiddenProxy(bpy.types.PropertyGroup):
     mesh: PointerProperty(name="Mesh", description="The proxy mesh", type=bpy.types.Object)
     visible_camera: BoolProperty(name="Camera", description="Whether cameras saw it before")
     hide_render: BoolProperty(name="Hidden", description="Whether it was hidden in renders before")
+    hidden_here: BoolProperty(
+        name="Hidden Here", description="Whether it is hidden in renders because Workbench would show it"
+    )
 
 
 class LiveHandScene(bpy.types.PropertyGroup):

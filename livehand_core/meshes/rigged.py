@@ -123,6 +123,7 @@ def bake_texture(instance: HandInstance, data: ProxyModel, settings: RigSettings
         instance.avatar,
         1.0,
         instance.identity,
+        tint=instance.tint,
     )
     vertices = pose_vertices(data, still.pose).astype(np.float32)
     cameras = cameras_on_sphere(vertices, PICTURES, PICTURE_SIDE)

@@ -180,3 +180,41 @@ def test_splats_of_the_hand_are_written_where_it_stands(folder: Path, solid_avat
     pose, scale = read_pose(rig.evaluated_get(bpy.context.evaluated_depsgraph_get()))
     proxy, places = scale * pose_vertices(builtin_hand("right"), pose), read_splats(files[-1]).places
     assert np.allclose([places.min(axis=0), places.max(axis=0)], [proxy.min(axis=0), proxy.max(axis=0)], atol=0.02)
+
+
+def test_tint_and_wrist_go_along(folder: Path, solid_avatar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is the hand as it is drawn, but for the cover over an arm, which is not there."""
+    import json
+
+    import bpy
+
+    from livehand_blender.meshes import export
+
+    told: list[dict] = []
+
+    def run(_python, words, *_) -> None:
+        told.extend(json.loads(Path(words[words.index("--hand") + 1]).read_text()))
+
+    monkeypatch.setattr(export, "run_core", run)
+    _, rig = make_scene(solid_avatar)
+    for operator in (bpy.ops.livehand.export_splats, bpy.ops.livehand.export_rigged_mesh):
+        operator(filepath=str(folder / "a"), animated=False)
+    rig.livehand.tint, rig.livehand.wrist = (0.5, 1.0, 2.0), "ARM"
+    bpy.ops.livehand.export_splats(filepath=str(folder / "a"))
+    assert [hand["tint"] for hand in told] == [[1.0] * 3, [1.0] * 3, [0.5, 1.0, 2.0]]
+    assert told[0]["wrist"] is None and told[2]["wrist"]["cover"] == 0.0 < told[2]["wrist"]["length"]
+
+
+def test_progress_goes_on_through_frames_and_compiling() -> None:
+    from livehand_blender.background import Task
+    from livehand_blender.meshes.extraction import tell_splats
+    from livehand_core.compilation import COMPILING
+
+    task = Task("Splats", lambda task: None)
+    seen = []
+    for done, text in ((0, "pictures of frame 1 of 2"), (4, "splats of frame 1 of 2"), (3, COMPILING),
+                       (0, "pictures of frame 2 of 2"), (4, "splats of frame 2 of 2")):  # fmt: skip
+        tell_splats({"done": done, "of": 4, "text": text}, task)
+        seen.append(task.progress)
+    assert seen == sorted(seen) and seen[1:3] == [0.5, 0.5] and seen[-1] == 1.0
+    assert task.text == "Fitting splats, frame 2 of 2"

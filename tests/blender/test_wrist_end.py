@@ -124,3 +124,28 @@ def test_linked_hands_are_cut_or_told_of(addon, tmp_path: Path, whole: bool) -> 
     told = set_up(scene)
     cut = reach(rig) == pytest.approx(rig.livehand.wrist_start, abs=1e-6)
     assert cut if whole else cut or "Of linked meshes" in told[0]
+
+
+def test_workbench_shows_no_proxy(addon) -> None:
+    """It knows nothing of what cameras are not to see; what an artist has hidden stays hidden under any engine."""
+    import bpy
+
+    from livehand_blender.compositing.setup import keep_up
+
+    rig, scene = create(), bpy.context.scene
+    scene.render.engine = "BLENDER_WORKBENCH"
+    assert bpy.ops.livehand.setup_compositing() == {"FINISHED"}
+    assert proxy(rig).hide_render
+    scene.render.engine = "CYCLES"
+    keep_up(scene)
+    assert not proxy(rig).hide_render and not proxy(rig).visible_camera
+    proxy(rig).hide_render = True
+    for engine in ("BLENDER_WORKBENCH", "CYCLES"):
+        scene.render.engine = engine
+        keep_up(scene)
+        assert proxy(rig).hide_render
+    proxy(rig).hide_render = False
+    scene.render.engine = "BLENDER_WORKBENCH"
+    keep_up(scene)
+    bpy.ops.livehand.remove_compositing()
+    assert proxy(rig).visible_camera and not proxy(rig).hide_render
