@@ -18,6 +18,7 @@ from livehand_core.errors import LightError
 from livehand_core.lights import Lamp, Light
 
 from ..avatars.choice import metadata_of
+from ..rig.armature import is_hand
 from ..rig.hand_rig import HandRig
 from .bounds import hand_points
 from .lamps import lamps_of
@@ -52,7 +53,7 @@ def hand_light(depsgraph: Any, rig: Any, point: np.ndarray) -> HandLight:
 
     Args:
         depsgraph: evaluated.
-        rig: the hand's armature, original or evaluated.
+        rig: the hand's armature, original or evaluated, or a mesh that is drawn through an avatar of its own.
         point: (3,) middle of the hand in world space, metres.
     """
     return hand_lights(depsgraph, [(rig, point)])[0]
@@ -101,7 +102,10 @@ def _hand_light(
     strength: float,
 ) -> HandLight:
     around, source = surroundings.exact or Light(), "world"
-    if surroundings.exact is None or surroundings.stands:
+    if not is_hand(rig):
+        if surroundings.exact is None:
+            notes.append(f"{rig.name!r} has lamps alone: what surrounds it is probed for hands only.")
+    elif surroundings.exact is None or surroundings.stands:
         probed = probe_at(lit_scene(depsgraph), rig.name, float(depsgraph.scene_eval.frame_current_final))
         source = "none" if probed is None else "probe"
         if probed is not None:

@@ -180,7 +180,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         AvatarError: an avatar's path that cannot be resolved.
     """
     layer, hands, rigs = depsgraph.view_layer_eval, [], []
-    apart, parts = strangers(depsgraph), []
+    apart, parts, meshes = strangers(depsgraph), [], []
     for instance in depsgraph.object_instances if layer.use_solid else ():
         rig = instance.object
         if not is_drawn(rig) or not instance.show_self:
@@ -197,11 +197,12 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
             # Instances of a mesh have no armature of their own: it is drawn where it stands.
             if not instance.is_instance:
                 parts.append(_visible_part(rig, depsgraph, holdout))
+                meshes.append(rig.original)
             continue
         hands.append(_visible_hand(rig, instance.matrix_world, holdout))
         rigs.append(rig.original)
     # Only now: looking for lamps goes through the instances, too.
-    return (*_lit(depsgraph, _apart(hands, rigs), rigs, space), *parts)
+    return _lit(depsgraph, [*_apart(hands, rigs), *parts], [*rigs, *meshes], space)
 
 
 def _apart(hands: list[VisibleHand], rigs: list[Any]) -> list[VisibleHand]:
@@ -255,7 +256,7 @@ def _lit(depsgraph: Any, hands: list[VisibleHand], rigs: list[Any], space: Any) 
 
 
 def _visible_part(mesh: Any, depsgraph: Any, holdout: bool) -> VisibleHand:
-    """A mesh with an avatar of its own, which brings its light along."""
+    """A mesh with an avatar of its own."""
     instance, joints = part_instance(mesh, depsgraph, holdout)
     pose = instance.pose
     numbers = np.concatenate([pose.full_pose, pose.transl, [instance.scale]])

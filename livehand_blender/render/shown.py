@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..parts.shown import is_part_object
 from ..rig.armature import is_hand
 
 
@@ -84,5 +85,5 @@ def strangers(depsgraph: Any) -> set[Any]:
 
 
 def of_hand(obj: Any) -> bool:
-    """Whether an object is a hand or one of its meshes."""
-    return is_hand(obj) or (obj.parent is not None and is_hand(obj.parent))
+    """Whether an object is a hand or one of its meshes, or a mesh that is drawn through an avatar of its own."""
+    return is_hand(obj) or (obj.parent is not None and is_hand(obj.parent)) or is_part_object(obj)

@@ -332,3 +332,43 @@ def test_the_engine_draws_the_mesh_through_its_avatar_until_its_rest_pose_change
     bpy.context.view_layer.objects.active = mesh
     with pytest.raises(RuntimeError, match="rest pose has changed: heel by"):
         bpy.ops.livehand.part_use(filepath=str(path))
+
+
+def test_a_part_that_answers_to_light_stands_in_the_scenes(engine: Any, tmp_path: Path) -> None:
+    """Its own mesh keeps no light from it; a red lamp makes it red."""
+    import bpy
+
+    from livehand_blender.parts.rigged import model_of
+    from livehand_blender.render.scene import frame_request
+    from livehand_core.avatars import new_avatar, save_avatar
+    from livehand_core.avatars.metadata import Architecture
+    from livehand_core.networks import SuperResolutionConfig
+    from livehand_core.networks.config import LIT_CHANNELS
+
+    scene, _ = make_scene("default")
+    for obj in [obj for obj in scene.objects if obj.type != "CAMERA"]:
+        bpy.data.objects.remove(obj)
+    mesh, _ = add_foot(scene)
+    model, _ = model_of(mesh)
+    avatar = new_avatar(
+        model, Architecture(super_resolution=SuperResolutionConfig(out_channels=LIT_CHANNELS)), licence="CC0-1.0"
+    )
+    avatar.field_state["density.bias"].fill_(5000.0)
+    save_avatar(tmp_path / "foot.safetensors", avatar)
+    mesh.livehand_part.avatar = str(tmp_path / "foot.safetensors")
+    lamp = bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "POINT"))
+    scene.collection.objects.link(lamp)
+    lamp.location, lamp.data.energy, lamp.data.color = (0.0, -1.0, 0.3), 30.0, (1.0, 0.05, 0.05)
+    scene.camera.location = (0.0, -0.9, 0.1)
+    bpy.context.view_layer.update()
+    request = frame_request(bpy.context.evaluated_depsgraph_get())
+    (hand,) = request.hands
+    assert hand.light is not None and len(hand.light.lamps) == 1 and not request.occluders
+    red, _, blue = hand.light.lamps[0].colour
+    assert red > 10.0 * blue > 0.0
+    scene.render.filepath = str(tmp_path / "picture.png")
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(str(tmp_path / "picture.png"))
+    seen = np.array(image.pixels[:]).reshape(-1, 4)
+    seen = seen[seen[:, 3] > 0.5]
+    assert len(seen) > 20 and seen[:, 0].mean() > 2.0 * seen[:, 2].mean()
