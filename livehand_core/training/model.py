@@ -99,7 +99,8 @@ class AvatarModel(nn.Module):
         self._noise = config.pose_noise * config.pose_gain
         self.refinement: Refinement | None = None
         self.seams = seams
-        self.constrain()
+        if seams is not None:
+            seams.dilate(self._of_skin)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As a module does; the state may know a layer that this model does not, or none at all, as older ones."""
