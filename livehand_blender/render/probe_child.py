@@ -29,7 +29,8 @@ def main() -> None:
 def render_panoramas(path: Path) -> None:
     """Do a job."""
     # render/probe wrote it a moment ago into a folder of its own.
-    job = json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    job = json.loads(text)
     bpy.ops.wm.open_mainfile(filepath=job["blend"], load_ui=False)
     scene = bpy.data.scenes[job["scene"]]
     if bpy.context.window is not None:
