@@ -240,10 +240,13 @@ class Light:
         lit = [lamp for lamp in self.lamps if max(lamp.colour) > 0.0]
         if len(lit) <= lamps:
             return self if len(lit) == len(self.lamps) else Light(self.harmonics, tuple(lit))
-        strength = np.array([lamp.at(np.asarray(point))[1] @ WHITE for lamp in lit])
-        order = np.argsort(-strength, kind="stable")
+        towards, facing, cosine = map(np.stack, zip(*(lamp.at(np.asarray(point)) for lamp in lit), strict=True))
+        order = np.argsort(-(facing @ WHITE), kind="stable")
         kept = tuple(lit[index] for index in sorted(order[:lamps]))
-        folded = sum((folded_lamp(lit[index], point) for index in order[lamps:]), start=_black())
+        rest = order[lamps:]
+        # As discs of even radiance, seen from the point.
+        zonal = harmonics.by_degree(harmonics.cap(cosine[rest])) * harmonics.basis(towards[rest])
+        folded = np.einsum("lk,lc->kc", zonal, _flux(facing[rest], cosine[rest]))
         return Light(self.harmonics + folded, kept)
 
     def irradiance(self, points: Any, normals: Any) -> np.ndarray:
@@ -310,13 +313,6 @@ class Light:
             return build(cls, document)
         except ValueError as error:
             raise LightError(f"The light does not fit: {error}.", "Write it with Light.to_json.") from error
-
-
-def folded_lamp(lamp: Lamp, point: Sequence[float]) -> np.ndarray:
-    """(16, 3) harmonics of a lamp as it is seen from ``point`` (3,): a disc of even radiance."""
-    towards, facing, cosine = lamp.at(np.asarray(point, dtype=np.float64))
-    zonal = harmonics.by_degree(harmonics.cap(cosine)) * harmonics.basis(towards)
-    return zonal[:, None] * _flux(facing, cosine)
 
 
 def clipped_cosine(cosine: np.ndarray, radius: np.ndarray) -> np.ndarray:

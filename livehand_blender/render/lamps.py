@@ -39,14 +39,23 @@ def lamps_of(obj: Any, point: Sequence[float]) -> list[Lamp]:
         point: (3,) where the hand is: an area that is near it becomes several discs.
 
     Raises:
-        LightError: a strength that is negative or not finite; the message names the lamp.
+        LightError: a strength that is negative, not finite or too large; the message names the lamp.
     """
+    try:
+        return _lamps_of(obj, point)
+    except LightError as error:
+        if repr(obj.name) in error.message:
+            raise
+        raise LightError(f"The lamp {obj.name!r} is left out: {error.message}", error.remedy) from error
+
+
+def _lamps_of(obj: Any, point: Sequence[float]) -> list[Lamp]:
     data = obj.data
     colour = _colour(data)
     if not (np.isfinite(colour).all() and colour.min() >= 0.0):
         raise LightError(
             f"The lamp {obj.name!r} has the strength {float(data.energy):g}.",
-            "Give it a strength that is not negative.",
+            "Give it a strength that is finite and not negative.",
         )
     if not colour.any():
         return []

@@ -105,7 +105,10 @@ def _panorama(image: Any, world: str) -> Light:
             picture = srgb_to_linear(picture)
         small = resized(np.maximum(np.nan_to_num(picture), 0.0), min(ROWS, height, width // 2))
         _read.clear()
-        _read[key] = panorama_light(small)
+        try:
+            _read[key] = panorama_light(small)
+        except LightError as error:
+            raise LightError(f"The panorama {image.name!r} gives no light: {error.message}", error.remedy) from error
     return _read[key]
 
 

@@ -118,3 +118,16 @@ def test_a_film_around_a_hand_is_probed_at_each_frame(scene: Any, monkeypatch: p
     texture.image.source = "SEQUENCE"
     render(animation=True)
     assert runs == [[1], [2], [3]]
+
+
+def test_a_panorama_that_is_endlessly_bright_is_named(scene: Any) -> None:
+    import bpy
+
+    from livehand_blender.render.scene import read_frame
+
+    image = panorama(*world_of()).image
+    image.pixels.foreach_set(np.full(len(image.pixels), np.inf, np.float32))
+    image.update()
+    bpy.context.view_layer.update()
+    note = read_frame(bpy.context.evaluated_depsgraph_get()).notes[0]
+    assert repr(image.name) in note and "finite" in note

@@ -25,6 +25,16 @@ GREEN_PROXY = (
 )
 """The proxy mesh bears the colour of skin; in these tests only the neural hand shall."""
 
+WORLD = (
+    "world = bpy.data.worlds.new('World')\n"
+    "world.color = (value,) * 3\n"
+    "for node in world.node_tree.nodes if world.node_tree else ():\n"
+    "    if node.type == 'BACKGROUND':\n"
+    "        node.inputs['Color'].default_value = (value, value, value, 1.0)\n"
+    "bpy.context.scene.world = world\n"
+)
+"""An even light: in an empty file there is none, and hands that answer to light are black."""
+
 FIRST_PICTURE_SECONDS = 300.0
 """A fresh engine may have to compile the renderer's loops first."""
 
@@ -45,13 +55,14 @@ class Stage:
         self._engine_read = len(blender.engine_log)
 
     def clear(self) -> None:
-        """An empty file, the mouse in the middle of its 3D view."""
+        """An empty file in an even light, the mouse in the middle of its 3D view."""
         self.blender.ask("new_file")
         # A test that failed may have left it switched off.
         self.blender.python(
             "if name not in bpy.context.preferences.addons:\n    bpy.ops.preferences.addon_enable(module=name)\n",
             name=ADDON,
         )
+        self.blender.python(WORLD, value=0.5)
         self.blender.ask("sidebar", shown=False)
         self.blender.ask("history", clear=True)
         self.display.move(*self.middle())

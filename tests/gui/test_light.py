@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from gui import look
 
-from tests.gui.stage import Stage
-
-DARK = (
-    "world = bpy.data.worlds.new('Dark')\n"
-    "world.color = (0.01, 0.01, 0.01)\n"
-    "world.use_nodes = False\n"
-    "bpy.context.scene.world = world\n"
-)
+from tests.gui.stage import WORLD, Stage
 
 LAMP = (
     "lamp = bpy.data.objects.new('Lamp', bpy.data.lights.new('Lamp', kind))\n"
@@ -52,7 +45,7 @@ def test_the_light_follows_a_lamp_that_the_mouse_moves(stage: Stage, kind: str, 
         stage.python(OVERLAY, rig=rig)
         stage.blender.ask("shading", kind="SOLID", overlays=False, gizmos=False)
     assert stage.shows(rig), stage.matched(rig)
-    stage.python(DARK)
+    stage.python(WORLD, value=0.01)
     stage.python(LAMP, kind=kind, place=(0.1, -0.15, 0.05), energy=3.0 if kind == "POINT" else 4.0)
     name = f"light_{kind.lower()}_{shading}"
 
