@@ -21,7 +21,7 @@ from livehand_core.lights import Lamp
 from livehand_core.occluders import FARTHEST, MOST_FACES, Occluder
 
 from ..registration import handlers, registration
-from .reduction import compact, reduced
+from .reduction import compact, reduced, surface
 from .shown import Shown, of_hand, shown_objects
 
 MESHES = {"MESH", "CURVE", "SURFACE", "FONT", "META"}
@@ -35,6 +35,9 @@ BUDGET = 4_000
 
 WHOLE = 4_000
 """Triangles up to which a mesh is taken whole, so that it stays the same one while the hand moves."""
+
+FINE = 0.005
+"""Metres between vertices, up to which a mesh that is reduced to ``WHOLE`` triangles does for all of it."""
 
 MOST_MESHES = 200
 """Around a hand."""
@@ -140,6 +143,7 @@ _changes: dict[int, int] = {}
 _forms: OrderedDict[tuple[Any, ...], _Form] = OrderedDict()
 _parts: OrderedDict[tuple[Any, ...], _Part | str] = OrderedDict()
 _reduced: OrderedDict[tuple[Any, ...], _Form] = OrderedDict()
+_areas: OrderedDict[tuple[Any, ...], float] = OrderedDict()
 _occluders: OrderedDict[tuple[Any, ...], Occluder] = OrderedDict()
 
 
@@ -195,6 +199,11 @@ def _occluder(part: _Part, limit: int) -> Occluder:
     return _kept(_occluders, key, _placed, part, form)
 
 
+def _area(form: _Form) -> float:
+    """Square of the object's own units; not a number where its points are none."""
+    return _kept(_areas, form.key, lambda: surface(form.vertices.astype(np.float64), form.faces))
+
+
 def _reduce(form: _Form, limit: int) -> _Form:
     return _Form((*form.key, limit), *reduced(form.vertices, form.faces, limit))
 
@@ -240,6 +249,8 @@ def _ball(obj: Any, matrix: np.ndarray) -> tuple[np.ndarray, float]:
 def _part(depsgraph: Any, shown: Shown, matrix: np.ndarray, zone: Zone) -> _Part | str:
     """The part of a mesh that lies in a zone, or why it cannot be used."""
     form = _form(shown.object, depsgraph.mode == "VIEWPORT" and not shown.is_instance)
+    if len(form.faces) > WHOLE and _area(form) * abs(np.linalg.det(matrix[:3, :3])) ** (2.0 / 3.0) <= WHOLE * FINE**2:
+        form = _kept(_reduced, (*form.key, WHOLE), _reduce, form, WHOLE)
     key = (*form.key, matrix.tobytes(), shown.object.name, zone)
     return _kept(_parts, key, _cut, shown.object.name, form, matrix, zone)
 
@@ -367,7 +378,7 @@ def _changed(_scene: Any, depsgraph: Any = None) -> None:
 
 @bpy.app.handlers.persistent
 def _forget(*_: Any) -> None:
-    for known in (_changes, _forms, _parts, _reduced, _occluders):
+    for known in (_changes, _forms, _parts, _reduced, _areas, _occluders):
         known.clear()
 
 

@@ -14,6 +14,13 @@ def compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     return vertices[used], places.reshape(-1, 3).astype(np.int64)
 
 
+def surface(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Area of a mesh."""
+    corners = vertices[faces]
+    across, along = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return 0.5 * float(np.linalg.norm(np.cross(across, along), axis=1).sum())
+
+
 def reduced(vertices: np.ndarray, faces: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """A mesh with at most so many triangles: the vertices of each cell of a grid become one, their mean.
 
@@ -21,8 +28,7 @@ def reduced(vertices: np.ndarray, faces: np.ndarray, most: int) -> tuple[np.ndar
         vertices: (V, 3), faces: (F, 3).
         most: triangles, at least 1.
     """
-    corners = vertices[faces]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
+    area = surface(vertices, faces)
     low, size = vertices.min(axis=0), float(np.ptp(vertices, axis=0).max())
     cell = max(float(np.sqrt(area / most)), 1e-6 * size, 1e-9)
     while True:

@@ -177,6 +177,24 @@ def test_large_meshes_are_cut_and_reduced_and_keep_their_form(scene: Any, monkey
     assert set(sizes) == {"planet", "moon"} and sum(sizes.values()) <= budget and min(sizes.values()) > 0.1 * budget
 
 
+def test_a_fine_mesh_that_moves_is_reduced_once(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from livehand_blender.render import near
+
+    made: list[int] = []
+    reduced = near.reduced
+    monkeypatch.setattr(near, "reduced", lambda *given: (made.append(1), reduced(*given))[1])
+    cup = ball("cup", (0.0, -0.2, 0.0), 0.04, 128)
+    for step in range(4):
+        cup.location.x, cup.rotation_euler.z = 0.01 * step, 0.3 * step
+        found = one()
+        assert 1000 < len(found.faces) <= near.WHOLE
+        away = np.linalg.norm(found.vertices - np.array(cup.location), axis=1)
+        np.testing.assert_allclose(away, 0.04, atol=5e-4)
+    assert len(made) == 1
+    cup.scale = (4.0, 4.0, 4.0)
+    assert 0 < len(one().faces) < near.WHOLE, "of what is large the part near the hand is taken, as fine as it is"
+
+
 def test_too_many_meshes_and_broken_ones_are_told(scene: Any) -> None:
     import bpy
 
