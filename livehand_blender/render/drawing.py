@@ -61,6 +61,12 @@ void main()
   vec2 ray = (pixel - lens.zw) / lens.xy;
   vec4 place = clip_from_camera * vec4(ray * (more.y > 0.5 ? 1.0 : depth), depth, 1.0);
   gl_FragDepth = clamp(0.5 * place.z / place.w + 0.5, 0.0, 1.0);
+  if (under.w > 1.5) {
+    colour = vec4(under.rgb * colour.a, 0.0);
+  }
+  else if (under.w > 0.5) {
+    colour = vec4(vec3(1.0 - colour.a), 1.0);
+  }
   colour_out = colour;
 }
 """
@@ -93,13 +99,30 @@ class Screen:
             depth: what to do with the frame buffer's depths.
             bias: metres by which the hands are drawn nearer than they are.
         """
+        self._draw(view, depth, bias, "ALPHA_PREMULT", (0.0, 0.0, 0.0, 0.0))
+
+    def clear_background(self, view: Any, depth: DepthUse, bias: float, colour: tuple[float, ...] | None) -> None:
+        """Take Blender's background out of the overlays' frame buffer, which is bound, where the hands are.
+
+        It is drawn there before them, and added to them later: dark hands would be as glass.
+
+        Args:
+            view, depth, bias: as of :meth:`draw`.
+            colour: (3,) the background's, linear, which other overlays lie upon; None where there are none.
+        """
+        if colour is None:
+            self._draw(view, depth, bias, "MULTIPLY", (0.0, 0.0, 0.0, 1.0))
+        else:
+            self._draw(view, depth, bias, "SUBTRACT", (*colour, 2.0))
+
+    def _draw(self, view: Any, depth: DepthUse, bias: float, blend: str, under: tuple[float, ...]) -> None:
         if self._shown is None:
             return
         clip_from_world = np.array(view.window_matrix) @ np.array(view.view_matrix)
-        gpu.state.blend_set("ALPHA_PREMULT")
+        gpu.state.blend_set(blend)
         gpu.state.depth_test_set("LESS_EQUAL" if depth == "TEST" else "ALWAYS")
         gpu.state.depth_mask_set(depth == "WRITE")
-        self._shown.draw(clip_from_world, bias)
+        self._shown.draw(clip_from_world, bias, under)
         gpu.state.depth_mask_set(False)
         gpu.state.depth_test_set("NONE")
         gpu.state.blend_set("NONE")
@@ -134,7 +157,7 @@ class _Card:
             self._begun += 1
         return self._begun == len(self._starts)
 
-    def draw(self, clip_from_world: np.ndarray, bias: float) -> None:
+    def draw(self, clip_from_world: np.ndarray, bias: float, under: tuple[float, ...]) -> None:
         from mathutils import Matrix
 
         camera = self.picture.camera
@@ -142,6 +165,7 @@ class _Card:
         shader.bind()
         shader.uniform_float("clip_from_camera", Matrix((clip_from_world @ camera.camera_to_world).tolist()))
         shader.uniform_float("lens", (camera.fx, camera.fy, camera.cx, camera.cy))
+        shader.uniform_float("under", under)
         flat = float(camera.projection == "orthographic")
         for colours, depths, batch, first in self._pieces:
             shader.uniform_float("more", (self.picture.distance, flat, bias, first))
@@ -162,7 +186,7 @@ def _shader() -> Any:
     between.smooth("VEC2", "pixel")
     info = gpu.types.GPUShaderCreateInfo()
     info.push_constant("MAT4", "clip_from_camera")
-    for name in ("lens", "more"):
+    for name in ("lens", "more", "under"):
         info.push_constant("VEC4", name)
     info.sampler(0, "FLOAT_2D", "colours")
     info.sampler(1, "FLOAT_2D", "depths")

@@ -11,12 +11,14 @@ from typing import Any
 
 import bpy
 import gpu
+import numpy as np
 
 from livehand_core.errors import LiveHandError
+from livehand_core.passes import srgb_to_linear
 
 from ..registration import Step, handlers, in_the_window, leaving, registration
 from . import notes
-from .drawing import Screen, release
+from .drawing import DepthUse, Screen, release
 from .engine import ENGINE_ID
 from .live import LiveView
 from .region import pixel_share, view_camera, view_limits
@@ -67,6 +69,22 @@ def _has_depths(space: Any) -> bool:
     return bool(space.shading.type in {"WIREFRAME", "SOLID"} or space.overlay.show_overlays)
 
 
+def _background(context: Any) -> tuple[float, ...] | None:
+    """The linear colour of the background that a view's overlays lie upon, in the middle of one that is no even colour;
+    None where nothing is laid upon it."""
+    space, colours = context.space_data, context.preferences.themes[0].view_3d.space.gradients
+    if not space.overlay.show_overlays:
+        return None
+    if space.shading.type in {"SOLID", "WIREFRAME"} and space.shading.background_type == "VIEWPORT":
+        return tuple(space.shading.background_color)
+    if space.shading.type in {"SOLID", "WIREFRAME"} and space.shading.background_type == "WORLD":
+        return tuple(context.scene.world.color) if context.scene.world is not None else (0.0, 0.0, 0.0)
+    ends = [colours.high_gradient]
+    if colours.background_type != "SINGLE_COLOR":
+        ends.append(colours.gradient)
+    return tuple(float(value) for value in srgb_to_linear(np.array(ends, np.float32)).mean(axis=0))
+
+
 def shows_engine(context: Any) -> bool:
     """Whether the LiveHand engine itself draws the view."""
     space = context.space_data
@@ -96,8 +114,11 @@ def _after() -> None:
         overlay.live.redraw_soon()
     if buffer is not None:
         bias = PROXY_BIAS if context.scene.livehand.show_proxies else 0.0
+        view = context.region_data
+        depth: DepthUse = "TEST" if _has_depths(context.space_data) else "NONE"
         with buffer.bind():
-            overlay.screen.draw(context.region_data, "TEST" if _has_depths(context.space_data) else "NONE", bias)
+            overlay.screen.draw(view, depth, bias)
+        overlay.screen.clear_background(view, depth, bias, _background(context))
 
 
 def _ask(overlay: _Overlay, context: Any) -> None:

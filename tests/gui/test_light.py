@@ -89,3 +89,14 @@ def test_the_light_follows_a_lamp_that_the_mouse_moves(
     assert lit() < 0.6 * before
     stage.display.key("ctrl+z")
     assert stage.blender.wait_for(lambda: abs(lit() / before - 1.0) < 0.1, 60.0), (before, lit())
+
+
+@pytest.mark.parametrize("overlays", [False, True])
+def test_a_hand_in_the_dark_hides_the_background_of_a_solid_view(stage: Stage, overlays: bool) -> None:
+    rig = stage.hand()
+    stage.python(OVERLAY, rig=rig)
+    stage.blender.ask("shading", kind="SOLID", overlays=overlays, gizmos=False)
+    assert stage.shows(rig), stage.matched(rig)
+    stage.python(WORLD, value=0.0)
+    assert stage.blender.wait_for(lambda: max(brightness(stage, rig)) < 0.15, 30.0), brightness(stage, rig)
+    stage.blender.shot(f"light_none_{'with' if overlays else 'without'}_overlays")
