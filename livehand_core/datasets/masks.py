@@ -23,8 +23,8 @@ METHOD = 2
 BAND = 0.007
 """Metres to both sides of the silhouette in which GrabCut decides: what good fits are off, and some more."""
 
-FOREARM = 0.15
-"""Metres of forearm beyond the mesh that are cut."""
+FOREARM, WIDER = 0.15, 1.3
+"""Metres of forearm beyond the mesh that are cut, and how much wider than the wrist it is there."""
 
 ITERATIONS = 2
 LARGEST_SIDE = 640
@@ -104,7 +104,8 @@ def silhouettes(camera: Camera, window: Window, hand: Posed, others: tuple[Posed
     """(h, w) uint8 of what is nearest: 0 nothing, HAND, OTHER a further hand, ARM the forearm; farthest drawn first."""
     corners, labels = [hand.vertices[hand.faces]], [np.full(len(hand.faces), HAND)]
     for posed, label in [(hand, ARM), *((other, OTHER) for other in others)]:
-        end = posed.vertices + FOREARM * posed.forearm
+        middle = posed.vertices[np.unique(posed.rim)].mean(axis=0)
+        end = middle + FOREARM * posed.forearm + WIDER * (posed.vertices - middle)
         a, b = posed.rim.T
         sleeve = [posed.vertices[a], posed.vertices[b], end[b]], [posed.vertices[a], end[b], end[a]]
         corners += [np.stack(triangle, axis=1) for triangle in sleeve]

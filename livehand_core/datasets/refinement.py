@@ -51,6 +51,9 @@ REACH = 0.025
 WRIST = 0.025
 """Metres from the rim within which the outline does not count."""
 
+CUT = 0.018
+"""Metres from the rim, in the picture, within which a mask's outline does not count: it may be where it was cut."""
+
 EDGE = 3.0
 """Pixels within the silhouette's edge at which vertices between front and back lie: triangles are as large."""
 
@@ -307,9 +310,18 @@ def _of_outline(outline: Outline, posed: Posed) -> list[tuple[np.ndarray, np.nda
     squared[outline.normals @ facing.T < ALIKE] = np.inf
     nearest = squared.argmin(axis=1)
     every = np.arange(len(nearest))
-    close = squared[every, nearest] < reach**2
+    close = (squared[every, nearest] < reach**2) & ~_at_the_cut(outline, posed, pixels)
     off = (between[every, nearest] * outline.normals).sum(axis=1) + inside[nearest]
     return [own, (off[close], edge[nearest[close]], outline.normals[close].astype(np.float64))]
+
+
+def _at_the_cut(outline: Outline, posed: Posed, pixels: np.ndarray) -> np.ndarray:
+    """(M,) bool: which points of a mask's outline lie where it was cut, near the hand's rim in the picture."""
+    rim = np.unique(posed.rim)
+    _, depth = outline.camera.project(posed.vertices[rim])
+    reach = CUT * outline.camera.fx / float(np.median(depth))
+    away: np.ndarray = np.linalg.norm(outline.points[:, None] - pixels[rim], axis=-1).min(axis=1) < reach
+    return away
 
 
 def _outline_vertices(outline: Outline, posed: Posed, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

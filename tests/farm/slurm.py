@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,23 @@ def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
 def job_states(environment: dict[str, str], job: str) -> str:
     """What Slurm says of a job."""
     return subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, env=environment).stdout
+
+
+def waiting(environment: dict[str, str], job: str) -> bool:
+    """Whether a job has tasks that run, or wait to."""
+    asked = ["squeue", "-h", "-j", job]
+    return bool(subprocess.run(asked, capture_output=True, text=True, env=environment).stdout.strip())
+
+
+def processes(*words: str) -> list[int]:
+    """Numbers of the processes in whose command line all words stand."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            line = place.read_text(errors="replace").split("\0")
+            if set(words) <= set(line):
+                found.append(int(place.parent.name))
+    return found
 
 
 def _free_ports(count: int) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from livehand_core.hand.builtin import builtin_hand
 from livehand_core.training.control import RunStatus, read_status
 from tests.datasets import layouts
 from tests.datasets.hands_world import World, make_world, write_mano
-from tests.farm.slurm import job_states
+from tests.farm.slurm import job_states, processes, waiting
 from tests.training.conftest import make_capture
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="Slurm is a program of Linux")]
@@ -114,7 +116,7 @@ def test_training_is_queued_again_and_resumed(slurm_environment: dict[str, str],
 def test_a_data_set_is_prepared_by_an_array_as_by_one_machine(
     slurm_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """One of four tasks is killed; the job after them does its share."""
+    """Of four tasks one is killed and run again alone, another is cancelled: the job after them does its share."""
     write_mano(tmp_path / "mano")
     environment = {**slurm_environment, "LIVEHAND_MANO": str(tmp_path / "mano")}
     with pytest.MonkeyPatch.context() as patch:
@@ -126,7 +128,17 @@ def test_a_data_set_is_prepared_by_an_array_as_by_one_machine(
     folder = tmp_path / "a capture"
     said = livehand(environment, *words, str(folder), "--no-refine", "--slurm", "4", "time=5")
     shares, merge = re.findall(r"array (\d+).*job (\d+)", said)[0]
-    subprocess.run(["scancel", f"{shares}_2"], env=environment, check=True)
+    for words in (("scontrol", "hold", merge), ("scancel", f"{shares}_3")):
+        subprocess.run(words, env=environment, check=True)
+    wait(lambda: bool(processes("--part", "2/4", str(folder))), 60.0, lambda: job_states(environment, shares))
+    for process in processes("--part", "2/4", str(folder)):
+        os.kill(process, signal.SIGKILL)
+    wait(lambda: not waiting(environment, shares), 120.0, lambda: job_states(environment, shares))
+    assert len(list((folder / "parts").iterdir())) < 18
+    again = ("sbatch", "--parsable", f"--chdir={folder}", "--array=2", "slurm/render.sh")
+    alone = subprocess.run(again, capture_output=True, text=True, env=environment, check=True).stdout.strip()
+    wait(lambda: not waiting(environment, alone), 120.0, lambda: job_states(environment, alone))
+    subprocess.run(["scontrol", "release", merge], env=environment, check=True)
     wait(lambda: (folder / "transforms.json").exists(), 200.0, lambda: job_states(environment, merge))
     wait(lambda: "COMPLETED" in job_states(environment, merge), 60.0, lambda: job_states(environment, merge))
     files = [

@@ -103,9 +103,9 @@ def assigned(found: list[FoundCamera], names: list[str]) -> list[FoundCamera]:
         return [by_name[name] for name in names]
     if len(found) != len(names):
         raise CaptureError(
-            f"The calibration tells of {len(found)} cameras ({', '.join(camera.name for camera in found)}); there are "
-            f"{len(names)} videos ({', '.join(names)}).",
-            "Give one camera a video, in their order, or name the cameras as the videos.",
+            f"The calibration tells of {', '.join(camera.name for camera in found)}; the videos are of "
+            f"{', '.join(names)}.",
+            "Give one camera for each video, in their order, or name the cameras as the videos.",
         )
     return found
 

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how matrices are meant: w2c (world to camera), c2w, c2w-opengl, w2c-opengl (found out)",
     )  # fmt: skip
     parser.add_argument(
-        "--unit", default="", choices=("", "metres", "centimetres", "millimetres", "inches", "feet"), metavar="UNIT",
+        "--unit", default="", choices=("metres", "centimetres", "millimetres", "inches", "feet"), metavar="UNIT",
         help="of the calibration: metres, centimetres, millimetres, inches, feet (found by the hand's size)",
     )  # fmt: skip
     parser.add_argument("--poses", type=int, default=120, metavar="N", help="at most N moments; 0 takes all (120)")
@@ -129,7 +129,7 @@ def _wish(args: argparse.Namespace) -> Wish:
     for name, given in (("--offsets", args.offsets), ("--board-videos", args.board_videos)):
         if given is not None and len(given) != count:
             raise CaptureError(
-                f"{name} has {len(given)} entries for {count} videos.", "Give one a video, in their order."
+                f"{name} has {len(given)} of {count} entries.", "Give one for each video, in their order."
             )
     if not 0.0 <= args.smoothing <= 1.0:
         raise CaptureError(f"A smoothing of {args.smoothing} is not possible.", "Give 0 to 1.")
@@ -161,14 +161,14 @@ def _wish(args: argparse.Namespace) -> Wish:
 
 def _make(wish: Wish, progress: Progress, asked: Callable[[], bool]) -> int:
     from .pipeline import Interrupted, Run, begin, look, make_capture, names_of
-    from .placing import find_and_fit
+    from .placing import find_and_fit, told_cameras
     from .report import write_report
 
-    run = Run(wish, progress, asked)
+    run, told = Run(wish, progress, asked), told_cameras(wish)
     begin(wish.capture, names_of(wish.videos))
     try:
         side, videos = look(run)
-        fitted = find_and_fit(run, side, videos)
+        fitted = find_and_fit(run, side, videos, told)
         capture = make_capture(run, fitted)
         report = write_report(run, fitted, capture)
     except Interrupted:

@@ -188,13 +188,14 @@ def begin(capture: Path, names: Sequence[str]) -> None:
     path, told = capture / "source.json", {"set": "footage", "videos": list(names)}
     if path.is_file():
         known = FOOTAGE.json(path)
-        if known != told:
+        if known == told:
+            return
+        if (capture / PARTS).exists():
             raise CaptureError(f"{capture} holds a preparation of {known}, not of {told}.", "Choose another folder.")
     elif (capture / "transforms.json").exists():
         raise CaptureError(f"{capture} holds another capture.", "Choose another folder.")
-    else:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(told), encoding="utf-8")
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(told), encoding="utf-8")
 
 
 def look(run: Run) -> tuple[Side, list[Video]]:

@@ -17,21 +17,41 @@ from .board_places import moving_by_board, rig_by_board
 from .calibration_file import FoundCamera, assigned, read_calibration
 from .colmap_run import MOST_FRAMES, reconstruct
 from .geometry import ShotCamera
-from .pipeline import Fitted, Interrupted, Run, fit_moving, take_frames
+from .pipeline import Fitted, Interrupted, Run, Wish, fit_moving, names_of, take_frames
 from .readings import placed
 from .still import MOVE, STATIONARY, fit_still
 from .video import Video, common_span
 
 
-def find_and_fit(run: Run, side: Side, videos: list[Video]) -> Fitted:
+def told_cameras(wish: Wish) -> list[FoundCamera] | None:
+    """The camera of each video as files tell it; None without files.
+
+    Raises:
+        CaptureError: the files cannot be read, or do not tell of all.
+    """
+    if not wish.calibration:
+        return None
+    told = assigned(read_calibration(wish.calibration), names_of(wish.videos))
+    lost = [camera.name for camera in told if camera.matrix is None]
+    if lost and not (wish.board_in_videos or wish.board_videos):
+        raise CaptureError(
+            f"The calibration does not tell where {' and '.join(lost)} stand.",
+            "Add R|t, or film the board: --board-in-videos or --board-videos.",
+        )
+    return told
+
+
+def find_and_fit(run: Run, side: Side, videos: list[Video], told: list[FoundCamera] | None) -> Fitted:
     """Find the cameras, and fit the hand to what they see.
+
+    Args:
+        told: cameras that files tell.
 
     Raises:
         Interrupted: it was asked to stop.
         CaptureError: the cameras are not told, or do not fit the videos.
     """
     wish, names = run.wish, [video.name for video in videos]
-    told = assigned(read_calibration(wish.calibration), names) if wish.calibration else None
     by_board = wish.board_in_videos or bool(wish.board_videos)
     if len(videos) == 1:
         return _still(run, side, videos[0], None if told is None else told[0])
@@ -44,12 +64,6 @@ def find_and_fit(run: Run, side: Side, videos: list[Video]) -> Fitted:
         found = [_found(name, shot) for name, shot in zip(names, shots, strict=True)]
         return fit_moving(replace_reading(run), side, videos, found, known=False)
     assert told is not None
-    lost = [camera.name for camera in told if camera.matrix is None]
-    if lost:
-        raise CaptureError(
-            f"The calibration does not tell where {' and '.join(lost)} stand.",
-            "Add R|t, or film the board: --board-in-videos or --board-videos.",
-        )
     return fit_moving(run, side, videos, told, known=None)
 
 
@@ -65,7 +79,7 @@ def _still(run: Run, side: Side, video: Video, told: FoundCamera | None) -> Fitt
         return fit_still(run, side, video, _path_by_colmap(run, video), known=False)
     if not wish.board_in_videos:
         raise CaptureError(STATIONARY, f"{MOVE} Give --board-in-videos (a board lies beside the hand) or --colmap.")
-    film = _film(run, 0, run.wish.videos[0], video.name)
+    film = _film(run, wish.videos, 0)
     lens = _lens(run, 0, video, told) or find_lens(film, wish.board)
     run.remarks += together([(film, lens)])
     return fit_still(run, side, video, moving_by_board(film, lens, wish.board), known=True)
@@ -75,8 +89,7 @@ def _rig(run: Run, videos: Sequence[Video], told: list[FoundCamera] | None) -> l
     """The fixed cameras by the board."""
     wish, pairs = run.wish, []
     for index, video in enumerate(videos):
-        path = wish.videos[index] if wish.board_in_videos else wish.board_videos[index]
-        film = _film(run, index, path, video.name)
+        film = _film(run, wish.videos if wish.board_in_videos else wish.board_videos, index)
         lens = _lens(run, index, video, None if told is None else told[index]) or find_lens(film, wish.board)
         pairs.append((film, lens))
     run.remarks += together(pairs)
@@ -91,18 +104,18 @@ def _lens(run: Run, index: int, video: Video, told: FoundCamera | None) -> Board
         k[:2, 2] -= 0.5
         return BoardLens(k, shot.lens)
     if run.wish.board_in_videos and run.wish.board_videos:
-        return find_lens(_film(run, index, run.wish.board_videos[index], video.name), run.wish.board)
+        return find_lens(_film(run, run.wish.board_videos, index), run.wish.board)
     return None
 
 
-def _film(run: Run, index: int, path: Path, name: str) -> BoardFilm:
-    source = open_source(path, run.wish.fps)
+def _film(run: Run, paths: Sequence[Path], index: int) -> BoardFilm:
+    name, source = names_of(paths)[index], open_source(paths[index], run.wish.fps)
     try:
         film = find_board(
             name,
             source,
             run.wish.board,
-            lambda done, of: run.tell(done, of, f"looking for the board in {path.name}"),
+            lambda done, of: run.tell(done, of, f"looking for the board in {name}"),
             run.stop,
         )
     finally:

@@ -89,7 +89,7 @@ def test_a_hand_that_moves_before_a_moving_camera_is_refused(tmp_path: Path) -> 
     [
         (["a.mp4"], "how the cameras are placed"),
         (["a.mp4", "--colmap", "--board-in-videos"], "Both"),
-        (["a.mp4", "b.mp4", "--colmap", "--offsets", "1"], "1 entries for 2 videos"),
+        (["a.mp4", "b.mp4", "--colmap", "--offsets", "1"], "1 of 2 entries"),
         ([], "No video"),
         (["nowhere.mp4", "--colmap"], "does not exist"),
     ],
