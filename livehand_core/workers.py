@@ -80,10 +80,11 @@ class Workers:
         self._run([(first, last) for first, last in pairwise(cuts) if last > first], work)
 
     def aside(self, work: Callable[[], Answer]) -> Callable[[], Answer]:
-        """Begin ``work`` on another thread; the answer's function waits for it. With one thread it runs when asked."""
+        """Begin ``work`` on another thread; the answer's function waits for it, or does what no thread has begun."""
         if self._pool is None:
             return cache(work)
-        return self._pool.submit(work).result
+        begun = self._pool.submit(work)
+        return cache(lambda: work() if begun.cancel() else begun.result())
 
     def each(self, work: Callable[[int, int], Answer]) -> list[Answer]:
         """Answers of ``work(part, parts)`` for every part, one a thread."""
@@ -111,9 +112,11 @@ class Workers:
         try:
             drain()
         finally:
-            for other in others:
+            # A thread that is still at other work would find nothing left to do.
+            begun = [other for other in others if not other.cancel()]
+            for other in begun:
                 other.exception()
-        for other in others:
+        for other in begun:
             other.result()
 
 

@@ -1,4 +1,4 @@
-"""What shading asks of a posed mesh's vertices: their normals and tangents."""
+"""What shading asks of a posed mesh's vertices: their normals and tangents, and a sphere around them."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def vertex_frames(vertices, faces, along_u, normals, tangents):
         for k in range(3):
             tangents[vertex, k] -= along * normals[vertex, k]
         _unit(tangents, vertex)
+
+
+@compiled
+def sphere_around(vertices):
+    """Middle of the (V, 3) vertices' box, and the largest distance from there."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for vertex in range(len(vertices)):
+        for axis in range(3):
+            number = np.float64(vertices[vertex, axis])
+            low[axis], high[axis] = min(low[axis], number), max(high[axis], number)
+    middle, largest = 0.5 * (low + high), 0.0
+    for vertex in range(len(vertices)):
+        x, y, z = vertices[vertex, 0] - middle[0], vertices[vertex, 1] - middle[1], vertices[vertex, 2] - middle[2]
+        largest = max(largest, x * x + y * y + z * z)
+    return middle, np.sqrt(largest)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiling import compiled, inlined, inner
-from ..simd.lanes import WIDTH, fused, maximum, minimum, splat, total, where_less
-from ..simd.memory import load, load_four, store, texels_at
+from ..simd.lanes import WIDTH, any_less, floored, fused, maximum, minimum, splat, where_less
+from ..simd.memory import gather, load, store
 
 LIFT = np.float32(0.0015)
 """Metres by which a point is lifted along its normal: the proxy is coarse, and would shade itself."""
@@ -17,8 +17,8 @@ SOFTNESS = np.float32(0.001)
 REACH = np.float32(0.15)
 """Metres in front of a point within which something in the way widens the search for it."""
 
-SAMPLES = 2
-"""Sixteens of texels that are looked up in a disc."""
+SAMPLES = 32
+"""Texels that are looked up in a disc."""
 
 AWAY = np.float32(0.5)
 """Cosine of how far a skin may face away from a light and still be asked for: above it the next fold is lit."""
@@ -26,89 +26,81 @@ AWAY = np.float32(0.5)
 GOLDEN = np.float32(2.39996323)
 """Radians from one sample of a disc to the next: they lie evenly."""
 
-_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
 _SHARPER = np.float32(1.0 / SOFTNESS)
 
 
-@inner
-def _projected(row, x, y, z):
-    """Column and row in the map, depth along its axis, and texels a metre there."""
-    a = row[0] * x + row[1] * y + row[2] * z + row[3]
-    b = row[4] * x + row[5] * y + row[6] * z + row[7]
-    c = row[8] * x + row[9] * y + row[10] * z + row[11]
-    focal = row[12]
-    if row[14] > _ZERO:
-        focal = focal / max(c, np.float32(1e-4))
-    return focal * a + row[13], focal * b + row[13], c, focal
-
-
-@inner
-def _share(step, fraction):
-    """Weight of the texel ``step`` of four in a box of 3 that begins ``fraction`` of a texel inside the first."""
-    if step == 0:
-        return (_ONE - fraction) / np.float32(3.0)
-    if step == 3:
-        return fraction / np.float32(3.0)
-    return _ONE / np.float32(3.0)
-
-
 @inlined
-def _texels(maps, side, column, line, width, across, down, part):
-    """Sixteen texels of a disc around a place; those beyond the map are those at its border."""
-    columns, lines = fused(load(across, part), width, splat(column)), fused(load(down, part), width, splat(line))
-    last = np.float32(side - 1)
-    return texels_at(maps, side, minimum(maximum(columns, _ZERO), last), minimum(maximum(lines, _ZERO), last))
-
-
-@inlined
-def _through(maps, first, limit):
-    """How far four texels let light through to ``limit``."""
-    return minimum(maximum((load_four(maps, first) - limit) * _SHARPER + _ONE, _ZERO), _ONE)
-
-
-@inner
-def window(maps, start, side, column, line, limit, room, at):
-    """What a window of 3 x 3 texels lets through to ``limit``: a bilinear lookup widened by a box.
+def projected(rows, at, x, y, z):
+    """Columns and lines in a map of sixteen points, depths along its axis, and texels a metre there.
 
     Args:
-        maps: flat float32, of which ``side`` x ``side`` texels from ``start`` on are a depth map.
-        column, line: where in it.
-        room: float32, four elements from ``at`` on.
+        rows: flat float32, at: the map's first element.
     """
-    left, top = np.floor(column - _HALF), np.floor(line - _HALF)
+    a = fused(x, rows[at], fused(y, rows[at + 1], fused(z, rows[at + 2], splat(rows[at + 3]))))
+    b = fused(x, rows[at + 4], fused(y, rows[at + 5], fused(z, rows[at + 6], splat(rows[at + 7]))))
+    c = fused(x, rows[at + 8], fused(y, rows[at + 9], fused(z, rows[at + 10], splat(rows[at + 11]))))
+    focal = splat(rows[at + 12])
+    if rows[at + 14] > _ZERO:
+        focal = focal / maximum(c, np.float32(1e-4))
+    return fused(focal, a, splat(rows[at + 13])), fused(focal, b, splat(rows[at + 13])), c, focal
+
+
+@inlined
+def projected_point(rows, at, points, count, start):
+    """:func:`projected` of points on a skin, lifted along their normals; ``points`` flat (6, count)."""
+    nx, ny, nz = load(points, 3 * count + start), load(points, 4 * count + start), load(points, 5 * count + start)
+    x, y, z = load(points, start), load(points, count + start), load(points, 2 * count + start)
+    return projected(rows, at, fused(nx, LIFT, x), fused(ny, LIFT, y), fused(nz, LIFT, z))
+
+
+@inlined
+def _within(number, last):
+    return minimum(maximum(number, _ZERO), last)
+
+
+@inlined
+def _through(maps, place, limit):
+    """How far sixteen texels let light through, each to its ``limit``."""
+    return minimum(maximum((gather(maps, 0, place) - limit) * _SHARPER + _ONE, _ZERO), _ONE)
+
+
+@inlined
+def _line_of(maps, row, columns, u, limit):
+    """Of a window: what four texels of a line let through, the outer ones by their shares."""
+    inside = _through(maps, row + columns[1], limit) + _through(maps, row + columns[2], limit)
+    outside = fused(_through(maps, row + columns[3], limit), u, inside)
+    return fused(_through(maps, row + columns[0], limit), splat(_ONE) - u, outside)
+
+
+@inlined
+def window(maps, start, side, column, line, limit):
+    """What windows of 3 x 3 texels let through, each to its ``limit``: a bilinear lookup widened by a box.
+
+    Args:
+        maps: flat float32; start: sixteen places from which on ``side`` x ``side`` texels are a depth map. Those beyond
+            it are those at its border.
+        column, line: where in it.
+    """
+    last, wide = np.float32(side - 1), np.float32(side)
+    left, top = floored(column - _HALF), floored(line - _HALF)
     u, v = column - _HALF - left, line - _HALF - top
-    x, y = np.int64(left) - 1, np.int64(top) - 1
-    if 0 <= x <= side - 4 and 0 <= y <= side - 4:
-        first = start + y * side + x
-        middle = _through(maps, first + side, limit) + _through(maps, first + 2 * side, limit)
-        ends = fused(_through(maps, first + 3 * side, limit), v, _through(maps, first, limit) * (_ONE - v))
-        store(room, at, middle + ends)
-        inside = room[at + 1] + room[at + 2]
-        return ((_ONE - u) * room[at] + inside + u * room[at + 3]) * np.float32(1.0 / 9.0)
-    lit = _ZERO
-    for i in range(4):
-        row = _ONE
-        if 0 <= y + i < side:
-            row = _ZERO
-            for j in range(4):
-                part = _ONE
-                if 0 <= x + j < side:
-                    texel = maps[start + (y + i) * side + x + j]
-                    part = min(max((texel - limit) * _SHARPER + _ONE, _ZERO), _ONE)
-                row += _share(j, u) * part
-        lit += _share(i, v) * row
-    return lit
+    columns = (
+        _within(left - _ONE, last), _within(left, last), _within(left + _ONE, last), _within(left + _TWO, last),
+    )  # fmt: skip
+    first = _line_of(maps, fused(_within(top - _ONE, last), wide, start), columns, u, limit)
+    second = _line_of(maps, fused(_within(top, last), wide, start), columns, u, limit)
+    third = _line_of(maps, fused(_within(top + _ONE, last), wide, start), columns, u, limit)
+    fourth = _line_of(maps, fused(_within(top + _TWO, last), wide, start), columns, u, limit)
+    return fused(first, splat(_ONE) - v, fused(fourth, v, second + third)) * np.float32(1.0 / 9.0)
 
 
-@inner
-def lifted(row, points, normals, index):
-    """:func:`_projected` of a point lifted along its normal."""
-    return _projected(
-        row,
-        points[index, 0] + LIFT * normals[index, 0],
-        points[index, 1] + LIFT * normals[index, 1],
-        points[index, 2] + LIFT * normals[index, 2],
-    )
+@inlined
+def _disc_texels(maps, side, column, line, width, across, down):
+    """A texel of each of sixteen discs around a place; those beyond the map are those at its border."""
+    last = np.float32(side - 1)
+    columns, lines = _within(fused(width, across, column), last), _within(fused(width, down, line), last)
+    return gather(maps, 0, fused(floored(lines), np.float32(side), floored(columns)))
 
 
 @compiled
@@ -118,48 +110,50 @@ def soft_visibility(maps, row, side, light, points, answer):
     Args:
         maps: (side^2,) float32 and row: (16,) of a ``DepthMap``.
         light: (3,) float32 its place, or where it is far its direction.
-        points: (6, P) float32 places and normals.
+        points: (6, P) float32 places and normals, P a multiple of WIDTH.
     """
-    across, down = np.empty(SAMPLES * WIDTH, np.float32), np.empty(SAMPLES * WIDTH, np.float32)
-    for sample in range(SAMPLES * WIDTH):
-        ring, turn = np.sqrt((np.float32(sample) + _HALF) / np.float32(SAMPLES * WIDTH)), np.float32(sample) * GOLDEN
+    across, down = np.empty(SAMPLES, np.float32), np.empty(SAMPLES, np.float32)
+    for sample in range(SAMPLES):
+        ring, turn = np.sqrt((np.float32(sample) + _HALF) / np.float32(SAMPLES)), np.float32(sample) * GOLDEN
         across[sample], down[sample] = ring * np.cos(turn), ring * np.sin(turn)
-    near = row[14] > _ZERO
-    for index in range(len(answer)):
-        x, y, z = points[0, index], points[1, index], points[2, index]
-        nx, ny, nz = points[3, index], points[4, index], points[5, index]
-        tx, ty, tz = light[0], light[1], light[2]
+    near, given, count = row[14] > _ZERO, points.reshape(-1), points.shape[1]
+    for start in range(0, count, WIDTH):
+        tx, ty, tz = splat(light[0]), splat(light[1]), splat(light[2])
         if near:
-            tx, ty, tz = tx - x, ty - y, tz - z
-        facing = tx * nx + ty * ny + tz * nz
-        if facing < _ZERO and facing * facing > AWAY * AWAY * (tx * tx + ty * ty + tz * tz):
-            answer[index] = _ZERO
+            tx, ty, tz = tx - load(given, start), ty - load(given, count + start), tz - load(given, 2 * count + start)
+        nx, ny, nz = load(given, 3 * count + start), load(given, 4 * count + start), load(given, 5 * count + start)
+        facing = fused(tx, nx, fused(ty, ny, tz * nz))
+        limit = fused(tx, tx, fused(ty, ty, tz * tz)) * (AWAY * AWAY)
+        # Negative where the skin faces away by less than that, and 0 where towards it.
+        behind_it = minimum(facing, _ZERO)
+        shown = where_less(limit, behind_it * behind_it, _ZERO, _ONE)
+        if not any_less(_ZERO, shown):
+            store(answer, start, shown)
             continue
-        column, line, limit, scale = _projected(row, x + LIFT * nx, y + LIFT * ny, z + LIFT * nz)
-        search = max(row[15] * REACH * scale, _ONE)
-        behind, count = _ZERO, _ZERO
-        for part in range(0, SAMPLES * WIDTH, WIDTH):
-            texels = _texels(maps, side, column, line, search, across, down, part)
-            behind += total(where_less(texels, limit, limit - texels, _ZERO))
-            count += total(where_less(texels, limit, _ONE, _ZERO))
-        if count == _ZERO:
-            answer[index] = _ONE
-            continue
-        width = min(max(row[15] * behind / count * scale, _ONE), search)
-        lit = _ZERO
-        for part in range(0, SAMPLES * WIDTH, WIDTH):
-            texels = _texels(maps, side, column, line, width, across, down, part)
-            lit += total(minimum(maximum((texels - limit) * _SHARPER + _ONE, _ZERO), _ONE))
-        answer[index] = lit * np.float32(1.0 / (SAMPLES * WIDTH))
+        column, line, limit, scale = projected_point(row, 0, given, count, start)
+        search = maximum(scale * (row[15] * REACH), _ONE)
+        behind, number = splat(_ZERO), splat(_ZERO)
+        for sample in range(SAMPLES):
+            texels = _disc_texels(maps, side, column, line, search, across[sample], down[sample])
+            behind = behind + where_less(texels, limit, limit - texels, _ZERO)
+            number = number + where_less(texels, limit, _ONE, _ZERO)
+        if any_less(_ZERO, number * shown):
+            width = minimum(maximum(behind / maximum(number, _ONE) * scale * row[15], _ONE), search)
+            lit = splat(_ZERO)
+            for sample in range(SAMPLES):
+                texels = _disc_texels(maps, side, column, line, width, across[sample], down[sample])
+                lit = lit + minimum(maximum((texels - limit) * _SHARPER + _ONE, _ZERO), _ONE)
+            shown = shown * where_less(_ZERO, number, lit * np.float32(1.0 / SAMPLES), _ONE)
+        store(answer, start, shown)
 
 
 @compiled
-def hard_visibility(depth, row, points, normals, answer):
-    """Fill (P,) ``answer`` with what reaches points from a small light: a window of 3 x 3 texels."""
-    side, flat, room = depth.shape[0], depth.reshape(-1), np.empty(4, np.float32)
-    for index in range(len(points)):
-        column, line, limit, _ = lifted(row, points, normals, index)
-        answer[index] = window(flat, 0, side, column, line, limit, room, 0)
+def hard_visibility(maps, row, side, points, answer):
+    """Fill (P,) ``answer`` with what reaches points from a small light; arguments as for :func:`soft_visibility`."""
+    given, count = points.reshape(-1), points.shape[1]
+    for start in range(0, count, WIDTH):
+        column, line, limit, _ = projected_point(row, 0, given, count, start)
+        store(answer, start, window(maps, splat(_ZERO), side, column, line, limit))
 
 
 @compiled

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiling import inlined
-from ..mesh.visibility import LIFT, window
-from ..simd.lanes import WIDTH, fused, maximum, minimum, splat, square_root
-from ..simd.memory import broadcast, load, number_at, store
+from ..mesh.visibility import LIFT, projected, window
+from ..simd.lanes import fused, maximum, minimum, splat, square_root
+from ..simd.memory import broadcast
 from .lobes import dot
 
 # Columns of a lamp's row. Its place is a direction where it is far, else a position; NEAREST is the distance at which
@@ -61,29 +61,14 @@ def lamp_at(lamps, row, x, y, z):
 
 
 @inlined
-def unshadowed(maps, start, side, rows, at, points, normals, places, count):
+def unshadowed(maps, start, side, rows, at, points, normals):
     """What of a small lamp reaches each of sixteen points on the skin.
 
     Args:
         maps: flat float32, of which ``side`` x ``side`` texels from ``start`` on are the lamp's depth map.
         rows: flat float32, at: the map's first element.
         points, normals: three vectors each.
-        places: (68,) float32 room: column, line, limit and answer of each point, and one row of a window.
-        count: points that are meant.
     """
     x, y, z = fused(normals[0], LIFT, points[0]), fused(normals[1], LIFT, points[1]), fused(normals[2], LIFT, points[2])
-    a = fused(x, rows[at], fused(y, rows[at + 1], fused(z, rows[at + 2], broadcast(rows, at + 3))))
-    b = fused(x, rows[at + 4], fused(y, rows[at + 5], fused(z, rows[at + 6], broadcast(rows, at + 7))))
-    c = fused(x, rows[at + 8], fused(y, rows[at + 9], fused(z, rows[at + 10], broadcast(rows, at + 11))))
-    focal = splat(rows[at + 12])
-    if rows[at + 14] > _ZERO:
-        focal = focal / maximum(c, np.float32(1e-4))
-    store(places, 0, fused(focal, a, broadcast(rows, at + 13)))
-    store(places, WIDTH, fused(focal, b, broadcast(rows, at + 13)))
-    store(places, 2 * WIDTH, c)
-    for lane in range(count):
-        column, line = number_at(places, lane), number_at(places, WIDTH + lane)
-        places[3 * WIDTH + lane] = window(
-            maps, start, side, column, line, number_at(places, 2 * WIDTH + lane), places, 4 * WIDTH
-        )
-    return load(places, 3 * WIDTH)
+    column, line, limit, _ = projected(rows, at, x, y, z)
+    return window(maps, splat(np.float32(start)), side, column, line, limit)

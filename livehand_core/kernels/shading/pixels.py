@@ -12,7 +12,7 @@ from ..networks.convolution import MARGIN
 from ..simd.elementary import powers
 from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, where_less
 from ..simd.memory import broadcast, load, load_column, load_columns, store
-from .detail import add_detail, levels
+from .detail import ROOM, with_detail
 from .lamps import (
     COLOUR,
     FLUX,
@@ -97,13 +97,12 @@ class Lit(NamedTuple):
 
 
 class _Scratch(NamedTuple):
-    """Room for one thread: of a block's pixels their rows, materials and texture coordinates, and some vectors."""
+    """Room for one thread: of a block's pixels their rows, materials, texture coordinates, detail and colours."""
 
     rows: np.ndarray
     material: np.ndarray
     uv: np.ndarray
-    texel: np.ndarray
-    places: np.ndarray
+    room: np.ndarray
     colours: np.ndarray
 
 
@@ -113,8 +112,7 @@ def _scratch():
         np.zeros(WIDTH * VERTEX_COLUMNS, np.float32),
         np.zeros(WIDTH * WIDTH, np.float32),
         np.zeros(2 * WIDTH, np.float32),
-        np.zeros(WIDTH, np.float32),
-        np.zeros(5 * WIDTH, np.float32),
+        np.zeros(ROOM, np.float32),
         np.zeros(3 * WIDTH, np.float32),
     )
 
@@ -179,17 +177,12 @@ def _shade(seen, lit, detail, count, scratch):
     tx, ty, tz = unit(tx - nx * along, ty - ny * along, tz - nz * along)
     px, py, pz = places[POSITION - LAMPS], places[POSITION - LAMPS + 1], places[POSITION - LAMPS + 2]
     vx, vy, vz, size = _view(seen.camera, px, py, pz)
+    material = load_columns(scratch.material, 0, WIDTH)
     if len(detail.texels):
         facing = maximum(absolute(dot(nx, ny, nz, vx, vy, vz)), _LEAST_FACING)
-        store(scratch.places, 0, levels(detail, size * detail.span / facing))
-        store(scratch.places, WIDTH, alpha)
-        for lane in range(count):
-            add_detail(
-                detail, scratch.places[lane], scratch.uv[lane], scratch.uv[WIDTH + lane], scratch.places[WIDTH + lane],
-                scratch.texel, scratch.material, lane * WIDTH,
-            )  # fmt: skip
+        u, v = load(scratch.uv, 0), load(scratch.uv, WIDTH)
+        material = with_detail(detail, size * detail.span / facing, u, v, alpha, material, count, scratch.room)
     # The normal, bent, and the view mirrored at it.
-    material = load_columns(scratch.material, 0, WIDTH)
     scale = splat(_BEND) / maximum(alpha, _LEAST_ALPHA)
     across, other = (material[OFFSET] - alpha * _HALF) * scale, (material[OFFSET + 1] - alpha * _HALF) * scale
     bx, by, bz = unit(
@@ -222,7 +215,7 @@ def _shade(seen, lit, detail, count, scratch):
         if number >= 0:
             sharp = unshadowed(
                 lit.maps, number * lit.side * lit.side, lit.side, lit.map_rows, number * MAP_COLUMNS, (px, py, pz),
-                (nx, ny, nz), scratch.places, count,
+                (nx, ny, nz),
             )  # fmt: skip
             visible = fused(sharp - visible, lamps[row + SHARPNESS], visible)
         strength = strength * visible

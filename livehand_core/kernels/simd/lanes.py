@@ -311,6 +311,16 @@ def square_root(typing_context: Any, a: Any) -> Any:
 
 
 @intrinsic
+def floored(typing_context: Any, a: Any) -> Any:
+    """The next integer below, lane by lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, a, "floor", args)
+
+    return a(a), generate
+
+
+@intrinsic
 def absolute(typing_context: Any, a: Any) -> Any:
     """The absolute value, lane by lane."""
 

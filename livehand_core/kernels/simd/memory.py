@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
 from .lanes import LANES, WIDTH, LanesType, in_all_lanes, intrinsic, same_in_all
 
@@ -145,22 +145,24 @@ def load_columns(typing_context: Any, array: Any, offset: Any, stride: Any) -> A
 
 
 @intrinsic
-def texels_at(typing_context: Any, array: Any, width: Any, columns: Any, rows: Any) -> Any:
-    """array[row * width + column] of float32 at sixteen places, what they lie beyond a whole number left out."""
+def gather(typing_context: Any, array: Any, offset: Any, places: Any) -> Any:
+    """array[offset + place] of float32 at sixteen places, what they lie beyond a whole number left out."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        first, wide = array_data(context, builder, sig.args[0], args[0]), ir.IntType(32)
-        step = builder.trunc(context.cast(builder, args[1], sig.args[1], types.intp), wide)
-        value = ir.Constant(LANES.vector, ir.Undefined)
-        columns, rows = (builder.fptosi(number, LANES.integers) for number in args[2:])
-        for lane in range(WIDTH):
-            column, row = (builder.extract_element(numbers, wide(lane)) for numbers in (columns, rows))
-            place = builder.add(builder.mul(row, step), column)
-            one = builder.load(builder.gep(first, [builder.zext(place, ir.IntType(64))]))
-            value = builder.insert_element(value, one, wide(lane))
-        return value
+        wide = ir.VectorType(ir.IntType(64), WIDTH)
+        first = builder.ptrtoint(_address(context, builder, sig, args), ir.IntType(64))
+        start = builder.insert_element(ir.Constant(wide, ir.Undefined), first, ir.IntType(32)(0))
+        start = builder.shuffle_vector(start, ir.Constant(wide, ir.Undefined), ir.Constant(LANES.integers, None))
+        steps = builder.shl(builder.sext(builder.fptosi(args[2], LANES.integers), wide), ir.Constant(wide, [2] * WIDTH))
+        pointers = ir.VectorType(ir.PointerType(), WIDTH)
+        mask = ir.VectorType(ir.IntType(1), WIDTH)
+        kind = ir.FunctionType(LANES.vector, [pointers, ir.IntType(32), mask, LANES.vector])
+        # Each processor's own way: one instruction, or sixteen loads.
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.gather.v16f32.v16p0")
+        given = builder.inttoptr(builder.add(start, steps), pointers), ir.IntType(32)(4)
+        return builder.call(function, [*given, ir.Constant(mask, [1] * WIDTH), ir.Constant(LANES.vector, ir.Undefined)])
 
-    return LANES(array, width, columns, rows), generate
+    return LANES(array, offset, places), generate
 
 
 @intrinsic

@@ -12,7 +12,7 @@ from ...kernels.mesh.visibility import nearest_covered
 from ...kernels.shading.material import LEAST_FACING
 from .mesh import ShadedMesh
 from .received import BACK, LAMPS, NORMAL, SCATTER, SKY, TANGENT, Received
-from .shadows import sharply_visible
+from .shadows import sharply_visible, skin_points
 
 MOST_PIXELS = 16
 """How far beside the proxy's silhouette a pixel takes the nearest surface there is."""
@@ -119,11 +119,12 @@ def _lamps(
     """(P, L, 3) directions and irradiance facing the lamps at points, what is hidden taken off."""
     count = len(received.lamps)
     towards, facing = (np.zeros((len(points), count, 3), np.float32) for _ in range(2))
+    skin = skin_points(points, normals)
     for index, lamp in enumerate(received.lamps):
         direction, irradiance, _ = lamp.lamp.at(points)
         seen = rows[:, LAMPS + index]
         if lamp.sharpness > 0.0 and lamp.shadow is not None:
-            seen = seen + lamp.sharpness * (sharply_visible(lamp.shadow, points, normals) - seen)
+            seen = seen + lamp.sharpness * (sharply_visible(lamp.shadow, skin)[: len(seen)] - seen)
         towards[:, index], facing[:, index] = direction, seen[:, None] * irradiance
     return towards, facing
 

@@ -10,13 +10,17 @@ import numpy as np
 
 from ... import harmonics
 from ...kernels.shading.vertices import vertex_light
-from ...lights import LOBES, Lamp, Light
+from ...lights import LOBES, Light
 from .lamps import ReceivedLamp, lamp_rows, received_lamps
 from .mesh import ShadedMesh
 from .shadows import Occluders, Share, Sphere, alone, skin_points, sky_sight
 
 SKY_AXES = harmonics.spread_axes()
 """(16, 3) unit vectors along which the sky's light is looked for, from both their ends, in the frame of the hand."""
+
+_BY_DIRECTION = harmonics.basis(np.concatenate([SKY_AXES, -SKY_AXES]))
+_BY_NORMAL = harmonics.by_degree(harmonics.COSINE / math.pi)[:, None]
+_BY_LOBE = np.stack([harmonics.by_degree(harmonics.lobe(sharpness))[:, None] for sharpness in LOBES])
 
 NORMAL, TANGENT, SKY, SCATTER, BACK = (slice(first, first + 3) for first in range(0, 15, 3))
 """Columns of ``Received.vertices``; their rest up to LAMPS is free."""
@@ -69,7 +73,7 @@ class Standing:
         self._normals, self._tangents = mesh.frames(vertices)
         self._points = skin_points(vertices, self._normals)
         self._sight: np.ndarray | None = None
-        self._lamps: dict[Lamp, tuple[ReceivedLamp, np.ndarray]] = {}
+        self._lamps: dict[tuple[object, ...], tuple[ReceivedLamp, np.ndarray]] = {}
 
     def is_of(self, vertices: np.ndarray, others: Sequence[Shape], before_lamps: Sequence[Shape]) -> bool:
         """Whether all of it is still where it was."""
@@ -86,8 +90,7 @@ class Standing:
         found = self._received_lamps(light, share)
         lamps, count = tuple(lamp for lamp, _ in found), len(self.vertices)
         seen = np.array([visibility for _, visibility in found], np.float32).reshape(len(found), self._points.shape[1])
-        by_normal = harmonics.by_degree(harmonics.COSINE / math.pi)[:, None] * light.harmonics
-        irradiance = by_normal.astype(np.float32)
+        irradiance = (_BY_NORMAL * light.harmonics).astype(np.float32)
         values = np.empty((count, 9), np.float32)
         sky = self._sight_and_radiance(light, share)
         vertex_light(self._points, *sky, irradiance.reshape(-1), lamp_rows(lamps).reshape(-1), seen, values)
@@ -95,13 +98,11 @@ class Standing:
         rows[:, NORMAL], rows[:, TANGENT], rows[:, SKY] = self._normals, self._tangents, values[:, :3]
         rows[:, SCATTER.start : BACK.stop] = self.mesh.smoothed(values[:, 3:])
         rows[:, LAMPS:] = seen[:, :count].T
-        lobes = [harmonics.by_degree(harmonics.lobe(sharpness))[:, None] * light.harmonics for sharpness in LOBES]
-        return Received(rows, irradiance, np.stack(lobes).astype(np.float32), lamps)
+        return Received(rows, irradiance, (_BY_LOBE * light.harmonics).astype(np.float32), lamps)
 
     def _sight_and_radiance(self, light: Light, share: Share) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the vertices see along the sky's axes, these, and what comes from there; none of a dark sky."""
-        directions = np.concatenate([SKY_AXES, -SKY_AXES])
-        radiance = np.maximum(harmonics.basis(directions) @ light.harmonics, 0.0)
+        radiance = np.maximum(_BY_DIRECTION @ light.harmonics, 0.0)
         if not radiance.any():
             nothing = np.zeros((0, 3), np.float32)
             return nothing, nothing, nothing
@@ -111,11 +112,11 @@ class Standing:
 
     def _received_lamps(self, light: Light, share: Share) -> list[tuple[ReceivedLamp, np.ndarray]]:
         """Each lamp, and its (V,) visibility; its colour changes neither."""
-        places = [replace(lamp, colour=(1.0, 1.0, 1.0)) for lamp in light.lamps]
+        places = [tuple(value for name, value in vars(lamp).items() if name != "colour") for lamp in light.lamps]
         known = self._lamps
-        new = [place for place in dict.fromkeys(places) if place not in known]
-        found = dict(zip(new, received_lamps(new, self._sphere, self._before, self._points, share), strict=True))
-        known = known | found
+        new = {place: lamp for place, lamp in zip(places, light.lamps, strict=True) if place not in known}
+        found = received_lamps(list(new.values()), self._sphere, self._before, self._points, share)
+        known = known | dict(zip(new, found, strict=True))
         self._lamps = {place: known[place] for place in places}
         of_place = zip(light.lamps, (known[place] for place in places), strict=True)
         return [(replace(received, lamp=lamp), seen) for lamp, (received, seen) in of_place]

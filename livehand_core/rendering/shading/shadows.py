@@ -15,6 +15,7 @@ import numpy as np
 from ...kernels.mesh import visibility as kernels
 from ...kernels.mesh.depth import draw_map
 from ...kernels.mesh.sight import sight
+from ...kernels.mesh.skin import sphere_around
 from ...kernels.simd.lanes import WIDTH
 
 LAMP_SIDE, WIDE_SIDE, SKY_SIDE = 192, 96, 64
@@ -41,7 +42,7 @@ class Occluders(NamedTuple):
 
     Attributes:
         places: (3, N) float32 metres, in the frame of the hand.
-        faces: (M, 3) int32.
+        faces: (3, M) int32, filled up with triangles of one corner.
         solid: how many of the first triangles close a body, counter-clockwise seen from outside.
     """
 
@@ -52,11 +53,13 @@ class Occluders(NamedTuple):
     @classmethod
     def of(cls, meshes: Sequence[tuple[np.ndarray, np.ndarray]], solid: bool = False) -> Occluders:
         """Several (vertices, faces) joined, of which the first one closes a body where ``solid``."""
-        starts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes)])
-        faces = [faces + np.int32(start) for (_, faces), start in zip(meshes, starts, strict=False)]
         places = np.concatenate([vertices.T for vertices, _ in meshes], axis=1, dtype=np.float32)
-        together = np.ascontiguousarray(np.concatenate(faces), np.int32)
-        return cls(np.ascontiguousarray(places), together, len(faces[0]) if solid else 0)
+        count = sum(len(faces) for _, faces in meshes)
+        together, first, start = np.zeros((3, -(-count // WIDTH) * WIDTH), np.int32), 0, 0
+        for vertices, faces in meshes:
+            np.add(faces.T, np.int32(start), out=together[:, first : first + len(faces)])
+            first, start = first + len(faces), start + len(vertices)
+        return cls(np.ascontiguousarray(places), together, len(meshes[0][1]) if solid else 0)
 
 
 class Sphere(NamedTuple):
@@ -68,9 +71,8 @@ class Sphere(NamedTuple):
     @classmethod
     def around(cls, vertices: np.ndarray) -> Sphere:
         """Around the (V, 3) vertices' box."""
-        low, high = vertices.min(axis=0).astype(np.float64), vertices.max(axis=0).astype(np.float64)
-        middle = 0.5 * (low + high)
-        return cls(middle, float(np.linalg.norm(vertices - middle, axis=1).max()) + 1e-4)
+        middle, radius = sphere_around(np.ascontiguousarray(vertices, np.float32))
+        return cls(middle, radius + 1e-4)
 
 
 class DepthMap(NamedTuple):
@@ -100,10 +102,12 @@ def map_rows(
     distance = np.linalg.norm(away, axis=1)
     away = away / np.maximum(distance, 1e-12)[:, None]
     eyes = np.where(near[:, None], lights, sphere.middle)
-    upright = np.where(np.abs(away[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
-    aside = np.cross(away, upright)
+    # Across the axis and the upright: z, or y where that lies along the axis.
+    x, y, z = away.T
+    steep, nothing = np.abs(z) < 0.9, np.zeros(len(away))
+    aside = np.where(steep, [y, -x, nothing], [-z, nothing, x]).T
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)
-    axes = np.stack([aside, np.cross(away, aside), away], axis=1)
+    axes = np.stack([aside, _across(away, aside), away], axis=1)
     sine = np.minimum(sphere.radius / np.maximum(distance, 1e-12), 0.999)
     half = np.where(near, np.tan(np.arcsin(sine)), sphere.radius)
     rows = np.zeros((len(lights), 16), np.float32)
@@ -113,12 +117,18 @@ def map_rows(
     return rows
 
 
+def _across(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N, 3) products of (N, 3) vectors, which NumPy takes ten times as long for."""
+    (a, b, c), (x, y, z) = one.T, other.T
+    return np.stack([b * z - c * y, c * x - a * z, a * y - b * x], axis=1)
+
+
 def drawn_map(occluders: Occluders, row: np.ndarray) -> DepthMap:
     """A row's depth map."""
     side = int(2.0 * row[13])
-    depth = np.empty((side, side), np.float32)
-    draw_map(*occluders, row, side, depth.reshape(-1))
-    return DepthMap(depth, row)
+    depth = np.empty(side * side + WIDTH, np.float32)
+    draw_map(*occluders, row, side, depth)
+    return DepthMap(depth[: side * side].reshape(side, side), row)
 
 
 def sky_sight(occluders: Occluders, sphere: Sphere, axes: np.ndarray, points: np.ndarray, share: Share) -> np.ndarray:
@@ -145,16 +155,14 @@ def visible(depth_map: DepthMap, light: np.ndarray, points: np.ndarray) -> np.nd
     """
     answer = np.empty(points.shape[1], np.float32)
     side = len(depth_map.depth)
-    kernels.soft_visibility(depth_map.depth.reshape(-1), depth_map.row, side, _rows(light), points, answer)
+    kernels.soft_visibility(
+        depth_map.depth.reshape(-1), depth_map.row, side, np.asarray(light, np.float32), points, answer
+    )
     return answer
 
 
-def sharply_visible(depth_map: DepthMap, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+def sharply_visible(depth_map: DepthMap, points: np.ndarray) -> np.ndarray:
     """(P,) float32: the same over a window of 3 x 3 texels, for light from almost a point."""
-    answer = np.empty(len(points), np.float32)
-    kernels.hard_visibility(depth_map.depth, depth_map.row, _rows(points), _rows(normals), answer)
+    answer = np.empty(points.shape[1], np.float32)
+    kernels.hard_visibility(depth_map.depth.reshape(-1), depth_map.row, len(depth_map.depth), points, answer)
     return answer
-
-
-def _rows(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, np.float32)

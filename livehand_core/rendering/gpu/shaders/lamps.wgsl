@@ -48,13 +48,12 @@ fn lamp_at(lamp: Lamp, point: vec3<f32>) -> vec4<f32> {
     return vec4<f32>(towards, strength);
 }
 
-// How far a texel lets light through to a depth: 1 in front of what it holds, 0 behind it; 1 beside the map.
+// How far a texel lets light through to a depth: 1 in front of what it holds, 0 behind it. Those beyond the map are those at
+// its border.
 fn through(first: u32, place: vec2<i32>, depth: f32) -> f32 {
     let side = i32(params.map_side);
-    if (any(place < vec2<i32>(0)) || any(place >= vec2<i32>(side))) {
-        return 1.0;
-    }
-    return clamp((maps[first + u32(place.y * side + place.x)] - depth) / SOFTNESS + 1.0, 0.0, 1.0);
+    let texel = clamp(place, vec2<i32>(0), vec2<i32>(side - 1));
+    return clamp((maps[first + u32(texel.y * side + texel.x)] - depth) / SOFTNESS + 1.0, 0.0, 1.0);
 }
 
 // What of a small lamp reaches a point of the skin: a bilinear look-up widened by a box, 3 x 3 texels.
