@@ -78,7 +78,7 @@ def ray_loss(model: AvatarModel, rays: RayPool, config: TrainingConfig, generato
     colour = values[:, :3]
     if light.shape[1]:
         material, alpha = values[:, :MATERIAL_CHANNELS], values[:, -1:]
-        colour = encoded(radiance(material, light), alpha)
+        colour = encoded(radiance(material, alpha[:, 0], light), alpha)
         colour = unclipped(colour.T, targets[:, :3].T, targets[:, 3:].T).T
     colour_error = (colour - targets[:, :3]).square().mean()
     return colour_error + config.alpha_weight * (values[:, -1] - targets[:, 3]).square().mean()

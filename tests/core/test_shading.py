@@ -12,9 +12,10 @@ import torch
 from livehand_core.cameras import Camera
 from livehand_core.harmonics import basis, spread_axes, spread_directions
 from livehand_core.kernels.mesh.raster import rasterise
+from livehand_core.kernels.shading.material import EDGE_RADIUS
 from livehand_core.lights import Lamp, Light, clipped_cosine
 from livehand_core.rendering.shading.mesh import ShadedMesh
-from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels
+from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels, turned
 from livehand_core.rendering.shading.received import LAMPS, NORMAL, SCATTER, SKY, Standing, receive, wrapped_cosine
 from livehand_core.rendering.shading.shadows import (
     SKY_SIDE,
@@ -236,6 +237,28 @@ def test_the_pixel_stage_is_linear_and_differentiable() -> None:
     few = LitTensors(*(value[:6] for value in lit[:10]), *lit[10:])
     given = material[:6].clone().requires_grad_(), alpha[:6].clamp(min=0.2).clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda m, a: encoded(shaded(m, a, few), a[:, None]), given, atol=1e-6)
+
+
+def test_what_is_hardly_there_shines_no_brighter_than_white_skin_and_still_learns() -> None:
+    lit = pixels_of(Light.uniform((0.5, 0.6, 0.7)), torch.float64)
+    alpha = torch.full((len(lit.normal),), 0.02, dtype=torch.float64)
+    white = torch.cat([alpha[:, None].expand(-1, 11), 0.5 * alpha[:, None].expand(-1, 2)], dim=1)
+    glaring = (white * torch.tensor([30.0] * 11 + [1.0] * 2)).requires_grad_()
+    shown = shaded(glaring, alpha, lit)
+    assert torch.allclose(shown, shaded(white, alpha, lit))
+    (slope,) = torch.autograd.grad(shown.sum(), glaring)
+    assert (slope[:, :3] > 0.0).any()
+
+
+def test_a_pixel_at_the_edge_of_a_finger_has_the_mean_cosine_of_what_it_sees() -> None:
+    size, view = np.array([4e-4]), np.array([[0.0, 0.0, 1.0]])
+    t = (np.arange(10_000) + 0.5) / 10_000 * size
+    mean = np.sqrt(2.0 * t / EDGE_RADIUS).mean()
+    for before in (0.05, 0.0, -0.05):
+        edge = turned(np.array([[math.sqrt(1.0 - before**2), 0.0, before]]), view, size)
+        assert -edge[0, 2] == pytest.approx(mean, rel=0.05) and np.linalg.norm(edge) == pytest.approx(1.0)
+    facing = np.array([[0.8, 0.0, -0.6]])
+    np.testing.assert_allclose(turned(facing, view, size), facing)
 
 
 def test_harmonics_are_those_of_the_light() -> None:

@@ -14,5 +14,8 @@ LEAST_SOLID = 0.01
 LEAST_FACING = 0.25
 """Cosine between normal and view from which on a texture is seen as no more foreshortened."""
 
+EDGE_RADIUS, STEEPEST = 0.008, 0.5
+"""Metres: radius of a finger, whose edge turns away within a pixel; and the largest mean cosine to the view there."""
+
 DIFFUSE, SCATTER, BACK, ROUGH, OILY, OFFSET, OPACITY = 0, 3, 6, 9, 10, 11, 13
 """First channel of each part; the first three are colours, the offset has two."""

@@ -10,7 +10,7 @@ from ..compiling import allocating, compiled, inlined, inner
 from ..mesh.visibility import nearest_place
 from ..networks.convolution import MARGIN
 from ..simd.elementary import powers
-from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, where_less
+from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, square_root, where_less
 from ..simd.memory import broadcast, load, load_column, load_columns, store
 from .detail import ROOM, with_detail
 from .lamps import (
@@ -30,6 +30,7 @@ from .material import (
     BACK,
     BEND,
     DIFFUSE,
+    EDGE_RADIUS,
     LEAST_ALPHA,
     LEAST_FACING,
     LEAST_SOLID,
@@ -39,6 +40,7 @@ from .material import (
     OPACITY,
     ROUGH,
     SCATTER,
+    STEEPEST,
 )
 
 # Columns of a vertex' row; the first sixteen are those of ``Received.vertices``.
@@ -52,6 +54,9 @@ _DIFFUSE_TERMS = 9
 _BEND, _LOBE_GAIN, _LEAST_ALPHA, _LEAST_FACING, _LEAST_SOLID = (
     np.float32(number) for number in (BEND, LOBE_GAIN, LEAST_ALPHA, LEAST_FACING, LEAST_SOLID)
 )
+_STEEPEST = np.float32(STEEPEST)
+# Over a pixel that ends at the edge of a finger the cosine to the view is sqrt(2 t / radius), t from 0 to its size.
+_EDGE = np.float32(8.0 / (9.0 * EDGE_RADIUS))
 _ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
 _INVERSE_PI, _NEAREST = np.float32(1.0 / np.pi), np.float32(1e-3)
 _LINEAR, _SLOPE, _ABOVE, _BELOW, _POWER = (np.float32(x) for x in (0.0031308, 12.92, 1.055, 0.055, 1.0 / 2.4))
@@ -147,6 +152,19 @@ def _view(camera, px, py, pz):
 
 
 @inlined
+def _turned(x, y, z, vx, vy, vz, size):
+    """Unit normals, turned towards the camera where the skin turns away within a pixel: their mean there.
+
+    Args:
+        vx, vy, vz: unit directions from the camera; size: what a pixel spans in metres.
+    """
+    x, y, z = unit(x, y, z)
+    least = minimum(square_root(size * _EDGE), _STEEPEST)
+    excess = maximum(dot(x, y, z, vx, vy, vz) + least, _ZERO)
+    return unit(x - vx * excess, y - vy * excess, z - vz * excess)
+
+
+@inlined
 def _encoded(colour, alpha):
     """Premultiplied scene-linear -> premultiplied sRGB, going on above 1."""
     solid = maximum(alpha, _LEAST_SOLID)
@@ -156,8 +174,8 @@ def _encoded(colour, alpha):
 
 
 @inlined
-def _gain(material, channel):
-    return maximum(material[channel], _ZERO)
+def _gain(material, channel, alpha):
+    return minimum(maximum(material[channel], _ZERO), alpha)
 
 
 @inlined
@@ -171,12 +189,12 @@ def _shade(seen, lit, detail, count, scratch):
     """Colours of a block whose rows, materials and texture coordinates are there."""
     alpha = minimum(maximum(load_column(scratch.material, OPACITY, WIDTH), _ZERO), _ONE)
     rows, places = load_columns(scratch.rows, 0, VERTEX_COLUMNS), load_columns(scratch.rows, LAMPS, VERTEX_COLUMNS)
-    nx, ny, nz = unit(rows[NORMAL], rows[NORMAL + 1], rows[NORMAL + 2])
+    px, py, pz = places[POSITION - LAMPS], places[POSITION - LAMPS + 1], places[POSITION - LAMPS + 2]
+    vx, vy, vz, size = _view(seen.camera, px, py, pz)
+    nx, ny, nz = _turned(rows[NORMAL], rows[NORMAL + 1], rows[NORMAL + 2], vx, vy, vz, size)
     tx, ty, tz = rows[TANGENT], rows[TANGENT + 1], rows[TANGENT + 2]
     along = dot(tx, ty, tz, nx, ny, nz)
     tx, ty, tz = unit(tx - nx * along, ty - ny * along, tz - nz * along)
-    px, py, pz = places[POSITION - LAMPS], places[POSITION - LAMPS + 1], places[POSITION - LAMPS + 2]
-    vx, vy, vz, size = _view(seen.camera, px, py, pz)
     material = load_columns(scratch.material, 0, WIDTH)
     if len(detail.texels):
         facing = maximum(absolute(dot(nx, ny, nz, vx, vy, vz)), _LEAST_FACING)
@@ -234,7 +252,9 @@ def _shade(seen, lit, detail, count, scratch):
         )
         rough_r, rough_g, rough_b = fused(rough, r, rough_r), fused(rough, g, rough_g), fused(rough, b, rough_b)
         oily_r, oily_g, oily_b = fused(oily, r, oily_r), fused(oily, g, oily_g), fused(oily, b, oily_b)
-    lobe_gain, oily_gain = _gain(material, ROUGH) * _LOBE_GAIN, _gain(material, OILY) * _LOBE_GAIN
+    lobe_gain, oily_gain = (
+        _gain(material, ROUGH, alpha) * _LOBE_GAIN, _gain(material, OILY, alpha) * _LOBE_GAIN,
+    )  # fmt: skip
     store(colours, 0, _mixed(rows, material, 0, diffuse_r, fused(lobe_gain, rough_r, oily_gain * oily_r), alpha))
     store(colours, WIDTH, _mixed(rows, material, 1, diffuse_g, fused(lobe_gain, rough_g, oily_gain * oily_g), alpha))
     shine = fused(lobe_gain, rough_b, oily_gain * oily_b)
@@ -244,9 +264,9 @@ def _shade(seen, lit, detail, count, scratch):
 @inlined
 def _mixed(rows, material, channel, diffuse, shine, alpha):
     """A colour channel of a block: gains times features of the light, encoded."""
-    colour = fused(_gain(material, BACK + channel), rows[BEHIND + channel], shine)
-    colour = fused(_gain(material, SCATTER + channel), rows[SCATTERED + channel], colour)
-    return _encoded(fused(_gain(material, DIFFUSE + channel), diffuse, colour), alpha)
+    colour = fused(_gain(material, BACK + channel, alpha), rows[BEHIND + channel], shine)
+    colour = fused(_gain(material, SCATTER + channel, alpha), rows[SCATTERED + channel], colour)
+    return _encoded(fused(_gain(material, DIFFUSE + channel, alpha), diffuse, colour), alpha)
 
 
 @inner

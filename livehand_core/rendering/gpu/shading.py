@@ -13,7 +13,15 @@ from ...framing import Box
 from ...kernels.compose import ALPHA_RAMP
 from ...kernels.mesh.visibility import LIFT, SOFTNESS
 from ...kernels.shading.lamps import LAMP_COLUMNS, MAP_COLUMNS
-from ...kernels.shading.material import BEND, LEAST_ALPHA, LEAST_FACING, LEAST_SOLID, LOBE_GAIN
+from ...kernels.shading.material import (
+    BEND,
+    EDGE_RADIUS,
+    LEAST_ALPHA,
+    LEAST_FACING,
+    LEAST_SOLID,
+    LOBE_GAIN,
+    STEEPEST,
+)
 from ...kernels.shading.pixels import LAMPS, MOST_LAMPS, POSITION, VERTEX_COLUMNS
 from ..shading.detail import halvings, mixed
 from ..shading.lit import lit_of
@@ -32,6 +40,8 @@ CONSTANTS: Mapping[str, Constant] = {
     "SOFTNESS": float(SOFTNESS),
     "LIFT": float(LIFT),
     "BEND": BEND,
+    "EDGE_RADIUS": EDGE_RADIUS,
+    "STEEPEST": STEEPEST,
     "LEAST_ALPHA": LEAST_ALPHA,
     "LEAST_FACING": LEAST_FACING,
     "LEAST_SOLID": LEAST_SOLID,

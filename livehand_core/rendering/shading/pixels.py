@@ -9,7 +9,7 @@ import numpy as np
 from ...cameras import Camera
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.visibility import nearest_covered
-from ...kernels.shading.material import LEAST_FACING
+from ...kernels.shading.material import EDGE_RADIUS, LEAST_FACING, STEEPEST
 from .mesh import ShadedMesh
 from .received import BACK, LAMPS, NORMAL, SCATTER, SKY, TANGENT, Received
 from .shadows import sharply_visible, skin_points
@@ -98,8 +98,6 @@ def lit_pixels(
     rows = np.einsum("pk,pkc->pc", weight, received.vertices[corners])
     points = np.einsum("pk,pkc->pc", weight, vertices[corners])
     uv = np.einsum("pk,pkc->pc", weight, mesh.face_uv[face])
-    normal, tangent = _unit(rows[:, NORMAL]), rows[:, TANGENT]
-    tangent = _unit(tangent - np.sum(tangent * normal, axis=1, keepdims=True) * normal)
     matrix, focal = camera.camera_to_world, 0.5 * (camera.fx + camera.fy)
     if camera.projection == "perspective":
         view = _unit(points - matrix[:3, 3].astype(np.float32))
@@ -107,10 +105,27 @@ def lit_pixels(
     else:
         view = np.broadcast_to(matrix[:3, 2].astype(np.float32), points.shape)
         size = np.full(len(points), 1.0 / focal, np.float32)
+    normal, tangent = turned(_unit(rows[:, NORMAL]), view, size), rows[:, TANGENT]
+    tangent = _unit(tangent - np.sum(tangent * normal, axis=1, keepdims=True) * normal)
     facing = np.maximum(np.abs(np.sum(normal * view, axis=1)), LEAST_FACING)
     towards, light = _lamps(received, rows, points, normal)
     values = normal, tangent, view, rows[:, SKY], rows[:, SCATTER], rows[:, BACK], towards, light, uv
     return LitPixels(*(np.ascontiguousarray(value, np.float32) for value in (*values, mesh.uv_a_metre * size / facing)))
+
+
+def turned(normal: np.ndarray, view: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(P, 3) unit normals, turned towards the camera where the skin would turn away from it within a pixel.
+
+    Over a pixel that ends at the edge of a finger the cosine to the view is sqrt(2 t / radius), t from 0 to its size;
+    its mean is the least that is left.
+
+    Args:
+        normal, view: (P, 3) unit vectors, the latter from the camera.
+        size: (P,) metres that a pixel spans.
+    """
+    least = np.minimum(np.sqrt(size * (8.0 / (9.0 * EDGE_RADIUS))), STEEPEST)
+    excess = np.maximum(np.sum(normal * view, axis=1) + least, 0.0)
+    return _unit(normal - excess[:, None] * view)
 
 
 def _lamps(

@@ -91,12 +91,14 @@ def shaded(material: torch.Tensor, alpha: torch.Tensor, lit: LitTensors) -> torc
         lit: P pixels.
     """
     offset = BEND * (material[:, 11:13] - 0.5 * alpha[:, None]) / alpha.clamp(min=LEAST_ALPHA)[:, None]
-    return radiance(material, light_features(lit, offset))
+    return radiance(material, alpha, light_features(lit, offset))
 
 
-def radiance(material: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-    """(P, 3): gains of (P, 13) material times (P, 5, 3) features."""
+def radiance(material: torch.Tensor, alpha: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    """(P, 3): gains of (P, 13) material, from 0 to (P,) alpha, times (P, 5, 3) features."""
     gains = material[:, :11].clamp(min=0.0)
+    # A pixel that the hand hardly covers shines no brighter than white skin. Training still learns what is above that.
+    gains = gains - (gains - alpha[:, None]).clamp(min=0.0).detach()
     colours = gains[:, :9].view(-1, 3, 3) * features[:, :3]
     return colours.sum(dim=1) + LOBE_GAIN * (gains[:, 9:, None] * features[:, 3:]).sum(dim=1)
 

@@ -160,9 +160,6 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
     let behind = column(spot, 3u).xyz;
     let point = column(spot, POSITION4).xyz;
     let arriving = vec3<f32>(second.zw, third.x);
-    let normal = unit(first.xyz);
-    let along = vec3<f32>(first.w, second.xy);
-    let tangent = unit(along - dot(along, normal) * normal);
     // From the camera, and the metres that a pixel spans.
     let axis = turned(params.camera.to_world, vec4<f32>(0.0, 0.0, 1.0, 0.0));
     var view = axis;
@@ -172,6 +169,12 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
         size *= max(dot(offset, axis), 1e-3);
         view = unit(offset);
     }
+    // Turned towards the camera where the skin would turn away within the pixel.
+    let least = min(sqrt(size * 8.0 / (9.0 * EDGE_RADIUS)), STEEPEST);
+    let raised = unit(first.xyz);
+    let normal = unit(raised - max(dot(raised, view) + least, 0.0) * view);
+    let along = vec3<f32>(first.w, second.xy);
+    let tangent = unit(along - dot(along, normal) * normal);
     if (DETAILED) {
         let footprint = SPAN * size / max(abs(dot(normal, view)), LEAST_FACING);
         for (var group = 0u; group < TEXEL4; group++) {
@@ -203,7 +206,7 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var gains: array<f32, 11>;
     for (var k = 0u; k < 11u; k++) {
-        gains[k] = max(material[k], 0.0);
+        gains[k] = clamp(material[k], 0.0, alpha);
     }
     let colour = vec3<f32>(gains[0], gains[1], gains[2]) * diffuse
         + vec3<f32>(gains[3], gains[4], gains[5]) * third.yzw
