@@ -12,6 +12,9 @@ ALPHA_RAMP = (0.01, 0.03)
 
 The networks' noise beside the hand would fray depth, normals and edges."""
 
+LIT_RAMP = (0.03, 0.1)
+"""The same of a hand in a scene's light, which may be strong: what it hardly covers is noise (docs/log/light.md)."""
+
 WEIGHT_FLOOR = np.float32(1e-4)
 """Weight of an evaluated ray that saw nothing, when expected depths are averaged."""
 
@@ -22,8 +25,8 @@ MOST_CROSSING = np.float32(0.01)
 """Metres of depth within a pixel beyond which two hands do not cross in it, but one has an edge there."""
 
 _BEHIND = np.float32(1e6)
-_FADE_BEGIN = np.float32(ALPHA_RAMP[0])
-_FADE = np.float32(1.0 / (ALPHA_RAMP[1] - ALPHA_RAMP[0]))
+_FADE_BEGIN, _LIT_BEGIN = np.float32(ALPHA_RAMP[0]), np.float32(LIT_RAMP[0])
+_FADE, _LIT_FADE = (np.float32(1.0 / (end - begin)) for begin, end in (ALPHA_RAMP, LIT_RAMP))
 _SMALLEST = np.float32(1e-6)
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 
@@ -47,6 +50,7 @@ def finish(large, drawn, opacity, depth, valid, factor, offset, clipped, first_r
     height, width = opacity.shape[0] - 2 * MARGIN, opacity.shape[1] - 2 * MARGIN
     step = _ONE / np.float32(factor)
     own_alpha = large.shape[2] == 4
+    begin, fade = (_FADE_BEGIN, _FADE) if clipped else (_LIT_BEGIN, _LIT_FADE)
     for y in range(first_row, last_row):
         place_y = min(max((np.float32(y) + offset) * step - offset, _ZERO), np.float32(height - 1))
         top = int(place_y)
@@ -78,7 +82,7 @@ def finish(large, drawn, opacity, depth, valid, factor, offset, clipped, first_r
             planes[y, x, 0], planes[y, x, 1] = weighted, total
             if own_alpha:
                 alpha = large[y + MARGIN, x + MARGIN, 3]
-            alpha = min(alpha * min(max((alpha - _FADE_BEGIN) * _FADE, _ZERO), _ONE), _ONE)
+            alpha = min(alpha * min(max((alpha - begin) * fade, _ZERO), _ONE), _ONE)
             rgba[y, x, 3] = alpha
             if not clipped:
                 # As opacity fades, so do the colours that lie under it.

@@ -54,7 +54,7 @@ _DIFFUSE_TERMS = 9
 _BEND, _LOBE_GAIN, _LEAST_ALPHA, _LEAST_FACING, _LEAST_SOLID = (
     np.float32(number) for number in (BEND, LOBE_GAIN, LEAST_ALPHA, LEAST_FACING, LEAST_SOLID)
 )
-_STEEPEST = np.float32(STEEPEST)
+_STEEPEST, _NEIGHBOUR = np.float32(STEEPEST), np.float32(EDGE_RADIUS**2)
 # Over a pixel that ends at the edge of a finger the cosine to the view is sqrt(2 t / radius), t from 0 to its size.
 _EDGE = np.float32(8.0 / (9.0 * EDGE_RADIUS))
 _ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
@@ -122,19 +122,51 @@ def _scratch():
     )
 
 
+@inlined
+def _row(seen, lit, place, half):
+    """Half of the row of what a pixel of the raster sees: its triangle's corners by their shares."""
+    face, faces, at = seen.face[place], seen.faces, 3 * place
+    row = load(lit.vertices, faces[face, 0] * VERTEX_COLUMNS + half) * seen.barycentric[at]
+    row = fused(load(lit.vertices, faces[face, 1] * VERTEX_COLUMNS + half), seen.barycentric[at + 1], row)
+    return fused(load(lit.vertices, faces[face, 2] * VERTEX_COLUMNS + half), seen.barycentric[at + 2], row)
+
+
+@inlined
+def _beside(seen, place, side):
+    """The pixel of the raster beside one on one of four sides; itself at the raster's border."""
+    height, width = seen.beside.shape
+    if side < 2:
+        column = place % width + 2 * side - 1
+        return place + 2 * side - 1 if 0 <= column < width else place
+    line = place // width + 2 * side - 5
+    return place + (2 * side - 5) * width if 0 <= line < height else place
+
+
 @inner
 def _gather(seen, lit, place, lane, scratch):
-    """A pixel's share of its triangle's corners, into the block's rows."""
-    face, faces, at = seen.face[place], seen.faces, 3 * place
+    """The row of what a pixel sees into the block's; beside nothing the mean of it and of its neighbours on the skin,
+    for there skin turns away faster than pixels follow."""
+    first, second = _row(seen, lit, place, 0), _row(seen, lit, place, WIDTH)
+    edge = False
+    for side in range(4):
+        edge |= seen.face[_beside(seen, place, side)] < 0
+    if edge:
+        one, two, count = first, second, _ONE
+        for side in range(4):
+            other = _beside(seen, place, side)
+            if other == place or seen.face[other] < 0:
+                continue
+            row = _row(seen, lit, other, WIDTH)
+            store(scratch.room, 0, row - second)
+            at = POSITION - WIDTH
+            x, y, z = scratch.room[at], scratch.room[at + 1], scratch.room[at + 2]
+            if x * x + y * y + z * z < _NEIGHBOUR:
+                one, two, count = one + _row(seen, lit, other, 0), two + row, count + _ONE
+        first, second = one * (_ONE / count), two * (_ONE / count)
+    store(scratch.rows, lane * VERTEX_COLUMNS, first)
+    store(scratch.rows, lane * VERTEX_COLUMNS + WIDTH, second)
+    face, at, uv = seen.face[place], 3 * place, seen.uv
     a, b, c = seen.barycentric[at], seen.barycentric[at + 1], seen.barycentric[at + 2]
-    one, two, three = (
-        faces[face, 0] * VERTEX_COLUMNS, faces[face, 1] * VERTEX_COLUMNS, faces[face, 2] * VERTEX_COLUMNS,
-    )  # fmt: skip
-    for half in range(0, VERTEX_COLUMNS, WIDTH):
-        row = load(lit.vertices, one + half) * a
-        row = fused(load(lit.vertices, two + half), b, row)
-        store(scratch.rows, lane * VERTEX_COLUMNS + half, fused(load(lit.vertices, three + half), c, row))
-    uv = seen.uv
     for k in range(2):
         scratch.uv[k * WIDTH + lane] = uv[face, 0, k] * a + uv[face, 1, k] * b + uv[face, 2, k] * c
 

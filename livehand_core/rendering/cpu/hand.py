@@ -12,7 +12,7 @@ from ...avatars.arrays import AvatarArrays
 from ...hand.data import ProxyModel
 from ...identities import IdentityChoice
 from ...kernels import compose as kernels
-from ...kernels.compose import ALPHA_RAMP
+from ...kernels.compose import LIT_RAMP
 from ...kernels.mesh.bounds import ray_bounds
 from ...kernels.mesh.placement import corner_rows
 from ...kernels.mesh.proxy import PosedProxy
@@ -198,7 +198,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         if features.skin is not None:
             with clock.stage("light"):
                 skin = features.skin()
-                large = self._lit(skin.lit, skin.seen, self._detail.shown, large, coverage.drawn, ALPHA_RAMP[0])
+                large = self._lit(skin.lit, skin.seen, self._detail.shown, large, coverage.drawn, LIT_RAMP[0])
         size, offset = (plan.picture.height, plan.picture.width), np.float32(self.metadata.pixel_offset)
         picture = Picture(np.empty((*size, 4), dtype=np.float32), np.empty((*size, 2), dtype=np.float32))
         enlarged = low.opacity, low.depth, low.valid, factor, offset, features.skin is None

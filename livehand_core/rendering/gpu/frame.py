@@ -8,7 +8,7 @@ import numpy as np
 
 from ...avatars.metadata import Architecture, AvatarMetadata
 from ...framing import Box
-from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
+from ...kernels.compose import ALPHA_RAMP, LIT_RAMP, WEIGHT_FLOOR
 from ...kernels.mesh.placement import ENTRY, MOST_PARTS, MOST_QUERIES, NEARBY, RELAXED, STEEPEST, TOLERANCE
 from ...kernels.networks.field import LEAST_OPACITY
 from ..plan import Plan
@@ -141,6 +141,7 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
 
     upsampled = networks.super_resolution.upsample(record, features.image, box.width, box.height, lit)
     picture = gpu.scratch("picture", width * height * 32)
+    begin, end = ALPHA_RAMP if shading is None else LIT_RAMP
     constants: dict[str, Constant] = {
         "real": "f32",
         "C4": networks.field.colours,
@@ -149,8 +150,8 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
         "OWN_ALPHA": architecture.super_resolution.gives_opacity,
         "LIT": shading is not None,
         "WEIGHT_FLOOR": float(WEIGHT_FLOOR),
-        "RAMP_BEGIN": ALPHA_RAMP[0],
-        "RAMP_END": ALPHA_RAMP[1],
+        "RAMP_BEGIN": begin,
+        "RAMP_END": end,
     }
     kernel = gpu.kernel(["picture"], "finish", "rrw", constants)
     size = packed(width=box.width, height=box.height)

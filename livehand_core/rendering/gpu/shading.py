@@ -10,7 +10,7 @@ import numpy as np
 from ...avatars.metadata import AvatarMetadata
 from ...cameras import Camera
 from ...framing import Box
-from ...kernels.compose import ALPHA_RAMP
+from ...kernels.compose import LIT_RAMP
 from ...kernels.mesh.visibility import LIFT, SOFTNESS
 from ...kernels.shading.lamps import LAMP_COLUMNS, MAP_COLUMNS
 from ...kernels.shading.material import (
@@ -195,7 +195,7 @@ class Shading:
             reach=surface.reach,
             lamps=self._lamp_count,
             map_side=self._map_side,
-            least=0.0 if materials.of_features else float(ALPHA_RAMP[0]),
+            least=0.0 if materials.of_features else float(LIT_RAMP[0]),
             unused=np.zeros(3),
         )
         constants = self._constants | {

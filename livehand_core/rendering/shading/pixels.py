@@ -94,9 +94,8 @@ def lit_pixels(
     """
     places = surface.place.reshape(-1)[places]
     face, weight = surface.face.reshape(-1)[places], surface.barycentric.reshape(-1, 3)[places]
-    corners = mesh.faces[face]
-    rows = np.einsum("pk,pkc->pc", weight, received.vertices[corners])
-    points = np.einsum("pk,pkc->pc", weight, vertices[corners])
+    rows = _at_edges(mesh, surface, np.concatenate([received.vertices, vertices], axis=1), places)
+    rows, points = rows[:, :-3], rows[:, -3:]
     uv = np.einsum("pk,pkc->pc", weight, mesh.face_uv[face])
     matrix, focal = camera.camera_to_world, 0.5 * (camera.fx + camera.fy)
     if camera.projection == "perspective":
@@ -111,6 +110,36 @@ def lit_pixels(
     towards, light = _lamps(received, rows, points, normal)
     values = normal, tangent, view, rows[:, SKY], rows[:, SCATTER], rows[:, BACK], towards, light, uv
     return LitPixels(*(np.ascontiguousarray(value, np.float32) for value in (*values, mesh.uv_a_metre * size / facing)))
+
+
+def _at_edges(mesh: ShadedMesh, surface: SeenSurface, values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(P, C) of the vertices' (V, C) values, the last three their places, at (P,) pixels that see the proxy. Beside
+    nothing the mean of a pixel and its neighbours on the skin: there it turns away faster than pixels follow."""
+    height, width = surface.face.shape
+    faces, weights = surface.face.reshape(-1), surface.barycentric.reshape(-1, 3)
+
+    def at(pixels: np.ndarray) -> np.ndarray:
+        return np.einsum("pk,pkc->pc", weights[pixels], values[mesh.faces[faces[pixels]]])
+
+    rows = at(places)
+    lines, columns = np.divmod(places, width)
+    beside = [
+        np.where((columns + x >= 0) & (columns + x < width) & (lines + y >= 0) & (lines + y < height), 1, 0)
+        * (y * width + x)
+        + places
+        for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
+    edge = np.flatnonzero(np.min([faces[one] for one in beside], axis=0) < 0)
+    total, count = rows[edge], np.ones((len(edge), 1), rows.dtype)
+    for one in beside:
+        own, other = places[edge], one[edge]
+        found = np.where(faces[other] >= 0, other, own)
+        there = at(found)
+        near = np.linalg.norm(there[:, -3:] - rows[edge, -3:], axis=1) < EDGE_RADIUS
+        counted = ((found != own) & near)[:, None]
+        total, count = total + counted * there, count + counted
+    rows[edge] = total / count
+    return rows
 
 
 def turned(normal: np.ndarray, view: np.ndarray, size: np.ndarray) -> np.ndarray:

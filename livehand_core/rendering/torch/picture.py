@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from ...framing import Box
-from ...kernels.compose import ALPHA_RAMP, WEIGHT_FLOOR
+from ...kernels.compose import ALPHA_RAMP, LIT_RAMP, WEIGHT_FLOOR
 from ...networks import SuperResolution
 from ..clock import Clock
 from .features import FeatureImage
@@ -88,11 +88,11 @@ def to_rgba(
         clipped: whether no colour may exceed alpha; in the light of a scene it may.
 
     Returns:
-        (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP.
+        (H, W, 4) with alpha in [0, 1], faded out within ALPHA_RAMP, or LIT_RAMP.
     """
     factor = output.shape[-1] // opacity.shape[-1]
     alpha = output[3] if len(output) == 4 else upsample_bilinear(opacity[None], factor, offset)[0]
-    begin, end = ALPHA_RAMP
+    begin, end = ALPHA_RAMP if clipped else LIT_RAMP
     alpha = torch.where(support, (alpha * ((alpha - begin) / (end - begin)).clamp(0.0, 1.0)).clamp(max=1.0), 0.0)
     if clipped:
         colour = output[:3].clamp(min=0.0).minimum(alpha)

@@ -113,11 +113,57 @@ fn spot_at(pixel: u32) -> Spot {
     return Spot(own, shares, uv);
 }
 
-// Four columns of the vertices' rows at a spot: normal and tangent, what share of the sky arrives, scattered light, light
-// from behind, (one free), visibility of the lamps, position.
-fn column(spot: Spot, group: u32) -> vec4<f32> {
+// What a pixel sees: one spot, or at an edge some that are near each other.
+var<private> spots: array<Spot, 5>;
+var<private> spot_count: u32;
+
+fn column_of(spot: Spot, group: u32) -> vec4<f32> {
     let at = ROW4 * spot.vertices + group;
     return spot.shares.x * vertices[at.x] + spot.shares.y * vertices[at.y] + spot.shares.z * vertices[at.z];
+}
+
+// The pixel itself; beside nothing also its neighbours on the skin, for there that turns away faster than pixels follow.
+fn look(pixel: u32) {
+    let width = params.camera.width;
+    let height = params.camera.height;
+    spots[0] = spot_at(pixel);
+    spot_count = 1u;
+    let place = vec2<i32>(vec2<u32>(pixel % width, pixel / width));
+    var edge = false;
+    var beside: array<u32, 4>;
+    for (var side = 0; side < 4; side++) {
+        let step = (2 * (side % 2) - 1) * select(vec2<i32>(0, 1), vec2<i32>(1, 0), side < 2);
+        let other = place + step;
+        beside[side] = pixel;
+        if (all(other >= vec2<i32>(0)) && all(other < vec2<i32>(vec2<u32>(width, height)))) {
+            beside[side] = u32(other.y) * width + u32(other.x);
+        }
+        edge = edge || surface[width * height + beside[side]] >= F;
+    }
+    if (!edge) {
+        return;
+    }
+    let own = column_of(spots[0], POSITION4).xyz;
+    for (var side = 0; side < 4; side++) {
+        if (beside[side] == pixel || surface[width * height + beside[side]] >= F) {
+            continue;
+        }
+        let spot = spot_at(beside[side]);
+        if (distance(column_of(spot, POSITION4).xyz, own) < EDGE_RADIUS) {
+            spots[spot_count] = spot;
+            spot_count++;
+        }
+    }
+}
+
+// Four columns of the vertices' rows, the mean of the spots: normal and tangent, what share of the sky arrives, scattered
+// light, light from behind, (one free), visibility of the lamps, position.
+fn column(group: u32) -> vec4<f32> {
+    var sum = vec4<f32>(0.0);
+    for (var k = 0u; k < spot_count; k++) {
+        sum += column_of(spots[k], group);
+    }
+    return sum / f32(spot_count);
 }
 
 fn sky(first: u32, count: u32, terms: array<f32, TERMS>) -> vec3<f32> {
@@ -153,12 +199,12 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let alpha = clamp(material[13], 0.0, 1.0);
-    let spot = spot_at(seen);
-    let first = column(spot, 0u);
-    let second = column(spot, 1u);
-    let third = column(spot, 2u);
-    let behind = column(spot, 3u).xyz;
-    let point = column(spot, POSITION4).xyz;
+    look(seen);
+    let first = column(0u);
+    let second = column(1u);
+    let third = column(2u);
+    let behind = column(3u).xyz;
+    let point = column(POSITION4).xyz;
     let arriving = vec3<f32>(second.zw, third.x);
     // From the camera, and the metres that a pixel spans.
     let axis = turned(params.camera.to_world, vec4<f32>(0.0, 0.0, 1.0, 0.0));
@@ -178,7 +224,7 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
     if (DETAILED) {
         let footprint = SPAN * size / max(abs(dot(normal, view)), LEAST_FACING);
         for (var group = 0u; group < TEXEL4; group++) {
-            let values = alpha * detail(spot.uv, footprint, group);
+            let values = alpha * detail(spots[0].uv, footprint, group);
             for (var k = 0u; k < 13u; k++) {
                 material[k] += dot(values, bitcast<vec4<f32>>(corners[HEAD + 16u * group + k]));
             }
@@ -194,7 +240,7 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var number = 0u; number < params.lamp_count; number++) {
         let lamp = params.lamps[number];
         let there = lamp_at(lamp, point);
-        var visible = column(spot, LAMPS4 + number / 4u)[number % 4u];
+        var visible = column(LAMPS4 + number / 4u)[number % 4u];
         if (lamp.shadow.x >= 0.0) {
             visible = mix(visible, unshadowed(u32(lamp.shadow.x), point, normal), lamp.oily.w);
         }
