@@ -96,7 +96,7 @@ def test_people_of_an_avatar_have_their_own_detail(hand: HandData, bent_pose: Ha
     shown = []
     for identity in ("a", {"a": 0.3, "b": 0.7}, "b", "a"):
         instance = HandInstance(bent_pose, "lit", identity=identity)
-        asked = FrameRequest(VIEWS["near"], (instance,), light=sky(3))
+        asked = FrameRequest(VIEWS["near"], (instance,), light=sky(3).scaled(2.0))
         shown.append(kernels.render(asked)["rgba"])
         assert np.abs(shown[-1] - torch_room.render(asked)["rgba"]).max() <= 1.0 / 255.0
     np.testing.assert_array_equal(shown[0], shown[3])
