@@ -3,9 +3,10 @@
     .venv/bin/python tools/identity_prior.py FOLDER
 
 Identities are drawn from the built-in hand's parameters: shape, skin, nails (``hand/looks.py``). Each is captured with
-Cycles in a folder of its own, all are trained into one avatar, and one more identity, never trained on, is fitted from
-two pictures and measured. 32 identities of 80 images are some 2500: hours of capture on two cores; what is there
-already is kept, so it goes on where it was.
+Cycles in a folder of its own, all are trained into one avatar, which begins with the one that ships inside and so knows
+hands already, and one more identity, never trained on, is fitted from two pictures and measured beside the identity
+that is nearest. 32 identities of 80 images are some 2500: hours of capture on two cores (``--poses 10 --views 2`` takes
+a quarter of them); what is there already is kept, so it goes on where it was.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ from livehand_core.avatars.metadata import read_metadata  # noqa: E402
 from livehand_core.hand.looks import drawn_look  # noqa: E402
 from livehand_core.training.control import CHECKPOINT_FILE  # noqa: E402
 
-PLAN = ("--cameras", "40", "--held-out-cameras", "4", "--poses", "20", "--held-out-poses", "2", "--extra", "2")
-"""Of each capture, beside its training cameras a pose."""
+CAMERAS = ("--cameras", "40", "--extra", "0")
+TESTS, UNKNOWN_TESTS, UNKNOWN_POSES = 1, (4, 2), 6
+"""Held-out cameras and poses of identities that are trained, which must have some, and of the unknown one."""
+SETTINGS = (
+    "light=scene_light", "texture_sizes=[128, 256]", "samples=3", "coarse_part=0.01", "ray_steps=0", "field_rate=6e-4",
+    "average_decay=0.998", "identity_detail_size=256", "empty_space_weight=0.0",
+)  # fmt: skip
+"""Of the training: the networks of the avatar that it begins with."""
 
 
 def main() -> int:
@@ -32,11 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where captures, run and avatars go")
     parser.add_argument("--identities", type=int, default=32, help="that are trained (32)")
+    parser.add_argument("--poses", type=int, default=20, help="that are trained on (20)")
     parser.add_argument("--views", type=int, default=4, help="training cameras that see a pose (4)")
-    parser.add_argument("--minutes", type=float, default=180.0, help="of training (180)")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of training (60)")
+    parser.add_argument("--begin-with", default="default", metavar="AVATAR", help="relightable avatar (default)")
     parser.add_argument("--pictures", type=int, default=2, help="that the one unknown is fitted from (2)")
     parser.add_argument("--samples", type=int, default=8, help="paths a pixel before denoising")
-    parser.add_argument("--limit", type=int, default=0, help="images of each capture; 0 for all")
     options = parser.parse_args()
 
     folders = [options.folder / drawn_look(number).name for number in range(options.identities + 1)]
@@ -46,8 +54,9 @@ def main() -> int:
             return code
     run, unknown = options.folder / "run", folders[-1]
     words = ["train", "--out", str(run), "--preset", "cpu", "--name", "many", "--minutes", str(options.minutes)]
-    words += ["--licence", "CC0-1.0", *(str(folder) for folder in folders[:-1])]
-    code = cli.main([*words, "--resume"] if (run / CHECKPOINT_FILE).is_file() else words)
+    words += ["--licence", "CC0-1.0", "--set", *SETTINGS]
+    beginning = ["--resume"] if (run / CHECKPOINT_FILE).is_file() else ["--begin-with", options.begin_with]
+    code = cli.main([*words, *beginning, "--", *(str(folder) for folder in folders[:-1])])
     if code:
         return code
     avatar, fitted = run / "avatar.safetensors", options.folder / "fitted.safetensors"
@@ -58,9 +67,13 @@ def main() -> int:
 
 def capture(folder: Path, number: int, options: argparse.Namespace) -> int:
     """Render an identity's images that are not there yet; Blender's module is a process of its own."""
-    words = [sys.executable, "-m", "livehand_blender.capture", str(folder), *PLAN, "--seed", str(number)]
+    cameras, tests, poses = TESTS, TESTS, options.poses
+    if number == options.identities:
+        (cameras, tests), poses = UNKNOWN_TESTS, UNKNOWN_POSES
+    words = [sys.executable, "-m", "livehand_blender.capture", str(folder), *CAMERAS, "--seed", str(number)]
     words += ["--identity", drawn_look(number).name, "--cameras-per-pose", str(options.views)]
-    words += ["--samples", str(options.samples), "--limit", str(options.limit)]
+    words += ["--poses", str(poses + tests), "--held-out-poses", str(tests), "--held-out-cameras", str(cameras)]
+    words += ["--samples", str(options.samples)]
     return subprocess.run(words, cwd=ROOT, check=False).returncode
 
 
