@@ -101,7 +101,7 @@ def test_a_file_of_several_cameras_goes_by_the_videos_names(tmp_path: Path) -> N
     path.write_text(json.dumps({"cameras": {"left": one, "right": one, "top": one}}), encoding="utf-8")
     found = read_calibration([path])
     assert [camera.name for camera in assigned(found, ["top", "left"])] == ["top", "left"]
-    with pytest.raises(CaptureError, match="3 cameras"):
+    with pytest.raises(CaptureError, match="of left, right, top; the videos are of a, b"):
         assigned(found, ["a", "b"])
 
 
