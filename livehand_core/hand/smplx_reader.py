@@ -197,7 +197,7 @@ def part_poses(
     count = len(JOINTS)
     if poses.ndim != 2 or poses.shape[1] != 3 * count or transl.shape != (len(poses), 3) or not len(poses):
         raise HandModelError(
-            f"Poses of the shape {poses.shape} with trans of {transl.shape} are none of a SMPL-X body.",
+            f"Poses of the shape {poses.shape} with trans of {transl.shape} are not those of a SMPL-X body.",
             f"Give poses (n, {3 * count}) and trans (n, 3).",
         )
     root = JOINTS.index(ROOTS[part])

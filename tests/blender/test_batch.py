@@ -242,6 +242,8 @@ def test_an_interrupt_in_a_script_of_ones_own_is_a_failure_and_no_empty_frame(sl
         "from livehand_blender.render import session\n"
         f"bpy.ops.wm.open_mainfile(filepath={str(slow_animation)!r})\n"
         "session.engine_client().start()\n"
+        # A shell's background jobs ignore interrupts, and so would this process.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def interrupted(*_, **__):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    time.sleep(10.0)\n"
