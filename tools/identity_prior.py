@@ -53,7 +53,8 @@ def main() -> int:
         if code:
             return code
     run, unknown = options.folder / "run", folders[-1]
-    words = ["train", *(str(folder) for folder in folders[:-1]), "--out", str(run), "--preset", "cpu", "--name", "many", "--minutes", str(options.minutes)]
+    words = ["train", *(str(folder) for folder in folders[:-1]), "--out", str(run), "--preset", "cpu"]
+    words += ["--name", "many", "--minutes", str(options.minutes)]
     words += ["--licence", "CC0-1.0", "--set", *SETTINGS]
     beginning = ["--resume"] if (run / CHECKPOINT_FILE).is_file() else ["--begin-with", options.begin_with]
     code = cli.main([*words, *beginning])

@@ -212,9 +212,7 @@ def project_backward(
         for axis in range(3):
             scale = math.exp(float(logs[n, axis]))
             l0, l1, l2 = turn[0][axis] * scale, turn[1][axis] * scale, turn[2][axis] * scale
-            u0 = camera[0, 0] * l0 + camera[0, 1] * l1 + camera[0, 2] * l2
-            u1 = camera[1, 0] * l0 + camera[1, 1] * l1 + camera[1, 2] * l2
-            u2 = camera[2, 0] * l0 + camera[2, 1] * l1 + camera[2, 2] * l2
+            u0, u1, u2 = _seen(camera, l0, l1, l2)
             m0, m1 = j00 * u0 + j02 * u2, j11 * u1 + j12 * u2
             # E = M M': dM = 2 dE M.
             d0, d1 = 2.0 * (e00 * m0 + e01 * m1), 2.0 * (e01 * m0 + e11 * m1)
@@ -268,6 +266,16 @@ def _square(turns: np.ndarray, n: int) -> Any:
 
 
 @inlined
+def _seen(camera: np.ndarray, x: Any, y: Any, z: Any) -> Any:
+    """A direction of the world in the camera's frame."""
+    return (
+        camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z,
+        camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z,
+        camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z,
+    )
+
+
+@inlined
 def _turned(w: Any, i: Any, j: Any, k: Any) -> Any:
     """The matrix of a unit quaternion, row by row."""
     return (
@@ -304,10 +312,7 @@ def _extent(
     xx, xy, yy = BLUR, 0.0, BLUR
     for axis in range(3):
         scale = math.exp(float(logs[n, axis]))
-        l0, l1, l2 = turn[0][axis] * scale, turn[1][axis] * scale, turn[2][axis] * scale
-        u0 = camera[0, 0] * l0 + camera[0, 1] * l1 + camera[0, 2] * l2
-        u1 = camera[1, 0] * l0 + camera[1, 1] * l1 + camera[1, 2] * l2
-        u2 = camera[2, 0] * l0 + camera[2, 1] * l1 + camera[2, 2] * l2
+        u0, u1, u2 = _seen(camera, turn[0][axis] * scale, turn[1][axis] * scale, turn[2][axis] * scale)
         m0, m1 = lens[0] * (u0 - u2 * x / z) / z, lens[1] * (u1 - u2 * y / z) / z
         xx, xy, yy = xx + m0 * m0, xy + m0 * m1, yy + m1 * m1
     return xx, xy, yy
