@@ -1,4 +1,4 @@
-"""Names of a package that are imported at their first use, so that importing the package needs no torch."""
+"""Names of a package that are imported at their first use, so that importing the package is quick."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Operators of the engine's set-up: check, restart, free memory, make or remove an environment, the doctor."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
+# What only an operator needs is imported by it, so that the add-on is switched on quickly.
 
 import contextlib
 import shutil
@@ -8,12 +9,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from livehand_core.doctor import Finding, as_text, examine
 from livehand_core.engine.client import EngineInfo
 from livehand_core.engine.interpreters import Interpreter, environment_python, find_interpreter, forget_interpreter
 from livehand_core.errors import EngineError
@@ -25,6 +25,9 @@ from ..registration import classes, registration
 from ..render import session
 from ..render.session import torch_words
 from .recipe import Stamp, Wish, make_environment, read_stamp, remove_environment
+
+if TYPE_CHECKING:
+    from livehand_core.doctor import Finding
 
 ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY, DOCTOR_KEY = "engine", "interpreter", "environment", "doctor"
 
@@ -278,7 +281,9 @@ class LIVEHAND_OT_doctor(TaskOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
     task_key = DOCTOR_KEY
 
-    def make_task(self, _context: Any) -> Task[list[Finding]]:
+    def make_task(self, _context: Any) -> "Task[list[Finding]]":
+        from livehand_core.doctor import Finding, examine
+
         preference, made = interpreter_preference(), made_environment()
         first = Finding("Blender", "ok", f"{bpy.app.version_string}, online access {_allowed(bpy.app.online_access)}")
 
@@ -298,10 +303,10 @@ class LIVEHAND_OT_doctor(TaskOperator, bpy.types.Operator):
         result = super().execute(context)
         known = task(DOCTOR_KEY)
         if result == {"FINISHED"} and known is not None:
-            print("\n".join(as_text(finding) for finding in known.answer or ()))
+            print(_as_text(known.answer or []))
         return result
 
-    def done_message(self, answer: list[Finding]) -> str:
+    def done_message(self, answer: "list[Finding]") -> str:
         problems = [finding for finding in answer if finding.state == "problem"]
         if not problems:
             return "Everything that rendering needs is here"
@@ -319,8 +324,14 @@ class LIVEHAND_OT_doctor_copy(bpy.types.Operator):
         known = task(DOCTOR_KEY)
         if known is None or not known.answer:
             return {"CANCELLED"}
-        context.window_manager.clipboard = "\n".join(as_text(finding) for finding in known.answer)
+        context.window_manager.clipboard = _as_text(known.answer)
         return {"FINISHED"}
+
+
+def _as_text(findings: "list[Finding]") -> str:
+    from livehand_core.doctor import as_text
+
+    return "\n".join(as_text(finding) for finding in findings)
 
 
 def own_python() -> Path:

@@ -11,16 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from dataclasses import replace as with_values
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy as np
 
 from livehand_core.errors import LiveHandError, PoseError
 from livehand_core.poses import HandPose, Side
-from livehand_core.tracking.client import Newest, TrackerClient
-from livehand_core.tracking.takes import resampled, world_pose
-from livehand_core.tracking.values import TrackedHand
 
 from ..background import redraw
 from ..engine_python import tracker_python
@@ -32,6 +29,10 @@ from ..rig.hand_operator import evaluated_pose
 from ..rig.hand_rig import HandRig
 from ..rig.pose import apply_pose
 from .takes import bake, new_name
+
+if TYPE_CHECKING:
+    from livehand_core.tracking.client import Newest, TrackerClient
+    from livehand_core.tracking.values import TrackedHand
 
 TICK_SECONDS = 1.0 / 60.0
 IDLE_SECONDS = 0.25
@@ -80,9 +81,14 @@ class Session:
 
 _session: Session | None = None
 _message = ""
-make_client: Callable[[Callable[[], Path], Path], TrackerClient] = lambda python, log: TrackerClient(  # noqa: E731
-    python, log_path=log
-)
+
+
+def make_client(python: Callable[[], Path], log: Path) -> TrackerClient:
+    """The client of a tracker that this Python runs and that writes this log."""
+    # The tracker's modules are imported when it is started: the add-on is to be switched on quickly.
+    from livehand_core.tracking.client import TrackerClient
+
+    return TrackerClient(python, log_path=log)
 
 
 def running() -> bool:
@@ -216,6 +222,8 @@ def _hand_of(newest: Newest, target: Target) -> TrackedHand | None:
 
 def _placed(rig: Any, target: Target, pose: HandPose) -> HandPose:
     """A tracked pose as the rig takes it: of its side and shape, in the scene's world, starting where the rig is."""
+    from livehand_core.tracking.takes import world_pose
+
     pose = pose if pose.side == target.side else pose.mirrored()
     pose = world_pose(pose, HandRig.of(rig).model)
     pose = with_values(pose, betas=np.array(rig.livehand.betas, dtype=np.float64))
@@ -240,6 +248,8 @@ def end_take(context: Any) -> list[str]:
         PoseError: the take has no frames.
         LiveHandError: nothing was recorded, or a rig cannot take it.
     """
+    from livehand_core.tracking.takes import resampled
+
     if _session is None or _session.recording is None:
         raise LiveHandError("Nothing is recorded.", "Record first.")
     _session.recording = None

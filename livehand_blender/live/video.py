@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from livehand_core.cameras import Camera
-from livehand_core.motion import read_motion
 from livehand_core.poses import PoseSequence, Side
-from livehand_core.tracking.takes import read_notes
 from livehand_core.tracking.values import TrackingOptions
 
 from ..environment.lines import run_core
@@ -72,6 +70,9 @@ def track(wish: Wish, out: Path, task: Task[Film]) -> Film:
         LiveHandError: the process failed; the message is its own.
         TaskCancelled: the task was cancelled.
     """
+    from livehand_core.motion import read_motion
+    from livehand_core.tracking.takes import read_notes
+
     task.tell(0.0, "Starting Python")
     python = wish.python()
     options = wish.options

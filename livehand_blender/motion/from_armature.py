@@ -1,6 +1,7 @@
 """The motion of another armature's hand onto the active one: what Blender's importers of FBX and BVH bring."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
+# What only an operator needs is imported by it, so that the add-on is switched on quickly.
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,6 @@ import numpy as np
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from livehand_core.errors import PoseError
-from livehand_core.motion.bone_names import find_mapping, read_mapping
-from livehand_core.motion.points import POINT_NAMES, PointMotion, pose_points
 from livehand_core.poses import PoseSequence, Side
 
 from ..polls import allowed
@@ -32,6 +31,8 @@ def bone_points(context: Any, source: Any, mapping: Mapping[str, str], frames: S
         mapping: point -> bone that begins there; a tip without one is the end of its finger's last bone.
         frames: of the scene.
     """
+    from livehand_core.motion.points import POINT_NAMES
+
     scene = context.scene
     before = scene.frame_current, scene.frame_subframe
     points = np.full((len(frames), len(POINT_NAMES), 3), np.nan)
@@ -85,6 +86,9 @@ class LIVEHAND_OT_motion_from_armature(HandOperator):
         return allowed(cls, reason)
 
     def apply(self, context: Any, rig: Any) -> None:
+        from livehand_core.motion.bone_names import read_mapping
+        from livehand_core.motion.points import PointMotion, pose_points
+
         source, scene = other_armature(context), context.scene
         begin, end = _action_range(source) or (scene.frame_start, scene.frame_end)
         first, last = self.frame_start or begin, self.frame_end or end
@@ -117,6 +121,8 @@ def _action_range(source: Any) -> tuple[int, int] | None:
 
 def _found(names: Sequence[str], own: Side, given: Mapping[str, str] | None) -> tuple[Side, Mapping[str, str]]:
     """The rig's own side where the armature has it, else the other one."""
+    from livehand_core.motion.bone_names import find_mapping
+
     try:
         return own, find_mapping(names, own, given)
     except PoseError:

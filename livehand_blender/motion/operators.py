@@ -11,7 +11,6 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from livehand_core.avatars.identities import reenacted
-from livehand_core.motion import ReadOptions, WriteOptions, read_motion, write_motion
 from livehand_core.poses import BETA_COUNT, PoseSequence
 
 from ..polls import allowed
@@ -129,6 +128,8 @@ class LIVEHAND_OT_import_motion(HandOperator, ImportHelper):
         return set(context.window_manager.invoke_props_dialog(self, title=title, confirm_text="Import"))
 
     def apply(self, context: Any, rig: Any) -> None:
+        from livehand_core.motion import ReadOptions, read_motion
+
         path = Path(bpy.path.abspath(self.filepath))
         hand = HandRig.of(rig)
         own = hand.side
@@ -236,6 +237,8 @@ class LIVEHAND_OT_export_motion(HandOperator, ExportHelper):
         return set(super().invoke(context, event))
 
     def apply(self, context: Any, rig: Any) -> None:
+        from livehand_core.motion import WriteOptions, write_motion
+
         path = Path(bpy.path.abspath(self.filepath))
         if path.suffix.lower() not in (".npz", ".json"):
             path = path.with_name(path.name + ".npz")

@@ -214,5 +214,5 @@ def test_what_a_body_has_not_is_refused(file: Path) -> None:
         body_part(body, "tail")
     with pytest.raises(HandModelError, match="11 numbers of shape were given; the body model has 10"):
         body_part(body, "head", np.zeros(11))
-    with pytest.raises(HandModelError, match="none of a SMPL-X body"):
+    with pytest.raises(HandModelError, match="not those of a SMPL-X body"):
         part_poses(body, "head", np.zeros((2, 48)), np.zeros((2, 3)))
