@@ -33,6 +33,7 @@ _ROOMS = (
     "render.world",
     "compositing.operators",
     "environment.operators",
+    "environment.doctor",
     "avatars.pictures",
     "avatars.operators",
     "avatars.shape",

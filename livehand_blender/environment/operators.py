@@ -1,7 +1,6 @@
-"""Operators of the engine's set-up: check, restart, free memory, make or remove an environment, the doctor."""
+"""Operators of the engine's set-up: check, restart, free memory, make or remove an environment."""
 
 # Blender reads the annotations of these classes as values, so they are not postponed.
-# What only an operator needs is imported by it, so that the add-on is switched on quickly.
 
 import contextlib
 import shutil
@@ -9,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
@@ -18,7 +17,7 @@ from livehand_core.engine.client import EngineInfo
 from livehand_core.engine.interpreters import Interpreter, environment_python, find_interpreter, forget_interpreter
 from livehand_core.errors import EngineError
 
-from ..background import Task, TaskCancelled, TaskOperator, begin, is_running, task
+from ..background import Task, TaskCancelled, TaskOperator, begin, is_running
 from ..polls import allowed
 from ..preferences import data_folder, interpreter_preference, log_path, made_environment, preferences
 from ..registration import classes, registration
@@ -26,10 +25,7 @@ from ..render import session
 from ..render.session import torch_words
 from .recipe import Stamp, Wish, make_environment, read_stamp, remove_environment
 
-if TYPE_CHECKING:
-    from livehand_core.doctor import Finding
-
-ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY, DOCTOR_KEY = "engine", "interpreter", "environment", "doctor"
+ENGINE_KEY, PROBE_KEY, ENVIRONMENT_KEY = "engine", "interpreter", "environment"
 
 
 def probe() -> None:
@@ -273,67 +269,6 @@ class LIVEHAND_OT_environment_remove_ask(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class LIVEHAND_OT_doctor(TaskOperator, bpy.types.Operator):
-    """List what is installed, which devices there are and what is missing"""
-
-    bl_idname = "livehand.doctor"
-    bl_label = "LiveHand Doctor"
-    bl_options = {"REGISTER"}
-    task_key = DOCTOR_KEY
-
-    def make_task(self, _context: Any) -> "Task[list[Finding]]":
-        from livehand_core.doctor import Finding, examine
-
-        preference, made = interpreter_preference(), made_environment()
-        first = Finding("Blender", "ok", f"{bpy.app.version_string}, online access {_allowed(bpy.app.online_access)}")
-
-        def work(task: Task[list[Finding]]) -> list[Finding]:
-            found = [first]
-            for number, finding in enumerate(examine(preference, made)):
-                task.check()
-                # Which Blender a terminal would find is of no concern inside one.
-                if finding.topic != first.topic:
-                    found.append(finding)
-                task.tell(min(0.9, 0.07 * number), f"Looked at {finding.topic}")
-            return found
-
-        return Task("LiveHand Doctor", work)
-
-    def execute(self, context: Any) -> set[str]:
-        result = super().execute(context)
-        known = task(DOCTOR_KEY)
-        if result == {"FINISHED"} and known is not None:
-            print(_as_text(known.answer or []))
-        return result
-
-    def done_message(self, answer: "list[Finding]") -> str:
-        problems = [finding for finding in answer if finding.state == "problem"]
-        if not problems:
-            return "Everything that rendering needs is here"
-        return f"Missing: {problems[0].topic}: {problems[0].detail} {problems[0].remedy}"
-
-
-class LIVEHAND_OT_doctor_copy(bpy.types.Operator):
-    """Copy what the doctor found, to paste it into a report"""
-
-    bl_idname = "livehand.doctor_copy"
-    bl_label = "Copy Findings"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context: Any) -> set[str]:
-        known = task(DOCTOR_KEY)
-        if known is None or not known.answer:
-            return {"CANCELLED"}
-        context.window_manager.clipboard = _as_text(known.answer)
-        return {"FINISHED"}
-
-
-def _as_text(findings: "list[Finding]") -> str:
-    from livehand_core.doctor import as_text
-
-    return "\n".join(as_text(finding) for finding in findings)
-
-
 def own_python() -> Path:
     """The Python executable that belongs to Blender, or the one on the PATH where Blender has none."""
     own = Path(sys.executable) if sys.executable else None
@@ -384,10 +319,6 @@ def _engine_rests(operator: Any) -> bool:
     return allowed(operator, "The engine is being started or checked: wait for it" if is_running(ENGINE_KEY) else "")
 
 
-def _allowed(access: bool) -> str:
-    return "allowed" if access else "not allowed"
-
-
 register, unregister = registration(
     classes(
         LIVEHAND_OT_engine_check,
@@ -397,7 +328,5 @@ register, unregister = registration(
         LIVEHAND_OT_environment_make,
         LIVEHAND_OT_environment_remove,
         LIVEHAND_OT_environment_remove_ask,
-        LIVEHAND_OT_doctor,
-        LIVEHAND_OT_doctor_copy,
     )
 )

@@ -5,14 +5,8 @@ from typing import Any
 import bpy
 
 from ..background import draw_task, draw_text, task
-from ..environment.operators import (
-    DOCTOR_KEY,
-    ENGINE_KEY,
-    ENVIRONMENT_KEY,
-    PROBE_KEY,
-    log_tail,
-    probe,
-)
+from ..environment.doctor import DOCTOR_KEY
+from ..environment.operators import ENGINE_KEY, ENVIRONMENT_KEY, PROBE_KEY, log_tail, probe
 from ..environment.recipe import read_stamp
 from ..preferences import log_path, made_environment
 from ..render import session
