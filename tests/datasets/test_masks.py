@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livehand_core.datasets.masks import Mixture, Posed, find_mask
+from livehand_core.datasets.masks import COVERED, Mixture, Posed, _covered, find_mask
 from livehand_core.hand.library import find_hand
+from livehand_core.passes import linear_to_srgb
 from tests.datasets.hands_world import World, make_world
 
 PALE = 0.5
@@ -64,3 +65,16 @@ def test_colours_of_another_kind_leave_a_mixture() -> None:
     assert len(own.means) < len(mixed.means)
     assert np.abs(own.means - skin.mean(axis=0)).max() < 8.0
     assert (own.log_density(skin) > own.log_density(room)).all()
+
+
+@pytest.mark.parametrize("room", [0.01, 0.9])
+def test_pixels_at_an_edge_are_the_hand_by_what_it_covers(room: float) -> None:
+    """A disc's light is mixed with the room's; masks too large or too small come back to its edge."""
+    fine = np.hypot(*(np.indices((640, 640)) - 319.5)) < 203.0
+    cover = fine.reshape(80, 8, 80, 8).mean(axis=(1, 3))[..., None]
+    light = cover * np.array([0.5, 0.3, 0.2]) + (1.0 - cover) * room
+    picture = np.rint(255.0 * linear_to_srgb(light)).astype(np.uint8)
+    for begun in (cover > 0.0, cover == 1.0):
+        found = _covered(picture, begun[..., 0])
+        wrong = found != (cover[..., 0] > COVERED)
+        assert wrong.sum() <= 2, wrong.sum()
