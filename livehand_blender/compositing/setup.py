@@ -18,6 +18,7 @@ from livehand_core.errors import LiveHandError
 from livehand_core.records import build
 
 from .. import compat
+from ..parts.shown import is_part_object
 from ..render.engine import ENGINE_ID
 from ..render.scene import holds_hand, scene_objects
 from ..rig.armature import is_hand, proxy_meshes
@@ -25,6 +26,8 @@ from ..rig.wrist_end import end_as_made, end_at_wrist
 from ..stored import items
 from .hand_scene import follow, make_hand_scene
 from .merge import MARK, merge_group
+
+WORKBENCH = "BLENDER_WORKBENCH"
 
 _EARLIER = "livehand_before"
 """Custom property by which earlier versions noted on a proxy mesh how it was."""
@@ -205,28 +208,34 @@ def unmerged(scene: Any) -> Iterator[Any]:
 
 
 def hide_proxies(scene: Any) -> list[str]:
-    """Let a scene's proxy meshes be seen by shadows and reflections only, and note how they were.
+    """Let what a scene's hands stand for be seen by shadows and reflections only, and note how it was.
 
-    Their wrists end with the picture's, so that they keep no light from an arm that the hand fades into.
+    That is each hand's proxy mesh, and each mesh that is drawn through an avatar of its own. Wrists of proxies end with
+    the picture's, so that they keep no light from an arm that the hand fades into.
 
     Returns:
-        lines of warning about those that are linked, and stay as they are.
+        lines of warning about those that stay as they are.
     """
+    hands = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
+    rigs = {mesh: hand for hand in hands for mesh in proxy_meshes(hand)}
+    # Instances of a part are not drawn through its avatar.
+    parts = [obj for obj in scene.objects if is_part_object(obj)]
+    _give_back(scene, {*rigs, *parts})
     known = {entry.mesh for entry in _hidden(scene)}
     linked, whole = [], []
-    hands = dict.fromkeys(obj for obj in scene_objects(scene) if is_hand(obj))
-    for mesh, rig in [(mesh, hand) for hand in hands for mesh in proxy_meshes(hand)]:
+    for mesh in [*rigs, *parts]:
         if not mesh.is_editable:
             linked.append(mesh.name)
             continue
-        if not end_at_wrist(mesh, rig):
+        if mesh in rigs and not end_at_wrist(mesh, rigs[mesh]):
             whole.append(mesh.name)
         if mesh in known:
             continue
-        before = _as_it_was(mesh)
+        # One that comes later is often a copy of one that is hidden already.
+        camera, hidden = _as_it_was(mesh)
         entry = _hidden(scene).add()
-        entry.mesh, (entry.visible_camera, entry.hide_render) = mesh, before
-        mesh.visible_camera, mesh.hide_render = False, False
+        entry.mesh, entry.visible_camera, entry.hide_render = mesh, camera or bool(known), hidden
+        mesh.visible_camera, mesh.hide_render = False, hidden and mesh in parts
     _hide_from_workbench(scene)
     lines = []
     if linked:
@@ -236,28 +245,45 @@ def hide_proxies(scene: Any) -> list[str]:
             f"Of linked meshes, so that they shade an arm that they fade into: {', '.join(whole)}. "
             "Make the mesh local, or set compositing up in the hand's own file."
         )
+    if parts and scene.render.engine == WORKBENCH:
+        names = ", ".join(part.name for part in parts)
+        lines.append(f"Workbench shows the meshes themselves with their avatars: {names}. Choose Cycles or EEVEE.")
     return lines
+
+
+def _give_back(scene: Any, kept: set[Any]) -> None:
+    """Show meshes again as they were, but for those that are kept hidden, or that another scene composites as well."""
+    hidden = _hidden(scene)
+    for number in reversed(range(len(hidden))):
+        mesh, camera, render = hidden[number].mesh, hidden[number].visible_camera, hidden[number].hide_render
+        if mesh in kept:
+            continue
+        if mesh is not None and mesh.is_editable and len(_entries(mesh)) == 1:
+            mesh.visible_camera, mesh.hide_render = camera, render
+            end_as_made(mesh)
+        hidden.remove(number)
 
 
 def _hide_from_workbench(scene: Any) -> None:
     """Workbench shows what cameras are not to see: while it renders, the proxies are hidden from renders."""
-    shows_all = scene.render.engine == "BLENDER_WORKBENCH"
+    shows_all = scene.render.engine == WORKBENCH
     for entry in _hidden(scene):
         mesh = entry.mesh
         if mesh is None or not mesh.is_editable or entry.hidden_here == shows_all:
             continue
-        if shows_all and mesh.hide_render:
+        # A mesh that is its own rig would be gone altogether.
+        if shows_all and (mesh.hide_render or is_part_object(mesh)):
             continue
         mesh.hide_render = entry.hidden_here = shows_all
 
 
 def _hidden(scene: Any) -> Any:
-    """What a scene has noted of its proxies."""
+    """What a scene has noted of the meshes that it hides."""
     return items(scene.livehand, "hidden_proxies")
 
 
 def _as_it_was(mesh: Any) -> tuple[bool, bool]:
-    """Whether a proxy was seen by cameras and hidden in renders before any compositing."""
+    """Whether a mesh was seen by cameras and hidden in renders before any compositing."""
     if _EARLIER in mesh:
         camera, hidden = mesh[_EARLIER]
         del mesh[_EARLIER]
@@ -268,19 +294,14 @@ def _as_it_was(mesh: Any) -> tuple[bool, bool]:
 
 
 def _entries(mesh: Any) -> list[Any]:
-    """What scenes have noted of a proxy mesh; one that several scenes share is noted by each."""
+    """What scenes have noted of a mesh; one that several scenes share is noted by each."""
     return [entry for scene in bpy.data.scenes for entry in _hidden(scene) if entry.mesh == mesh]
 
 
 def _forget(scene: Any) -> None:
-    """Give a scene's proxies back, but for those that another scene composites as well, and its settings."""
+    """Give a scene's meshes and settings back."""
     hide_proxies(scene)
-    for entry in _hidden(scene):
-        mesh = entry.mesh
-        if mesh is not None and mesh.is_editable and len(_entries(mesh)) == 1:
-            mesh.visible_camera, mesh.hide_render = entry.visible_camera, entry.hide_render
-            end_as_made(mesh)
-    _hidden(scene).clear()
+    _give_back(scene, set())
     for name in ("hand_scene", "before_compositing", "hidden_proxies"):
         scene.livehand.property_unset(name)
 

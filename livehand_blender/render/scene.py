@@ -31,7 +31,7 @@ from .camera import FrameView, core_camera, read_view
 from .light import answers, hand_lights
 from .near import Zone, joined, near_meshes
 from .passes import HandLabel, core_passes
-from .shown import lit_scene, strangers
+from .shown import lit_scene, seen_by_cameras, strangers
 
 
 class NoHandError(LiveHandError):
@@ -188,7 +188,7 @@ def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
         shown = instance.parent if instance.is_instance else rig
         if space is not None and not shown.original.visible_in_viewport_get(space):
             continue
-        if shown.original in apart or not (rig.visible_camera and shown.visible_camera):
+        if shown.original in apart or not (seen_by_cameras(rig) and seen_by_cameras(shown)):
             continue
         if shown.indirect_only_get(view_layer=layer) or _is_point(instance.matrix_world):
             continue

@@ -47,9 +47,9 @@ def _redraw_views(_settings: Any, context: Any) -> None:
 
 
 class HiddenProxy(bpy.types.PropertyGroup):
-    """A proxy mesh that compositing hides from the camera, and how it was before."""
+    """A mesh that compositing hides from the camera, and how it was before."""
 
-    mesh: PointerProperty(name="Mesh", description="The proxy mesh", type=bpy.types.Object)
+    mesh: PointerProperty(name="Mesh", description="The mesh", type=bpy.types.Object)
     visible_camera: BoolProperty(name="Camera", description="Whether cameras saw it before")
     hide_render: BoolProperty(name="Hidden", description="Whether it was hidden in renders before")
     hidden_here: BoolProperty(
@@ -153,7 +153,7 @@ class LiveHandScene(bpy.types.PropertyGroup):
     )
     hidden_proxies: CollectionProperty(
         name="Hidden Proxies",
-        description="Proxy meshes that compositing has hidden from the camera",
+        description="Meshes that compositing has hidden from the camera",
         type=HiddenProxy,
         options={"HIDDEN"},
     )

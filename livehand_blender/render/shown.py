@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import bpy
+
 from ..parts.shown import is_part_object
 from ..rig.armature import is_hand
+from ..stored import items
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,15 @@ def strangers(depsgraph: Any) -> set[Any]:
         own.update(behind.objects)
         behind = behind.background_set
     return set(main.objects) - own
+
+
+def seen_by_cameras(obj: Any) -> bool:
+    """Whether an (evaluated) object is seen by cameras; one that compositing hides counts as it was before."""
+    if obj.visible_camera:
+        return True
+    mesh, scenes = obj.original, bpy.data.scenes
+    notes = [note for scene in scenes for note in items(scene.livehand, "hidden_proxies") if note.mesh == mesh]
+    return is_part_object(mesh) and any(note.visible_camera for note in notes)
 
 
 def of_hand(obj: Any) -> bool:

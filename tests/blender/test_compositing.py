@@ -11,6 +11,7 @@ import pytest
 
 from tests.blender.exr import read_exr
 from tests.blender.helpers import make_scene
+from tests.blender.rigged import add_foot
 
 pytestmark = pytest.mark.bpy
 
@@ -217,3 +218,45 @@ def test_bad_scenes_are_told_and_left_alone(scene) -> None:
     assert compat.compositing_tree(scene) is None and not bpy.data.node_groups
     assert not bpy.ops.livehand.remove_compositing.poll()
     fails("no LiveHand hand")
+
+
+def test_a_mesh_with_an_avatar_of_its_own_is_drawn_by_that_alone(scene, tmp_path: Path) -> None:
+    """Its own surface is left to shadows; without its avatar, and without compositing, it is seen again."""
+    import bpy
+
+    from livehand_blender.compositing import setup
+    from livehand_blender.parts.rigged import model_of
+    from livehand_core.avatars import new_avatar, save_avatar
+
+    foot, armature = add_foot(scene)
+    armature.location = (-0.16, -0.05, -0.08)
+    tree = foot.data.materials[0].node_tree
+    glow = tree.nodes.new("ShaderNodeEmission")
+    glow.inputs["Color"].default_value = (1.0, 0.0, 1.0, 1.0)
+    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    tree.links.new(glow.outputs[0], output.inputs["Surface"])
+    avatar = new_avatar(model_of(foot)[0], name="foot", licence="CC0-1.0")
+    avatar.field_state["density.bias"].fill_(5000.0)
+    save_avatar(tmp_path / "foot.safetensors", avatar)
+    foot.livehand_part.avatar = str(tmp_path / "foot.safetensors")
+    assert bpy.ops.livehand.setup_compositing() == {"FINISHED"}
+    image = _picture(scene, tmp_path / "merged.exr")
+    alone = _hand_alone(scene.livehand.hand_scene, tmp_path)
+    covered = alone["A"] > 0.99
+    assert covered[:, :20].sum() > 20, "the foot's avatar is drawn"
+    glowing = (image["R"] > 0.99) & (image["B"] > 0.99)
+    assert not glowing.any()
+    np.testing.assert_allclose(image["R"][:, :28][covered[:, :28]], alone["R"][:, :28][covered[:, :28]], atol=2e-3)
+
+    foot.livehand_part.avatar = ""
+    again = _picture(scene, tmp_path / "again.exr")
+    assert foot.visible_camera and ((again["R"] > 0.99) & (again["B"] > 0.99)).sum() > 20
+    foot.livehand_part.avatar = str(tmp_path / "foot.safetensors")
+    setup.keep_up(scene)
+    # A copy of what is hidden is hidden itself, and seen again like it.
+    later = foot.copy()
+    scene.collection.objects.link(later)
+    setup.keep_up(scene)
+    assert not any(mesh.visible_camera for mesh in (foot, later))
+    assert bpy.ops.livehand.remove_compositing() == {"FINISHED"}
+    assert all(mesh.visible_camera for mesh in (foot, later))
