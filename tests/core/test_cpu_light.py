@@ -27,6 +27,7 @@ from .lit import LAMPS, LIGHTS, SUN, relightable, sky
 VIEWS = {
     "near": camera_at((-0.05, 0.16, 0.2)),
     "far": camera_at((0.1, 0.4, 0.45), focal=300.0),
+    "cut": camera_at((0.2, 0.06, 0.1)),
     "parallel": camera_at((-0.05, 0.2, 0.25), focal=400.0, projection="orthographic"),
 }
 

@@ -316,8 +316,9 @@ def test_an_open_proxy_is_closed_by_flat_ends_of_their_own() -> None:
         mesh = ShadedMesh.of(data)
         vertices = mesh.closed(data.v_template)
         assert mesh.solid and len(mesh.ends) == ends and len(mesh.faces) == len(data.faces) + len(mesh.rim)
-        normals, _ = mesh.frames(vertices)
+        normals, tangents = mesh.frames(vertices)
         flat = normals[len(data.v_template) :, 0]
+        assert not tangents[len(data.v_template) :].any() and tangents[mesh.rim].any(axis=1).all()
         assert np.abs(flat).min() > 0.99 and (flat < 0.0).any() == (ends == 2) and (flat > 0.0).any()
         # What enters beside an end leaves there, too.
         lit = np.zeros((len(vertices), 1), np.float32)
@@ -325,6 +326,28 @@ def test_an_open_proxy_is_closed_by_flat_ends_of_their_own() -> None:
         assert mesh.smoothed(lit)[len(data.v_template) : -ends].min() > 0.0
     inside_out = replace(hand, faces=hand.faces[:, ::-1], uv_faces=hand.uv_faces[:, ::-1])
     assert not ShadedMesh.of(inside_out).solid
+
+
+def test_a_flat_end_is_lit_evenly_whatever_the_skin_at_its_rim_bends() -> None:
+    """Materials bend the normals of skin; on an end, where they are those of its rim, none of them does."""
+    mesh, vertices = tube()
+    camera = camera_at((0.22, 0.08, 0.1))
+    sun = Lamp((2.0, 2.0, 2.0), direction=(0.8, 0.0, 0.6))
+    received = receive(mesh, vertices, Light.uniform((0.0, 0.0, 0.0), (sun,)))
+    surface = SeenSurface.of(mesh, vertices, camera, 0.003)
+    places = np.flatnonzero(surface.face.reshape(-1) >= 0)
+    on_end = torch.as_tensor(surface.face.reshape(-1)[places] >= len(mesh.faces) - len(mesh.rim))
+    assert on_end.sum() > 50 and (~on_end).sum() > 50
+    pixels = lit_pixels(mesh, vertices, surface, received, camera, places)
+    lit = LitTensors.of(pixels, received, torch.device("cpu"))
+    straight = light_features(lit)[:, 0]
+    for offset in ((-2.0, 1.0), (0.5, -2.0)):
+        bent = light_features(lit, torch.tensor([offset]).expand(len(places), 2))[:, 0]
+        assert torch.allclose(bent[on_end], straight[on_end], atol=1e-6)
+        assert (bent - straight)[~on_end].abs().max() > 0.1
+    # At its edge a pixel takes the mean of what is beside it.
+    even = straight[on_end] / straight[on_end].median()
+    assert ((even - 1.0).abs() < 0.02).float().mean() > 0.8
 
 
 def test_what_is_known_of_a_pose_gives_the_same_light_as_a_new_look() -> None:

@@ -76,10 +76,12 @@ class ShadedMesh:
             vertices: (V, 3) posed, of :meth:`closed`.
 
         Returns:
-            (V, 3) normals, by the area of the triangles around; (V, 3) unit tangents at right angles to them.
+            (V, 3) normals, by the area of the triangles around; (V, 3) unit tangents at right angles to them, zero on
+            the ends: these are flat, so that materials, which there are the rim's, bend no normal.
         """
         normals, tangents = np.empty((len(vertices), 3)), np.empty((len(vertices), 3))
         vertex_frames(np.ascontiguousarray(vertices, np.float32), self.faces, self.along_u, normals, tangents)
+        tangents[len(vertices) - len(self.rim) - len(self.ends) :] = 0.0
         return normals, tangents
 
     def smoothed(self, values: np.ndarray) -> np.ndarray:
