@@ -134,6 +134,8 @@ class _March(torch.autograd.Function):
         weights = _Weights.of(tensors, config)
         gradient = gradient.contiguous()
         places = gradient.new_zeros(ctx.shape) if ctx.needs_input_grad[2] else None
+        # Of a frozen field only what it is given is differentiated.
+        frozen = not ctx.needs_input_grad[5]
 
         def differentiate(part: int, parts: int) -> list[torch.Tensor]:
             sums = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in tensors]
@@ -141,7 +143,7 @@ class _March(torch.autograd.Function):
             for block, several in ctx.parts[part]:
                 behind = torch.zeros_like(gradient[block, 0])
                 for kept in reversed(several):
-                    of_input = _differentiate(kept, config, weights, gradient[block], behind, answer, block)
+                    of_input = _differentiate(kept, config, weights, gradient[block], behind, answer, block, frozen)
                     if places is not None and of_input is not None:
                         # Each ray is of one block, and each sample of one group: no two threads write one place.
                         places[block][kept.ray, kept.sample] = _of_positions(of_input, kept, config, weights, ctx.shape)
@@ -293,12 +295,14 @@ def _differentiate(
     behind: torch.Tensor,
     answer: _Weights,
     block: slice,
+    frozen: bool,
 ) -> torch.Tensor | None:
     """The gradients of some samples of a block, added to ``answer``.
 
     Args:
         gradient: of the sums of the block's rays.
         behind: see ``ray_kernels.composite_backward``.
+        frozen: whether the layers' own gradients are left out.
 
     Returns:
         (K, W) gradient of the first layer's sums; None where there are no samples.
@@ -309,22 +313,26 @@ def _differentiate(
     raw, density = torch.empty_like(kept.colour), kept.terms.new_empty(len(ray))
     kernels.colours_backward(kept.colour.numpy(), ray, terms, gradient.numpy(), raw.numpy(), density.numpy())
     kernels.composite_backward(ray, terms, behind.numpy(), density.numpy(), config.density_scale)
-    answer.colour.addmm_(raw.T, kept.view)
-    answer.colour_bias.add_(raw.sum(dim=0))
+    if not frozen:
+        answer.colour.addmm_(raw.T, kept.view)
+        answer.colour_bias.add_(raw.sum(dim=0))
     upstream = raw @ weights.colour
     kernels.view_backward(upstream.numpy(), kept.view.numpy(), ray, answer.view_terms[block].numpy())
     last = kept.layers[-1]
-    answer.folded.addmm_(upstream.T, last)
-    answer.density.addmm_(density[None], last)
-    answer.density_bias.add_(density.sum())
+    if not frozen:
+        answer.folded.addmm_(upstream.T, last)
+        answer.density.addmm_(density[None], last)
+        answer.density_bias.add_(density.sum())
     upstream = upstream @ weights.folded
     kernels.hidden_backward(upstream.numpy(), density.numpy(), weights.density[0].numpy(), last.numpy())
     for index in range(len(weights.hidden) - 2, -1, -2):
         inner = kept.layers[index // 2 + 1]
-        answer.hidden[index].addmm_(upstream.T, inner)
-        answer.hidden[index + 1].add_(upstream.sum(dim=0))
+        if not frozen:
+            answer.hidden[index].addmm_(upstream.T, inner)
+            answer.hidden[index + 1].add_(upstream.sum(dim=0))
         upstream = torch.ops.aten.threshold_backward(upstream @ weights.hidden[index], inner, 0)
-    answer.first.addmm_(upstream.T, kept.layers[0])
+    if not frozen:
+        answer.first.addmm_(upstream.T, kept.layers[0])
     if answer.textures:
         begin = config.encodings_size
         texels = (upstream @ weights.first[:, begin:]).numpy()

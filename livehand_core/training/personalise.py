@@ -1,8 +1,6 @@
 """A new identity from a few pictures: what an avatar of several identities tells them apart by, its networks frozen.
 
-First the blend of the known identities that comes nearest, with the pictures' poses, their hand's shape and a colour
-gain; then a code and texels of its own beside the blend, which stay near it where nothing is seen. Called by the
-command.
+With the pictures' poses and their hand's shape; what is fitted is ``personal_model``'s. Called by the command.
 """
 
 from __future__ import annotations
@@ -24,26 +22,19 @@ from ..hand.data import HandData
 from ..kernels.mesh.placement import corner_rows
 from ..networks import SuperResolutionConfig
 from ..networks.config import LIT_CHANNELS
-from ..networks.detail import identity_texture
 from ..rendering.shading.mesh import ShadedMesh
 from .config import TrainingConfig, preset
 from .devices import Devices
-from .model import AvatarModel
+from .personal_model import GAIN_CAMERA, PersonalModel
 from .refinement import Refinement
 from .step import TileTask, tile_loss
 from .tiles import partition
 from .views import HandMesh, View
 
-GAIN_CAMERA = 1
-"""The camera whose colour calibration all pictures share; that of the first is fixed."""
-
 TILE = 48
-SMOOTH, SMALL = 0.02, 0.002
-"""Weights of the mean square of the difference of neighbouring own texels, and of their own."""
 
-CODE_PRIOR, GAIN_PRIOR = 0.002, 0.05
 BLEND_PART = 0.35
-"""Part of the time that the blend is looked for."""
+"""Part of the time in which the blend alone is looked for: what its few numbers tell is left to them."""
 
 
 @dataclass(frozen=True)
@@ -72,72 +63,6 @@ class Personal:
             raise TrainingError("The new identity has no name.", "Give one with --name.")
         if self.minutes <= 0.0 or self.steps < 2:
             raise TrainingError("The fit has no time.", "Give --minutes above 0 and --steps of 2 or more.")
-
-
-class PersonalModel(AvatarModel):
-    """An avatar's networks, frozen, and one more identity, which is all that is trained.
-
-    Attributes:
-        shares: (identities,) whose softmax is the blend.
-        code_own: (latent_size,) beside the blend's code.
-        texels: (S, S, C) each, beside the blend's; of a relightable avatar that of the detail is the last.
-    """
-
-    def __init__(self, avatar: Avatar, config: TrainingConfig) -> None:
-        size = avatar.metadata.architecture.field.pose_size
-        super().__init__(config, torch.zeros(1, size), cameras=GAIN_CAMERA + 1, identities=2)
-        self.field, _, self.super_resolution = avatar.networks()
-        self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.detail, self.identity_detail = avatar.detail(), None
-        # The avatar's field is given angles in radians.
-        self.pose_mean.zero_()
-        self.pose_scale.fill_(1.0)
-        self.requires_grad_(False)
-        assert avatar.latent is not None
-        detail = [] if avatar.identity_detail is None else [avatar.identity_detail]
-        self._codes, self._textures = avatar.latent.clone(), [*avatar.identity_textures, *detail]
-        self.calibration.requires_grad_(True)
-        self.shares = nn.Parameter(torch.zeros(len(self._codes)))
-        self.code_own = nn.Parameter(torch.zeros(self._codes.shape[1]))
-        self.texels = nn.ParameterList([torch.zeros(texture.shape[1:]) for texture in self._textures])
-        self._blend: list[torch.Tensor] | None = None
-
-    def hold_blend(self) -> None:
-        """Keep the blend as it is from here on."""
-        self._blend = [texture.detach() for texture in self._blended()]
-        self.shares.requires_grad_(False)
-
-    def code(self, identity: int) -> torch.Tensor:
-        """(latent_size,) of the new identity, no longer than 1."""
-        code = self.shares.softmax(dim=0) @ self._codes + self.code_own
-        return code / code.norm().clamp(min=1.0)
-
-    def residuals(self) -> list[torch.Tensor]:
-        """(S, S, C) each: what the new identity adds to the field's textures, and to the detail texture."""
-        blend = self._blended() if self._blend is None else self._blend
-        return [shared + own for shared, own in zip(blend, self.texels, strict=True)]
-
-    def textures(self, identity: int) -> list[torch.Tensor]:
-        """(S, S, C) each: those of the new identity."""
-        return [shared + own for shared, own in zip(self.field.textures, self.residuals(), strict=False)]
-
-    def detail_texture(self, identity: int) -> torch.Tensor | None:
-        """(S, S, C): that of the new identity; None without one."""
-        if self.detail is None or len(self.texels) == len(self.field.textures):
-            return None
-        return identity_texture(self.detail.texture, self.residuals()[-1])
-
-    def prior(self) -> torch.Tensor:
-        """What it costs that the identity leaves the blend, its texels each other, and colours their place."""
-        total = CODE_PRIOR * self.code_own.square().sum() + GAIN_PRIOR * self.calibration[GAIN_CAMERA].square().sum()
-        for texels in self.texels:
-            rough = texels.diff(dim=0).square().mean() + texels.diff(dim=1).square().mean()
-            total = total + SMOOTH * rough + SMALL * texels.square().mean()
-        return total
-
-    def _blended(self) -> list[torch.Tensor]:
-        shares = self.shares.softmax(dim=0)
-        return [torch.tensordot(shares, texture, dims=1) for texture in self._textures]
 
 
 def check_avatar(avatar: Avatar, hand: HandData) -> None:
@@ -198,7 +123,7 @@ def personalised(
         )
     torch.manual_seed(settings.seed)
     config = _config(avatar, settings)
-    model = PersonalModel(avatar, config)
+    model = PersonalModel(avatar, config, sum(frame.camera.width * frame.camera.height for frame in frames))
     mesh = HandMesh.of(hand)
     views = _views(avatar, capture, frames, mesh, config)
     with ThreadPoolExecutor(2) as pool:
@@ -234,7 +159,8 @@ def _config(avatar: Avatar, settings: Personal) -> TrainingConfig:
         lateral_margin=metadata.lateral_margin,
         last_interval=metadata.last_interval,
         conditioning=metadata.conditioning,
-        calibrate_colour=True,
+        # Where the light is told, colours are the hand's own.
+        calibrate_colour=not metadata.relightable,
         pose_noise=0.0,
         empty_space_weight=0.0,
         refine=settings.refine,
@@ -263,48 +189,50 @@ def _fit(
     pool: ThreadPoolExecutor,
     say: Callable[[str], None],
 ) -> None:
-    """Adam on tiles of the pictures: the blend first, then what is beside it."""
+    """Adam on tiles of the pictures, two a step."""
+    own = [model.shares_own, model.code_own, *model.bands]
+    moved: list[nn.Parameter] = [model.calibration] if config.calibrate_colour else []
     groups = [
-        {"params": [model.shares], "rate": 0.1},
-        {"params": [model.calibration], "rate": 3e-3},
-        {"params": [model.code_own], "rate": 3e-3},
-        {"params": list(model.texels), "rate": 1e-2},
+        {"params": [model.shares_own], "rate": 0.1, "wait": 0.0, "eps": 1e-12},
+        {"params": moved, "rate": 3e-3, "wait": 0.0},
+        {"params": [model.code_own], "rate": 3e-3, "wait": BLEND_PART},
+        # Texels of which the pictures tell less than the prior stay.
+        {"params": list(model.bands), "rate": 0.05, "wait": BLEND_PART, "eps": model.weight},
     ]
-    optimiser = torch.optim.Adam(groups, lr=1e-3, betas=(0.9, 0.99))
-    start, held = time.perf_counter(), False
+    optimiser = torch.optim.Adam([group for group in groups if group["params"]], lr=1e-3, betas=(0.9, 0.99))
+    if model.refinement is not None:
+        moved += [model.refinement.pose, model.refinement.shape]
+    start = time.perf_counter()
     for step in range(settings.steps):
         progress = max(step / settings.steps, (time.perf_counter() - start) / (60.0 * settings.minutes))
         if progress >= 1.0:
             break
-        if progress >= BLEND_PART and not held:
-            model.hold_blend()
-            held = True
-        own = [model.code_own, *model.texels] if held else [model.shares]
-        moved = [*own, model.calibration]
-        if model.refinement is not None:
-            moved += [model.refinement.pose, model.refinement.shape]
+        whole = model.identity()
+        model.shown = [value.detach().requires_grad_() for value in whole]
 
-        def differentiate(slot: int, step: int = step, moved: list[Any] = moved) -> tuple[Any, ...]:
-            task = _task(model, views, config, 2 * step + slot)
-            loss = tile_loss(model, task, config)
-            total = loss.total + model.prior()
-            return float(loss.high), torch.autograd.grad(total, moved, allow_unused=True)
+        def differentiate(slot: int, step: int = step) -> tuple[Any, ...]:
+            loss = tile_loss(model, _task(model, views, config, 2 * step + slot), config)
+            return float(loss.high), torch.autograd.grad(loss.total, [*model.shown, *moved], allow_unused=True)
 
         answers = list(pool.map(differentiate, range(2)))
-        for parameter, *gradients in zip(moved, *(answer[1] for answer in answers), strict=True):
+        sums = []
+        for value, *gradients in zip([*model.shown, *moved], *(answer[1] for answer in answers), strict=True):
             found = [gradient for gradient in gradients if gradient is not None]
-            parameter.grad = sum(found) / len(answers) if found else None
+            sums.append(sum(found) / len(answers) if found else torch.zeros_like(value))
+        for parameter, gradient in zip(moved, sums[len(whole) :], strict=True):
+            parameter.grad = gradient
+        for parameter in own:
+            parameter.grad = None
+        torch.autograd.backward([*whole, model.prior()], [*sums[: len(whole)], None])
         decay = 0.05 + 0.95 * (1.0 - progress)
         for group in optimiser.param_groups:
-            group["lr"] = group["rate"] * decay
+            group["lr"] = group["rate"] * decay * (progress >= group["wait"])
         optimiser.step()
         if model.refinement is not None:
             model.refinement.advance(config.refine_rate * decay, False)
         if (step + 1) % 50 == 0:
             error = sum(answer[0] for answer in answers) / len(answers)
             say(f"step {step + 1}  {100.0 * progress:3.0f} %  psnr {-10.0 * np.log10(max(error, 1e-12)):.2f} dB")
-    if not held:
-        model.hold_blend()
 
 
 def _task(model: PersonalModel, views: Sequence[View], config: TrainingConfig, number: int) -> TileTask:
@@ -340,14 +268,14 @@ def _with_identity(
     story: dict[str, Any] = {
         "images": len(frames),
         "personalised": True,
-        "blend": {name: round(float(share), 4) for name, share in zip(names, model.shares.softmax(0), strict=True)},
+        "blend": {name: round(float(share), 4) for name, share in zip(names, model.shares, strict=True)},
     }
     story |= {"consent": settings.consent or capture.consent} if settings.consent or capture.consent else {}
     new = Identity(settings.name, tuple(betas), story)
     assert avatar.latent is not None
     detail = [] if avatar.identity_detail is None else [avatar.identity_detail]
     before = [avatar.latent, *avatar.identity_textures, *detail]
-    own = [model.code(0)[None], *(texture[None] for texture in model.residuals())]
+    own = [value[None] for value in model.identity()]
     known = metadata.identities or tuple(Identity(name) for name in names)
     if settings.alone:
         metadata, known = replace(metadata, name=settings.name), ()

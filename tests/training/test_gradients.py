@@ -125,3 +125,12 @@ def test_march_is_the_field_and_its_integral(pose_of_each_ray: bool, textures: t
     pairs = [torch.autograd.grad(value, inputs, gradient) for value in (found, wanted)]
     for a, b in zip(*pairs, strict=True):
         assert (a - b).norm() <= 1e-5 * b.norm()
+    # Of a frozen field, what it is given has the same gradients.
+    field.requires_grad_(False)
+    given = [pose, positions.requires_grad_(), *(texture.requires_grad_() for texture in field.textures)]
+    samples = Samples(positions, intervals_between(depths, 0.001), lengths, noise)
+    frozen = torch.autograd.grad(ray_values(field, samples, directions, pose), given, gradient)
+    field.requires_grad_(True)
+    free = torch.autograd.grad(ray_values(field, samples, directions, pose), given, gradient)
+    for a, b in zip(frozen, free, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=0.0)

@@ -24,6 +24,7 @@ from livehand_core.networks.config import LIT_CHANNELS
 from livehand_core.poses import PoseSequence
 from livehand_core.rendering import Renderer
 from livehand_core.training.model import warm_start
+from livehand_core.training.personal_model import band_spreads, enlarged
 from livehand_core.training.personalise import Personal, check_avatar, personalised
 
 MARGIN = 0.003
@@ -46,7 +47,7 @@ def family(tubes: HandData) -> Avatar:
     warm_start(field, MARGIN, 0, steps=60)
     with torch.no_grad():
         # Texels that matter for colours.
-        field.layers[0].weight[:, SIZES.encodings_size : SIZES.position_size] *= 3.0
+        field.layers[0].weight[:, SIZES.encodings_size : SIZES.position_size] *= 30.0
     textures = tuple(0.5 * torch.randn(texture.shape) for texture in avatar.identity_textures)
     codes = torch.nn.functional.normalize(torch.randn(2, 8), dim=1)
     metadata = replace(avatar.metadata, depth_margin=MARGIN, lateral_margin=MARGIN, last_interval=0.001)
@@ -88,7 +89,20 @@ def test_somebody_between_two_is_found(family: Avatar, capture: Capture, picture
     errors = {
         name: np.abs(rendered(new, capture, unseen, tubes, name) - truth).mean() for name in ("anna", "ben", "chi")
     }
+    assert min(errors["anna"], errors["ben"]) > 0.002
     assert errors["chi"] < 0.6 * min(errors["anna"], errors["ben"]), errors
+
+
+def test_bands_are_told_apart_by_what_known_hands_differ_by() -> None:
+    """What is smooth over a quarter lies in the band of 4, white noise in the finest, hardly in coarse ones."""
+    torch.manual_seed(2)
+    parts = enlarged(torch.randn(4, 4, 6), 128)
+    smooth = band_spreads(torch.stack([parts, -parts]))
+    assert list(smooth) == [1, 4, 16, 64, 128]
+    assert smooth[4] > 2.0 * max(smooth[16], smooth[64], smooth[128])
+    noise = band_spreads(torch.randn(5, 128, 128, 6))
+    assert 0.7 < noise[128] < 1.0 and noise[64] > 4.0 * noise[4] and noise[1] < 0.02
+    assert set(band_spreads(torch.zeros(2, 16, 16, 1))) == {1, 4, 16}
 
 
 def test_alone_and_by_the_command(
