@@ -42,7 +42,20 @@ class Preparing(TaskOperator):
 
     task_key = PREPARE_KEY
     report: Any
+    layout: Any
     capture: str
+
+    def shown(self) -> tuple[str, ...]:
+        """Properties that the chooser shows, in this order."""
+        raise NotImplementedError
+
+    def draw(self, _context: Any) -> None:
+        """Beside the files."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in self.shown():
+            layout.prop(self, name)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Files are asked for first; the work begins when they are chosen."""
@@ -133,13 +146,19 @@ class LIVEHAND_OT_from_footage(Preparing, ImportHelper, bpy.types.Operator):
         name="Capture", description="Folder of the capture; by default the add-on's own", subtype="DIR_PATH"
     )
 
+    def shown(self) -> tuple[str, ...]:
+        told = {"FILES": ("calibration",), "BOARD": ("square",)}.get(self.cameras, ())
+        return ("cameras", *told, "hand", "poses", "licence", "consent", "capture")
+
     def make_task(self, context: Any) -> Task[Prepared]:
         named = [entry.name for entry in self.files if entry.name]
         folder = Path(bpy.path.abspath(self.directory)) if self.directory else Path()
         videos = [folder / name for name in sorted(named)] or [Path(bpy.path.abspath(self.filepath))]
         lost = [path for path in videos if not path.exists()]
-        if lost or not videos[0].name:
-            raise CaptureError(f"The video {lost[0] if lost else ''} does not exist.", "Choose one or more videos.")
+        if videos[0].is_dir():
+            raise CaptureError("No video is chosen.", "Choose one or more videos, one a camera.")
+        if lost:
+            raise CaptureError(f"The video {lost[0]} does not exist.", "Choose one or more videos.")
         target = self.folder(" ".join(path.stem for path in videos))
         words = ["footage", *map(str, videos), "-o", str(target), "--hand", self.hand, "--poses", str(self.poses)]
         if self.cameras == "FILES":
@@ -171,6 +190,9 @@ class LIVEHAND_OT_import_capture(Preparing, ImportHelper, bpy.types.Operator):
     capture: StringProperty(
         name="Capture", description="Folder of the capture; by default the add-on's own", subtype="DIR_PATH"
     )
+
+    def shown(self) -> tuple[str, ...]:
+        return ("kind", "side", "split", "limit", "every", "capture")
 
     def make_task(self, context: Any) -> Task[Prepared]:
         chosen = Path(bpy.path.abspath(self.directory or self.filepath))
