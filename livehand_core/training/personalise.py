@@ -52,7 +52,7 @@ class Personal:
 
     name: str
     minutes: float = 2.5
-    steps: int = 600
+    steps: int = 200
     seed: int = 0
     alone: bool = False
     refine: bool = True

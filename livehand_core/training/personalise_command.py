@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the capture that is made of the photos")
     parser.add_argument("--no-refine", action="store_true", help="take the pictures' poses as they are")
     parser.add_argument("--minutes", type=float, default=2.5, help="longest fit (2.5)")
-    parser.add_argument("--steps", type=int, default=600, help="most steps (600)")
+    parser.add_argument("--steps", type=int, default=200, help="most steps (200)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--consent", default="", help="what the hand's owner has agreed to")
 

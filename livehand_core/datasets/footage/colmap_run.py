@@ -16,6 +16,9 @@ from ..colmap import Shot, read_model
 MOST_FRAMES = 60
 """Of a moving camera that are matched with one another."""
 
+MOST_FEATURES = 3000
+"""Of a picture. All pictures are matched with one another, which takes their square."""
+
 
 def reconstruct(images: Path, names: Sequence[str], work: Path) -> list[Shot]:
     """The cameras of pictures, in a unit and a world that nothing tells.
@@ -38,8 +41,11 @@ def reconstruct(images: Path, names: Sequence[str], work: Path) -> list[Shot]:
     try:
         reader = pycolmap.ImageReaderOptions()
         reader.camera_model = "OPENCV"
+        extraction = pycolmap.FeatureExtractionOptions()
+        extraction.sift.max_num_features = MOST_FEATURES
+        mode = pycolmap.CameraMode.PER_FOLDER
         pycolmap.extract_features(
-            database, images, image_names=list(names), camera_mode=pycolmap.CameraMode.PER_FOLDER, reader_options=reader
+            database, images, list(names), camera_mode=mode, reader_options=reader, extraction_options=extraction
         )
         pycolmap.match_exhaustive(database)
         models = pycolmap.incremental_mapping(database, images, work)
