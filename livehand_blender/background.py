@@ -296,9 +296,10 @@ def draw_text(layout: Any, text: str, alert: bool = False, icon: str = "INFO") -
     """A message in as many labels as it needs at the width of the region; the first one bears the icon."""
     import textwrap
 
-    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
-    # The narrowest sidebar that is usable, where nothing is drawn.
-    width = region.width / scale if region is not None else 220.0
+    area, region = bpy.context.area, bpy.context.region
+    # A panel over the 3D view itself is a popover, which has the width of the narrowest sidebar that is usable.
+    loose = region is None or (area is not None and area.type == "VIEW_3D" and region.type == "WINDOW")
+    width = 220.0 if loose else region.width / bpy.context.preferences.system.ui_scale
     letters = max(round((width - 70.0) / 6.3), 16)
     column = layout.column(align=True)
     column.alert = alert

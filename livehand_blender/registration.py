@@ -75,11 +75,12 @@ def menu_entries(*found: tuple[str, Callable[[Any, Any], None]]) -> list[Step]:
 
 
 def timer(function: Callable[[], float | None], first: float | None = None) -> list[Step]:
-    """A timer that is stopped at the end; started after ``first`` seconds, or by whoever needs it."""
+    """A timer that is stopped at the end, and goes on when another file is opened; started after ``first`` seconds, or
+    by whoever needs it."""
 
     def start() -> None:
         if first is not None:
-            bpy.app.timers.register(function, first_interval=first)
+            bpy.app.timers.register(function, first_interval=first, persistent=True)
 
     def stop() -> None:
         if bpy.app.timers.is_registered(function):

@@ -137,3 +137,20 @@ def test_steps_are_undone_in_reverse_also_after_one_that_fails() -> None:
     assert done == ["first", "last", "not last", "bye", "not first"]
     unregister()
     assert len(done) == 5
+
+
+def test_a_timer_goes_on_when_another_file_is_opened_and_ends_with_its_module() -> None:
+    """Without it no light would be probed by itself in any file but the one that Blender began with."""
+    import bpy
+
+    from livehand_blender.registration import registration, timer
+
+    def look() -> float:
+        return 3600.0
+
+    register, unregister = registration(timer(look, first=3600.0))
+    register()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert bpy.app.timers.is_registered(look)
+    unregister()
+    assert not bpy.app.timers.is_registered(look)
