@@ -26,7 +26,7 @@ from .scene import VisibleHand, visible_hands
 from .viewport import why_nothing
 
 PROXY_BIAS = 0.006
-"""Metres by which a hand is drawn nearer where its proxy mesh, which runs through its skin, is shown as well."""
+"""Metres, of a hand's size, by which it is drawn nearer where its mesh, which runs through its skin, is shown too."""
 
 
 class _Overlay:
@@ -113,7 +113,8 @@ def _after() -> None:
     if overlay.screen.show(overlay.live.picture):
         overlay.live.redraw_soon()
     if buffer is not None:
-        bias = PROXY_BIAS if context.scene.livehand.show_proxies else 0.0
+        with_mesh = [hand.instance.scale for hand in overlay.hands if hand.has_mesh]
+        bias = PROXY_BIAS * max([1.0 * context.scene.livehand.show_proxies, *with_mesh])
         view = context.region_data
         depth: DepthUse = "TEST" if _has_depths(context.space_data) else "NONE"
         with buffer.bind():

@@ -152,6 +152,7 @@ class VisibleHand:
         occluders: what stands in its light.
         notes: what a person should know of its light, one sentence each.
         source: how its surroundings are known, as of a ``HandLight``; empty for an avatar that brings its light along.
+        has_mesh: whether it is a mesh with an avatar of its own, which views of other engines show with it.
     """
 
     instance: HandInstance
@@ -162,6 +163,7 @@ class VisibleHand:
     occluders: tuple[Occluder, ...] = ()
     notes: tuple[str, ...] = ()
     source: str = ""
+    has_mesh: bool = False
 
 
 def visible_hands(depsgraph: Any, space: Any = None) -> tuple[VisibleHand, ...]:
@@ -263,7 +265,7 @@ def _visible_part(mesh: Any, depsgraph: Any, holdout: bool) -> VisibleHand:
     state = numbers.tobytes() + f"{instance.avatar} {holdout}".encode()
     # Flesh reaches from a joint no farther than the whole is long.
     radii = np.full(len(joints), instance.scale * SIZE)
-    return VisibleHand(instance, joints, radii, state, HandLabel(mesh.name, mesh.pass_index))
+    return VisibleHand(instance, joints, radii, state, HandLabel(mesh.name, mesh.pass_index), has_mesh=True)
 
 
 def _visible_hand(rig: Any, matrix_world: Any, holdout: bool) -> VisibleHand:
