@@ -30,11 +30,13 @@ Picture = TypeVar("Picture")
 
 
 class Mesh(NamedTuple):
-    """What stands in a hand's light: (N, 3) float32 vertices, (M, 3) int32 faces, and whether it hides the sky, too."""
+    """What stands in a hand's light: (N, 3) float32 vertices, (M, 3) int32 faces, whether it hides the sky, too, and
+    whether it is a hand itself."""
 
     vertices: np.ndarray
     faces: np.ndarray
     sky: bool = True
+    hand: bool = False
 
 
 class DrawnHand(ABC, Generic[Features, Picture]):
@@ -119,10 +121,13 @@ class DrawnHand(ABC, Generic[Features, Picture]):
             return None
         here = self.metadata.own_light if light is None else view.light_from_world(light)
         here_too = [mesh._replace(vertices=view.from_world(mesh.vertices).astype(np.float32)) for mesh in occluders]
-        others, before_lamps = ([mesh[:2] for mesh in here_too if mesh.sky is sky] for sky in (True, False))
+        hands = [mesh[:2] for mesh in here_too if mesh.hand]
+        others, before_lamps = (
+            [mesh[:2] for mesh in here_too if mesh.sky is sky and not mesh.hand] for sky in (True, False)
+        )
         closed = self.shaded.closed(vertices)
-        if self._standing is None or not self._standing.is_of(closed, others, before_lamps):
-            self._standing = Standing(self.shaded, closed, others, before_lamps)
+        if self._standing is None or not self._standing.is_of(closed, others, before_lamps, hands):
+            self._standing = Standing(self.shaded, closed, others, before_lamps, hands)
         return self._standing.receive(here, self.share)
 
     def share(self, count: int, work: Callable[[int, int], object]) -> None:
@@ -137,7 +142,7 @@ class DrawnHand(ABC, Generic[Features, Picture]):
         """
         view = avatar_view(self.metadata, self.hand, instance, camera)
         closed = self.shaded.closed(self.posed(view.pose))
-        return Mesh(view.to_world(closed).astype(np.float32), self.shaded.faces)
+        return Mesh(view.to_world(closed).astype(np.float32), self.shaded.faces, hand=True)
 
     @cached_property
     def shaded(self) -> ShadedMesh:

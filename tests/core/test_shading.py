@@ -13,6 +13,7 @@ from livehand_core.cameras import Camera
 from livehand_core.harmonics import basis, spread_axes, spread_directions
 from livehand_core.kernels.mesh.raster import rasterise
 from livehand_core.kernels.shading.material import EDGE_RADIUS
+from livehand_core.kernels.shading.vertices import SKIN
 from livehand_core.lights import Lamp, Light, clipped_cosine
 from livehand_core.rendering.shading.mesh import ShadedMesh
 from livehand_core.rendering.shading.pixels import SeenSurface, lit_pixels, turned
@@ -370,3 +371,29 @@ def test_what_is_known_of_a_pose_gives_the_same_light_as_a_new_look() -> None:
     moved = (lid[0] + np.float32(0.01), lid[1])
     assert not standing.is_of(vertices, [moved], [cup]) and not standing.is_of(vertices, [lid, cup], [])
     assert not standing.is_of(vertices + np.float32(1e-3), [lid], [cup])
+
+
+def test_another_hand_reflects_some_of_the_sky_that_it_hides() -> None:
+    """By the fit of Jimenez et al. 2016, in float64; a thing of the same shape reflects nothing."""
+    mesh, vertices = tube()
+    lid, light, normals = grid(6, 0.05, 0.06), Light.uniform((1.0, 0.7, 0.4)), mesh.frames(vertices)[0]
+    axes, around, points = spread_axes(), Sphere.around(vertices), skin_points(vertices, normals)
+    shares = []
+    for shapes in ([(vertices, mesh.faces)], [(vertices, mesh.faces), lid]):
+        seen = sky_sight(Occluders.of(shapes, mesh.solid), around, axes, points, alone)[:, : len(vertices)]
+        size = np.abs(axes @ normals.T).astype(np.float64)
+        shares.append((seen * size).sum(axis=0) / size.sum(axis=0))
+    without, beside = shares
+    free = np.minimum(beside / np.maximum(without, 1e-9), 1.0)[:, None]
+    albedo = np.array(SKIN)
+    cube, square, once = 2.0404 * albedo - 0.3324, -4.7951 * albedo + 0.6417, 2.7552 * albedo + 0.6903
+    wanted = without[:, None] * np.maximum(free, ((free * cube + square) * free + once) * free)
+    hand, thing, nothing = (
+        receive(mesh, vertices, light, others, (), hands).vertices[:, SKY]
+        for others, hands in (((), [lid]), ([lid], ()), ((), ()))
+    )
+    np.testing.assert_allclose(hand, wanted, atol=2e-5)
+    np.testing.assert_allclose(thing, np.repeat(beside[:, None], 3, axis=1), atol=2e-5)
+    assert (hand >= thing).all() and (hand <= nothing + 1e-6).all()
+    between = (free[:, 0] < 0.6) & (free[:, 0] > 0.1)
+    assert between.sum() > 10 and (hand[between, 0] > hand[between, 2]).all()

@@ -59,28 +59,43 @@ class Standing:
         vertices: (V, 3) float32 posed, metres, of ``ShadedMesh.closed``.
         others: further (vertices, faces) in the way of the light.
         before_lamps: such that are in the way of lamps alone.
+        hands: such in the way of all light, and of skin, which reflects some of the sky's.
     """
 
     def __init__(
-        self, mesh: ShadedMesh, vertices: np.ndarray, others: Sequence[Shape] = (), before_lamps: Sequence[Shape] = ()
+        self,
+        mesh: ShadedMesh,
+        vertices: np.ndarray,
+        others: Sequence[Shape] = (),
+        before_lamps: Sequence[Shape] = (),
+        hands: Sequence[Shape] = (),
     ) -> None:
-        self.mesh, self.vertices, self._around = mesh, vertices, (tuple(others), tuple(before_lamps))
+        self.mesh, self.vertices = mesh, vertices
+        self._around = tuple(others), tuple(before_lamps), tuple(hands)
         self._sphere = Sphere.around(vertices)
-        self._occluders = Occluders.of([(vertices, mesh.faces), *others], mesh.solid)
+        without = [(vertices, mesh.faces), *others]
+        self._without = Occluders.of(without, mesh.solid) if hands else None
+        self._occluders = Occluders.of([*without, *hands], mesh.solid)
         self._before = self._occluders
         if before_lamps:
-            self._before = Occluders.of([(vertices, mesh.faces), *others, *before_lamps], mesh.solid)
+            self._before = Occluders.of([*without, *hands, *before_lamps], mesh.solid)
         self._normals, self._tangents = mesh.frames(vertices)
         self._points = skin_points(vertices, self._normals)
-        self._sight: np.ndarray | None = None
+        self._sights: tuple[np.ndarray, np.ndarray] | None = None
         self._lamps: dict[tuple[object, ...], tuple[ReceivedLamp, np.ndarray]] = {}
 
-    def is_of(self, vertices: np.ndarray, others: Sequence[Shape], before_lamps: Sequence[Shape]) -> bool:
+    def is_of(
+        self,
+        vertices: np.ndarray,
+        others: Sequence[Shape],
+        before_lamps: Sequence[Shape],
+        hands: Sequence[Shape] = (),
+    ) -> bool:
         """Whether all of it is still where it was."""
-        now = tuple(others), tuple(before_lamps)
+        now = tuple(others), tuple(before_lamps), tuple(hands)
         if [len(part) for part in now] != [len(part) for part in self._around]:
             return False
-        pairs = zip((*self._around[0], *self._around[1]), (*now[0], *now[1]), strict=True)
+        pairs = zip(sum(self._around, ()), sum(now, ()), strict=True)
         arrays = ((one, two) for before, after in pairs for one, two in zip(before, after, strict=True))
         return np.array_equal(self.vertices, vertices) and all(np.array_equal(*pair) for pair in arrays)
 
@@ -100,15 +115,20 @@ class Standing:
         rows[:, LAMPS:] = seen[:, :count].T
         return Received(rows, irradiance, (_BY_LOBE * light.harmonics).astype(np.float32), lamps)
 
-    def _sight_and_radiance(self, light: Light, share: Share) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the vertices see along the sky's axes, these, and what comes from there; none of a dark sky."""
+    def _sight_and_radiance(self, light: Light, share: Share) -> tuple[np.ndarray, ...]:
+        """What the vertices see along the sky's axes, with and without other hands, these axes, and what comes from
+        there; none of a dark sky."""
         radiance = np.maximum(_BY_DIRECTION @ light.harmonics, 0.0)
         if not radiance.any():
             nothing = np.zeros((0, 3), np.float32)
-            return nothing, nothing, nothing
-        if self._sight is None:
-            self._sight = sky_sight(self._occluders, self._sphere, SKY_AXES, self._points, share)
-        return self._sight, SKY_AXES.astype(np.float32), (radiance / radiance.max()).astype(np.float32)
+            return (nothing,) * 4
+        if self._sights is None:
+            sight = sky_sight(self._occluders, self._sphere, SKY_AXES, self._points, share)
+            without = sight[:0]
+            if self._without is not None:
+                without = sky_sight(self._without, self._sphere, SKY_AXES, self._points, share)
+            self._sights = sight, without
+        return *self._sights, SKY_AXES.astype(np.float32), (radiance / radiance.max()).astype(np.float32)
 
     def _received_lamps(self, light: Light, share: Share) -> list[tuple[ReceivedLamp, np.ndarray]]:
         """Each lamp, and its (V,) visibility; its colour changes neither."""
@@ -128,9 +148,10 @@ def receive(
     light: Light,
     others: Sequence[Shape] = (),
     before_lamps: Sequence[Shape] = (),
+    hands: Sequence[Shape] = (),
 ) -> Received:
     """Find what a hand receives: :meth:`Standing.receive` of one light."""
-    return Standing(mesh, vertices, others, before_lamps).receive(light)
+    return Standing(mesh, vertices, others, before_lamps, hands).receive(light)
 
 
 def wrapped_cosine(cosine: np.ndarray, sine: float) -> np.ndarray:
