@@ -17,7 +17,7 @@ from ..capture.process import Job, run, save_copy
 from ..polls import allowed
 from ..registration import classes, properties, registration
 from .poses import PartPoser
-from .rigged import RestShape, armature_of, model_of
+from .rigged import RestShape, armature_of, check_shown, model_of
 from .shown import check_rest, model_of_avatar
 
 
@@ -81,7 +81,7 @@ class LIVEHAND_OT_part_capture(TaskOperator, bpy.types.Operator):
         # All that would be refused in the other Blender is refused here and now.
         model, notes = model_of(mesh)
         armature = armature_of(mesh)
-        PartPoser(armature, model, RestShape.of(mesh, armature).size).read()
+        check_shown(mesh, model, *PartPoser(armature, model, RestShape.of(mesh, armature).size).read())
         for note in notes:
             self.report({"INFO"}, note)
         folder = Path(bpy.path.abspath(self.folder)) if self.folder else capture_folder(scene, mesh)

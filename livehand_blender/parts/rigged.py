@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mathutils.bvhtree import BVHTree
 
 from livehand_core.errors import HandModelError, PoseError
 from livehand_core.hand.data import ProxyModel
-from livehand_core.hand.part import OVERLAPPING, make_part, overlapping_charts
+from livehand_core.hand.part import OVERLAPPING, make_part, overlapping_charts, unfolded_without_area
+from livehand_core.hand.skinning import pose_vertices
 from livehand_core.poses import BETA_COUNT, HandPose
 from livehand_core.rotations import matrix_to_axis_angle
 from livehand_core.small_systems import inverse_affine
@@ -29,6 +31,9 @@ ARMATURE = "(armature)"
 BONE_SCALE = 0.01
 OFF_PARENT = 0.01
 """How far a bone may be scaled against the root, and moved off its parent, in parts of the model's longest side."""
+
+OFF_MODEL, MOST_OFF = 0.05, 0.01
+"""How far from its model a mesh may be shown, in parts of the longest side, but for so much of its vertices."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,12 @@ def model_of(mesh: Any) -> tuple[ProxyModel, tuple[str, ...]]:
 
     Raises:
         HandModelError: the mesh has no UV map, vertices without weights, charts that overlap, more bones than can be,
-            or more than one armature.
+            or more than one armature; or it is being edited.
     """
     armature = armature_of(mesh)
     data = mesh.data
+    if data.is_editmode:
+        raise HandModelError(f"The mesh {mesh.name!r} is being edited.", "Leave Edit Mode (Tab) first.")
     if not data.uv_layers or data.uv_layers.active is None:
         raise HandModelError(
             f"The mesh {mesh.name!r} has no UV map.", "Unwrap it (U in Edit Mode); any layout without overlap will do."
@@ -117,6 +124,12 @@ def model_of(mesh: Any) -> tuple[ProxyModel, tuple[str, ...]]:
         "parents": np.array(parents),
     }
     model = make_part(mesh.name, arrays, names)
+    folded = unfolded_without_area(model)
+    if folded > OVERLAPPING:
+        raise HandModelError(
+            f"{100.0 * folded:.0f} % of the mesh {mesh.name!r} has no area in its UV map.",
+            "Unwrap it (U in Edit Mode).",
+        )
     shared = overlapping_charts(model)
     if shared > OVERLAPPING:
         raise HandModelError(
@@ -124,6 +137,27 @@ def model_of(mesh: Any) -> tuple[ProxyModel, tuple[str, ...]]:
             "Unwrap mirrored and stacked islands apart (UV, Pack Islands).",
         )
     return model, tuple(_notes(mesh, model))
+
+
+def check_shown(mesh: Any, model: ProxyModel, pose: HandPose, scale: float) -> None:
+    """Raises HandModelError where modifiers or shape keys show a mesh elsewhere than its model in the pose it shows."""
+    import bpy
+
+    shown = mesh.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    data = shown.to_mesh()
+    flat = np.empty(3 * len(data.vertices), np.float32)
+    data.vertices.foreach_get("co", flat)
+    shown.to_mesh_clear()
+    world = np.array(shown.matrix_world, np.float64)
+    points = flat.reshape(-1, 3).astype(np.float64) @ world[:3, :3].T + world[:3, 3]
+    posed = scale * pose_vertices(model, pose)
+    tree, reach = BVHTree.FromPolygons(posed.tolist(), model.faces.tolist()), OFF_MODEL * SIZE * scale
+    off = np.mean([tree.find_nearest(point, reach)[0] is None for point in points.tolist()])
+    if off > MOST_OFF:
+        raise HandModelError(
+            f"Modifiers or shape keys show {100.0 * off:.0f} % of {mesh.name!r} away from the mesh that bones move.",
+            "Apply them, or switch them off.",
+        )
 
 
 def heads(armature: Any, names: tuple[str, ...]) -> np.ndarray:

@@ -175,6 +175,16 @@ def overlapping_charts(model: ProxyModel) -> float:
     return float((hits > 1).sum()) / covered if covered else 0.0
 
 
+def unfolded_without_area(model: ProxyModel) -> float:
+    """Part of the surface whose triangles are a line or a point in texture coordinates, 0 to 1."""
+    (one, two), (u, v) = (
+        np.moveaxis(c[:, 1:] - c[:, :1], 1, 0) for c in (model.v_template[model.faces], model.face_uv)
+    )
+    areas = np.linalg.norm(np.cross(one, two), axis=1)
+    nothing = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]) < 1e-10
+    return float(areas[nothing].sum() / max(float(areas.sum()), 1e-30))
+
+
 def covered_cells(face_uv: np.ndarray, size: int) -> np.ndarray:
     """(size, size) in how many of (F, 3, 2) triangles, v downwards, the middle of each cell of a texture lies."""
     corners = face_uv.astype(np.float64) * size

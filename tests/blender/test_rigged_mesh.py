@@ -124,10 +124,29 @@ def _outside(mesh: Any, _: Any) -> None:
         item.uv[1] += 0.5
 
 
+def _folded(mesh: Any, _: Any) -> None:
+    for item in mesh.data.uv_layers[0].data:
+        item.uv[0] = 0.5
+
+
+def _edited(mesh: Any, _: Any) -> None:
+    import bpy
+
+    bpy.context.view_layer.objects.active = mesh
+    bpy.ops.object.mode_set(mode="EDIT")
+
+
+def _mirrored(mesh: Any, _: Any) -> None:
+    mesh.modifiers.new("Mirror", "MIRROR").use_axis = (False, False, True)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         (_no_uv, "no UV map"),
+        (_folded, "100 % of .* no area in its UV map"),
+        (_edited, "is being edited"),
+        (_mirrored, r"show \d+ % of 'Foot' away"),
         (_bare, r"2 vertices .* no weight"),
         (_stacked, "overlap"),
         (_several, r"Several armatures .* Second"),
