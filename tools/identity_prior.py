@@ -93,7 +93,7 @@ def compare(fitted: Path, unknown: Path, folder: Path) -> int:
         code = cli.main([*words, "--protocols", "hand_box"])
         if code:
             return code
-        found[name] = json.loads(file.read_text("utf-8"))["by_split"]["both"]["mean"]["hand_box"]["psnr"]
+        found[name] = json.loads(file.read_text("utf-8"))["hand_box"]["psnr"]
     own = found.pop(unknown.name)
     nearest = max(found, key=lambda name: found[name])
     print(f"{unknown.name} {own:.2f} dB in the hand's box, {nearest}, the nearest, {found[nearest]:.2f} dB")
