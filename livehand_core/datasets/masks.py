@@ -19,7 +19,7 @@ from ..hand.library import find_hand
 from ..passes import srgb_to_linear
 from ..poses import HandPose, Side
 
-METHOD = 3
+METHOD = 4
 """Counted up where masks come out otherwise, so that parts made before are made anew."""
 
 BAND = 0.007
@@ -40,6 +40,13 @@ COVERED = 0.4
 
 BESIDE, TELLING = 3, 0.02
 """Pixels around one at the edge that tell the colours of skin and room, and how far apart these have to be, linear."""
+
+ARM_REACH, ARM_GAP, ARM_SLOPE = 0.04, 0.002, 0.25
+"""Metres from the arm within which skin beside the hand's outline is the arm's where it lies farther from that outline
+than ARM_GAP and ARM_SLOPE of its way to the arm: a forearm that bends at the wrist leaves beside the mesh's end."""
+
+EDGE = 1.2
+"""Pixels: spread of the Gaussian that a mask's edge is smoothed by."""
 
 SKINS, ROOMS = 3, 6
 """Gaussians of the colours of the hand, and of those around it."""
@@ -166,9 +173,18 @@ def find_mask(rgb: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed,
         return mask
     _, depth = camera.project(hand.vertices)
     band = max(2, round(BAND * camera.fx / float(np.median(depth))))
-    labels = _with_skin(silhouettes(camera, window, hand, others), 2 * band)
+    labels = _with_skin(silhouettes(camera, window, hand, others), 2 * band, band / BAND)
     window.of(mask)[:] = _decided(window.of(rgb), labels, band)
     return mask
+
+
+def opacity(mask: np.ndarray) -> np.ndarray:
+    """(H, W) float32 0 to 1 of an (H, W) bool mask: its edge without steps, and a pixel wide."""
+    import cv2
+
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), EDGE)
+    # The Gaussian's slope at a straight edge becomes that of a pixel that the edge crosses.
+    return np.clip(0.5 + (soft - 0.5) * (EDGE * np.float32(np.sqrt(2.0 * np.pi))), 0.0, 1.0)
 
 
 def within(mask: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed, ...] = ()) -> np.ndarray:
@@ -181,20 +197,24 @@ def within(mask: np.ndarray, camera: Camera, hand: Posed, others: tuple[Posed, .
         return answer
     _, depth = camera.project(hand.vertices)
     band = max(2, round(2.0 * BAND * camera.fx / float(np.median(depth))))
-    labels = _with_skin(silhouettes(camera, window, hand, others), band)
+    labels = _with_skin(silhouettes(camera, window, hand, others), band, band / (2.0 * BAND))
     near = cv2.dilate((labels == HAND).astype(np.uint8), _disc(band)) > 0
     window.of(answer)[:] = window.of(mask) & near & np.isin(labels, (0, HAND))
     return answer
 
 
-def _with_skin(labels: np.ndarray, width: int) -> np.ndarray:
+def _with_skin(labels: np.ndarray, width: int, scale: float) -> np.ndarray:
     """Labels in which what lies within ``width`` pixels of the arm or of another hand, and not as near to the hand, is
-    theirs. Arms are wider than the mesh's rim."""
-    answer, nearest = labels.copy(), _distance(labels == HAND)
+    theirs, and more beside the arm as ARM_REACH says. ``scale``: pixels a metre."""
+    answer, own = labels.copy(), _distance(labels == HAND)
+    nearest = own
     for kind in (ARM, OTHER):
         if (labels == kind).any():
             away = _distance(labels == kind)
-            answer[(labels == 0) & (away <= width) & (away < nearest)] = kind
+            beside = (away <= width) & (away < nearest)
+            if kind == ARM:
+                beside |= (away <= ARM_REACH * scale) & (own > ARM_GAP * scale + ARM_SLOPE * away)
+            answer[(labels == 0) & beside] = kind
             nearest = np.minimum(nearest, away)
     return answer
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +27,7 @@ from ..hand.library import find_hand
 from ..hand.skinning import pose_joints
 from ..poses import HandPose
 from .conventions import OPENPOSE_TO_MANO
-from .masks import HAND, METHOD, Posed, Window, find_mask, hand_window, silhouettes, within
+from .masks import HAND, METHOD, Posed, Window, find_mask, hand_window, opacity, silhouettes, within
 from .parts import is_there, part_path
 from .refinement import Landmarks, Refined, refine
 from .source import ANNOTATION, Instant, Labels, LeftOut, View, reason_of
@@ -188,14 +188,18 @@ def _prepared(
 def refine_by(
     data: HandData, hand: HandPose, pictures: Sequence[Picture], masks: Sequence[np.ndarray], with_shape: bool
 ) -> Refined:
-    """The pose that fits the masks and the landmarks of pictures."""
+    """The pose that fits the masks of pictures: with their landmarks first, which tell finger from finger and are some
+    pixels off, then by outlines alone."""
     landmarks = [
         Landmarks(picture.camera, picture.view.landmarks)
         for picture in pictures
         if picture.view.landmarks is not None and picture.camera.width == picture.view.camera.width
     ]
     seen = [(mask, picture.camera) for mask, picture in zip(masks, pictures, strict=True)]
-    return refine(data, hand, seen, landmarks, with_shape)
+    first = refine(data, hand, seen, landmarks, with_shape)
+    if not landmarks:
+        return first
+    return replace(refine(data, first.hand, seen, (), with_shape), before=first.before)
 
 
 def fit_error(instant: Instant, settings: Settings) -> float:
@@ -247,9 +251,10 @@ def _write_view(
     if int((mask & drawn).sum()) < settings.overlap * int((mask | drawn).sum()):
         return LeftOut(place, "its mask does not lie where the fit is")
     file = f"{IMAGES}/{name}/{picture.view.name}.png"
-    alpha = window.of(mask)[..., None]
-    image = np.concatenate([window.of(picture.rgb) * alpha / 255.0, alpha], axis=2)
-    write_image(folder / file, image, premultiplied=False)
+    alpha = window.of(opacity(mask))[..., None]
+    # The room is nobody's business.
+    shown = np.where(alpha > 0.0, window.of(picture.rgb) / 255.0, 0.0)
+    write_image(folder / file, np.concatenate([shown, alpha], axis=2), premultiplied=False)
     cut = camera.crop(window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0)
     return {"image": file, "source": place, "camera_name": picture.view.name, "camera": cut.to_json()}
 

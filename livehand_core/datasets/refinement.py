@@ -15,9 +15,9 @@ import numpy as np
 
 from ..cameras import Camera
 from ..hand.data import HandData
-from ..hand.skinning import pose_joints, pose_vertices
+from ..hand.skinning import pose_joints, posed_hands
 from ..poses import HandPose
-from ..tracking.skeleton import seen_points
+from ..tracking.skeleton import seen_on
 from .masks import Posed, Window, hand_window, silhouettes
 
 ITERATIONS = 12
@@ -199,7 +199,7 @@ def _cost(
 ) -> tuple[float, float]:
     """Huber's cost with the priors, and the outlines' root mean square in pixels."""
     changed = _changed(hand, change)
-    nodes = _nodes(data, changed)
+    (nodes,) = _nodes(data, [changed])
     posed = _posed(data, changed, nodes[: len(data.v_template)])
     robust, outlines = 0.0, [np.zeros(0)]
     for one in seen:
@@ -222,10 +222,10 @@ def _spread(one: Outline | Landmarks, parts: list[tuple[np.ndarray, np.ndarray, 
     return PIXEL_SPREAD * float(np.sqrt(max(1.0, sum(len(residual) for residual, _, _ in parts) / one.worth)))
 
 
-def _nodes(data: HandData, hand: HandPose) -> np.ndarray:
-    """(V + 21, 3) the vertices of a posed hand, and where its landmarks are seen."""
-    vertices = pose_vertices(data, hand)
-    return np.concatenate([vertices, seen_points(data, hand, vertices)])
+def _nodes(data: HandData, hands: Sequence[HandPose]) -> np.ndarray:
+    """(N, V + 21, 3) the vertices of posed hands, and where their landmarks are seen."""
+    vertices, frames = posed_hands(data, hands)
+    return np.concatenate([vertices, seen_on(data, frames, vertices)], axis=1)
 
 
 def _posed(data: HandData, hand: HandPose, vertices: np.ndarray) -> Posed:
@@ -240,8 +240,8 @@ def _normal_equations(
     data: HandData, hand: HandPose, change: np.ndarray, seen: Sequence[Outline | Landmarks], spreads: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(P, P) and (P,) of all residuals and the priors."""
-    base = _nodes(data, _changed(hand, change))
-    moves = np.stack([_derivative(data, hand, change, base, index) for index in range(len(change))], axis=-1)
+    (base,) = _nodes(data, [_changed(hand, change)])
+    moves = _derivatives(data, hand, change, base)
     posed = _posed(data, _changed(hand, change), base[: len(data.v_template)])
     matrix, vector = np.diag(spreads**-2), change / spreads**2
     for one in seen:
@@ -266,11 +266,10 @@ def _normal_equations(
     return matrix, vector
 
 
-def _derivative(data: HandData, hand: HandPose, change: np.ndarray, base: np.ndarray, index: int) -> np.ndarray:
-    """(V + 21, 3) of the nodes by one parameter."""
-    other = change.copy()
-    other[index] += STEP
-    answer: np.ndarray = (_nodes(data, _changed(hand, other)) - base) / STEP
+def _derivatives(data: HandData, hand: HandPose, change: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """(V + 21, 3, P) of the nodes by each parameter."""
+    moved = _nodes(data, [_changed(hand, other) for other in change + STEP * np.eye(len(change))])
+    answer: np.ndarray = np.moveaxis(moved - base, 0, -1) / STEP
     return answer
 
 

@@ -225,11 +225,16 @@ def seen_points(data: HandData, pose: HandPose, vertices: np.ndarray | None = No
         vertices: (V, 3) of the posed hand, where they are known already.
     """
     posed = pose_vertices(data, pose) if vertices is None else vertices
-    frames = joint_transforms(data, pose)
-    points = np.concatenate([frames[:, :3, 3], posed[_tips(data.name, data.side)]])
+    return seen_on(data, joint_transforms(data, pose), posed)
+
+
+def seen_on(data: HandData, frames: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """(..., 21, 3) as :func:`seen_points`, of (..., 16, 4, 4) joints and (..., V, 3) vertices."""
+    points = np.concatenate([frames[..., :3, 3], vertices[..., _tips(data.name, data.side), :]], axis=-2)
     flip = np.array([-1.0, 1.0, 1.0]) if data.side == "left" else np.ones(3)
     offsets = 1e-3 * _FROM_JOINTS_MM * flip
-    return np.asarray(points[list(LANDMARK_POINTS)] + _turned(frames[list(_CARRIERS), :3, :3], offsets))
+    carried = _turned(frames[..., list(_CARRIERS), :3, :3], offsets)
+    return np.asarray(points[..., list(LANDMARK_POINTS), :] + carried)
 
 
 @cache

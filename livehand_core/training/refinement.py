@@ -64,7 +64,7 @@ class Refinement(nn.Module):
         offsets: (V,) of the proxy along its normals, before they are smoothed.
         cameras: (cameras, 6) turn and place of each camera; the first stays.
         fits: (poses, 61) what they correct: the capture's poses and betas, or what the silhouettes made of them.
-        given: the capture's poses.
+        given: the capture's poses; owners: number of a pose's identity, of those that are trained on.
         ground: (V,) metres of the surface that the run began with, another avatar's; 0 where it is the model's.
         live: whether they are moved now.
     """
@@ -79,7 +79,7 @@ class Refinement(nn.Module):
         super().__init__()
         data = mesh.model.data
         assert isinstance(data, HandData), "parts are not refined"
-        self.given, self._owners, self._data = tuple(poses), dict(owners), data
+        self.given, self.owners, self._data = tuple(poses), dict(owners), data
         identities, vertices = max(owners.values()) + 1, len(self._data.v_template)
         self.pose = nn.Parameter(torch.zeros(len(poses), 51, dtype=torch.float64))
         self.shape = nn.Parameter(torch.zeros(identities, 10, dtype=torch.float64))
@@ -108,7 +108,7 @@ class Refinement(nn.Module):
         """Bring the fits onto the masks' outlines, and every view onto its fit; see ``silhouettes``."""
         if config.refine_silhouettes:
             data = self._data.with_offsets(self.ground.cpu().numpy())
-            self.fits.copy_(silhouette_fits(self.given, self._owners, views, data, pool, devices, say))
+            self.fits.copy_(silhouette_fits(self.given, self.owners, views, data, pool, devices, say))
         for view in views:
             self.place(view)
 
@@ -199,7 +199,7 @@ class Refinement(nn.Module):
     def hands(self) -> list[HandPose]:
         """Each of the capture's poses as it is refined now; those that are not trained on as they were given."""
         answer = list(self.given)
-        for number, identity in self._owners.items():
+        for number, identity in self.owners.items():
             answer[number] = hand_of(answer[number], self.hand(number, identity).cpu().numpy())
         return answer
 
