@@ -28,13 +28,12 @@ from twin import disturbed_fit, with_true_poses  # noqa: E402
 
 from livehand_core import cli  # noqa: E402
 from livehand_core.captures.capture import Capture, read_capture, write_capture  # noqa: E402
-from livehand_core.captures.pose_file import read_pose_file  # noqa: E402
+from livehand_core.captures.pose_file import REFINED_POSES, read_pose_file  # noqa: E402
 from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.hand.library import find_hand  # noqa: E402
 from livehand_core.hand.skinning import pose_vertices  # noqa: E402
 from livehand_core.poses import HandPose, PoseSequence  # noqa: E402
 from livehand_core.training.control import CHECKPOINT_FILE  # noqa: E402
-from livehand_core.training.refined import REFINED_POSES  # noqa: E402
 
 RUNS = {"off": False, "off_refined": True, "clean": False, "clean_refined": True}
 """Name, whose first word is that of the poses -> whether they are refined."""

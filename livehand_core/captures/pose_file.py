@@ -17,6 +17,9 @@ from ..motion.parameters import read_parameters
 from ..motion.wrist import rest_wrists
 from ..poses import HandPose, PoseSequence, Side
 
+REFINED_POSES = "refined_poses.npz"
+"""In a run's folder: the poses of its captures, as training refined them."""
+
 POSES_READER = Reader("The poses of the capture", CaptureError, "Write them again.", limit=2048 * MEBIBYTE)
 
 

@@ -62,6 +62,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision", choices=("fast", "exact"), default="fast", help="of the renderer; Blender draws with fast"
     )
+    parser.add_argument(
+        "--poses", type=Path, metavar="FILE",
+        help="measure also in these poses: a run's folder, or its refined_poses.npz; fits of real captures are off",
+    )  # fmt: skip
+    parser.add_argument(
+        "--refine-poses",
+        action="store_true",
+        help="measure also in poses that are fitted to the measured images through the avatar, all else as it is",
+    )
     parser.add_argument("--skip-bad", action="store_true", help="go on without images and poses that cannot be used")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="of the results; out/evaluation/AVATAR by default")
     parser.add_argument("--html", type=Path, metavar="FILE", help=f"report; {REPORT_FILE} in the folder by default")
@@ -84,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         from .baselines.command import run_baselines
 
         return run_baselines(args, (args.out or default_folder(args.avatar)) / "baselines")
+    if args.refine_poses:
+        require("training")
     from .session import Session, Settings
     from .summary import text_table
 
@@ -99,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         precision=args.precision,
         skip_bad=args.skip_bad,
+        poses=args.poses,
+        refine_poses=args.refine_poses,
     )
     session = Session(settings, _command(args))
     for problem in session.problems:
@@ -110,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json == "-":
         print(_metrics_text(evaluation))
     else:
-        print(text_table(evaluation.rows))
+        print(text_table(evaluation.rows, evaluation.refits))
     for line in (*evaluation.notes, *evaluation.warnings[:3]):
         _say(line)
     for problem in evaluation.unmeasured:
@@ -186,6 +199,8 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--limit", args.limit] if args.limit else []
     words += ["--device", args.device, "--precision", args.precision, "--protocols", *args.protocols]
     words += ["--skip-bad"] if args.skip_bad else []
+    words += ["--poses", args.poses] if args.poses else []
+    words += ["--refine-poses"] if args.refine_poses else []
     return shlex.join(str(word) for word in words)
 
 

@@ -25,6 +25,14 @@ FORMAT_VERSION = 1
 TEMPORAL = "temporal"
 """Name of the protocol of ``steadiness``."""
 
+REFITS = {
+    "poses given": "in the poses of a file: of a run's refined poses those that were held out take what poses like "
+    "them were corrected by, and none of their images was looked at",
+    "poses fitted": "in poses that were fitted to these images through the avatar, first to the masks' outlines: turn, "
+    "joint angles and place, nothing else; what the avatar can show, not what it foretells",
+}
+"""How frames are measured beside the capture's own poses: name of the row, and what it means."""
+
 _PACKAGES = ("scikit-image", "pytorch-msssim", "lpips", "torch-fidelity", "torchvision")
 
 
@@ -41,6 +49,7 @@ class Evaluation:
         temporal: film -> figures of ``steadiness``; empty where that was not asked for.
         problems: what was left out of the capture.
         unmeasured: frames that were to be measured and could not be.
+        refits: the frames once more in other poses than the capture's, by a key of ``REFITS``.
         notes: what was not measured, and why.
         settings: device, precision, splits, limit, protocols, as given.
         command: that repeats it.
@@ -55,6 +64,7 @@ class Evaluation:
     temporal: dict[str, dict[str, float]]
     problems: tuple[Problem, ...]
     unmeasured: tuple[Problem, ...]
+    refits: dict[str, tuple[Measured, ...]]
     notes: tuple[str, ...]
     settings: dict[str, Any]
     command: str
@@ -109,6 +119,10 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "left_out": [problem._asdict() for problem in evaluation.problems],
         "unmeasured": [problem._asdict() for problem in evaluation.unmeasured],
         "by_split": {name: members.to_json() for name, members in by_split(rows).items()},
+        "refits": {
+            label: {"meaning": REFITS[label]} | {name: group.to_json() for name, group in by_split(others).items()}
+            for label, others in evaluation.refits.items()
+        },
         "by_pose": _tables(grouped(rows, pose_name)),
         "by_camera": _tables(grouped(rows, camera_name)),
         "by_identity": _tables(grouped(rows, identity_name)),

@@ -20,7 +20,7 @@ from .metrics import METRICS, PROTOCOLS
 from .pictures import DIFFERENCE_GAIN, Triple
 from .steadiness import MEANING
 from .style import SHEET
-from .summary import Group, by_split, camera_name, grouped, identity_name, light_name, number, pose_name, relit
+from .summary import Group, by_split, camera_name, grouped, identity_name, light_name, number, of_protocol, pose_name
 
 LONGEST_CHART = 40
 """Lines; of more groups the worst are shown. The JSON has all."""
@@ -95,19 +95,16 @@ def _head(evaluation: Evaluation) -> str:
 
 
 def _summary(evaluation: Evaluation) -> str:
-    groups = by_split(evaluation.rows)
     parts = ["<h2>Summary</h2>"]
     for name, protocol in PROTOCOLS.items():
-        tables = {split: group.mean.get(name, {}) for split, group in groups.items()}
-        metrics = [metric for metric in METRICS if any(metric in table for table in tables.values())]
+        shown = of_protocol(name, evaluation.rows, evaluation.refits, SPLIT_NAMES)
+        metrics = [metric for metric in METRICS if any(metric in group.mean[name] for _, group in shown)]
         if not metrics:
             continue
         head = "".join(f"<th>{escape(METRICS[metric][0])}</th>" for metric in metrics)
         lines: list[str] = []
-        shown = [(SPLIT_NAMES[split], group) for split, group in groups.items() if tables[split]]
-        shown += [(group.name, group) for group in relit(evaluation.rows)] if name == "relight" else []
         for label, group in shown:
-            table = group.mean.get(name, {})
+            table = group.mean[name]
             cells = "".join(f"<td>{number(metric, table.get(metric))}</td>" for metric in metrics)
             worst = number("psnr", group.worst.get(name, {}).get("psnr"))
             first = ' class="first"' if not lines else ""

@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..avatars.metadata import AvatarMetadata, read_metadata, resolve
-from ..captures.capture import Capture, Problem, Split, scan_capture
+from ..captures.capture import Capture, CaptureFrame, Problem, Split, scan_capture
 from ..captures.joined import identity_names, inspect_captures
+from ..captures.pose_file import REFINED_POSES, read_pose_file
 from ..devices import pick_device
 from ..errors import CaptureError, LiveHandError
 from ..hand.library import find_model
 from ..progress import Progress
 from ..rendering import Renderer
 from ..rendering.thresholds import Precision
-from .document import TEMPORAL, Evaluation
+from .document import REFITS, TEMPORAL, Evaluation
 from .evaluate import BY_WEIGHT, Measured, choose_frames, measure_frames, picture
 from .metrics import PROTOCOLS
 from .pictures import Triple, make_triple
@@ -39,6 +40,8 @@ class Settings:
         protocols: names out of ``PROTOCOLS``, and ``"temporal"``.
         device, precision: of the renderer.
         skip_bad: go on without what cannot be used.
+        poses: in which the frames are measured too: a run's folder or a file; None for none.
+        refine_poses: measure them too in poses fitted through the avatar.
     """
 
     avatar: str
@@ -50,6 +53,8 @@ class Settings:
     device: str = "auto"
     precision: Precision = "fast"
     skip_bad: bool = False
+    poses: Path | None = None
+    refine_poses: bool = False
 
 
 class Session:
@@ -84,6 +89,7 @@ class Session:
             raise CaptureError(
                 f"The capture {self._capture.folder} has no frames of these splits.", "Choose other splits."
             )
+        self._given = None if settings.poses is None else with_poses(self._capture, settings.poses)
         self._renderer = Renderer(settings.device, precision=settings.precision)
         self._suite = Suite([name for name in PROTOCOLS if name in settings.protocols], pick_device("auto"))
 
@@ -124,6 +130,7 @@ class Session:
         # In the capture's order again: tables and files read better so.
         place = {frame.image: number for number, frame in enumerate(self._capture.frames)}
         rows.sort(key=lambda row: place[row.frame.image])
+        refits = {label: self._again(label, rows, stopped) for label in self._refits()}
         bias = bias_warning(rows)
         lit = light_note(self._capture, self._metadata)
         return Evaluation(
@@ -135,12 +142,50 @@ class Session:
             temporal=temporal,
             problems=self.problems,
             unmeasured=tuple(unmeasured),
+            refits=refits,
             notes=(*self._capture.notes, *self._suite.notes, *(line for line in (bias, lit) if line)),
             settings=asdict(settings)
-            | {"device": self._renderer.device, "captures": [str(path) for path in settings.captures]},
+            | {
+                "device": self._renderer.device,
+                "captures": [str(path) for path in settings.captures],
+                "poses": settings.poses and str(settings.poses),
+            },
             command=self._command,
             began=self._began,
         )
+
+    def _refits(self) -> list[str]:
+        asked = self._given is not None, self.settings.refine_poses
+        return [label for label, wanted in zip(REFITS, asked, strict=True) if wanted]
+
+    def _again(self, label: str, rows: Sequence[Measured], stopped: Callable[[], bool]) -> tuple[Measured, ...]:
+        """The frames that were measured, in other poses, by a key of REFITS."""
+        capture, frames = self._given or self._capture, [row.frame for row in rows]
+        found: list[Measured] = []
+        with closing(Progress("steps")) as progress:
+            if label == "poses fitted":
+                capture = self._fitted(capture, frames, lambda done, of: progress(done, of, "fitting poses"), stopped)
+        with closing(Progress("frames")) as progress:
+            for row in measure_frames(
+                self._renderer, self.settings.avatar, self._metadata, capture, frames, self._suite, stopped
+            ):
+                found += [row] if isinstance(row, Measured) else []
+                progress(len(found), len(frames), f"measuring, {label}")
+        return tuple(found)
+
+    def _fitted(
+        self,
+        capture: Capture,
+        frames: Sequence[CaptureFrame],
+        progress: Callable[[int, int], None],
+        stopped: Callable[[], bool],
+    ) -> Capture:
+        from ..avatars import load_avatar
+        from ..training.refit import refitted
+
+        avatar = load_avatar(self.settings.avatar)
+        hand = avatar.arrays().refined(find_model(capture.hand_model, capture.poses.poses[0].side))
+        return refitted(avatar, capture, frames, hand, lambda line: None, progress, stopped)
 
     def pictures(self, evaluation: Evaluation, counts: Mapping[str, int]) -> dict[str, list[Triple]]:
         """The worst, median and best frames of the headline's split, drawn again.
@@ -161,6 +206,23 @@ class Session:
     def _draw(self, row: Measured) -> Triple:
         drawn = picture(self._renderer, self.settings.avatar, self._capture, row.frame, self._metadata)
         return make_triple(row, drawn.image, self._capture.image(row.frame))
+
+
+def with_poses(capture: Capture, path: Path) -> Capture:
+    """The capture in the poses of a file, or of a run's folder.
+
+    Raises:
+        CaptureError: the file is not there, is damaged, or is of another capture.
+    """
+    file = path / REFINED_POSES if path.is_dir() else path
+    table = read_pose_file(file, capture.hand_model)
+    count, found = len(capture.poses.poses), len(table.poses.poses)
+    if found != count or table.bad:
+        raise CaptureError(
+            f"{file} has {found - len(table.bad)} usable poses, the capture {capture.folder} has {count}.",
+            "Give the poses of a run that was trained on this capture, all of them refined by it.",
+        )
+    return replace(capture, poses=table.poses)
 
 
 def held_out_splits(folders: Sequence[Path]) -> tuple[Split, ...]:

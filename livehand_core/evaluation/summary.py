@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -141,21 +141,33 @@ def bias_warning(rows: Sequence[Measured]) -> str:
     )
 
 
-def text_table(rows: Sequence[Measured]) -> str:
+def of_protocol(
+    protocol: str, rows: Sequence[Measured], refits: Mapping[str, Sequence[Measured]], names: Mapping[str, str]
+) -> list[tuple[str, Group]]:
+    """The lines of a protocol's table: the splits that it was measured on, by these names, those of ``relight`` by kind
+    of light, and the splits once more in each other pose that they were measured in."""
+    lines = [(names[split], group) for split, group in by_split(rows).items() if group.mean.get(protocol)]
+    lines += [(group.name, group) for group in relit(rows)] if protocol == "relight" else []
+    for label, others in refits.items():
+        groups = by_split(others).items()
+        lines += [(f"{names[split]}, {label}", group) for split, group in groups if group.mean.get(protocol)]
+    return lines
+
+
+def text_table(rows: Sequence[Measured], refits: Mapping[str, Sequence[Measured]]) -> str:
     """The means of the splits as lines of text."""
-    groups = by_split(rows)
     lines = []
     for protocol in PROTOCOLS:
-        tables = {split: group.mean.get(protocol, {}) for split, group in groups.items()}
-        metrics = [metric for metric in METRICS if any(metric in table for table in tables.values())]
+        shown = of_protocol(protocol, rows, refits, {split: split for split in BY_WEIGHT})
+        metrics = [metric for metric in METRICS if any(metric in group.mean[protocol] for _, group in shown)]
         if not metrics:
             continue
-        lines += [f"{protocol:12s} {'frames':>6s}" + "".join(f"{METRICS[metric][0]:>{WIDTH}s}" for metric in metrics)]
-        members: list[Group] = [groups[split] for split, table in tables.items() if table]
-        for group in [*members, *(relit(rows) if protocol == "relight" else ())]:
-            table = group.mean.get(protocol, {})
-            cells = "".join(f"{number(metric, table.get(metric)):>{WIDTH}s}" for metric in metrics)
-            lines.append(f"  {group.name:10s} {len(group.rows):6d}{cells}")
+        wide = max(12, *(2 + len(label) for label, _ in shown))
+        head = "".join(f"{METRICS[metric][0]:>{WIDTH}s}" for metric in metrics)
+        lines += [f"{protocol:{wide}s} {'frames':>6s}{head}"]
+        for label, group in shown:
+            cells = "".join(f"{number(metric, group.mean[protocol].get(metric)):>{WIDTH}s}" for metric in metrics)
+            lines.append(f"  {label:{wide - 2}s} {len(group.rows):6d}{cells}")
     lines.append(f"{np.median([row.seconds for row in rows]):.3f} s a frame (median)")
     return "\n".join(lines)
 

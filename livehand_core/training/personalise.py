@@ -19,19 +19,15 @@ from ..avatars import Avatar, Identity
 from ..captures.capture import Capture, CaptureFrame
 from ..errors import AvatarError, TrainingError
 from ..hand.data import HandData
-from ..kernels.mesh.placement import corner_rows
 from ..networks import SuperResolutionConfig
 from ..networks.config import LIT_CHANNELS
-from ..rendering.shading.mesh import ShadedMesh
-from .config import TrainingConfig, preset
+from .config import TrainingConfig
 from .devices import Devices
+from .frozen import frozen_config, frozen_task, frozen_views
 from .personal_model import GAIN_CAMERA, PersonalModel
 from .refinement import Refinement
-from .step import TileTask, tile_loss
-from .tiles import partition
+from .step import tile_loss
 from .views import HandMesh, View
-
-TILE = 48
 
 BLEND_PART = 0.35
 """Part of the time in which the blend alone is looked for: what its few numbers tell is left to them."""
@@ -122,10 +118,10 @@ def personalised(
             "Give another --name, or --alone.",
         )
     torch.manual_seed(settings.seed)
-    config = _config(avatar, settings)
+    config = frozen_config(avatar, settings.steps, settings.refine, settings.seed)
     model = PersonalModel(avatar, config, sum(frame.camera.width * frame.camera.height for frame in frames))
     mesh = HandMesh.of(hand)
-    views = _views(avatar, capture, frames, mesh, config)
+    views = frozen_views(avatar, capture, frames, mesh, config, GAIN_CAMERA)
     with ThreadPoolExecutor(2) as pool:
         if settings.refine:
             owners = dict.fromkeys((frame.pose for frame in frames), 0)
@@ -135,50 +131,6 @@ def personalised(
             model.refinement.live = True
         _fit(model, views, config, settings, pool, say)
     return _with_identity(avatar, model, capture, frames, settings)
-
-
-def _config(avatar: Avatar, settings: Personal) -> TrainingConfig:
-    """A run's settings, of the avatar's networks."""
-    metadata, field = avatar.metadata, avatar.metadata.architecture.field
-    names = ["depth", "width", "view_width", "latent_size", "position_frequencies", "normal_frequencies"]
-    names += ["density_scale", "distance_scale", "texture_sizes", "texture_channels"]
-    detail = 0 if avatar.identity_detail is None else avatar.identity_detail.shape[1]
-    return preset(
-        "cpu",
-        light=metadata.light,
-        detail_size=metadata.architecture.detail_size,
-        detail_channels=metadata.architecture.detail_channels or TrainingConfig.detail_channels,
-        identity_detail_size=detail,
-        **{name: getattr(field, name) for name in names},
-        steps=settings.steps,
-        hidden=metadata.architecture.super_resolution.hidden,
-        sampling="linear",
-        samples=metadata.architecture.n_samples,
-        coarse_part=0.0,
-        bounds_margin=metadata.depth_margin,
-        lateral_margin=metadata.lateral_margin,
-        last_interval=metadata.last_interval,
-        conditioning=metadata.conditioning,
-        # Where the light is told, colours are the hand's own.
-        calibrate_colour=not metadata.relightable,
-        pose_noise=0.0,
-        empty_space_weight=0.0,
-        refine=settings.refine,
-        seed=settings.seed,
-    )
-
-
-def _views(
-    avatar: Avatar, capture: Capture, frames: Sequence[CaptureFrame], mesh: HandMesh, config: TrainingConfig
-) -> list[View]:
-    factor = avatar.metadata.architecture.super_resolution.factor
-    margins = (config.bounds_margin, config.lateral_margin)
-    forms = "uvd", config.conditioning, config.last_interval
-    cpu, shaded = torch.device("cpu"), ShadedMesh.of(mesh.model.data) if avatar.metadata.relightable else None
-    views = [View(capture, frame, GAIN_CAMERA, mesh, factor, margins, cpu, 0, *forms, shaded) for frame in frames]
-    for view in views:
-        view.levels = None if avatar.levels is None else corner_rows(avatar.levels.numpy(), mesh.topology)
-    return views
 
 
 def _fit(
@@ -211,7 +163,7 @@ def _fit(
         model.shown = [value.detach().requires_grad_() for value in whole]
 
         def differentiate(slot: int, step: int = step) -> tuple[Any, ...]:
-            loss = tile_loss(model, _task(model, views, config, 2 * step + slot), config)
+            loss = tile_loss(model, frozen_task(model, views, config, 2 * step + slot), config)
             return float(loss.high), torch.autograd.grad(loss.total, [*model.shown, *moved], allow_unused=True)
 
         answers = list(pool.map(differentiate, range(2)))
@@ -233,24 +185,6 @@ def _fit(
         if (step + 1) % 50 == 0:
             error = sum(answer[0] for answer in answers) / len(answers)
             say(f"step {step + 1}  {100.0 * progress:3.0f} %  psnr {-10.0 * np.log10(max(error, 1e-12)):.2f} dB")
-
-
-def _task(model: PersonalModel, views: Sequence[View], config: TrainingConfig, number: int) -> TileTask:
-    """The ``number``-th tile."""
-    random = np.random.default_rng([config.seed, number])
-    view = views[number % len(views)]
-    if model.refinement is not None:
-        model.refinement.place(view)
-    radius = model.super_resolution.config.receptive_radius
-    tiles = partition(view.mask, radius, TILE, (random.random(), random.random()))
-    if not tiles:
-        raise TrainingError(f"The hand is outside the picture {view.name}.", "Leave it out, or check its pose.")
-    tile = tiles[int(random.integers(len(tiles)))]
-    generator = torch.Generator().manual_seed(int(random.integers(1 << 62)))
-    rays = view.rays(tile.grown(radius), config.samples, generator)
-    background = view.mask.size - sum(one.pixels for one in tiles)
-    light = None if view.lit is None else view.lit.of_tile(tile, model.super_resolution.config.factor)
-    return TileTask(view, tile, len(tiles), background, rays, generator, light=light)
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..captures.capture import POSES, Capture, read_capture
-from ..captures.pose_file import read_pose_file
+from ..captures.pose_file import REFINED_POSES, read_pose_file
 from ..errors import TrainingError
 from ..files import atomic_path
 from ..poses import PoseSequence
@@ -23,7 +23,6 @@ from .pose_rows import hand_of, numbers_of
 if TYPE_CHECKING:
     from .model import AvatarModel
 
-REFINED_POSES = "refined_poses.npz"
 FORMER_POSES = "poses_as_fitted.npz"
 """What the poses of a capture are kept as that refined ones replace."""
 

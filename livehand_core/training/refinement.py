@@ -104,11 +104,12 @@ class Refinement(nn.Module):
         pool: ThreadPoolExecutor,
         devices: Devices,
         say: Callable[[str], None],
+        with_shape: bool = True,
     ) -> None:
         """Bring the fits onto the masks' outlines, and every view onto its fit; see ``silhouettes``."""
         if config.refine_silhouettes:
             data = self._data.with_offsets(self.ground.cpu().numpy())
-            self.fits.copy_(silhouette_fits(self.given, self.owners, views, data, pool, devices, say))
+            self.fits.copy_(silhouette_fits(self.given, self.owners, views, data, pool, devices, say, with_shape))
         for view in views:
             self.place(view)
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..avatars import Avatar, save_avatar
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.joined import identity_names
+from ..captures.pose_file import REFINED_POSES
 from ..errors import CaptureError
 from ..hand.data import ProxyModel
 from .curves import draw_curves, training_psnr
@@ -17,7 +18,7 @@ from .journal import Journal
 from .memory import give_back_freed_memory
 from .monitor import Monitor
 from .previews import preview_frames, write_preview
-from .refined import REFINED_POSES, refined_capture
+from .refined import refined_capture
 from .trainer import Trainer
 
 CURVES_SECONDS = 5.0

@@ -42,6 +42,7 @@ def silhouette_fits(
     pool: ThreadPoolExecutor,
     devices: Devices,
     say: Callable[[str], None],
+    with_shape: bool = True,
 ) -> torch.Tensor:
     """(poses, 61) turn, joint angles, place and betas of the fits, better where their outlines tell so.
 
@@ -53,6 +54,7 @@ def silhouette_fits(
         pool: where poses are worked on.
         devices: the processes that share them.
         say: takes a line.
+        with_shape: whether a shape of each identity is found first.
     """
     of_pose: dict[int, list[View]] = defaultdict(list)
     for view in views:
@@ -68,7 +70,7 @@ def silhouette_fits(
         return list(pool.map(one, numbers))
 
     hands = list(poses)
-    for person in sorted({owners[number] for number in seen}):
+    for person in sorted({owners[number] for number in seen} if with_shape else ()):
         own = [number for number in seen if owners[number] == person]
         most = sorted(own, key=lambda number: -len(of_pose[number]))[:SHAPE_POSES]
         found = fitted(most, hands, True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livehand_core.datasets.masks import COVERED, Mixture, Posed, _covered, find_mask
+from livehand_core.datasets.masks import COVERED, Mixture, Posed, _covered, find_mask, opacity
 from livehand_core.hand.library import find_hand
 from livehand_core.passes import linear_to_srgb
 from tests.datasets.hands_world import World, make_world
@@ -78,3 +78,44 @@ def test_pixels_at_an_edge_are_the_hand_by_what_it_covers(room: float) -> None:
         found = _covered(picture, begun[..., 0])
         wrong = found != (cover[..., 0] > COVERED)
         assert wrong.sum() <= 2, wrong.sum()
+
+
+def test_a_forearm_that_bends_at_the_wrist_is_cut_beside_the_hand(world: World) -> None:
+    """Skin is painted beside the mesh's end, as an arm leaves that does not go on straight."""
+    data = find_hand(world.model, world.side)
+    picture, mask = (value.copy() for value in world.image(0, "0"))
+    hand, camera = Posed.of(data, world.poses[0]), world.cameras["0"]
+    pixels, _ = camera.project(hand.vertices)
+    rim = pixels[np.unique(hand.rim)]
+    middle = rim.mean(axis=0)
+    palm = pixels[mask_of_palm(data)].mean(axis=0)
+    along = (palm - middle) / np.linalg.norm(palm - middle)
+    across = np.array([-along[1], along[0]])
+    half = np.abs((rim - middle) @ across).max()
+    rows, columns = np.indices(mask.shape)
+    places = np.stack([columns, rows], axis=-1) + 0.5 - middle
+    toward, beside = places @ along, np.abs(places @ across)
+    # A block half as wide as the wrist, on the hand's side of the cut.
+    block = (beside < 2.0 * half) & (places @ across > 0.0) & (toward > 0.1 * half) & (toward < 0.9 * half) & ~mask
+    skin = np.median(picture[mask], axis=0)
+    picture[block] = np.clip(skin + np.random.default_rng(1).normal(0.0, 3.0, (int(block.sum()), 3)), 0, 255)
+    found = find_mask(picture, camera, hand)
+    assert (found & mask).sum() > 0.97 * (found | mask).sum()
+    assert (found & block).sum() < 0.27 * block.sum()
+
+
+def mask_of_palm(data: object) -> np.ndarray:
+    """Vertices that the wrist alone moves."""
+    return data.weights[:, 0] > 0.9  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 4])
+def test_an_edge_is_a_pixel_wide_and_where_it_was(angle: float) -> None:
+    """A straight edge of steps becomes what a pixel's area of it covers, to within a tenth in the mean."""
+    rows, columns = np.indices((48, 48)) - 23.7
+    away = columns * np.cos(angle) + rows * np.sin(angle)
+    soft = opacity(away < 0.0)[6:-6, 6:-6]
+    true = np.clip(0.5 - away, 0.0, 1.0)[6:-6, 6:-6]
+    assert np.abs(soft - true)[(true > 0.0) & (true < 1.0)].mean() < 0.1 + 0.25 * (angle == 0.0)
+    assert abs(soft.sum() - (away < 0.0)[6:-6, 6:-6].sum()) < 0.01 * soft.size
+    assert ((soft > 0.0) & (soft < 1.0)).sum() < 3 * len(soft) and soft.min() == 0.0 and soft.max() == 1.0

@@ -28,8 +28,9 @@ from livehand_core.evaluation.evaluate import choose_frames, identity_of, render
 from livehand_core.evaluation.session import Session, Settings, check_fit, light_note
 from livehand_core.evaluation.steadiness import orbited
 from livehand_core.evaluation.suite import Suite
-from livehand_core.evaluation.summary import ranked
+from livehand_core.evaluation.summary import ranked, text_table
 from livehand_core.lights import Light
+from livehand_core.poses import PoseSequence
 
 PROTOCOLS = ("full_image", "hand_box", "published")
 
@@ -45,6 +46,25 @@ def test_an_avatar_against_itself(capture: Capture) -> None:
         assert table[name]["psnr"] > 52.0 and table[name]["ssim"] > 0.995 and table[name]["ms_ssim"] > 0.995
     assert table["full_image"]["mask_iou"] > 0.995
     assert table["published"]["psnr"] == table["full_image"]["psnr"]
+
+
+def test_other_poses_have_rows_of_their_own(capture: Capture, tmp_path: Path) -> None:
+    """The file's poses are 4 mm off, those of the capture are true."""
+    off = [replace(pose, transl=pose.transl + np.array([0.0, 0.004, 0.0])) for pose in capture.poses.poses]
+    PoseSequence(tuple(off)).save(tmp_path / "refined_poses.npz")
+    settings = Settings("default", (capture.folder,), splits=("pose",), protocols=("hand_box",), poses=tmp_path)
+    evaluation = Session(settings).measure()
+    plain, other = evaluation.rows, evaluation.refits["poses given"]
+    assert [row.frame for row in other] == [row.frame for row in plain]
+    assert all(a.values["hand_box/psnr"] > b.values["hand_box/psnr"] + 6.0 for a, b in zip(plain, other, strict=True))
+    told = details(evaluation)["refits"]["poses given"]
+    assert told["pose"]["frames"] == len(plain) and "none of their images" in told["meaning"]
+    assert metrics(evaluation)["hand_box"]["psnr"] > 52.0, "the headline stays that of the capture's poses"
+    lines = [line.split("  ")[1] for line in text_table(plain, evaluation.refits).splitlines() if "pose" in line]
+    assert lines == ["pose", "pose, poses given"]
+    PoseSequence(tuple(off[:2])).save(tmp_path / "refined_poses.npz")
+    with pytest.raises(CaptureError, match="has 2 usable poses"):
+        Session(settings)
 
 
 def test_an_avatar_that_brings_its_light_along_is_said_to(capture: Capture) -> None:
