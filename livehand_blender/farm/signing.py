@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,6 @@ def signing(wanted: bool) -> Iterator[Sign | None]:
         if process.stdin is not None:
             process.stdin.close()
         kill(process)
-
-
-def sign_files(paths: Iterable[Path]) -> None:
-    """Sign files that are there. Raises LiveHandError for the first that cannot be signed."""
-    with signing(True) as sign:
-        assert sign is not None
-        for path in paths:
-            sign(path, path.name)
 
 
 def _start(avatars: list[str]) -> subprocess.Popen[bytes]:

@@ -320,7 +320,7 @@ def _start_task(folder: Path, arguments: list[str], status: RunStatus, check: An
         start(folder, python, arguments, status)
         return folder
 
-    def settle(made_folder: Path) -> None:
+    def settle(_folder: Path) -> None:
         interested()
         # A new run is the newest, so it is the first of the list.
         bpy.context.window_manager.livehand_run_index = 0

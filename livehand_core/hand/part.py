@@ -113,11 +113,6 @@ def part_arrays(model: ProxyModel) -> dict[str, np.ndarray]:
     return arrays | {CORRECTIVES: model.posedirs} if model.posedirs.shape[2] else arrays
 
 
-def label_of(model: ProxyModel) -> str:
-    """What people call a model: its id without the digest."""
-    return model.name.removeprefix(PREFIX).rpartition("-")[0] if is_part(model.name) else model.name
-
-
 def differences(made: ProxyModel, trained: ProxyModel) -> list[str]:
     """What is different about a model from the one that an avatar was trained on, for people; nothing when it fits.
 

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-PAIRS_AT_ONCE = 1 << 22
-
 _HAS_FCPW = find_spec("fcpw") is not None
 
 _Query = Callable[[np.ndarray], np.ndarray]
@@ -112,19 +110,6 @@ def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """a - b, 0 where it is no more than rounding of the products that a and b are."""
     difference = a - b
     return torch.where(difference.abs() > 4.0 * torch.finfo(a.dtype).eps * (a.abs() + b.abs()), difference, 0.0)
-
-
-def nearest_face_exhaustive(points: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
-    """(N,) nearest triangle by trying all of them, a bounded number of pairs at once; any device, any dtype."""
-    triangles = vertices[faces]
-    answer = torch.empty(len(points), dtype=torch.int64, device=points.device)
-    step = max(1, PAIRS_AT_ONCE // max(1, len(faces)))
-    for start in range(0, len(points), step):
-        chunk = points[start : start + step, None]
-        barycentric = closest_barycentric(chunk, triangles[None])
-        difference = torch.einsum("nfk,fkd->nfd", barycentric, triangles) - chunk
-        answer[start : start + step] = difference.square().sum(dim=-1).argmin(dim=1)
-    return answer
 
 
 def _fcpw_query(vertices: np.ndarray, faces: np.ndarray) -> _Query:

@@ -15,7 +15,7 @@ from livehand_core.kernels.mesh.proxy import PosedProxy, ProxyTopology
 from livehand_core.kernels.mesh.raster import rasterise
 from livehand_core.kernels.mesh.rays import Pixels, Rays, camera_rays, valid_pixels
 from livehand_core.surface import SurfaceNormals, canonical_coordinates, smooth_normals
-from livehand_core.surface.nearest import NearestSurface, closest_barycentric, nearest_face_exhaustive
+from livehand_core.surface.nearest import NearestSurface, closest_barycentric
 
 from .hands import FACE_UV, FACES, TOPOLOGY, random_camera, random_hand, random_proxy
 
@@ -23,7 +23,12 @@ from .hands import FACE_UV, FACES, TOPOLOGY, random_camera, random_hand, random_
 def exhaustive(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray = FACES) -> NearestSurface:
     """All triangles, in float64."""
     points64, vertices64 = torch.tensor(points, dtype=torch.float64), torch.tensor(vertices, dtype=torch.float64)
-    face = nearest_face_exhaustive(points64, vertices64, torch.tensor(faces))
+    triangles, some = vertices64[torch.tensor(faces)], []
+    for few in points64.split(2000):
+        barycentric = closest_barycentric(few[:, None], triangles[None])
+        away = torch.einsum("nfk,fkd->nfd", barycentric, triangles) - few[:, None]
+        some.append(away.square().sum(dim=-1).argmin(dim=1))
+    face = torch.cat(some)
     corners = vertices64[torch.tensor(faces)[face]]
     barycentric = closest_barycentric(points64, corners)
     return NearestSurface(face, barycentric, (barycentric[..., None] * corners).sum(dim=1))
