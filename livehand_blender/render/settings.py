@@ -122,6 +122,7 @@ class LiveHandScene(bpy.types.PropertyGroup):
         name="Light Probes",
         description="What the hands' surroundings gave them when they were probed last",
         options={"HIDDEN"},
+        update=_redraw_views,
     )
     motion_blur_steps: IntProperty(
         name="Motion Blur Steps",

@@ -14,6 +14,7 @@ import pytest
 
 from livehand_core.errors import LightError
 from livehand_core.frames import FrameRequest
+from livehand_core.lights import Light
 from tests.blender.helpers import flat_world, make_scene
 from tests.blender.lit_hands import answering, asked, probing, request_now
 from tests.blender.test_lights import lamp
@@ -223,6 +224,30 @@ def test_a_probe_that_fails_or_lasts_is_told_once_and_the_frames_are_rendered(
     render()
     frame = session.last_frame()
     assert len(requests) == 4 and frame is not None and "took more than 0.2 s" in frame.warnings[0]
+
+
+def test_what_a_probe_found_reaches_the_views(scene: Any) -> None:
+    """They are read again only where Blender updates its scene, which Python's own assignments do not bring about."""
+    import bpy
+
+    from livehand_blender.render.light import Probe, keep_probes
+
+    seen: list[str] = []
+
+    def note(_scene: Any, depsgraph: Any) -> None:
+        seen.extend(update.id.name for update in depsgraph.updates)
+
+    bpy.context.view_layer.update()
+    bpy.app.handlers.depsgraph_update_post.append(note)
+    try:
+        bpy.context.view_layer.update()
+        assert not seen
+        light = Light.uniform((0.5, 0.5, 0.5))
+        keep_probes(scene, {"LiveHand Right": [Probe(light, (0.0, 0.0, 0.0), 1)]})
+        bpy.context.view_layer.update()
+    finally:
+        bpy.app.handlers.depsgraph_update_post.remove(note)
+    assert scene.name in seen
 
 
 def test_baked_light_is_interpolated_and_probed_no_more(
