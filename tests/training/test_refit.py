@@ -16,6 +16,8 @@ from livehand_core.captures.images import write_image
 from livehand_core.errors import AvatarError
 from livehand_core.hand.data import HandData
 from livehand_core.hand.skinning import pose_vertices
+from livehand_core.lights import Light
+from livehand_core.networks.config import LIT_CHANNELS
 from livehand_core.poses import HandPose, PoseSequence
 from livehand_core.training import refinement, refit
 from livehand_core.training.pose_rows import numbers_of
@@ -98,7 +100,15 @@ def test_a_pose_is_found_by_its_pictures(
 
 
 def test_what_no_poses_are_fitted_through_is_said(capture: Capture, tubes: HandData, family: Avatar) -> None:  # noqa: F811
-    lit = replace(family, metadata=replace(family.metadata, light="scene_light"))
+    architecture = family.metadata.architecture
+    material = replace(architecture.super_resolution, out_channels=LIT_CHANNELS)
+    answering = replace(
+        family.metadata,
+        light="scene_light",
+        reference_light=Light.uniform((1.0, 1.0, 1.0)).to_json(),
+        architecture=replace(architecture, super_resolution=material),
+    )
+    lit = replace(family, metadata=answering)
     with pytest.raises(AvatarError, match="do not tell their light"):
         refit.refitted(lit, capture, capture.frames[:1], tubes, lambda line: None)
     imported = replace(family, fine_state=family.field_state)
