@@ -114,7 +114,7 @@ def _after() -> None:
         overlay.live.redraw_soon()
     if buffer is not None:
         with_mesh = [hand.instance.scale for hand in overlay.hands if hand.has_mesh]
-        bias = PROXY_BIAS * max([1.0 * context.scene.livehand.show_proxies, *with_mesh])
+        bias = PROXY_BIAS * max([float(context.scene.livehand.show_proxies), *with_mesh])
         view = context.region_data
         depth: DepthUse = "TEST" if _has_depths(context.space_data) else "NONE"
         with buffer.bind():
