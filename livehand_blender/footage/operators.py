@@ -43,7 +43,11 @@ class Preparing(TaskOperator):
     task_key = PREPARE_KEY
     report: Any
     layout: Any
-    capture: str
+
+    directory: StringProperty(name="Folder", description="Of what is chosen", subtype="DIR_PATH", options={"HIDDEN"})
+    capture: StringProperty(
+        name="Capture", description="Folder of the capture; by default the add-on's own", subtype="DIR_PATH"
+    )
 
     def shown(self) -> tuple[str, ...]:
         """Properties that the chooser shows, in this order."""
@@ -105,7 +109,6 @@ class LIVEHAND_OT_from_footage(Preparing, ImportHelper, bpy.types.Operator):
         default="*.mp4;*.mov;*.mkv;*.avi;*.webm;*.m4v;*.mpg",
         options={"HIDDEN"},
     )
-    directory: StringProperty(name="Folder", description="Of the videos", subtype="DIR_PATH", options={"HIDDEN"})
     files: CollectionProperty(
         name="Videos",
         description="Names of the videos in the folder, one a camera",
@@ -142,9 +145,6 @@ class LIVEHAND_OT_from_footage(Preparing, ImportHelper, bpy.types.Operator):
         name="Licence", description="Of the pictures, such as CC0-1.0 or 'own use only'; training asks for it"
     )
     consent: StringProperty(name="Consent", description="What the person whose hand it is has agreed to")
-    capture: StringProperty(
-        name="Capture", description="Folder of the capture; by default the add-on's own", subtype="DIR_PATH"
-    )
 
     def shown(self) -> tuple[str, ...]:
         told = {"FILES": ("calibration",), "BOARD": ("square",)}.get(self.cameras, ())
@@ -181,15 +181,11 @@ class LIVEHAND_OT_import_capture(Preparing, ImportHelper, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     filter_folder: BoolProperty(description="Show folders", default=True, options={"HIDDEN"})
-    directory: StringProperty(name="Folder", description="Of the data set", subtype="DIR_PATH")
     kind: EnumProperty(name="Data Set", description="Which data set it is", items=SETS, default="interhand")
     side: EnumProperty(name="Hand", description="Which hand; a capture is of one", items=_SIDES, default="right")
     split: StringProperty(name="Split", description="train, val or test; by default the first that is there")
     limit: IntProperty(name="Limit", description="Most moments; 0 takes all", default=0, min=0)
     every: IntProperty(name="Every", description="Only each so manieth moment", default=1, min=1)
-    capture: StringProperty(
-        name="Capture", description="Folder of the capture; by default the add-on's own", subtype="DIR_PATH"
-    )
 
     def shown(self) -> tuple[str, ...]:
         return ("kind", "side", "split", "limit", "every", "capture")

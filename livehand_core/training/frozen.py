@@ -1,4 +1,4 @@
-"""Steps through a finished avatar whose networks stay as they are: settings, views and tiles of them."""
+"""Steps through a finished avatar whose networks stay as they are: its model, settings, views and tiles of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..avatars import Avatar
 from ..captures.capture import Capture, CaptureFrame
@@ -19,6 +20,26 @@ from .tiles import partition
 from .views import HandMesh, View
 
 TILE = 48
+
+
+class FrozenModel(AvatarModel):
+    """An avatar as a step of training takes it; nothing of it is trained."""
+
+    def __init__(self, avatar: Avatar, config: TrainingConfig, cameras: int = 1) -> None:
+        count = 1 if avatar.latent is None else len(avatar.latent)
+        size = avatar.metadata.architecture.field.pose_size
+        super().__init__(config, torch.zeros(1, size), cameras, identities=count)
+        self.field, _, self.super_resolution = avatar.networks()
+        self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.detail = avatar.detail()
+        # The avatar's field is given angles in radians.
+        self.pose_mean.zero_()
+        self.pose_scale.fill_(1.0)
+        if avatar.latent is not None:
+            self.codes = nn.Parameter(avatar.latent)
+            self.identity_textures = nn.ParameterList(avatar.identity_textures)
+            self.identity_detail = None if avatar.identity_detail is None else nn.Parameter(avatar.identity_detail)
+        self.requires_grad_(False)
 
 
 def frozen_config(avatar: Avatar, steps: int, refine: bool, seed: int = 0) -> TrainingConfig:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from ..avatars import Avatar
 from ..networks.detail import identity_texture
 from .config import TrainingConfig
-from .model import AvatarModel
+from .frozen import FrozenModel
 
 GAIN_CAMERA = 1
 """The camera whose colour calibration all pictures share; that of the first is fixed."""
@@ -35,7 +35,7 @@ band costs as much as one such pixel."""
 CODE_PRIOR, GAIN_PRIOR = 0.002, 0.05
 
 
-class PersonalModel(AvatarModel):
+class PersonalModel(FrozenModel):
     """An avatar's networks, frozen, and one more identity, which is all that is trained.
 
     Attributes:
@@ -49,24 +49,16 @@ class PersonalModel(AvatarModel):
 
     def __init__(self, avatar: Avatar, config: TrainingConfig, pixels: int) -> None:
         """``pixels``: of all pictures."""
-        size = avatar.metadata.architecture.field.pose_size
-        super().__init__(config, torch.zeros(1, size), cameras=GAIN_CAMERA + 1, identities=2)
-        self.field, _, self.super_resolution = avatar.networks()
-        self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.detail, self.identity_detail = avatar.detail(), None
-        # The avatar's field is given angles in radians.
-        self.pose_mean.zero_()
-        self.pose_scale.fill_(1.0)
-        self.requires_grad_(False)
-        assert avatar.latent is not None
-        detail = [] if avatar.identity_detail is None else [avatar.identity_detail]
-        self._codes, self._textures = avatar.latent.clone(), [*avatar.identity_textures, *detail]
+        super().__init__(avatar, config, cameras=GAIN_CAMERA + 1)
+        assert self.codes is not None
+        detail = [] if self.identity_detail is None else [self.identity_detail]
+        self._known = [self.codes, *self.identity_textures, *detail]
         self.calibration.requires_grad_(config.calibrate_colour)
-        self.shares_own = nn.Parameter(torch.zeros(len(self._codes)))
-        self.code_own = nn.Parameter(torch.zeros(self._codes.shape[1]))
-        self._spreads = [band_spreads(texture) for texture in self._textures]
+        self.shares_own = nn.Parameter(torch.zeros(len(self.codes)))
+        self.code_own = nn.Parameter(torch.zeros(self.codes.shape[1]))
+        self._spreads = [band_spreads(texture) for texture in self._known[1:]]
         self.bands = nn.ParameterList()
-        for texture, spreads in zip(self._textures, self._spreads, strict=True):
+        for texture, spreads in zip(self._known[1:], self._spreads, strict=True):
             self.bands.extend(torch.zeros(side, side, texture.shape[3]) for side in spreads)
         self.weight = NOISE**2 / pixels
         self.shown: list[torch.Tensor] = []
@@ -78,12 +70,11 @@ class PersonalModel(AvatarModel):
 
     def identity(self) -> list[torch.Tensor]:
         """The code (latent_size,), no longer than 1, and (S, S, C) what the identity adds to each texture."""
-        shares = self.shares
-        code = shares @ self._codes + self.code_own
+        blend = [torch.tensordot(self.shares, known, dims=1) for known in self._known]
+        code = blend[0] + self.code_own
         answer = [code / code.norm().clamp(min=1.0)]
         bands = iter(self.bands)
-        for texture, spreads in zip(self._textures, self._spreads, strict=True):
-            own = torch.tensordot(shares, texture, dims=1)
+        for own, spreads in zip(blend[1:], self._spreads, strict=True):
             for spread in spreads.values():
                 own = own + spread * enlarged(next(bands), len(own))
             answer.append(own)
@@ -99,7 +90,7 @@ class PersonalModel(AvatarModel):
 
     def detail_texture(self, identity: int) -> torch.Tensor | None:
         """(S, S, C): that of the new identity; None without one."""
-        if self.detail is None or len(self._textures) == len(self.field.textures):
+        if self.detail is None or self.identity_detail is None:
             return None
         return identity_texture(self.detail.texture, self.shown[-1])
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..avatars import Avatar
 from ..avatars.identities import reenacted
@@ -20,10 +19,8 @@ from ..captures.capture import Capture, CaptureFrame
 from ..errors import AvatarError
 from ..hand.data import HandData, ProxyModel
 from ..poses import PoseSequence
-from .config import TrainingConfig
 from .devices import Devices
-from .frozen import frozen_config, frozen_task, frozen_views
-from .model import AvatarModel
+from .frozen import FrozenModel, frozen_config, frozen_task, frozen_views
 from .refinement import Refinement
 from .step import tile_loss
 from .views import HandMesh
@@ -33,26 +30,6 @@ STEPS = 20
 
 RATE = 0.03
 """Adam's learning rate at first, in the spreads that fits are off by; it falls to a twentieth."""
-
-
-class FrozenModel(AvatarModel):
-    """An avatar as a step of training takes it; nothing of it is trained."""
-
-    def __init__(self, avatar: Avatar, config: TrainingConfig) -> None:
-        count = 1 if avatar.latent is None else len(avatar.latent)
-        size = avatar.metadata.architecture.field.pose_size
-        super().__init__(config, torch.zeros(1, size), cameras=1, identities=count)
-        self.field, _, self.super_resolution = avatar.networks()
-        self.super_resolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.detail = avatar.detail()
-        # The avatar's field is given angles in radians.
-        self.pose_mean.zero_()
-        self.pose_scale.fill_(1.0)
-        if avatar.latent is not None:
-            self.codes = nn.Parameter(avatar.latent)
-            self.identity_textures = nn.ParameterList(avatar.identity_textures)
-            self.identity_detail = None if avatar.identity_detail is None else nn.Parameter(avatar.identity_detail)
-        self.requires_grad_(False)
 
 
 def refitted(
