@@ -300,10 +300,10 @@ def draw_text(layout: Any, text: str, alert: bool = False, icon: str = "INFO") -
     # A panel over the 3D view itself is a popover, which has the width of the narrowest sidebar that is usable.
     loose = region is None or (area is not None and area.type == "VIEW_3D" and region.type == "WINDOW")
     width = 220.0 if loose else region.width / bpy.context.preferences.system.ui_scale
-    letters = max(round((width - 70.0) / 6.3), 16)
+    first = "ERROR" if alert else icon
+    letters = max(round((width - (50.0 if first == "NONE" else 70.0)) / 6.3), 16)
     column = layout.column(align=True)
     column.alert = alert
-    first = "ERROR" if alert else icon
     for number, line in enumerate(line for part in text.splitlines() for line in textwrap.wrap(part, letters)):
         column.label(text=line, icon="BLANK1" if number and first != "NONE" else first)
 

@@ -34,7 +34,8 @@ class Progress:
         self._counted: tuple[float, int] | None = None
 
     def __call__(self, done: int, of: int, text: str = "") -> None:
-        """``done`` of ``of`` units; the estimate begins anew when ``text``, what is being done, changes."""
+        """``done`` of ``of`` units, 0 where nobody knows of how many; the estimate begins anew when ``text``, what is
+        being done, changes."""
         now = time.monotonic()
         if text != self._text or not self._began:
             self._text, self._began, self._told, self._start = text, now, 0.0, done
@@ -42,7 +43,7 @@ class Progress:
         elif self._counted is None and done > self._start:
             # The first unit loads and compiles things: it says nothing of the others.
             self._counted = now, done
-        last = done >= of
+        last = 0 < of <= done
         pause = REDRAW_SECONDS if self._terminal or self._machine else LOG_SECONDS
         if now - self._told < pause and not last:
             return
@@ -50,7 +51,8 @@ class Progress:
         if self._machine:
             print(MACHINE_LINE + json.dumps({"done": done, "of": of, "text": text}), flush=True)
             return
-        line = f"{text + ': ' if text else ''}{done} of {of} {self._unit}{self._estimate(done, of, now)}"
+        count = f"{done} of {of}" if of else f"{done}"
+        line = f"{text + ': ' if text else ''}{count} {self._unit}{self._estimate(done, of, now) if of else ''}"
         if self._terminal:
             self._stream.write(f"\r{line}\x1b[K" + ("\n" if last else ""))
             Progress._open = None if last else self

@@ -34,6 +34,9 @@ SETS = (
     ("cameras", "Own Cameras", "COLMAP or nerfstudio, with poses.npz beside it"),
 )
 
+SPLIT_SETS = {"interhand", "hanco", "freihand", "ho3d"}
+"""Those in which training and test lie apart."""
+
 _SIDES = (("right", "Right", "The right hand"), ("left", "Left", "The left hand"))
 
 
@@ -93,7 +96,8 @@ class Preparing(TaskOperator):
 
     def done_message(self, answer: Prepared) -> str:
         last = answer.lines[-1] if answer.lines else ""
-        left = f"{answer.left_out} left out, see left_out.json" if answer.left_out else "nothing left out"
+        count = sum(answer.left_out.values())
+        left = f"{count} left out, see left_out.json" if count else "nothing left out"
         return f"{answer.folder.name} is ready ({left}). {last}"
 
 
@@ -184,11 +188,12 @@ class LIVEHAND_OT_import_capture(Preparing, ImportHelper, bpy.types.Operator):
     kind: EnumProperty(name="Data Set", description="Which data set it is", items=SETS, default="interhand")
     side: EnumProperty(name="Hand", description="Which hand; a capture is of one", items=_SIDES, default="right")
     split: StringProperty(name="Split", description="train, val or test; by default the first that is there")
-    limit: IntProperty(name="Limit", description="Most moments; 0 takes all", default=0, min=0)
-    every: IntProperty(name="Every", description="Only each so manieth moment", default=1, min=1)
+    limit: IntProperty(name="Poses", description="Most moments that become pictures; 0 takes all", default=0, min=0)
+    every: IntProperty(name="Step", description="Take each Nth moment only", default=1, min=1)
 
     def shown(self) -> tuple[str, ...]:
-        return ("kind", "side", "split", "limit", "every", "capture")
+        split = ("split",) if self.kind in SPLIT_SETS else ()
+        return ("kind", "side", *split, "limit", "every", "capture")
 
     def make_task(self, context: Any) -> Task[Prepared]:
         chosen = Path(bpy.path.abspath(self.directory or self.filepath))
@@ -238,6 +243,11 @@ def show_overlays(path: Path) -> None:
         for area in window.screen.areas:
             if area.type == "IMAGE_EDITOR":
                 area.spaces.active.image = image
+                if bpy.app.background:
+                    continue
+                region = next(region for region in area.regions if region.type == "WINDOW")
+                with bpy.context.temp_override(window=window, area=area, region=region):
+                    bpy.ops.image.view_all(fit_view=True)
 
 
 class LIVEHAND_OT_show_overlays(bpy.types.Operator):
@@ -251,7 +261,7 @@ class LIVEHAND_OT_show_overlays(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         path = Path(bpy.path.abspath(self.folder)) / OVERLAYS
         if not path.is_file():
-            self.report({"ERROR"}, f"{path} is not there. Only captures of footage have overlays.")
+            self.report({"ERROR"}, f"{path} is not there: the capture was prepared without overlays.")
             return {"CANCELLED"}
         if context.window is not None and not bpy.app.background:
             bpy.ops.wm.window_new()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ PARTS = {
     "taking frames": (0.44, 0.48),
     "finding the shape": (0.48, 0.60),
     "cutting out": (0.60, 1.0),
+    "reading": (0.0, 0.0),
     "preparing": (0.0, 1.0),
 }
 """How the text of a step begins -> the part of all work that it is; steps of several videos share theirs."""
@@ -53,12 +55,12 @@ class Prepared:
 
     Attributes:
         folder: of the capture.
-        left_out: how many images and moments were left out.
-        lines: the figures that the command printed.
+        left_out: why images and moments were left out, and how many of them for each reason, the most first.
+        lines: the figures that the command printed; those that name files are for a terminal.
     """
 
     folder: Path
-    left_out: int
+    left_out: Mapping[str, int]
     lines: tuple[str, ...]
 
 
@@ -75,9 +77,10 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     lines = run_core(python, [*wish.words, "--machine"], task, lambda told: _tell(told, task), wish.folder / LOG)
     if not (wish.folder / TRANSFORMS).is_file():
         raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
-    entries = read_left_out(wish.folder / LEFT_OUT)
-    told = tuple(line for line in lines if not line.startswith((MACHINE_LINE, "INFO:")))
-    return Prepared(wish.folder, len(entries), told)
+    counts = Counter(entry.reason for entry in read_left_out(wish.folder / LEFT_OUT))
+    rest = (MACHINE_LINE, "INFO:", "look at ", "left out: ", "and ")
+    told = tuple(line.removeprefix(f"{wish.folder}: ") for line in lines if not line.startswith(rest))
+    return Prepared(wish.folder, dict(counts.most_common()), told)
 
 
 def _tell(told: dict[str, Any], task: Task[Prepared]) -> None:
@@ -85,4 +88,5 @@ def _tell(told: dict[str, Any], task: Task[Prepared]) -> None:
     first, last = next((part for name, part in PARTS.items() if text.startswith(name)), (0.0, 1.0))
     share = first + (last - first) * told["done"] / max(told["of"], 1)
     # A second video is looked at after the first: what is shown never goes back.
-    task.tell(max(share, task.progress), text[:1].upper() + text[1:])
+    count = "" if told["of"] else f": {told['done']}"
+    task.tell(max(share, task.progress), text[:1].upper() + text[1:] + count)

@@ -25,8 +25,8 @@ from .disclosure import draw_disclosure
 FEW_IMAGES = 80
 """Pictures below which an avatar shows form and little else (docs/training.md)."""
 
-FIGURES = 8
-"""Lines of a preparation's figures that the panel shows."""
+FIGURES, REASONS = 8, 4
+"""Lines that the panel shows of a preparation's figures, and of why something was left out."""
 
 _looked: tuple[float, list[tuple[Path, CaptureStatus]]] = (0.0, [])
 _counted: dict[Path, tuple[float, tuple[int, int] | None]] = {}
@@ -89,17 +89,19 @@ class LIVEHAND_PT_real_captures(bpy.types.Panel):
 
 
 def _draw_prepared(layout: Any, made: Prepared) -> None:
-    """What the last preparation gave: its figures, the overlays, and what was left out."""
-    for line in made.lines[-FIGURES:]:
-        draw_text(layout, line, icon="NONE")
+    """What the last preparation gave: the overlays, its figures, and what was left out."""
     row = layout.row(align=True)
     if (made.folder / OVERLAYS).is_file():
         row.operator("livehand.show_overlays", text="Overlays", icon="IMAGE_DATA").folder = str(made.folder)
         row.operator("wm.path_open", text="Report", icon="URL").filepath = str(made.folder / REPORT)
     row.operator("wm.path_open", text="", icon="FILE_FOLDER").filepath = str(made.folder)
+    for line in made.lines[-FIGURES:]:
+        draw_text(layout, line, icon="NONE")
     if made.left_out:
-        entry = layout.operator("wm.path_open", text=f"{made.left_out} Left Out", icon="TEXT")
-        entry.filepath = str(made.folder / LEFT_OUT)
+        text = f"{sum(made.left_out.values())} Left Out"
+        layout.operator("wm.path_open", text=text, icon="TEXT").filepath = str(made.folder / LEFT_OUT)
+    for reason, count in list(made.left_out.items())[:REASONS]:
+        draw_text(layout, f"{count} x {reason}", icon="NONE")
 
 
 def _draw_settings(layout: Any, settings: Any, hand: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     require("datasets")
     from .merge import merge
     from .prepare import Settings, prepare
+    from .report import write_report
 
     row, choice = _row(args), _choice(args)
     if not args.folder.is_dir():
@@ -101,21 +102,16 @@ def run(args: argparse.Namespace) -> int:
         refine=args.refine,
     )
     notes = Notes()
-    instants = _share(_instants(row, args, choice, notes), args.part)
     progress = Progress("instants", args.machine)
     with interruptible("stopping after this instant; the same command goes on") as asked:
+        instants: list[Instant] = []
+        for instant in _until(_share(_instants(row, args, choice, notes), args.part), asked):
+            instants.append(instant)
+            progress(len(instants), 0, "reading")
         if not args.merge:
-            total = _Counted(instants)
-            prepare(
-                args.capture,
-                _until(total, asked),
-                settings,
-                max(args.workers, 1),
-                lambda done: progress(done, max(total.count, done + 1), "preparing"),
-            )
-        else:
-            for _ in instants:
-                pass
+            total, workers = len(instants), max(args.workers, 1)
+            going = _until(iter(instants), asked)
+            prepare(args.capture, going, settings, workers, lambda done: progress(done, total, "preparing"))
     progress.close()
     if asked():
         return INTERRUPTED
@@ -124,6 +120,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     capture = merge(args.capture, row, notes.left_out)
     _tell(args.capture, notes)
+    report = write_report(capture, row.title)
+    for line in report.lines:
+        print(line)
     if args.published is not None:
         from .published_layout import write_published
 
@@ -131,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     cameras = len({frame.camera_name for frame in capture.frames})
     print(f"{args.capture}: {len(capture.frames)} images of {len(capture.poses.poses)} poses by {cameras} cameras")
+    print(f"look at {report.page}")
     return 0
 
 
@@ -210,21 +210,9 @@ def _share(instants: Iterator[Instant], part: str | None) -> Iterator[Instant]:
     )
 
 
-class _Counted:
-    """Instants that are counted as they are read."""
-
-    def __init__(self, instants: Iterator[Instant]) -> None:
-        self._instants, self.count = instants, 0
-
-    def __iter__(self) -> Iterator[Instant]:
-        for instant in self._instants:
-            self.count += 1
-            yield instant
-
-
-def _until(instants: _Counted, asked: object) -> Iterator[Instant]:
+def _until(instants: Iterator[Instant], asked: Callable[[], bool]) -> Iterator[Instant]:
     for instant in instants:
-        if asked():  # type: ignore[operator]
+        if asked():
             return
         yield instant
 

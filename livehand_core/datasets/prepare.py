@@ -20,6 +20,7 @@ import numpy as np
 
 from ..cameras import Camera
 from ..captures.images import open_mask, read_rgb8, write_image
+from ..captures.transforms import lens_to_json
 from ..errors import CaptureError, LiveHandError
 from ..files import atomic_path
 from ..hand.data import HandData
@@ -50,7 +51,7 @@ VIEWS_TO_REFINE = 3
 """Images of one instant from which outlines tell more than they make up; two do where they are chosen to."""
 
 AHEAD = 4
-"""Tasks a worker that wait for it: annotations are not read faster than they are worked on."""
+"""Tasks a worker that wait for it; more of them would only fill the queue."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,8 @@ def _write_view(
     shown = np.where(alpha > 0.0, window.of(picture.rgb) / 255.0, 0.0)
     write_image(folder / file, np.concatenate([shown, alpha], axis=2), premultiplied=False)
     cut = camera.crop(window.x0, window.y0, window.x1 - window.x0, window.y1 - window.y0)
-    return {"image": file, "source": place, "camera_name": picture.view.name, "camera": cut.to_json()}
+    told = {"image": file, "source": place, "camera_name": picture.view.name, "camera": cut.to_json()}
+    return {**told, "whole": camera.to_json(), "lens": lens_to_json(picture.view.lens)}
 
 
 def _fault(rgb: np.ndarray, settings: Settings) -> str:

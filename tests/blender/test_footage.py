@@ -112,5 +112,5 @@ def test_the_panel_shows_what_came_out(addon: None, tmp_path: Path) -> None:
 
     (tmp_path / "overlays.png").write_bytes(b"")
     icons, texts = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys()), list[str]()
-    _draw_prepared(Layout(icons, texts), Prepared(tmp_path, 3, ("cam0: fitted hand 4.1 pixels off",)))
-    assert {"Overlays", "Report", "3 Left Out"} <= set(texts) and "4.1 pixels off" in " ".join(texts)
+    _draw_prepared(Layout(icons, texts), Prepared(tmp_path, {"it is black": 3}, ("cam0: fitted hand 4.1 pixels off",)))
+    assert {"Overlays", "Report", "3 Left Out", "3 x it is black"} <= set(texts) and "4.1 pixels off" in " ".join(texts)

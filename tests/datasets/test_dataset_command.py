@@ -18,6 +18,7 @@ from livehand_core.captures.checks import find_problems
 from livehand_core.cli import main
 from livehand_core.hand.library import find_hand
 from livehand_core.hand.skinning import pose_joints
+from livehand_core.progress import MACHINE_LINE
 from tests.datasets import layouts
 from tests.datasets.hands_world import World, make_world, save
 
@@ -185,6 +186,15 @@ def test_it_goes_on_where_it_was_and_on_many_machines(source: Path, tmp_path: Pa
     # Other settings make all anew.
     assert run(source, whole, "--crop") == 0
     assert all(os.stat(path).st_mtime_ns != time for path, time in kept.items())
+
+
+def test_the_progress_tells_of_how_many(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(source, tmp_path / "capture", "--machine") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(MACHINE_LINE)]
+    told = [json.loads(line.removeprefix(MACHINE_LINE)) for line in lines]
+    assert told[0] == {"done": 1, "of": 0, "text": "reading"}
+    preparing = [one for one in told if one["text"] == "preparing"]
+    assert {one["of"] for one in preparing} == {3} and preparing[-1]["done"] == 3
 
 
 def test_limits_and_choices(source: Path, tmp_path: Path) -> None:

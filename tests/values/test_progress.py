@@ -38,6 +38,17 @@ def test_a_terminal_has_one_line_that_ends_at_the_end(clock: list[float]) -> Non
     assert stream.getvalue().count("\n") == 1
 
 
+def test_what_nobody_knows_the_end_of_is_counted(clock: list[float]) -> None:
+    stream = Terminal()
+    tell = Progress("instants", stream=stream)
+    for done in range(1, 4):
+        tell(done, 0, "reading")
+        clock[0] += 5.0
+    tell(0, 3, "preparing")
+    lines = stream.getvalue().split("\r")[1:]
+    assert lines[2] == "reading: 3 instants\x1b[K" and lines[3] == "preparing: 0 of 3 instants\x1b[K"
+
+
 def test_an_unfinished_line_is_closed_once(clock: list[float]) -> None:
     stream = Terminal()
     tell = Progress("frames", stream=stream)
