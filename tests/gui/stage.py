@@ -99,6 +99,15 @@ class Stage:
         left, top, right, bottom = self.box()
         return (left + right) / 2.0, (top + bottom) / 2.0
 
+    def panel(self, name: str, at: tuple[float, float] | None = None) -> None:
+        """Open a panel with its first button below the mouse, at a place or in the middle; one that is open goes."""
+        x, y = self.middle()
+        self.display.move(x + 250.0, y + 300.0)
+        self.blender.still(20.0, 0.5)
+        self.display.move(*(at or (x, y)))
+        self.python("bpy.ops.wm.call_panel('INVOKE_DEFAULT', name=name)", name=name)
+        self.blender.still(20.0, 0.5)
+
     def matched(self, rig: str, image: np.ndarray | None = None) -> look.Match:
         """How well skin on the display lies where the view projects that hand."""
         image = self.display.look() if image is None else image

@@ -28,7 +28,6 @@ bpy.ops.ed.undo_push(message="cube")
 """
 """A red block below the hand, which only a probe sees."""
 
-PANEL = "bpy.ops.wm.call_panel('INVOKE_DEFAULT', name='LIVEHAND_PT_light')"
 Spot = tuple[float, float]
 TRAINED, STRENGTH, PROBE, BAKE = (72.0, 2.0), (20.0, 28.0), (30.0, 253.0), (-23.0, 279.0)
 """Pixels from the mouse to a button of the panel, which opens with *Scene*, its first one, below the mouse."""
@@ -51,11 +50,7 @@ def test_the_light_panel(stage: Stage) -> None:
     corner = x - 330.0, y - 200.0
 
     def opened(name: str) -> np.ndarray:
-        stage.display.move(x + 250.0, y + 300.0)
-        stage.blender.still(20.0, 0.5)
-        stage.display.move(*corner)
-        stage.python(PANEL)
-        stage.blender.still(20.0, 0.5)
+        stage.panel("LIVEHAND_PT_light", corner)
         return stage.blender.shot(f"light_panel_{name}")
 
     def click(spot: Spot) -> None:

@@ -25,7 +25,7 @@ for other in scene.objects:
     other.select_set(other == mesh)
 bpy.context.view_layer.objects.active = mesh
 """
-PANEL = "bpy.ops.wm.call_panel('INVOKE_DEFAULT', name='LIVEHAND_PT_part')"
+PANEL = "LIVEHAND_PT_part"
 
 
 def test_the_button_captures_a_rigged_mesh(stage: Stage) -> None:
@@ -34,9 +34,7 @@ def test_the_button_captures_a_rigged_mesh(stage: Stage) -> None:
     stage.python(inspect.getsource(rigged) + READY, folder=str(folder))
     stage.blender.ask("look_at", location=[0.0, -0.06, 0.1], distance=0.7, rotation=[0.83, 0.41, 0.17, 0.33])
     # The panel opens with its first button, which is that operator's, below the mouse.
-    stage.display.move(*stage.middle())
-    stage.python(PANEL)
-    stage.blender.still(20.0, 0.5)
+    stage.panel(PANEL)
     stage.blender.shot("part_panel")
     stage.display.click(*stage.middle())
     status = folder / "capture.json"
@@ -61,9 +59,7 @@ def test_the_button_captures_a_rigged_mesh(stage: Stage) -> None:
     shutil.rmtree(folder)
     stage.python("bpy.context.object.modifiers.clear()")
     stage.blender.ask("sidebar", shown=False)
-    stage.display.move(*stage.middle())
-    stage.python(PANEL)
-    stage.blender.still(20.0, 0.5)
+    stage.panel(PANEL)
     stage.display.click(*stage.middle())
     stage.blender.still(5.0, 0.5)
     stage.blender.shot("part_refused")
