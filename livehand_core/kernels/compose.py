@@ -120,7 +120,8 @@ def choose_depth(rgba, planes, surface, middle, scale, first_row, last_row, dept
 
 
 @inner
-def _linear(colour):
+def decoded(colour):
+    """sRGB -> scene-linear, going on above 1."""
     if colour <= np.float32(0.04045):
         return colour * np.float32(1.0 / 12.92)
     return ((colour + np.float32(0.055)) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
@@ -241,7 +242,7 @@ def merge(rgba, depth, boxes, starts, lit, first_row, last_row, linear, answer, 
                     straight = answer[y, x, channel] / max(alpha, WEIGHT_FLOOR)
                     if not bright:
                         straight = min(straight, _ONE)
-                    answer[y, x, channel] = _linear(straight) * alpha
+                    answer[y, x, channel] = decoded(straight) * alpha
 
 
 @compiled

@@ -10,10 +10,11 @@ import torch
 
 from ..cameras import Camera
 from ..lights import Light
+from ..rendering.shading.edges import among, edges_of
 from ..rendering.shading.mesh import ShadedMesh
 from ..rendering.shading.pixels import MOST_PIXELS, SeenSurface, lit_pixels
 from ..rendering.shading.received import Received, receive
-from ..rendering.torch.shading import LitTensors, LitTile, light_features
+from ..rendering.torch.shading import LitEdges, LitTensors, LitTile, light_features
 from .kept import Kept
 from .tiles import Tile
 
@@ -56,7 +57,9 @@ class LitView:
         return self.kept(self.key, lambda: receive(self.mesh, self.vertices, self.light), _bytes)
 
     def of_tile(self, tile: Tile, factor: int) -> TileLight:
-        """The light on a tile of the feature image; the tile may leave the image."""
+        """The light on a tile of the feature image; the tile may leave the image.
+
+        At its border pixels take nothing from neighbours beyond it, whose materials are not there."""
         large, received = Tile(*(factor * edge for edge in tile)), self.received
         return TileLight(self._lit(received, self.camera, large), self._lit(received, self.low, tile))
 
@@ -83,7 +86,9 @@ class LitView:
         pixels = lit_pixels(self.mesh, self.vertices, surface, received, seen, of_surface)
         places = (rows + inside.y0 - tile.y0) * (tile.x1 - tile.x0) + columns + inside.x0 - tile.x0
         lit = LitTensors.of(pixels, received, self.device)
-        return LitTile(torch.from_numpy(places.astype(np.int64)).to(self.device), lit)
+        edges = edges_of(self.mesh, self.vertices, seen, surface.depth, surface.face)
+        within = LitEdges.of(among(edges, of_surface, surface.face.size), self.device)
+        return LitTile(torch.from_numpy(places.astype(np.int64)).to(self.device), lit, within)
 
 
 def _bytes(received: Received) -> int:

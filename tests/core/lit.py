@@ -13,8 +13,11 @@ from livehand_core.avatars.metadata import Architecture
 from livehand_core.hand.data import HandData
 from livehand_core.lights import Lamp, Light
 from livehand_core.networks.config import LIT_CHANNELS, FieldConfig, SuperResolutionConfig
+from livehand_core.poses import HandPose
 
-from .conftest import solid
+from .conftest import camera_at, solid
+
+FOLDED = camera_at((0.07, 0.2, -0.05))
 
 
 def relightable(
@@ -46,6 +49,11 @@ def relightable(
     if residual is not None:
         residual = 0.1 * torch.randn(residual.shape, generator=random)
     return replace(avatar, detail_state=texture, identity_detail=residual)
+
+
+def folded_pose() -> HandPose:
+    """The tube bent so far that FOLDED sees it pass in front of itself."""
+    return HandPose(np.zeros(3), np.tile([0.0, 0.0, -0.9], (15, 1)), np.zeros(10), np.zeros(3))
 
 
 def sky(seed: int = 1, strength: float = 1.0) -> Light:

@@ -22,7 +22,7 @@ from livehand_core.rendering.view import mirror_camera, mirror_pose
 from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 from .conftest import camera_at
-from .lit import LAMPS, LIGHTS, SUN, relightable, sky
+from .lit import FOLDED, LAMPS, LIGHTS, SUN, folded_pose, relightable, sky
 
 VIEWS = {
     "near": camera_at((-0.05, 0.16, 0.2)),
@@ -69,6 +69,14 @@ def test_the_kernels_shade_as_the_reference_does(
     assert difference.mean() <= 0.05 / 255.0
     # 55 dB. All of it comes from the field: a solid hand's density amplifies what int16 rounds.
     assert np.sqrt(np.mean((fast - exact) ** 2)) <= 1.8e-3
+
+
+@pytest.mark.parametrize("camera", [FOLDED, replace(FOLDED, fx=600.0, fy=600.0, projection="orthographic")])
+def test_a_hand_before_itself_is_shaded_alike(rooms: dict[str, Renderer], camera: Camera) -> None:
+    asked = request(folded_pose(), camera, LIGHTS["everything"], passes=("rgba", "rgba_low"), internal_scale=1.0)
+    wanted, found = rooms["torch"].render(asked), rooms["exact"].render(asked)
+    for name in ("rgba", "rgba_low"):
+        assert np.abs(found[name] - wanted[name]).max() <= 1.0 / 255.0, name
 
 
 @pytest.mark.parametrize("options", [{"internal_scale": 0.5}, {"internal_scale": 1.6}, {"internal_limit": 1.0}])
@@ -164,11 +172,12 @@ def test_without_light_the_hand_is_black_and_as_opaque(rooms: dict[str, Renderer
 def test_a_left_hand_is_the_right_one_in_a_mirror(rooms: dict[str, Renderer], bent_pose: HandPose) -> None:
     light = Light(LIGHTS["sky"].harmonics, (LAMPS["sun"], LAMPS["bulb"])).scaled(0.2)
     mirror = np.diag([-1.0, 1.0, 1.0])
-    right = rooms["exact"].render(request(bent_pose, VIEWS["near"], light))["rgba"]
-    left = rooms["exact"].render(
-        request(mirror_pose(bent_pose), mirror_camera(VIEWS["near"]), light.moved(mirror, np.zeros(3)))
-    )["rgba"]
-    assert np.abs(left[:, ::-1] - right).max() <= 1.0 / 255.0
+    for pose, camera in ((bent_pose, VIEWS["near"]), (folded_pose(), FOLDED)):
+        right = rooms["exact"].render(request(pose, camera, light))["rgba"]
+        left = rooms["exact"].render(
+            request(mirror_pose(pose), mirror_camera(camera), light.moved(mirror, np.zeros(3)))
+        )["rgba"]
+        assert np.abs(left[:, ::-1] - right).max() <= 1.0 / 255.0
 
 
 def test_what_stands_in_a_lamps_light_darkens_the_hand(rooms: dict[str, Renderer], bent_pose: HandPose) -> None:

@@ -26,7 +26,7 @@ from livehand_core.rendering.torch.hand import TorchHand
 from livehand_core.rendering.view import mirror_pose
 from livehand_core.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from tests.core.conftest import camera_at, tube_hand
-from tests.core.lit import LIGHTS, SUN, relightable, sky
+from tests.core.lit import FOLDED, LIGHTS, SUN, folded_pose, relightable, sky
 
 from .frames import check_alike, decibels, gpu_hand, pose
 
@@ -60,6 +60,15 @@ def test_a_hand_in_the_light_is_the_references(
     first, second = (room.render(instance, camera, EVERY, Clock(), scale, light=LIGHTS[light]) for room in rooms)
     check_alike(first, second)
     assert first is not None and (first.rgba[..., :3].max() > 0.2) == (light != "dark")
+
+
+@pytest.mark.parametrize("camera", [FOLDED, replace(FOLDED, fx=600.0, fy=600.0, projection="orthographic")])
+def test_a_hand_before_itself_is_the_references(rooms: tuple[GpuHand, TorchHand], camera: Camera) -> None:
+    instance, light = HandInstance(folded_pose()), LIGHTS["everything"]
+    first, second = (room.render(instance, camera, EVERY, Clock(), 1.0, light=light) for room in rooms)
+    check_alike(first, second)
+    assert first is not None and second is not None
+    assert np.abs(first.rgba - second.rgba)[..., :3].max() <= 2.0 / 255.0
 
 
 def test_its_own_light_where_a_frame_has_none(rooms: tuple[GpuHand, TorchHand]) -> None:

@@ -25,8 +25,8 @@ from ...kernels.networks.field import EmptySpace, FieldImages, FieldRays, march,
 from ...kernels.networks.layers import FieldWeights
 from ...kernels.resample import resize
 from ...kernels.shading.detail import Detail
+from ...kernels.shading.edges import blend
 from ...kernels.shading.pixels import Lit, shade
-from ...kernels.shading.pixels import Seen as SeenPixels
 from ...kernels.simd.lanes import WIDTH
 from ...networks.config import LIT_CHANNELS, MATERIAL_CHANNELS
 from ...poses import HandPose
@@ -198,7 +198,7 @@ class CpuHand(DrawnHand[Seen, Picture]):
         if features.skin is not None:
             with clock.stage("light"):
                 skin = features.skin()
-                large = self._lit(skin.lit, skin.seen, self._detail.shown, large, coverage.drawn, LIT_RAMP[0])
+                large = self._lit(skin, self._detail.shown, large, coverage.drawn, LIT_RAMP[0])
         size, offset = (plan.picture.height, plan.picture.width), np.float32(self.metadata.pixel_offset)
         picture = Picture(np.empty((*size, 4), dtype=np.float32), np.empty((*size, 2), dtype=np.float32))
         enlarged = low.opacity, low.depth, low.valid, factor, offset, features.skin is None
@@ -208,17 +208,16 @@ class CpuHand(DrawnHand[Seen, Picture]):
             )
         return picture
 
-    def _lit(
-        self, lit: Lit, seen: SeenPixels, detail: Detail, picture: np.ndarray, drawn: np.ndarray, least: float
-    ) -> np.ndarray:
+    def _lit(self, skin: Skin, detail: Detail, picture: np.ndarray, drawn: np.ndarray, least: float) -> np.ndarray:
         """(H, W, 4) premultiplied sRGB and opacity of a margined picture of materials, where it is drawn."""
         answer = np.empty((*picture.shape[:2], 4), np.float32)
-        limit = np.float32(least)
+        lit, seen, limit = skin.lit, skin.seen, np.float32(least)
         self.workers.parallel_for(
             len(seen.beside),
             lambda first, last: shade(seen, lit, detail, picture, drawn, limit, first, last, answer),
             ROWS_AT_ONCE,
         )
+        blend(skin.edges, seen.beside.shape[1], drawn, answer)
         return answer
 
     def layer(self, plan: Plan, features: Seen, picture: Picture, passes: frozenset[str], clock: Clock) -> Layer:
@@ -261,8 +260,8 @@ class CpuHand(DrawnHand[Seen, Picture]):
         )  # fmt: skip
         camera = plan.low_box.of(plan.low)
         vertices = self.shaded.closed(plan.vertices)
-        seen = seen_skin(self.shaded, vertices, camera, self.metadata.lateral_margin)
-        return self._lit(lit, seen, no_detail(), picture, low.valid, 0.0)
+        skin = Skin(lit, *seen_skin(self.shaded, vertices, camera, self.metadata.lateral_margin))
+        return self._lit(skin, no_detail(), picture, low.valid, 0.0)
 
     def _show(self, identity: IdentityChoice) -> None:
         """Let the field's textures be those of an identity or a blend; they are kept while it stays the same."""

@@ -13,10 +13,12 @@ from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.visibility import nearest_in_rows
 from ...kernels.products.packing import fill_up
 from ...kernels.shading.detail import GROUP, SIDES, Detail
+from ...kernels.shading.edges import Edges
 from ...kernels.shading.pixels import Lit, Seen
 from ...kernels.simd.lanes import WIDTH
 from ..plan import Plan
 from ..shading.detail import halvings, mixed
+from ..shading.edges import edges_of
 from ..shading.lit import lit_of
 from ..shading.mesh import ShadedMesh
 from ..shading.pixels import reach
@@ -27,11 +29,12 @@ class Skin(NamedTuple):
     """The light at a hand, and the skin that the pixels of a plan's picture see.
 
     Attributes:
-        lit, seen: for the kernels.
+        lit, seen, edges: for the kernels.
     """
 
     lit: Lit
     seen: Seen
+    edges: Edges
 
     @classmethod
     def of(cls, mesh: ShadedMesh, metadata: AvatarMetadata, plan: Plan) -> Skin:
@@ -39,11 +42,12 @@ class Skin(NamedTuple):
         assert plan.received is not None
         vertices = mesh.closed(plan.vertices)
         seen = seen_skin(mesh, vertices, plan.picture_camera, metadata.lateral_margin)
-        return cls(lit_of(plan.received, vertices), seen)
+        return cls(lit_of(plan.received, vertices), *seen)
 
 
-def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: float) -> Seen:
-    """The mesh of (V, 3) vertices at a camera's pixels, with a reach of ``margin`` metres beside its silhouette."""
+def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: float) -> tuple[Seen, Edges]:
+    """The mesh of (V, 3) vertices at a camera's pixels, with a reach of ``margin`` metres beside its silhouette; and
+    where a part of it passes in front of another."""
     raster = rasterise(vertices, mesh.faces, camera, barycentric=True)
     assert raster.barycentric is not None
     radius = reach(camera, vertices, margin)
@@ -52,7 +56,8 @@ def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: fl
     matrix, near = camera.camera_to_world, camera.projection == "perspective"
     row = [*matrix[:3, 3], *matrix[:3, 2], 2.0 / (camera.fx + camera.fy), float(near)]
     flat = raster.face.reshape(-1), raster.barycentric.reshape(-1)
-    return Seen(*flat, beside, radius, mesh.faces, mesh.face_uv, np.array(row, np.float32))
+    seen = Seen(*flat, beside, radius, mesh.faces, mesh.face_uv, np.array(row, np.float32))
+    return seen, edges_of(mesh, vertices, camera, raster.depth, raster.face)
 
 
 def no_detail() -> Detail:

@@ -140,6 +140,8 @@ def record_picture(networks: Networks, record: Recorder, plan: Plan, features: F
             shading.shade(record, seen, Materials(materials, tile), answer, width)
 
     upsampled = networks.super_resolution.upsample(record, features.image, box.width, box.height, lit)
+    if shading is not None:
+        upsampled = shading.blend(record, seen, upsampled, width, height, "blended")
     picture = gpu.scratch("picture", width * height * 32)
     begin, end = ALPHA_RAMP if shading is None else LIT_RAMP
     constants: dict[str, Constant] = {
@@ -214,6 +216,7 @@ def record_low(networks: Networks, record: Recorder, plan: Plan, features: Featu
         surface = shading.surface(record, camera, "seen low")
         box = Box(0, 0, camera.width, camera.height)
         shading.shade(record, surface, Materials(features.image, box, of_features=True), lit, camera.width)
+        lit = shading.blend(record, surface, lit, camera.width, camera.height, "low blended")
     constants: dict[str, Constant] = {"real": "f32", "C4": networks.field.colours, "LIT": shading is not None}
     kernel = gpu.kernel(["low"], "take", "rrw", constants)
     record.run(kernel, packed(pixels=pixels, at=0), (features.image, lit, answer), row_groups(-(-pixels // 64)))

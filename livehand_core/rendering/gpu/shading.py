@@ -12,6 +12,7 @@ from ...cameras import Camera
 from ...framing import Box
 from ...kernels.compose import LIT_RAMP
 from ...kernels.mesh.visibility import LIFT, SOFTNESS
+from ...kernels.shading.edges import MOST_TRIANGLES, STEEP
 from ...kernels.shading.lamps import LAMP_COLUMNS, MAP_COLUMNS
 from ...kernels.shading.material import (
     BEND,
@@ -47,6 +48,9 @@ CONSTANTS: Mapping[str, Constant] = {
     "LEAST_SOLID": LEAST_SOLID,
     "LOBE_GAIN": LOBE_GAIN,
     "MOST_LAMPS": MOST_LAMPS,
+    "MOST_TRIANGLES": MOST_TRIANGLES,
+    "STEEP": STEEP,
+    "LEAST": LIT_RAMP[0],
     "ROW4": VERTEX_COLUMNS // 4,
     "LAMPS4": LAMPS // 4,
     "POSITION4": POSITION // 4,
@@ -202,17 +206,33 @@ class Shading:
             "FROM_FEATURES": materials.of_features,
             "DETAILED": self.detailed and not materials.of_features,
         }
-        files = ["triangle", "harmonics", "lamps", "detail", "shade"]
+        files = ["triangle", "harmonics", "lamps", "detail", "srgb", "shade"]
         kernel = self._gpu.kernel(files, "shade", "rrrrrrw", constants)
         skin = self._corners, self._vertices.buffer, surface.buffer
         buffers = (*skin, materials.buffer, self._maps.buffer, self._texels.buffer, answer)
         record.run(kernel, parameters + self._light, buffers, tiles(tile.width, tile.height))
 
+    def blend(self, record: Recorder, surface: Surface, shaded: Buffer, width: int, height: int, name: str) -> Buffer:
+        """A shaded picture with the edges of what is in front smoothed, in the scratch buffer of a name.
+
+        Args:
+            record: takes the dispatch.
+            surface: at the picture's pixels.
+            shaded: as :meth:`shade` leaves it, of all tiles; width, height: its pixels.
+        """
+        answer = self._gpu.scratch(name, width * height * 16)
+        kernel = self._gpu.kernel(["triangle", "srgb", "edges"], "blend", "rrrrw", self._constants)
+        buffers = self._corners, self._vertices.buffer, surface.buffer, shaded, answer
+        parameters = camera_bytes(surface.camera) + packed(width=width, height=height)
+        record.run(kernel, parameters, buffers, tiles(width, height))
+        return answer
+
 
 def _corners(mesh: ShadedMesh) -> np.ndarray:
-    """(3 F, 4) uint32 vertex, and bits of u and v, of each corner."""
+    """(3 F, 4) uint32 vertex, bits of u and v, and the triangle across the side opposite, of each corner."""
     rows = np.zeros((3 * len(mesh.faces), 4), np.uint32)
     rows[:, 0], rows[:, 1:3] = mesh.faces.reshape(-1), mesh.face_uv.reshape(-1, 2).view(np.uint32)
+    rows[:, 3] = mesh.neighbours.reshape(-1)
     return rows
 
 

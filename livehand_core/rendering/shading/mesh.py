@@ -9,6 +9,7 @@ import numpy as np
 
 from ...hand.borders import border_sides
 from ...hand.data import ProxyModel
+from ...kernels.mesh.proxy import face_neighbours
 from ...kernels.mesh.skin import vertex_frames
 from ...kernels.products.packing import fill_up
 from ...kernels.shading.vertices import spread
@@ -30,6 +31,7 @@ class ShadedMesh:
         solid: whether it closes a body, its triangles counter-clockwise seen from outside.
         faces: (F, 3) int32, those of the ends last.
         face_uv: (F, 3, 2) float32.
+        neighbours: (F, 3) int32 triangle across the side opposite each corner; itself where there is none.
         along_u: (F, 2) float32: a triangle's direction of u is the sum of its edges from corner 0 to 1 and 2 by these.
         first, other, share: sparse rows of the smoothing: vertex i takes ``share[k]`` of vertex ``other[k]`` for k from
             ``first[i]`` up to ``first[i + 1]``; the shares of a row sum to 1.
@@ -41,6 +43,7 @@ class ShadedMesh:
     solid: bool
     faces: np.ndarray
     face_uv: np.ndarray
+    neighbours: np.ndarray
     along_u: np.ndarray
     first: np.ndarray
     other: np.ndarray
@@ -62,7 +65,8 @@ class ShadedMesh:
         closed = np.concatenate([rest, rest[rim], ends @ rest[rim]])
         same = np.stack([rim, len(rest) + np.arange(len(rim), dtype=np.int32)], axis=1)
         solid = _is_solid(closed, faces, same)
-        return cls(rim, ends, solid, faces, uv, along_u.astype(np.float32), *_smoothing(closed, faces, same), ratio)
+        rows = along_u.astype(np.float32), *_smoothing(closed, faces, same)
+        return cls(rim, ends, solid, faces, uv, face_neighbours(_joined(faces, same)), *rows, ratio)
 
     def closed(self, vertices: np.ndarray) -> np.ndarray:
         """(V, 3) float32 vertices of the mesh, of the model's posed ones."""
@@ -130,13 +134,19 @@ def _closed(
 
 def _is_solid(vertices: np.ndarray, faces: np.ndarray, same: np.ndarray) -> bool:
     """Whether each side of a triangle is one of another's, the other way, and the volume within is not negative."""
-    merged = np.arange(len(vertices), dtype=np.int32)
-    merged[same[:, 1]] = same[:, 0]
-    joined = merged[faces]
+    joined = _joined(faces, same)
     sides = np.concatenate([joined[:, [0, 1]], joined[:, [1, 2]], joined[:, [2, 0]]])
     once = len(np.unique(sides, axis=0)) == len(sides)
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     return once and not len(border_sides(joined)[0]) and float(np.sum(np.cross(a, b) * c)) > 0.0
+
+
+def _joined(faces: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """Triangles with one vertex in place of each two that are one place."""
+    merged = np.arange(int(max(faces.max(), same.max(initial=0))) + 1, dtype=np.int32)
+    merged[same[:, 1]] = same[:, 0]
+    answer: np.ndarray = merged[faces]
+    return answer
 
 
 def _smoothing(vertices: np.ndarray, faces: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,12 +22,14 @@ class SeenSurface(NamedTuple):
     """The proxy at the pixels of a camera, (H, W).
 
     Attributes:
+        depth: float32 metres along the optical axis, infinity where no triangle is seen.
         face: int32 triangle; -1 where none is seen.
         barycentric: (H, W, 3) float32.
         place: int32 flat index of the nearest pixel that sees a triangle: its own, or beside the silhouette one within
             the reach; -1 where there is none.
     """
 
+    depth: np.ndarray
     face: np.ndarray
     barycentric: np.ndarray
     place: np.ndarray
@@ -39,7 +41,7 @@ class SeenSurface(NamedTuple):
         assert raster.barycentric is not None
         place = np.empty_like(raster.face)
         nearest_covered(raster.face, reach(camera, vertices, margin), place)
-        return cls(raster.face, raster.barycentric, place)
+        return cls(raster.depth, raster.face, raster.barycentric, place)
 
 
 class LitPixels(NamedTuple):

@@ -21,13 +21,14 @@ from ..layer import Layer
 from ..placing import in_the_layers_box, low_image
 from ..plan import Plan
 from ..setup import conditioning, identity_shares
+from ..shading.edges import among, edges_of
 from ..shading.pixels import SeenSurface, lit_pixels
 from .features import FeatureImage, feature_image
 from .geometry import geometry_passes
 from .identity_textures import IdentityTextures
 from .picture import resized, upsampled
 from .proxy import Proxy
-from .shading import LitTensors, LitTile, lit_picture
+from .shading import LitEdges, LitTensors, LitTile, lit_picture
 from .volume import Conditioning
 
 
@@ -151,9 +152,11 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         rows, columns = np.nonzero(surface.place[: image.shape[1], : image.shape[2]] >= 0)
         places = rows * camera.width + columns
         pixels = lit_pixels(self.shaded, vertices, surface, plan.received, camera, places)
+        edges = edges_of(self.shaded, vertices, camera, surface.depth, surface.face)
         tile = LitTile(
             torch.as_tensor(rows * image.shape[2] + columns, device=self.device),
             LitTensors.of(pixels, plan.received, self.device, self.dtype),
+            LitEdges.of(among(edges, places, surface.face.size), self.device, self.dtype),
         )
         detail = None
         if detailed and self.detail is not None:

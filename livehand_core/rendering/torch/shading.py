@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from ... import harmonics
+from ...kernels.compose import LIT_RAMP
+from ...kernels.shading.edges import Edges
 from ...kernels.shading.material import BEND, LEAST_ALPHA, LEAST_SOLID, LOBE_GAIN
 from ..shading.pixels import LitPixels
 from ..shading.received import Received
@@ -52,16 +54,31 @@ class LitTensors(NamedTuple):
         return cls(*(torch.as_tensor(value, dtype=dtype, device=device) for value in (*pixels, *constants)))
 
 
+class LitEdges(NamedTuple):
+    """``Edges`` as tensors, int64 indices into the pixels of a tile."""
+
+    into: torch.Tensor
+    source: torch.Tensor
+    share: torch.Tensor
+
+    @classmethod
+    def of(cls, edges: Edges, device: torch.device, dtype: torch.dtype = torch.float32) -> LitEdges:
+        """On a device, in a precision."""
+        kinds = torch.int64, torch.int64, dtype
+        return cls(*(torch.as_tensor(one, dtype=kind, device=device) for one, kind in zip(edges, kinds, strict=True)))
+
+
 class LitTile(NamedTuple):
     """Pixels of a picture, or of a part of one, that see the skin.
 
     Attributes:
         places: (P,) int64 flat indices into it.
-        lit: of these pixels.
+        lit: of these pixels; edges: between them.
     """
 
     places: torch.Tensor
     lit: LitTensors
+    edges: LitEdges
 
 
 def lit_picture(image: torch.Tensor, tile: LitTile, detail: torch.Tensor | None = None) -> torch.Tensor:
@@ -77,9 +94,22 @@ def lit_picture(image: torch.Tensor, tile: LitTile, detail: torch.Tensor | None 
     material, alpha = some[:, :-1], some[:, -1].clamp(0.0, 1.0)
     if detail is not None:
         material = material + alpha[:, None] * detail
-    colour = encoded(shaded(material, alpha, tile.lit), alpha[:, None])
+    colour = encoded(blended(shaded(material, alpha, tile.lit), alpha, tile.edges), alpha[:, None])
     answer = torch.cat([torch.zeros_like(flat[:3]).index_copy(1, tile.places, colour.T), flat[-1:]])
     return answer.view(4, *image.shape[1:])
+
+
+def blended(colour: torch.Tensor, alpha: torch.Tensor, edges: LitEdges) -> torch.Tensor:
+    """(P, 3) premultiplied scene-linear colours with what edges leave to neighbours. Differentiable.
+
+    Args:
+        colour: (P, 3) of the same kind; alpha: (P,) opacity, of which as much is exchanged as both have.
+    """
+    straight = colour / alpha.clamp(min=LEAST_SOLID)[:, None]
+    both = torch.minimum(alpha[edges.into], alpha[edges.source])
+    share = torch.where(both > LIT_RAMP[0], edges.share * both, 0.0)
+    change = share[:, None] * (straight[edges.source] - straight[edges.into])
+    return colour.index_add(0, edges.into, change)
 
 
 def shaded(material: torch.Tensor, alpha: torch.Tensor, lit: LitTensors) -> torch.Tensor:

@@ -24,7 +24,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-// Corners of the triangles: vertex, bits of u and v; then those of the detail's head, four channels of the texture for
+// Corners of the triangles: vertex, bits of u and v, see edges.wgsl; then those of the detail's head, four channels of the texture for
 // each of sixteen of the material.
 @group(0) @binding(1) var<storage, read> corners: array<vec4<u32>>;
 // ROW4 groups of four a vertex, see `column`.
@@ -173,13 +173,6 @@ fn sky(first: u32, count: u32, terms: array<f32, TERMS>) -> vec3<f32> {
         sum += values[k] * params.sky[first + k].xyz;
     }
     return max(sum, vec3<f32>(0.0));
-}
-
-// Premultiplied scene-linear -> premultiplied sRGB, going on above 1.
-fn encoded(colour: vec3<f32>, alpha: f32) -> vec3<f32> {
-    let straight = colour / max(alpha, LEAST_SOLID);
-    let curve = 1.055 * pow(max(straight, vec3<f32>(0.0031308)), vec3<f32>(1.0 / 2.4)) - 0.055;
-    return select(curve, 12.92 * straight, straight <= vec3<f32>(0.0031308)) * alpha;
 }
 
 @compute @workgroup_size(8, 8)
