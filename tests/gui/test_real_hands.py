@@ -56,11 +56,18 @@ class RealHands:
         if name:
             self.stage.blender.shot(name)
 
+    def click(self, right: float, down: float) -> None:
+        """Click beside the first button; a busy Blender sees late which one is below the mouse."""
+        spot = self.first[0] + right, self.first[1] + down
+        self.stage.display.move(*spot)
+        self.stage.blender.still(10.0, 0.5)
+        self.stage.display.click(*spot)
+
     def choose(self, button: int, folder: Path, told: dict[str, object], name: str, select: bool = False) -> None:
         """A button is clicked, a folder and what stands beside its files are chosen, and Return begins."""
-        stage, (x, y) = self.stage, self.first
+        stage = self.stage
         self.opened()
-        stage.display.click(x, y + button * BUTTON)
+        self.click(0.0, button * BUTTON)
         assert stage.blender.wait_for(lambda: stage.python(OPEN), 60.0), "the button opened no chooser"
         stage.python(CHOOSE, folder=str(folder), told=told)
         stage.blender.still(20.0, 1.0)
@@ -90,8 +97,8 @@ class RealHands:
         self.stage.blender.still(10.0, 0.5)
         self.opened(f"{name}_done")
         assert (capture / "overlays.png").is_file()
-        before, (x, y) = self.skin(), self.first
-        self.stage.display.click(x + OVERLAYS[0], y + OVERLAYS[1])
+        before = self.skin()
+        self.click(*OVERLAYS)
         seen = self.stage.blender.wait_for(lambda: self.skin() > before + 500, 60.0)
         self.stage.blender.shot(f"{name}_overlays")
         assert seen, "the overlays' window shows no hand"
