@@ -32,6 +32,7 @@ from livehand_core.files import atomic_path  # noqa: E402
 from livehand_core.rendering.renderer import Renderer  # noqa: E402
 from livehand_core.rendering.shading import shadows  # noqa: E402
 
+METRICS = ("hand_box/psnr", "detail/energy_0_1", "detail/correlation_0_1")
 HEAD = "| In lights never trained in | HDRI | soft lamps | hard sun | detail 0 to 1 px: energy, correlation |\n"
 
 
@@ -58,6 +59,14 @@ def main() -> int:
 
 def row(name: str, avatar: Avatar, capture: Capture, frames: list[CaptureFrame]) -> str:
     """A line of the table: dB in the hand's box by kind of light."""
+    found = measured(avatar, capture, frames)
+    cells = [f"{np.mean(found[kind]):.2f} dB" if kind in found else "" for kind in HELD_OUT]
+    detail = ", ".join(f"{np.mean(values):.2f}" for key, values in found.items() if key.startswith("detail/"))
+    return f"| {name} | {' | '.join(cells)} | {detail} |"
+
+
+def measured(avatar: Avatar, capture: Capture, frames: list[CaptureFrame]) -> dict[str, list[float]]:
+    """dB in the hand's box by kind of light, and values of METRICS, of each picture."""
     renderer = Renderer("cpu", avatars={"shown": avatar})
     found: dict[str, list[float]] = {}
     for frame in frames:
@@ -65,11 +74,10 @@ def row(name: str, avatar: Avatar, capture: Capture, frames: list[CaptureFrame])
         image = render_frame(renderer, "shown", capture, frame, identity_of(frame, avatar.metadata))["rgba"]
         values = measure(image, capture.image(frame), ("hand_box", "detail"))
         found.setdefault("" if light is None else light.kind, []).append(values["hand_box/psnr"])
-        for key in ("detail/energy_0_1", "detail/correlation_0_1"):
+        # Hands that are small in the picture have no bands of detail.
+        for key in (key for key in METRICS if key in values):
             found.setdefault(key, []).append(values[key])
-    cells = [f"{np.mean(found[kind]):.2f} dB" if kind in found else "" for kind in HELD_OUT]
-    detail = ", ".join(f"{np.mean(values):.2f}" for key, values in found.items() if key.startswith("detail/"))
-    return f"| {name} | {' | '.join(cells)} | {detail} |"
+    return found
 
 
 @contextmanager
