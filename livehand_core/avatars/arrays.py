@@ -18,6 +18,7 @@ from ..hand.part import CORRECTIVES
 from ..networks.config import detail_shapes, field_shapes, super_resolution_shapes, texture_shapes
 from ..records import build
 from .metadata import AVATAR, AvatarMetadata, content_hash, parse_document, parse_metadata, read_header, resolve
+from .texels import KEPT, RANGE, from_bytes, unpacked, unpacked_shape
 
 DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}
 """Kinds of numbers in avatar files, and numpy's names for them."""
@@ -26,8 +27,7 @@ Model = TypeVar("Model", bound=ProxyModel)
 
 MOST_AXES = 4
 
-RANGE = ".range"
-"""Ends the name of a tensor (2, C) beside one of 8 bits: which values its channels' 0 and 255 stand for."""
+_Blob = tuple[str, tuple[int, ...], memoryview]
 
 
 @dataclass(frozen=True)
@@ -104,23 +104,22 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
         metadata = parse_metadata(document, path)
         tensors = _tensors(header, path)
         # Before anything is read, so that it takes no more memory than its description announces.
-        check_shapes(metadata, _without_ranges(tensors, path), f"The avatar {path}")
+        check_shapes(metadata, _shapes(tensors, path), f"The avatar {path}")
         data = memoryview(stream.read(max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)))
     blobs = {name: tensor.of(data, path) for name, tensor in tensors.items()}
     if content_hash(document, blobs) != metadata.content_hash:
         raise AVATAR.damaged(path, "its content does not match its hash")
-    stored = {
-        name: np.frombuffer(content, dtype=DTYPES[kind]).reshape(shape).astype(np.float32)
-        for name, (kind, shape, content) in blobs.items()
-    }
-    for name, value in stored.items():
+    values = {}
+    for name, (kind, shape, content) in blobs.items():
+        if name.endswith((RANGE, KEPT)):
+            continue
+        value = np.frombuffer(content, dtype=DTYPES[kind]).reshape(shape)
+        if kind == "U8":
+            value = _texture(name, value, blobs, path)
+        value = value.astype(np.float32)
         if not np.isfinite(value).all():
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
-    values = {
-        name: from_bytes(value, stored[name + RANGE]) if tensors[name].dtype == "U8" else value
-        for name, value in stored.items()
-        if not name.endswith(RANGE)
-    }
+        values[name] = value
     if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
         raise AVATAR.damaged(path, "its layer has no thickness")
     arrays = AvatarArrays(metadata, values)
@@ -196,30 +195,34 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
             )
 
 
-def to_bytes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(..., C) values as 8 bits, and the (2, C) float32 range that each channel has.
+def _shapes(tensors: Mapping[str, _Tensor], path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of each tensor that networks have. Raises AvatarError when one of 8 bits is without its range, or
+    where its texels lie is not told as it should be."""
+    textures = [name for name, tensor in tensors.items() if tensor.dtype == "U8" and not name.endswith(KEPT)]
+    beside = {name + end for name in textures for end in (RANGE, KEPT)}
+    answer = {name: tensor.shape for name, tensor in tensors.items() if name not in beside}
+    for name in textures:
+        tensor = tensors[name]
+        ends, kept = tensors.get(name + RANGE), tensors.get(name + KEPT)
+        if ends is None or ends.shape != (2, *tensor.shape[-1:]) or ends.dtype == "U8":
+            raise AVATAR.damaged(path, f"{name + RANGE} does not tell the range of {name}")
+        if kept is not None:
+            if kept.dtype != "U8" or len(tensor.shape) != 2 or not 2 <= len(kept.shape) < MOST_AXES:
+                raise AVATAR.damaged(path, f"{name + KEPT} does not tell where the texels of {name} are")
+            answer[name] = unpacked_shape(tensor.shape, kept.shape)
+    return answer
 
-    A texture's texels take most of a file, and 8 bits draw them within 62 dB.
-    """
-    flat = values.reshape(-1, values.shape[-1])
-    ends = np.stack([flat.min(axis=0), flat.max(axis=0)]).astype(np.float32)
-    step = np.maximum(ends[1] - ends[0], np.finfo(np.float32).tiny) / np.float32(255.0)
-    return np.rint((values - ends[0]) / step).clip(0, 255).astype(np.uint8), ends
 
-
-def from_bytes(codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The float32 values of 8 bits: the other way."""
-    share = codes / np.float32(255.0)
-    return (np.float32(1.0) - share) * ends[0] + share * ends[1]
-
-
-def _without_ranges(tensors: Mapping[str, _Tensor], path: Path) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of each tensor that networks have. Raises AvatarError when one of 8 bits is without its range."""
-    ranges = {name + RANGE: (2, *tensor.shape[-1:]) for name, tensor in tensors.items() if tensor.dtype == "U8"}
-    for name, shape in ranges.items():
-        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype == "U8":
-            raise AVATAR.damaged(path, f"{name} does not tell the range of {name.removesuffix(RANGE)}")
-    return {name: tensor.shape for name, tensor in tensors.items() if name not in ranges}
+def _texture(name: str, codes: np.ndarray, blobs: Mapping[str, _Blob], path: Path) -> np.ndarray:
+    """The values of texels of 8 bits. Raises AvatarError when what lies beside them does not fit."""
+    kind, shape, content = blobs[name + RANGE]
+    if name + KEPT in blobs:
+        _, kept_shape, kept = blobs[name + KEPT]
+        try:
+            codes = unpacked(codes, np.frombuffer(kept, np.uint8).reshape(kept_shape))
+        except ValueError as error:
+            raise AVATAR.damaged(path, f"{name} has {error}") from error
+    return from_bytes(codes, np.frombuffer(content, DTYPES[kind]).reshape(shape).astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from ..lights import Light
 from ..networks import RadianceField, SuperResolution
 from ..networks.config import LIT_CHANNELS, FieldConfig, texture_shapes
 from ..networks.detail import DetailTexture
-from .arrays import DTYPES, RANGE, AvatarArrays, check_shapes, read_arrays, to_bytes
+from .arrays import DTYPES, AvatarArrays, check_shapes, read_arrays
 from .identity import Identity
 from .metadata import DOCUMENT_KEY, FORMAT_VERSION, Architecture, AvatarMetadata, content_hash, topology_hash
+from .texels import KEPT, RANGE, packed, to_bytes
 
 State = dict[str, torch.Tensor]
 
@@ -227,7 +228,8 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
         path: ends in ``.safetensors``.
         avatar: its weights may be on any device.
         half: store float16 (half the size; about three digits). Textures are stored in 8 bits in any case, each
-            channel over its own range: their texels are what most of a file is made of.
+            channel over its own range, what lies between their charts once: their texels are what most of a file is
+            made of.
 
     Returns:
         The metadata as written, with its content hash.
@@ -247,6 +249,9 @@ def save_avatar(path: str | Path, avatar: Avatar, *, half: bool = False) -> Avat
         if "textures." in name or name in ("detail.texture", "identity_detail"):
             stored, ends = to_bytes(value.detach().float().cpu().numpy())
             blobs[name + RANGE] = _blob(ends)
+            apart = packed(stored)
+            if apart is not None:
+                stored, blobs[name + KEPT] = apart[0], _blob(apart[1])
         blobs[name] = _blob(stored)
     version = max(avatar.metadata.format_version, FORMAT_VERSION)
     metadata = replace(avatar.metadata, content_hash="", format_version=version)
