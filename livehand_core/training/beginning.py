@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch.nn.functional import interpolate
 
 from ..avatars.file import Avatar, State
+from ..avatars.identities import identity_names
 from ..captures.capture import Capture, CaptureFrame
 from ..captures.checks import check_one_light
 from ..errors import TrainingError
@@ -65,17 +68,19 @@ def with_model(config: TrainingConfig, model: ProxyModel) -> TrainingConfig:
 
 
 @torch.no_grad()
-def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
+def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel, identities: Sequence[str]) -> None:
     """Put an avatar's weights into a new model.
 
     The field, its textures and the layer around the skin are taken over, and super-resolution's convolutions. Its heads
-    are taken over between avatars that both are relightable or both are not. A surface that the avatar's training found
-    is where that of this run begins.
+    are taken over between avatars that both are relightable or both are not, and the detail texture where it has as
+    many channels, resampled to the model's size. A surface that the avatar's training found is where that of this run
+    begins.
 
     Args:
-        model: the first of the avatar's identities is put into it; where it has several, each begins as that one.
+        model: each of its identities begins as the avatar's of the same name, or as its first where it knows none.
         avatar: trained on the same hand.
         hand: the model's.
+        identities: names of the model's, in its order.
 
     Raises:
         TrainingError: the avatar's networks have other sizes, or its surface was refined and this run refines none.
@@ -103,35 +108,61 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel) -> None:
             )
         model.refinement.ground.copy_(avatar.proxy_offsets)
     relit = network.out_channels != model.super_resolution.config.out_channels
-    model.field.load_state_dict(_field(model, avatar, old, relit))
+    names = identity_names(avatar.metadata, 1 if avatar.latent is None else len(avatar.latent))
+    places = [names.index(name) if name in names else 0 for name in identities]
+    several = model.codes is not None and avatar.latent is not None and old.latent_size == new.latent_size
+    model.field.load_state_dict(_field(model, avatar, old, relit, None if several else places[0]))
+    if several:
+        assert model.codes is not None and avatar.latent is not None
+        model.codes.copy_(avatar.latent[places])
+        for own, residuals in zip(model.identity_textures, avatar.identity_textures, strict=False):
+            own.copy_(residuals[places])
     state = avatar.super_resolution_state
     kept = {key: value for key, value in state.items() if not (relit and key.startswith("colour"))}
     model.super_resolution.load_state_dict({**model.super_resolution.state_dict(), **kept})
     if avatar.levels is not None:
         model.levels = avatar.levels.to(model.levels.device).clone()
-    detail = avatar.detail_state
-    if model.detail is not None and detail is not None and detail["texture"].shape == model.detail.texture.shape:
-        model.detail.load_state_dict(detail)
-        if avatar.identity_detail is not None:
-            model.detail.texture.copy_(identity_texture(detail["texture"], avatar.identity_detail[0]))
+    detail, own_detail = avatar.detail_state, avatar.identity_detail
+    if model.detail is not None and detail is not None and detail["head"].shape == model.detail.head.shape:
+        texture = detail["texture"]
+        if own_detail is not None and several:
+            assert model.identity_detail is not None
+            model.identity_detail.copy_(_resampled(own_detail[places], model.identity_detail.shape[1]))
+        elif own_detail is not None:
+            texture = identity_texture(texture, own_detail[places[0]])
+        size = len(model.detail.texture)
+        model.detail.load_state_dict({"head": detail["head"], "texture": _resampled(texture[None], size)[0]})
 
 
-def _field(model: AvatarModel, avatar: Avatar, old: FieldConfig, relit: bool) -> State:
-    """The avatar's field as the model's, the pose given as the model normalises it."""
+def _resampled(textures: torch.Tensor, size: int) -> torch.Tensor:
+    """(N, S, S, C) textures as those of another size."""
+    if textures.shape[1] == size:
+        return textures
+    planes = textures.permute(0, 3, 1, 2)
+    smaller = size < textures.shape[1]
+    found = interpolate(planes, size, mode="area") if smaller else interpolate(planes, size, mode="bilinear")
+    return found.permute(0, 2, 3, 1)
+
+
+def _field(model: AvatarModel, avatar: Avatar, old: FieldConfig, relit: bool, place: int | None) -> State:
+    """The avatar's field as the model's, the pose given as the model normalises it: of the identity at a ``place``, or
+    of all of them."""
     new = model.field.config
     state = {key: value.clone() for key, value in avatar.field_state.items() if not key.startswith("textures.")}
     for index in range(len(new.texture_sizes)):
         state[f"textures.{index}"] = avatar.field_state[f"textures.{index}"].clone()
-        if avatar.identity_textures:
-            state[f"textures.{index}"] += avatar.identity_textures[index][0]
+        if avatar.identity_textures and place is not None:
+            state[f"textures.{index}"] += avatar.identity_textures[index][place]
     weight, bias = state["layers.0.weight"], state["layers.0.bias"]
     code, pose = (old.position_size, old.latent_size), weight[:, old.position_size + old.latent_size : old.input_size]
-    if avatar.latent is not None:
-        bias = bias + weight[:, code[0] : sum(code)] @ avatar.latent[0]
+    codes = weight[:, code[0] : sum(code)]
+    if place is not None:
+        if avatar.latent is not None:
+            bias = bias + codes @ avatar.latent[place]
+        codes = weight.new_zeros(len(weight), new.latent_size)
     # What a field is told of a pose is its angles less their mean, times a scale: the other way as on export.
     mean, scale = model.pose_mean.cpu(), model.pose_scale.cpu()
     rest = weight[:, old.input_size :]
-    codes = weight.new_zeros(len(weight), new.latent_size)
     state["layers.0.weight"] = torch.cat([weight[:, : new.position_size], codes, pose / scale, rest], dim=1)
     state["layers.0.bias"] = bias + pose @ mean
     if relit:

@@ -100,7 +100,7 @@ class Trainer:
         shown = [capture.poses.poses[index] for index in sorted({frame.pose for frame in frames})]
         angles = np.stack([pose_numbers(pose, config.conditioning) for pose in shown])
         poses, identities = torch.tensor(angles, dtype=torch.float32), identity_names(frames)
-        self._shown, self._mesh = shown, mesh
+        self._identities, self._shown, self._mesh = identities, shown, mesh
         self.model = AvatarModel(config, poses, len(names), len(identities), mesh.local_joints, mesh.seams).to(device)
         if config.refine:
             owners = {frame.pose: identities.index(frame.identity) for frame in frames}
@@ -180,7 +180,7 @@ class Trainer:
         if avatar is None:
             warm_start(self.model.field, self.config.bounds_margin, self.config.seed)
         else:
-            begin_with(self.model, avatar, self._mesh.model.data)
+            begin_with(self.model, avatar, self._mesh.model.data, self._identities)
             if self.config.sampling == "surface" and len(self.model.levels):
                 self._look_in_the_layer()
         if self.model.refinement is not None:

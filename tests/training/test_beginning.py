@@ -125,6 +125,46 @@ def test_several_people_begin_as_the_one_of_an_avatar(capture: Capture, tubes: H
     assert other.model.identity_detail is not None and other.model.identity_detail.detach().abs().max() > 0.0
 
 
+def test_people_that_an_avatar_knows_begin_as_themselves(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
+    lit = in_lights(capture)
+    frames = tuple(replace(frame, identity=("ann", "bob")[place % 2]) for place, frame in enumerate(lit.frames))
+    family = replace(lit, frames=frames)
+    config = preset("cpu", steps=6, **SMALL, identity_detail_size=16)
+    run = trainer(tmp_path / "a", family, tubes, config)
+    run.begin()
+    for _ in range(6):
+        run.advance()
+    avatar = make_avatar(run.model, run.config, family, family.frames_of("train"), tubes, {})
+    run.close()
+    assert avatar.latent is not None and avatar.identity_detail is not None and avatar.identity_detail.any()
+    renamed = {"ann": "cleo", "bob": "bob"}
+    others = replace(family, frames=tuple(replace(frame, identity=renamed[frame.identity]) for frame in frames))
+    larger = replace(config, detail_size=64, pose_gain=0.7)
+    other = trainer(tmp_path / "b", others, tubes, larger)
+    other.begin(avatar=avatar)
+    again = make_avatar(other.model, other.config, others, others.frames_of("train"), tubes, {})
+    other.close()
+    assert [one.name for one in again.metadata.identities] == ["bob", "cleo"]
+    assert again.latent is not None and torch.equal(again.latent, avatar.latent[[1, 0]])
+    for one, before in zip(again.identity_textures, avatar.identity_textures, strict=True):
+        assert torch.equal(one, before[[1, 0]])
+    assert again.identity_detail is not None and torch.equal(again.identity_detail, avatar.identity_detail[[1, 0]])
+    for name, value in avatar.field_state.items():
+        assert torch.allclose(again.field_state[name], value, atol=1e-5), name
+    assert avatar.detail_state is not None and again.detail_state is not None
+    texture, before = again.detail_state["texture"], avatar.detail_state["texture"]
+    assert texture.shape == (64, 64, 3) and torch.equal(again.detail_state["head"], avatar.detail_state["head"])
+    halved = torch.nn.functional.avg_pool2d(texture.permute(2, 0, 1)[None], 2)[0].permute(1, 2, 0)
+    assert float((halved - before).abs().mean()) < 0.3 * float(before.abs().mean())
+    # One of them alone begins as who it is.
+    single = tuple(replace(frame, identity="bob") for frame in frames)
+    alone = trainer(tmp_path / "c", replace(family, frames=single), tubes, config)
+    alone.begin(avatar=avatar)
+    own = avatar.field_state["textures.0"] + avatar.identity_textures[0][1]
+    assert torch.allclose(alone.model.field.textures[0], own)
+    alone.close()
+
+
 def test_other_networks_are_not_begun_with(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
     config = preset("cpu", steps=4, **SMALL)
     run = trainer(tmp_path / "a", capture, tubes, config)
@@ -133,5 +173,5 @@ def test_other_networks_are_not_begun_with(capture: Capture, tubes: HandData, tm
     for changes in ({"width": 48}, {"hidden": (16, 8)}, {"texture_sizes": (32,)}):
         wide = trainer(tmp_path / "b", capture, tubes, replace(config, **changes))  # type: ignore[arg-type]
         with pytest.raises(TrainingError, match=next(iter(changes))):
-            begin_with(wide.model, avatar, tubes)
+            begin_with(wide.model, avatar, tubes, [""])
         wide.close()
