@@ -90,7 +90,7 @@ class TrainingConfig:
         refine: learn corrections of the fits beside the field, see ``refinement``: poses, shapes, the proxy's surface.
         refine_silhouettes: first bring the fits' outlines onto those of the masks.
         refine_start: part of the run after which the field moves them, 0 to 1.
-        refine_rate: Adam's learning rate of them, in the spreads that fits are off by.
+        refine_rate: learning rate of them, in the spreads that fits are off by.
         refine_prior: weight of the squares of what they are moved by, in spreads.
         refine_smoothness: weight of the surface's, beside.
         refine_cameras: correct the cameras' turns and places too.
@@ -156,9 +156,9 @@ class TrainingConfig:
     calibration_rate: float = 1e-4
     refine: bool = False
     refine_silhouettes: bool = True
-    refine_start: float = 0.05
-    refine_rate: float = 0.01
-    refine_prior: float = 1e-5
+    refine_start: float = 0.3
+    refine_rate: float = 0.005
+    refine_prior: float = 1e-4
     refine_smoothness: float = 10.0
     refine_cameras: bool = False
     checkpoint_minutes: float = 5.0

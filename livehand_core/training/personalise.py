@@ -32,6 +32,9 @@ from .views import HandMesh, View
 BLEND_PART = 0.35
 """Part of the time in which the blend alone is looked for: what its few numbers tell is left to them."""
 
+POSE_RATE = 0.01
+"""Adam's learning rate of poses and shape, in the spreads that fits are off by."""
+
 
 @dataclass(frozen=True)
 class Personal:
@@ -181,7 +184,7 @@ def _fit(
             group["lr"] = group["rate"] * decay * (progress >= group["wait"])
         optimiser.step()
         if model.refinement is not None:
-            model.refinement.advance(config.refine_rate * decay, False)
+            model.refinement.advance(POSE_RATE * decay, False)
         if (step + 1) % 50 == 0:
             error = sum(answer[0] for answer in answers) / len(answers)
             say(f"step {step + 1}  {100.0 * progress:3.0f} %  psnr {-10.0 * np.log10(max(error, 1e-12)):.2f} dB")

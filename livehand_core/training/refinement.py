@@ -166,13 +166,16 @@ class Refinement(nn.Module):
         return config.refine_prior * total
 
     @torch.no_grad()
-    def advance(self, rate: float, cameras: bool) -> None:
+    def advance(self, rate: float, cameras: bool, noisy: bool = False) -> None:
         """One step of Adam on the parameters' gradients; poses, people and cameras without one stay, as do their
         moments.
 
         Args:
             rate: in spreads a step.
             cameras: whether cameras are moved.
+            noisy: the gradients are of a part of an image, through a field that is still learning. Adam's step is near
+                1 where a gradient is sure of its sign and some 0.2 where it is but noise, which would move fits that
+                are right; its third power tells them apart.
         """
         for name, value in self.named_parameters():
             if value.grad is None or (name == "cameras" and not cameras):
@@ -186,7 +189,7 @@ class Refinement(nn.Module):
             second[seen] = 0.99 * second[seen] + 0.01 * gradient[seen] ** 2
             count = visits[seen, None]
             step = (first[seen] / (1.0 - 0.9**count)) / ((second[seen] / (1.0 - 0.99**count)).sqrt() + 1e-12)
-            value.view_as(gradient)[seen] -= rate * step
+            value.view_as(gradient)[seen] -= rate * (step**3 if noisy else step)
         self.constrain()
 
     @torch.no_grad()

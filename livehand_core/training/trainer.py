@@ -300,7 +300,7 @@ class Trainer:
         self._optimiser.step()
         self.model.constrain()
         if refinement is not None:
-            refinement.advance(self.config.refine_rate * self._decay(), self.config.refine_cameras)
+            refinement.advance(self.config.refine_rate * self._decay(), self.config.refine_cameras, noisy=True)
         # The average follows quickly at first, when the weights are far from where they will be.
         decay = min(self.config.average_decay, (1.0 + self.step) / (10.0 + self.step))
         torch._foreach_lerp_(self._average, [value.detach() for value in self._parameters], 1.0 - decay)

@@ -31,7 +31,7 @@ from livehand_core.training.export import make_avatar
 from livehand_core.training.refined import FORMER_POSES, is_imported, refined_capture, write_back
 from livehand_core.training.refinement import LIMIT, POSE_SPREADS, Refinement
 from livehand_core.training.trainer import Trainer
-from livehand_core.training.views import TileRays, View
+from livehand_core.training.views import HandMesh, TileRays, View
 from tests.training import test_trainer
 from tests.training.test_trainer import go, one_thread_and_a_short_warm_start, trainer  # noqa: F401 (a fixture)
 
@@ -112,6 +112,24 @@ def test_fits_come_back_to_where_the_hand_is(tmp_path: Path, capture: Capture, t
             parameter.grad = gradient
         refinement.advance(0.02 * (1.0 - step / 80), False)
     assert distance(run, capture, tubes) < 0.5
+
+
+def test_noise_moves_fits_little_and_a_sure_gradient_by_the_rate(capture: Capture, tubes: HandData) -> None:
+    generator, rate = torch.Generator().manual_seed(2), 0.01
+    for sure in (False, True):
+        refinement = Refinement(capture.poses.poses, {0: 0}, 1, HandMesh.of(tubes))
+        for _ in range(200):
+            refinement.pose.grad = torch.zeros_like(refinement.pose)
+            noise = torch.randn(51, generator=generator, dtype=torch.float64)
+            refinement.pose.grad[0] = noise if not sure else 2.0 + noise
+            refinement.advance(rate, False, noisy=True)
+        moved = refinement.pose.detach()[0]
+        assert not refinement.pose.detach()[1:].any()
+        if sure:
+            assert (moved < -120 * rate).all(), "a gradient that is sure moves a fit by the rate a step"
+        else:
+            # Adam alone wanders some 0.01 sqrt(200) = 0.14.
+            assert float(moved.square().mean().sqrt()) < 0.045
 
 
 def test_limits_hold_and_the_first_camera_stays(tmp_path: Path, capture: Capture, tubes: HandData) -> None:
