@@ -83,7 +83,7 @@ def measured(avatar: Avatar, capture: Capture, frames: list[CaptureFrame]) -> di
 @contextmanager
 def nothing_in_the_light() -> Iterator[None]:
     """Hands let all light through."""
-    empty = shadows.Occluders(np.zeros((3, 3), np.float32), np.zeros((0, 3), np.int32), 0)
+    empty = shadows.Occluders(np.zeros((3, 3), np.float32), np.zeros((3, 0), np.int32), 0)
     with mock.patch.object(shadows.Occluders, "of", lambda meshes, solid=False: empty):
         yield
 
