@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from livehand_core.avatars.file import load_avatar, save_avatar
+from livehand_core.avatars.file import Avatar, load_avatar, save_avatar
 from livehand_core.captures.capture import Capture
 from livehand_core.captures.light_part import CaptureLight
 from livehand_core.errors import CaptureError, TrainingError
@@ -43,6 +43,17 @@ def trainer(run: Path, capture: Capture, tubes: HandData, config: TrainingConfig
     return Trainer(run, capture, capture.frames_of("train"), config, HandMesh.of(tubes), CPU, Journal(run))
 
 
+def learnt(run: Path, capture: Capture, tubes: HandData, config: TrainingConfig) -> Avatar:
+    """An avatar of so many steps as the settings say."""
+    training = trainer(run, capture, tubes, config)
+    training.begin()
+    for _ in range(config.steps):
+        training.advance()
+    avatar = make_avatar(training.model, training.config, capture, capture.frames_of("train"), tubes, {})
+    training.close()
+    return avatar
+
+
 def test_light_is_decided_by_the_capture(capture: Capture) -> None:
     lit, config = in_lights(capture), preset("cpu", steps=1)
     assert with_light(config, capture, capture.frames_of("train")).light == "as_trained"
@@ -74,12 +85,7 @@ def test_a_run_in_many_lights_makes_a_relightable_avatar(capture: Capture, tubes
 
 def test_begun_with_an_avatar_a_model_draws_what_it_draws(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
     config = preset("cpu", steps=4, **SMALL)
-    run = trainer(tmp_path / "a", capture, tubes, config)
-    run.begin()
-    for _ in range(4):
-        run.advance()
-    avatar = make_avatar(run.model, run.config, capture, capture.frames_of("train"), tubes, {})
-    run.close()
+    avatar = learnt(tmp_path / "a", capture, tubes, config)
     other = trainer(tmp_path / "b", capture, tubes, replace(config, pose_gain=0.7))
     other.begin(avatar=avatar)
     again = make_avatar(other.model, other.config, capture, capture.frames_of("train"), tubes, {})
@@ -99,12 +105,7 @@ def test_begun_with_an_avatar_a_model_draws_what_it_draws(capture: Capture, tube
 def test_several_people_begin_as_the_one_of_an_avatar(capture: Capture, tubes: HandData, tmp_path: Path) -> None:
     lit = in_lights(capture)
     config = preset("cpu", steps=4, **SMALL, identity_detail_size=16)
-    run = trainer(tmp_path / "a", lit, tubes, config)
-    run.begin()
-    for _ in range(4):
-        run.advance()
-    avatar = make_avatar(run.model, run.config, lit, lit.frames_of("train"), tubes, {})
-    run.close()
+    avatar = learnt(tmp_path / "a", lit, tubes, config)
     frames = tuple(replace(frame, identity=("ann", "bob")[place % 2]) for place, frame in enumerate(lit.frames))
     family = replace(lit, frames=frames)
     other = trainer(tmp_path / "b", family, tubes, config)
@@ -130,12 +131,7 @@ def test_people_that_an_avatar_knows_begin_as_themselves(capture: Capture, tubes
     frames = tuple(replace(frame, identity=("ann", "bob")[place % 2]) for place, frame in enumerate(lit.frames))
     family = replace(lit, frames=frames)
     config = preset("cpu", steps=6, **SMALL, identity_detail_size=16)
-    run = trainer(tmp_path / "a", family, tubes, config)
-    run.begin()
-    for _ in range(6):
-        run.advance()
-    avatar = make_avatar(run.model, run.config, family, family.frames_of("train"), tubes, {})
-    run.close()
+    avatar = learnt(tmp_path / "a", family, tubes, config)
     assert avatar.latent is not None and avatar.identity_detail is not None and avatar.identity_detail.any()
     renamed = {"ann": "cleo", "bob": "bob"}
     others = replace(family, frames=tuple(replace(frame, identity=renamed[frame.identity]) for frame in frames))
