@@ -27,6 +27,8 @@ Model = TypeVar("Model", bound=ProxyModel)
 
 MOST_AXES = 4
 
+RELIEF = "detail.relief"
+
 _Blob = tuple[str, tuple[int, ...], memoryview]
 
 
@@ -120,6 +122,10 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
         if not np.isfinite(value).all():
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
         values[name] = value
+    if "detail.texture" in values:
+        # Avatars of format 6 or earlier have none.
+        side = detail_shapes(metadata.architecture.detail_size, 1)["relief"]
+        values.setdefault(RELIEF, np.zeros(side, np.float32))
     if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
         raise AVATAR.damaged(path, "its layer has no thickness")
     arrays = AvatarArrays(metadata, values)
@@ -172,6 +178,8 @@ def check_shapes(metadata: AvatarMetadata, shapes: Mapping[str, tuple[int, ...]]
         expected |= {f"identity_{name}": (count, *shape) for name, shape in textures.items()}
     detail = detail_shapes(architecture.detail_size, architecture.detail_channels)
     expected |= {f"detail.{name}": shape for name, shape in detail.items()}
+    if RELIEF not in shapes:
+        expected.pop(RELIEF, None)
     if architecture.field.latent_size and detail:
         side = shapes["identity_detail"][1] if len(shapes.get("identity_detail", ())) == MOST_AXES else 0
         if side < 1 or architecture.detail_size % side:

@@ -25,10 +25,10 @@ from ..poses import JOINT_NAMES, Side
 from ..records import build
 from .identity import Identity, checked_identities
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Written into new files. Version 1 knew no identities' names and shapes, version 2 no ``light`` and no
 ``sampling``, version 3 no detail texture and no ``reference_light``, version 4 no parts but hands, version 5 kept all
-texels of its textures; their files are read as before."""
+texels of its textures, version 6 knew no relief; their files are read as before."""
 DOCUMENT_KEY = "livehand_avatar"
 """Key of the JSON document in the header's ``__metadata__``."""
 

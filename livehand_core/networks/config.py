@@ -16,6 +16,9 @@ back light (3) and of two reflection lobes, and an offset of the normal (2)."""
 LIT_CHANNELS = MATERIAL_CHANNELS + 1
 """Output channels of a relightable avatar's super-resolution: the material, and opacity last."""
 
+RELIEF_TEXELS = 4
+"""Texels of a detail texture, a side, to one of its relief."""
+
 LARGEST_TEXTURE = 4096
 MOST_LOCAL = 16
 MOST_LAYERS, MOST_CHANNELS, MOST_FREQUENCIES = 32, 2048, 24
@@ -208,7 +211,10 @@ def check_detail(size: int, channels: int) -> None:
 
 def detail_shapes(size: int, channels: int) -> dict[str, tuple[int, ...]]:
     """Name -> shape of each parameter of a ``DetailTexture``; none where there is none."""
-    return {"texture": (size, size, channels), "head": (MATERIAL_CHANNELS, channels)} if size else {}
+    if not size:
+        return {}
+    side = max(size // RELIEF_TEXELS, 1)
+    return {"texture": (size, size, channels), "head": (MATERIAL_CHANNELS, channels), "relief": (side, side)}
 
 
 def check_identity_detail(size: int, detail_size: int) -> None:

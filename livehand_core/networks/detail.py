@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .config import MATERIAL_CHANNELS
+from .config import detail_shapes
 from .encoding import look_up
 
 
@@ -18,21 +18,28 @@ class DetailTexture(nn.Module):
     Attributes:
         texture: (S, S, C) over (u, v).
         head: (13, C) from its channels to the material's.
+        relief: (R, R) over (u, v), R a part of S: millimetres that the skin stands above the proxy.
     """
 
     def __init__(self, size: int, channels: int) -> None:
         super().__init__()
-        self.texture = nn.Parameter(torch.zeros(size, size, channels))
-        self.head = nn.Parameter(torch.randn(MATERIAL_CHANNELS, channels) / math.sqrt(channels))
+        shapes = detail_shapes(size, channels)
+        self.texture = nn.Parameter(torch.zeros(shapes["texture"]))
+        self.head = nn.Parameter(torch.randn(shapes["head"]) / math.sqrt(channels))
+        self.relief = nn.Parameter(torch.zeros(shapes["relief"]))
 
-    def forward(self, uv: torch.Tensor, footprint: torch.Tensor, texture: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, uv: torch.Tensor, lean: torch.Tensor, footprint: torch.Tensor, texture: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """(P, 13) to be added where the hand is opaque. Differentiable in the parameters.
 
         Args:
-            uv: (P, 2) texture coordinates.
+            uv: (P, 2) texture coordinates of the proxy.
+            lean: (P, 2) by how much they change for each millimetre that the skin stands above it.
             footprint: (P,) texture coordinates that a pixel spans.
             texture: an identity's, in place of the own one.
         """
+        uv = uv + look_up(self.relief[..., None], uv) * lean
         return trilinear(self.texture if texture is None else texture, uv, footprint) @ self.head.T
 
 

@@ -130,8 +130,10 @@ def begin_with(model: AvatarModel, avatar: Avatar, hand: ProxyModel, identities:
             model.identity_detail.copy_(_resampled(own_detail[places], model.identity_detail.shape[1]))
         elif own_detail is not None:
             texture = identity_texture(texture, own_detail[places[0]])
-        size = len(model.detail.texture)
-        model.detail.load_state_dict({"head": detail["head"], "texture": _resampled(texture[None], size)[0]})
+        own = model.detail
+        own.head.copy_(detail["head"])
+        own.texture.copy_(_resampled(texture[None], len(own.texture))[0])
+        own.relief.copy_(_resampled(detail["relief"][None, ..., None], len(own.relief))[0, ..., 0])
 
 
 def _resampled(textures: torch.Tensor, size: int) -> torch.Tensor:

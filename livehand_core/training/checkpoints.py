@@ -15,7 +15,7 @@ from ..errors import TrainingError
 from ..files import ARCHIVE_ERRORS, atomic_path
 from ..records import build
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHECKPOINT = Reader("The checkpoint", TrainingError, "Start the run anew.", limit=16 << 30)
 
 
@@ -76,7 +76,10 @@ def _checked(document: object, path: Path) -> Checkpoint:
     """The checkpoint of a document, whose tensors still have to fit a model. Raises TrainingError otherwise."""
     version = document.pop("format_version", None) if isinstance(document, dict) else None
     if isinstance(version, int) and version != FORMAT_VERSION:
-        raise TrainingError(f"{path} has version {version}; {FORMAT_VERSION} is needed.", "Start the run anew.")
+        raise TrainingError(
+            f"{path} has version {version}; {FORMAT_VERSION} is needed.",
+            f"Begin a new run with what it has learnt: --begin-with {path.with_name('avatar.safetensors')}.",
+        )
     try:
         plain = build(_Plain, document, "a checkpoint")
     except ValueError as error:

@@ -174,7 +174,8 @@ class AvatarModel(nn.Module):
         if self.detail is None:
             return []
         textures = [self.detail.texture, *([] if self.identity_detail is None else [self.identity_detail])]
-        return [{"params": textures, "rate": texture_rate}, {"params": [self.detail.head], "rate": rate}]
+        others = [self.detail.head, self.detail.relief]
+        return [{"params": textures, "rate": texture_rate}, {"params": others, "rate": rate}]
 
     def calibrate(self, colour: torch.Tensor, alpha: torch.Tensor, camera: int) -> torch.Tensor:
         """(3, H, W) premultiplied colour as ``camera`` sees it; ``alpha`` (1, H, W) is the foreground."""

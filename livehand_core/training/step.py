@@ -101,7 +101,7 @@ def render_tile(model: AvatarModel, task: TileTask, config: TrainingConfig) -> T
     detail = None
     if model.detail is not None:
         seen = task.light.high.lit
-        detail = model.detail(seen.uv, seen.footprint, model.detail_texture(task.view.identity))
+        detail = model.detail(seen.uv, seen.lean, seen.footprint, model.detail_texture(task.view.identity))
     return TileImages(lit_picture(high, task.light.high, detail), lit_picture(low, task.light.low))
 
 

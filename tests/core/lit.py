@@ -45,6 +45,7 @@ def relightable(
         return avatar
     texture = dict(avatar.detail_state or {})
     varied(texture, "texture", 0.1)
+    varied(texture, "relief", 2.0)
     residual = avatar.identity_detail
     if residual is not None:
         residual = 0.1 * torch.randn(residual.shape, generator=random)

@@ -235,7 +235,7 @@ def test_the_pixel_stage_is_linear_and_differentiable() -> None:
     alpha = torch.rand(len(lit.normal), generator=generator, dtype=torch.float64)
     material = torch.rand((len(alpha), 13), generator=generator, dtype=torch.float64) * alpha[:, None]
     assert torch.allclose(shaded(material, alpha, double), 2.0 * shaded(material, alpha, lit), rtol=1e-5)
-    few = LitTensors(*(value[:6] for value in lit[:10]), *lit[10:])
+    few = LitTensors(*(value[:6] for value in lit[:11]), *lit[11:])
     given = material[:6].clone().requires_grad_(), alpha[:6].clamp(min=0.2).clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda m, a: encoded(shaded(m, a, few), a[:, None]), given, atol=1e-6)
 

@@ -349,7 +349,7 @@ def test_checkpoint_with_code_in_it_is_refused(tmp_path: Path, capture: Capture,
             return Path.touch, (tmp_path / "executed",)  # type: ignore[return-value]
 
     run = trainer(tmp_path / "run", capture, tubes, tiny())
-    torch.save({"format_version": 1, "step": Malice()}, checkpoint_path(run.run))
+    torch.save({"format_version": 2, "step": Malice()}, checkpoint_path(run.run))
     with pytest.raises(TrainingError, match="damaged"):
         run.resume()
     assert not (tmp_path / "executed").exists()

@@ -35,6 +35,8 @@ class Detail(NamedTuple):
         side: texels of the first level.
         span: texture coordinates that a metre of skin spans.
         sides: SIDES.
+        relief: (R R,) float32 millimetres that the skin stands above the proxy, rows by v; none where it is flat.
+        relief_side: R.
     """
 
     texels: np.ndarray
@@ -43,6 +45,30 @@ class Detail(NamedTuple):
     side: np.float32
     span: np.float32
     sides: np.ndarray
+    relief: np.ndarray
+    relief_side: np.int64
+
+
+@inlined
+def raised(detail, u, v, count, room):
+    """Millimetres that the skin stands above the proxy where sixteen pixels see it, of which ``count`` are meant."""
+    side = detail.relief_side
+    last, inner = splat(np.float32(side - 1)), splat(np.float32(max(side - 2, 0)))
+    scale = splat(np.float32(side))
+    across = minimum(maximum(fused(u, scale, splat(-_HALF)), _ZERO), last)
+    down = minimum(maximum(fused(v, scale, splat(-_HALF)), _ZERO), last)
+    column, row = minimum(floored(across), inner), minimum(floored(down), inner)
+    store(room, 0, fused(row, scale, column))
+    store(room, WIDTH, across - column)
+    store(room, 2 * WIDTH, down - row)
+    right, below = np.int64(side > 1), side if side > 1 else np.int64(0)
+    for lane in range(count):
+        at, x, y = np.int64(room[lane]), room[WIDTH + lane], room[2 * WIDTH + lane]
+        upper, lower = detail.relief[at], detail.relief[at + below]
+        upper += (detail.relief[at + right] - upper) * x
+        lower += (detail.relief[at + below + right] - lower) * x
+        room[3 * WIDTH + lane] = upper + (lower - upper) * y
+    return load(room, 3 * WIDTH)
 
 
 @inlined

@@ -14,6 +14,9 @@ LEAST_SOLID = 0.01
 LEAST_FACING = 0.25
 """Cosine between normal and view from which on a texture is seen as no more foreshortened."""
 
+MILLIMETRE = 0.001
+"""Metres that one unit of a detail texture's relief stands for."""
+
 EDGE_RADIUS, STEEPEST = 0.008, 0.5
 """Metres: radius of a finger, whose edge turns away within a pixel; and the largest mean cosine to the view there."""
 

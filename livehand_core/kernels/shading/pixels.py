@@ -12,7 +12,7 @@ from ..networks.convolution import MARGIN
 from ..simd.elementary import powers
 from ..simd.lanes import WIDTH, absolute, fused, maximum, minimum, splat, square_root, where_less
 from ..simd.memory import broadcast, load, load_column, load_columns, store
-from .detail import ROOM, with_detail
+from .detail import ROOM, raised, with_detail
 from .lamps import (
     COLOUR,
     FLUX,
@@ -35,6 +35,7 @@ from .material import (
     LEAST_FACING,
     LEAST_SOLID,
     LOBE_GAIN,
+    MILLIMETRE,
     OFFSET,
     OILY,
     OPACITY,
@@ -54,6 +55,7 @@ _DIFFUSE_TERMS = 9
 _BEND, _LOBE_GAIN, _LEAST_ALPHA, _LEAST_FACING, _LEAST_SOLID = (
     np.float32(number) for number in (BEND, LOBE_GAIN, LEAST_ALPHA, LEAST_FACING, LEAST_SOLID)
 )
+_MILLIMETRE = np.float32(MILLIMETRE)
 _STEEPEST, _NEIGHBOUR = np.float32(STEEPEST), np.float32(EDGE_RADIUS**2)
 # Over a pixel that ends at the edge of a finger the cosine to the view is sqrt(2 t / radius), t from 0 to its size.
 _EDGE = np.float32(8.0 / (9.0 * EDGE_RADIUS))
@@ -102,7 +104,8 @@ class Lit(NamedTuple):
 
 
 class _Scratch(NamedTuple):
-    """Room for one thread: of a block's pixels their rows, materials, texture coordinates, detail and colours."""
+    """Room for one thread: of a block's pixels their rows, materials, texture coordinates and which way these turn,
+    detail and colours."""
 
     rows: np.ndarray
     material: np.ndarray
@@ -116,7 +119,7 @@ def _scratch():
     return _Scratch(
         np.zeros(WIDTH * VERTEX_COLUMNS, np.float32),
         np.zeros(WIDTH * WIDTH, np.float32),
-        np.zeros(2 * WIDTH, np.float32),
+        np.zeros(3 * WIDTH, np.float32),
         np.zeros(ROOM, np.float32),
         np.zeros(3 * WIDTH, np.float32),
     )
@@ -174,6 +177,9 @@ def _gather(seen, lit, place, lane, scratch):
     a, b, c = seen.barycentric[at], seen.barycentric[at + 1], seen.barycentric[at + 2]
     for k in range(2):
         scratch.uv[k * WIDTH + lane] = uv[face, 0, k] * a + uv[face, 1, k] * b + uv[face, 2, k] * c
+    turn = (uv[face, 1, 0] - uv[face, 0, 0]) * (uv[face, 2, 1] - uv[face, 0, 1])
+    turn -= (uv[face, 1, 1] - uv[face, 0, 1]) * (uv[face, 2, 0] - uv[face, 0, 0])
+    scratch.uv[2 * WIDTH + lane] = np.sign(turn)
 
 
 @inlined
@@ -236,6 +242,12 @@ def _shade(seen, lit, detail, count, scratch):
     if len(detail.texels):
         facing = maximum(absolute(dot(nx, ny, nz, vx, vy, vz)), _LEAST_FACING)
         u, v = load(scratch.uv, 0), load(scratch.uv, WIDTH)
+        if len(detail.relief):
+            # Where the ray meets skin above the proxy.
+            lean = raised(detail, u, v, count, scratch.room) * (-_MILLIMETRE * detail.span) / facing
+            u = fused(dot(vx, vy, vz, tx, ty, tz), lean, u)
+            along = dot(vx, vy, vz, ny * tz - nz * ty, nz * tx - nx * tz, nx * ty - ny * tx)
+            v = fused(along * load(scratch.uv, 2 * WIDTH), lean, v)
         material = with_detail(detail, size * detail.span / facing, u, v, alpha, material, count, scratch.room)
     # The normal, bent, and the view mirrored at it.
     scale = splat(_BEND) / maximum(alpha, _LEAST_ALPHA)

@@ -63,21 +63,24 @@ def seen_skin(mesh: ShadedMesh, vertices: np.ndarray, camera: Camera, margin: fl
 def no_detail() -> Detail:
     """Of avatars without, and of pictures that do not take it."""
     nothing = np.zeros((0, 0), np.int64), np.zeros((0, WIDTH), np.float32)
-    return Detail(stored_texels(np.zeros(0))[0], *nothing, np.float32(1.0), np.float32(0.0), SIDES)
+    flat = np.zeros(0, np.float32), np.int64(0)
+    return Detail(stored_texels(np.zeros(0))[0], *nothing, np.float32(1.0), np.float32(0.0), SIDES, *flat)
 
 
 class DetailChain:
     """The detail textures of an avatar, of which one identity, or a blend, is shown at a time.
 
     Args:
-        parts: ``texture`` (S, S, C) and ``head`` (13, C); empty without a texture.
+        parts: ``texture`` (S, S, C), ``head`` (13, C) and ``relief`` (R, R); empty without a texture.
         residuals: (identities, R, R, C) added to it, R a part of S; None without identities.
         span: texture coordinates that a metre of skin spans.
     """
 
     def __init__(self, parts: Mapping[str, np.ndarray], residuals: np.ndarray | None, span: float) -> None:
         self._texture, self._residuals, self._span = parts.get("texture"), residuals, np.float32(span)
-        self._head = parts.get("head")
+        self._head, relief = parts.get("head"), parts.get("relief")
+        # Flat skin need not be looked up.
+        self._relief = relief if relief is not None and relief.any() else np.zeros((0, 0), np.float32)
         self.shown = no_detail() if self._texture is None or residuals is not None else self._chain(self._texture)
 
     def show(self, shares: np.ndarray) -> None:
@@ -95,4 +98,5 @@ class DetailChain:
         flat = [part.reshape(-1) for part in parts]
         texels, unit = stored_texels(np.concatenate([*flat, np.zeros(WIDTH, np.float32)]))
         head = fill_up(fill_up(self._head * unit, groups * GROUP).T, WIDTH)
-        return Detail(texels, starts, head, np.float32(side), self._span, SIDES)
+        relief = np.ascontiguousarray(self._relief, np.float32).reshape(-1), np.int64(len(self._relief))
+        return Detail(texels, starts, head, np.float32(side), self._span, SIDES, *relief)

@@ -21,6 +21,7 @@ from ...kernels.shading.material import (
     LEAST_FACING,
     LEAST_SOLID,
     LOBE_GAIN,
+    MILLIMETRE,
     STEEPEST,
 )
 from ...kernels.shading.pixels import LAMPS, MOST_LAMPS, POSITION, VERTEX_COLUMNS
@@ -47,6 +48,7 @@ CONSTANTS: Mapping[str, Constant] = {
     "LEAST_FACING": LEAST_FACING,
     "LEAST_SOLID": LEAST_SOLID,
     "LOBE_GAIN": LOBE_GAIN,
+    "MILLIMETRE": MILLIMETRE,
     "MOST_LAMPS": MOST_LAMPS,
     "MOST_TRIANGLES": MOST_TRIANGLES,
     "STEEP": STEEP,
@@ -105,7 +107,7 @@ class Shading:
         gpu: where.
         metadata: of a relightable avatar.
         mesh: its hand model's part.
-        detail: ``texture`` (S, S, C) and ``head`` (13, C); empty without a texture.
+        detail: ``texture`` (S, S, C), ``head`` (13, C) and ``relief`` (R, R); empty without a texture.
         residuals: (identities, R, R, C) added to it, R a part of S; None without identities.
         half: keep the texture in float16.
     """
@@ -128,7 +130,9 @@ class Shading:
         if self.detailed and residuals is None:
             self._show(self._texture)
         head = detail.get("head", np.zeros((13, 1), np.float32))
-        self._corners = gpu.upload(np.concatenate([_corners(mesh), _head(head).view(np.uint32)]))
+        relief = detail.get("relief", np.zeros((1, 1), np.float32))
+        parts = _corners(mesh), _head(head).view(np.uint32), _in_fours(relief).view(np.uint32)
+        self._corners = gpu.upload(np.concatenate(parts))
         self._drawn: dict[str, Constant] = {
             "F": len(mesh.faces),
             "FACES": 0,
@@ -142,6 +146,9 @@ class Shading:
             "real": "f16" if half else "f32",
             "F": len(mesh.faces),
             "HEAD": 3 * len(mesh.faces),
+            "RELIEF": len(parts[0]) + len(parts[1]),
+            "RELIEF_SIDE": len(relief),
+            "RAISED": bool(relief.any()),
             "SPAN": mesh.uv_a_metre,
             "DETAIL_SIDE": len(self._texture),
             "DETAIL_LEVELS": len(self._texture).bit_length(),
@@ -234,6 +241,12 @@ def _corners(mesh: ShadedMesh) -> np.ndarray:
     rows[:, 0], rows[:, 1:3] = mesh.faces.reshape(-1), mesh.face_uv.reshape(-1, 2).view(np.uint32)
     rows[:, 3] = mesh.neighbours.reshape(-1)
     return rows
+
+
+def _in_fours(relief: np.ndarray) -> np.ndarray:
+    """(N, 4) float32: the (R, R) texels one after the other, filled up."""
+    flat = relief.astype(np.float32).reshape(-1)
+    return np.pad(flat, (0, -len(flat) % 4)).reshape(-1, 4)
 
 
 def _head(head: np.ndarray) -> np.ndarray:

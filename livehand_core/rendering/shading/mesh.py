@@ -33,6 +33,7 @@ class ShadedMesh:
         face_uv: (F, 3, 2) float32.
         neighbours: (F, 3) int32 triangle across the side opposite each corner; itself where there is none.
         along_u: (F, 2) float32: a triangle's direction of u is the sum of its edges from corner 0 to 1 and 2 by these.
+        turn: (F,) float32: 1 where v runs to the left of u seen from outside, -1 where to its right, 0 where nowhere.
         first, other, share: sparse rows of the smoothing: vertex i takes ``share[k]`` of vertex ``other[k]`` for k from
             ``first[i]`` up to ``first[i + 1]``; the shares of a row sum to 1.
         uv_a_metre: texture coordinates that a metre of skin spans, the mean of the rest mesh.
@@ -45,6 +46,7 @@ class ShadedMesh:
     face_uv: np.ndarray
     neighbours: np.ndarray
     along_u: np.ndarray
+    turn: np.ndarray
     first: np.ndarray
     other: np.ndarray
     share: np.ndarray
@@ -65,7 +67,7 @@ class ShadedMesh:
         closed = np.concatenate([rest, rest[rim], ends @ rest[rim]])
         same = np.stack([rim, len(rest) + np.arange(len(rim), dtype=np.int32)], axis=1)
         solid = _is_solid(closed, faces, same)
-        rows = along_u.astype(np.float32), *_smoothing(closed, faces, same)
+        rows = along_u.astype(np.float32), np.sign(span).astype(np.float32), *_smoothing(closed, faces, same)
         return cls(rim, ends, solid, faces, uv, face_neighbours(_joined(faces, same)), *rows, ratio)
 
     def closed(self, vertices: np.ndarray) -> np.ndarray:

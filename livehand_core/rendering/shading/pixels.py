@@ -9,7 +9,7 @@ import numpy as np
 from ...cameras import Camera
 from ...kernels.mesh.raster import rasterise
 from ...kernels.mesh.visibility import nearest_covered
-from ...kernels.shading.material import EDGE_RADIUS, LEAST_FACING, STEEPEST
+from ...kernels.shading.material import EDGE_RADIUS, LEAST_FACING, MILLIMETRE, STEEPEST
 from .mesh import ShadedMesh
 from .received import BACK, LAMPS, NORMAL, SCATTER, SKY, TANGENT, Received
 from .shadows import sharply_visible, skin_points
@@ -55,6 +55,7 @@ class LitPixels(NamedTuple):
         towards: (P, L, 3) unit directions to the lamps.
         facing: (P, L, 3) irradiance facing them, what is hidden taken off.
         uv: (P, 2) texture coordinates.
+        lean: (P, 2) by how much these change for each millimetre that the skin stands above the proxy.
         footprint: (P,) texture coordinates that a pixel spans.
     """
 
@@ -67,6 +68,7 @@ class LitPixels(NamedTuple):
     towards: np.ndarray
     facing: np.ndarray
     uv: np.ndarray
+    lean: np.ndarray
     footprint: np.ndarray
 
 
@@ -110,7 +112,11 @@ def lit_pixels(
     tangent = _unit(tangent - np.sum(tangent * normal, axis=1, keepdims=True) * normal)
     facing = np.maximum(np.abs(np.sum(normal * view, axis=1)), LEAST_FACING)
     towards, light = _lamps(received, rows, points, normal)
-    values = normal, tangent, view, rows[:, SKY], rows[:, SCATTER], rows[:, BACK], towards, light, uv
+    # Where the ray meets skin above the proxy, along u and v; a chart may run round the other way.
+    across = np.cross(normal, tangent) * mesh.turn[face][:, None]
+    lean = np.stack([np.sum(tangent * view, axis=1), np.sum(across * view, axis=1)], axis=1)
+    lean *= (-MILLIMETRE * mesh.uv_a_metre / facing)[:, None]
+    values = normal, tangent, view, rows[:, SKY], rows[:, SCATTER], rows[:, BACK], towards, light, uv, lean
     return LitPixels(*(np.ascontiguousarray(value, np.float32) for value in (*values, mesh.uv_a_metre * size / facing)))
 
 

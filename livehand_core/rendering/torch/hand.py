@@ -160,7 +160,7 @@ class TorchHand(DrawnHand[FeatureImage, torch.Tensor]):
         )
         detail = None
         if detailed and self.detail is not None:
-            detail = self.detail(tile.lit.uv, tile.lit.footprint, self._detail_texture)
+            detail = self.detail(tile.lit.uv, tile.lit.lean, tile.lit.footprint, self._detail_texture)
         return lit_picture(image, tile, detail)
 
     def _tensor(self, values: np.ndarray) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ class LitTensors(NamedTuple):
     """``LitPixels`` as tensors, and what of the light is the same for all pixels.
 
     Attributes:
-        normal, tangent, view, sky, scatter, back, towards, facing, uv, footprint: as there.
+        normal, tangent, view, sky, scatter, back, towards, facing, uv, lean, footprint: as there.
         irradiance, lobes: as in ``Received``.
         sine, flux: (L,) of the lamps; sharpness, most: (L, 2) of their lobes.
     """
@@ -34,6 +34,7 @@ class LitTensors(NamedTuple):
     towards: torch.Tensor
     facing: torch.Tensor
     uv: torch.Tensor
+    lean: torch.Tensor
     footprint: torch.Tensor
     irradiance: torch.Tensor
     lobes: torch.Tensor
@@ -126,11 +127,25 @@ def shaded(material: torch.Tensor, alpha: torch.Tensor, lit: LitTensors) -> torc
 
 def radiance(material: torch.Tensor, alpha: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     """(P, 3): gains of (P, 13) material, from 0 to (P,) alpha, times (P, 5, 3) features."""
-    gains = material[:, :11].clamp(min=0.0)
+    gains = _Floor.apply(material[:, :11])  # type: ignore[no-untyped-call]
     # A pixel that the hand hardly covers shines no brighter than white skin. Training still learns what is above that.
     gains = gains - (gains - alpha[:, None]).clamp(min=0.0).detach()
     colours = gains[:, :9].view(-1, 3, 3) * features[:, :3]
     return colours.sum(dim=1) + LOBE_GAIN * (gains[:, 9:, None] * features[:, 3:]).sum(dim=1)
+
+
+class _Floor(torch.autograd.Function):
+    """At least 0; a number below it still learns to rise, as a gain that once was too small otherwise never could."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(values)
+        return values.clamp(min=0.0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        (values,) = ctx.saved_tensors
+        return torch.where((values < 0.0) & (gradient > 0.0), 0.0, gradient)
 
 
 def light_features(lit: LitTensors, offset: torch.Tensor | None = None) -> torch.Tensor:

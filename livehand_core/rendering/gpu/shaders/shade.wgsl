@@ -24,8 +24,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> params: Params;
-// Corners of the triangles: vertex, bits of u and v, see edges.wgsl; then those of the detail's head, four channels of the texture for
-// each of sixteen of the material.
+// Corners of the triangles: vertex, bits of u and v, see edges.wgsl; then bits of the detail's head, four channels of the texture for
+// each of sixteen of the material, and of its relief, texel by texel.
 @group(0) @binding(1) var<storage, read> corners: array<vec4<u32>>;
 // ROW4 groups of four a vertex, see `column`.
 @group(0) @binding(2) var<storage, read> vertices: array<vec4<f32>>;
@@ -86,11 +86,13 @@ fn nearest_place(place: vec2<u32>) -> u32 {
     return answer;
 }
 
-// A point on the proxy: its triangle's vertices, their shares, and where it is in the texture.
+// A point on the proxy: its triangle's vertices, their shares, where it is in the texture, and whether v runs to the left of u there
+// seen from outside (1), or to its right (-1).
 struct Spot {
     vertices: vec3<u32>,
     shares: vec3<f32>,
     uv: vec2<f32>,
+    turn: f32,
 }
 
 fn spot_at(pixel: u32) -> Spot {
@@ -106,11 +108,32 @@ fn spot_at(pixel: u32) -> Spot {
     let total = parts.x + parts.y + parts.z;
     let inside = clamp(parts / select(1.0, total, total != 0.0), vec3<f32>(0.0), vec3<f32>(1.0)) + 1e-9;
     let shares = inside / (inside.x + inside.y + inside.z);
+    var places: array<vec2<f32>, 3>;
     var uv = vec2<f32>(0.0);
     for (var k = 0u; k < 3u; k++) {
-        uv += shares[k] * bitcast<vec2<f32>>(corners[face + k].yz);
+        places[k] = bitcast<vec2<f32>>(corners[face + k].yz);
+        uv += shares[k] * places[k];
     }
-    return Spot(own, shares, uv);
+    let one = places[1] - places[0];
+    let two = places[2] - places[0];
+    return Spot(own, shares, uv, sign(one.x * two.y - one.y * two.x));
+}
+
+fn relief_at(column: u32, row: u32) -> f32 {
+    let at = row * RELIEF_SIDE + column;
+    return bitcast<f32>(corners[RELIEF + at / 4u][at % 4u]);
+}
+
+// Millimetres that the skin stands above the proxy.
+fn raised(uv: vec2<f32>) -> f32 {
+    let last = RELIEF_SIDE - 1u;
+    let place = clamp(uv * f32(RELIEF_SIDE) - 0.5, vec2<f32>(0.0), vec2<f32>(f32(last)));
+    let low = vec2<u32>(place);
+    let high = min(low + 1u, vec2<u32>(last));
+    let share = place - vec2<f32>(low);
+    let upper = mix(relief_at(low.x, low.y), relief_at(high.x, low.y), share.x);
+    let lower = mix(relief_at(low.x, high.y), relief_at(high.x, high.y), share.x);
+    return mix(upper, lower, share.y);
 }
 
 // What a pixel sees: one spot, or at an edge some that are near each other.
@@ -215,9 +238,15 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
     let along = vec3<f32>(first.w, second.xy);
     let tangent = unit(along - dot(along, normal) * normal);
     if (DETAILED) {
-        let footprint = SPAN * size / max(abs(dot(normal, view)), LEAST_FACING);
+        let facing = max(abs(dot(normal, view)), LEAST_FACING);
+        var uv = spots[0].uv;
+        if (RAISED) {
+            // Where the ray meets skin above the proxy.
+            let lean = vec2<f32>(dot(tangent, view), spots[0].turn * dot(cross(normal, tangent), view));
+            uv -= raised(uv) * MILLIMETRE * SPAN / facing * lean;
+        }
         for (var group = 0u; group < TEXEL4; group++) {
-            let values = alpha * detail(spots[0].uv, footprint, group);
+            let values = alpha * detail(uv, SPAN * size / facing, group);
             for (var k = 0u; k < 13u; k++) {
                 material[k] += dot(values, bitcast<vec4<f32>>(corners[HEAD + 16u * group + k]));
             }
