@@ -125,7 +125,7 @@ fn relief_at(column: u32, row: u32) -> f32 {
 }
 
 // Millimetres that the skin stands above the proxy.
-fn raised(uv: vec2<f32>) -> f32 {
+fn relief(uv: vec2<f32>) -> f32 {
     let last = RELIEF_SIDE - 1u;
     let place = clamp(uv * f32(RELIEF_SIDE) - 0.5, vec2<f32>(0.0), vec2<f32>(f32(last)));
     let low = vec2<u32>(place);
@@ -243,7 +243,7 @@ fn shade(@builtin(global_invocation_id) id: vec3<u32>) {
         if (RAISED) {
             // Where the ray meets skin above the proxy.
             let lean = vec2<f32>(dot(tangent, view), spots[0].turn * dot(cross(normal, tangent), view));
-            uv -= raised(uv) * MILLIMETRE * SPAN / facing * lean;
+            uv -= relief(uv) * MILLIMETRE * SPAN / facing * lean;
         }
         for (var group = 0u; group < TEXEL4; group++) {
             let values = alpha * detail(uv, SPAN * size / facing, group);
