@@ -45,10 +45,10 @@ def relightable(
         return avatar
     texture = dict(avatar.detail_state or {})
     varied(texture, "texture", 0.1)
-    varied(texture, "relief", 2.0)
     residual = avatar.identity_detail
     if residual is not None:
         residual = 0.1 * torch.randn(residual.shape, generator=random)
+    varied(texture, "relief", 2.0)
     return replace(avatar, detail_state=texture, identity_detail=residual)
 
 
