@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import compiled, inner
+from .compiling import compiled, inlined, inner
 from .networks.convolution import MARGIN
 
 ALPHA_RAMP = (0.01, 0.03)
@@ -23,6 +23,11 @@ FRONT_ALPHA = np.float32(0.5)
 
 MOST_CROSSING = np.float32(0.01)
 """Metres of depth within a pixel beyond which two hands do not cross in it, but one has an edge there."""
+
+SRGB_LINEAR, SRGB_SLOPE, SRGB_ABOVE, SRGB_BELOW, SRGB_POWER = (
+    np.float32(number) for number in (0.0031308, 12.92, 1.055, 0.055, 1.0 / 2.4)
+)
+"""The curve from scene-linear to sRGB: up to where it is straight, how steep, and scale, offset and power above."""
 
 _BEHIND = np.float32(1e6)
 _FADE_BEGIN, _LIT_BEGIN = np.float32(ALPHA_RAMP[0]), np.float32(LIT_RAMP[0])
@@ -124,7 +129,15 @@ def decoded(colour):
     """sRGB -> scene-linear, going on above 1."""
     if colour <= np.float32(0.04045):
         return colour * np.float32(1.0 / 12.92)
-    return ((colour + np.float32(0.055)) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
+    return ((colour + SRGB_BELOW) * np.float32(1.0 / 1.055)) ** np.float32(2.4)
+
+
+@inlined
+def encoded(colour):
+    """Scene-linear -> sRGB, going on above 1."""
+    if colour <= SRGB_LINEAR:
+        return colour * SRGB_SLOPE
+    return SRGB_ABOVE * colour**SRGB_POWER - SRGB_BELOW
 
 
 @inner

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiling import compiled, inlined, inner
-from ..compose import LIT_RAMP, decoded
+from ..compose import LIT_RAMP, decoded, encoded
 from ..networks.convolution import MARGIN
 from ..simd.lanes import WIDTH, absolute, bits_less, fused, lowest_bit, minimum, splat
 from ..simd.memory import load
@@ -27,7 +27,6 @@ NOWHERE = 2.0
 """In place of a part of the way from one pixel to the next: on it there is no edge."""
 
 _LEAST, _OPAQUE = np.float32(LIT_RAMP[0]), np.float32(1.0)
-_LINEAR, _SLOPE, _ABOVE, _BELOW, _POWER = (np.float32(x) for x in (0.0031308, 12.92, 1.055, 0.055, 1.0 / 2.4))
 
 
 class Edges(NamedTuple):
@@ -201,13 +200,6 @@ def _straight(answer, place, channel, alpha):
     return decoded(answer[place + channel] / alpha)
 
 
-@inlined
-def _encoded(straight):
-    if straight <= _LINEAR:
-        return straight * _SLOPE
-    return _ABOVE * straight**_POWER - _BELOW
-
-
 @compiled
 def blend(edges, width, drawn, answer):
     """Let pixels of a shaded picture take from their neighbours what edges between them say.
@@ -239,4 +231,4 @@ def blend(edges, width, drawn, answer):
             own = min(flat[places[k] + 3], _OPAQUE)
             for channel in range(3):
                 colour = _straight(flat, places[k], channel, own) + change[k, channel]
-                flat[places[k] + channel] = _encoded(max(colour, np.float32(0.0))) * own
+                flat[places[k] + channel] = encoded(max(colour, np.float32(0.0))) * own

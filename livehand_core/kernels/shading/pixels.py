@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compiling import allocating, compiled, inlined, inner
+from ..compose import SRGB_ABOVE, SRGB_BELOW, SRGB_LINEAR, SRGB_POWER, SRGB_SLOPE
 from ..mesh.visibility import nearest_place
 from ..networks.convolution import MARGIN
 from ..simd.elementary import powers
@@ -61,7 +62,6 @@ _STEEPEST, _NEIGHBOUR = np.float32(STEEPEST), np.float32(EDGE_RADIUS**2)
 _EDGE = np.float32(8.0 / (9.0 * EDGE_RADIUS))
 _ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
 _INVERSE_PI, _NEAREST = np.float32(1.0 / np.pi), np.float32(1e-3)
-_LINEAR, _SLOPE, _ABOVE, _BELOW, _POWER = (np.float32(x) for x in (0.0031308, 12.92, 1.055, 0.055, 1.0 / 2.4))
 
 
 class Seen(NamedTuple):
@@ -212,8 +212,8 @@ def _encoded(colour, alpha):
     """Premultiplied scene-linear -> premultiplied sRGB, going on above 1."""
     solid = maximum(alpha, _LEAST_SOLID)
     straight = colour / solid
-    curve = powers(maximum(straight, _LINEAR), _POWER) * _ABOVE - _BELOW
-    return where_less(_LINEAR, straight, curve, straight * _SLOPE) * alpha
+    curve = powers(maximum(straight, SRGB_LINEAR), SRGB_POWER) * SRGB_ABOVE - SRGB_BELOW
+    return where_less(SRGB_LINEAR, straight, curve, straight * SRGB_SLOPE) * alpha
 
 
 @inlined
