@@ -21,7 +21,7 @@ from .contacts import tells_contact
 from .diagnosis import PICTURES, View, lens_is_gone, likely_cause
 from .images import open_rgba, premultiply, upright_size
 from .lens import NO_LENS
-from .light_part import stops_of_hand, unusual_brightness
+from .light_part import Brightness, brightness_of_hand, unusual_brightness
 from .silhouettes import SOLID, Box, mask_bounds, overlap
 
 if TYPE_CHECKING:
@@ -137,13 +137,13 @@ class _Look(NamedTuple):
         reason: why it cannot be used; empty when it can.
         pixels: of its mask.
         overlap: of mask and posed hand; None where they were not compared.
-        stops: how bright the hand is for the light that is given; None where none is.
+        brightness: of the hand for the light that is given; None where none is.
     """
 
     reason: str = ""
     pixels: int = 0
     overlap: float | None = None
-    stops: float | None = None
+    brightness: Brightness | None = None
 
 
 def _look_at(
@@ -195,7 +195,7 @@ def _compared(capture: Capture, frames: Sequence[CaptureFrame], looks: list[_Loo
 
 def _lit(looks: list[_Look]) -> list[_Look]:
     """The looks after hands were held against their lights."""
-    wrong = unusual_brightness([look.stops for look in looks])
+    wrong = unusual_brightness([look.brightness for look in looks])
     return [
         look if look.reason or place not in wrong else look._replace(reason=wrong[place])
         for place, look in enumerate(looks)
@@ -299,10 +299,10 @@ def _look(capture: Capture, frame: CaptureFrame, view: _View) -> _Look:
     if value == 0.0:
         reason = view.problem or "the mask lies elsewhere than pose and camera put the hand"
     compared = value if pixels >= COMPARED_MASK or value == 0.0 else None
-    return _Look(reason, pixels, compared, _stops(capture, frame, rgba, view.vertices.mean(axis=0)))
+    return _Look(reason, pixels, compared, _brightness(capture, frame, rgba, view.vertices.mean(axis=0)))
 
 
-def _stops(capture: Capture, frame: CaptureFrame, rgba: Image, middle: np.ndarray) -> float | None:
+def _brightness(capture: Capture, frame: CaptureFrame, rgba: Image, middle: np.ndarray) -> Brightness | None:
     """How bright the hand is for its light; None where the light is not given."""
     light = capture.light(frame)
     if light is None:
@@ -311,7 +311,7 @@ def _stops(capture: Capture, frame: CaptureFrame, rgba: Image, middle: np.ndarra
     pixels = np.asarray(rgba.resize((max(rgba.width // 8, 1), max(rgba.height // 8, 1)), 0), dtype=np.float32) / 255.0
     hand = pixels[pixels[..., 3] > 0.99][:, :3]
     eye = frame.camera.camera_to_world[:3, 3]
-    return stops_of_hand(hand, light.light, middle, eye, frame.exposure)
+    return brightness_of_hand(hand, light.light, middle, eye, frame.exposure)
 
 
 def _mask_problem(mask: Image, pixels: int, view: _View) -> str:

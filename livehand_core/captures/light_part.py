@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -121,10 +121,21 @@ def lights_line(lights: Sequence[CaptureLight], held_out: Collection[int]) -> st
     return f"{len(lights)} lights ({listed}), {len(held_out)} of them held out"
 
 
-def stops_of_hand(
+class Brightness(NamedTuple):
+    """How bright a hand is for its light, in stops: against the mean of what skin that faces the camera can receive,
+    against the most (which makes it the least bright), and against the least.
+
+    The palm of a hand before a low sun may face it where a ball hardly does."""
+
+    mean: float
+    least: float
+    most: float
+
+
+def brightness_of_hand(
     pixels: np.ndarray, light: Light, point: np.ndarray, eye: np.ndarray, exposure: float
-) -> float | None:
-    """How bright a hand is for its light, in stops; None where nothing can be said, as of a black picture.
+) -> Brightness | None:
+    """How bright a hand is for its light; None where nothing can be said, as of a black picture.
 
     Args:
         pixels: (n, 3) display-referred sRGB of the hand.
@@ -137,21 +148,27 @@ def stops_of_hand(
         return None
     shown = float(srgb_to_linear(pixels).mean(axis=0) @ WHITE) * 2.0**-exposure
     facing = np.maximum(_NORMALS @ (eye - point), 0.0)
-    given = float(facing @ (light.irradiance(point, _NORMALS) @ WHITE)) / (math.pi * float(facing.sum()))
-    return math.log2(shown / given) if shown > 1e-6 * 2.0**-exposure and given > 0.0 else None
+    received = light.irradiance(point, _NORMALS) @ WHITE / math.pi
+    given = float(facing @ received) / float(facing.sum())
+    if shown <= 1e-6 * 2.0**-exposure or given <= 0.0:
+        return None
+    seen = received[facing > 0.0]
+    ends = (math.log2(shown / max(float(end), 1e-9 * given)) for end in (seen.max(), seen.min()))
+    return Brightness(math.log2(shown / given), *ends)
 
 
-def unusual_brightness(stops: Sequence[float | None]) -> dict[int, str]:
-    """Pictures whose hand is far brighter or darker than the others' for its light, and what is to be said of them."""
-    known = [value for value in stops if value is not None]
+def unusual_brightness(hands: Sequence[Brightness | None]) -> dict[int, str]:
+    """Pictures whose hand is far brighter or darker than the others' for its light, whichever way it may be turned,
+    and what is to be said of them."""
+    known = [hand.mean for hand in hands if hand is not None]
     if len(known) < 3:
         return {}
     usual = float(np.median(known))
     return {
-        place: f"the hand is {2.0 ** abs(value - usual):.0f} times {'darker' if value < usual else 'brighter'} than "
-        "light and exposure make the others: one of the two is mistaken"
-        for place, value in enumerate(stops)
-        if value is not None and abs(value - usual) > UNUSUAL_STOPS
+        place: f"the hand is {2.0 ** abs(hand.mean - usual):.0f} times {'darker' if hand.mean < usual else 'brighter'} "
+        "than light and exposure make the others: one of the two is mistaken"
+        for place, hand in enumerate(hands)
+        if hand is not None and (hand.least > usual + UNUSUAL_STOPS or hand.most < usual - UNUSUAL_STOPS)
     }
 
 

@@ -37,4 +37,4 @@ def look_up(texture: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
     image = texture.permute(2, 0, 1)[None]
     places = (2.0 * uv - 1.0).reshape(1, 1, -1, 2)
     values = functional.grid_sample(image, places, mode="bilinear", padding_mode="border", align_corners=False)
-    return values[0, :, 0].T.reshape(*uv.shape[:-1], -1)
+    return values[0, :, 0].T.reshape(*uv.shape[:-1], texture.shape[-1])

@@ -15,7 +15,13 @@ from livehand_core.captures.capture import Capture, CaptureFrame, read_capture, 
 from livehand_core.captures.checks import find_problems
 from livehand_core.captures.images import write_image
 from livehand_core.captures.joined import join_captures
-from livehand_core.captures.light_part import CaptureLight, level
+from livehand_core.captures.light_part import (
+    Brightness,
+    CaptureLight,
+    brightness_of_hand,
+    level,
+    unusual_brightness,
+)
 from livehand_core.captures.lighting import (
     HELD_OUT,
     LIGHTS_A_TEST,
@@ -138,6 +144,23 @@ def test_a_picture_that_another_light_took_is_named(lit: Capture) -> None:
     (problem,) = found.problems
     assert problem.place == lit.frames[1].image
     assert "8 times brighter than light and exposure make the others" in problem.reason
+
+
+def test_a_hand_that_faces_a_low_sun_behind_it_is_not_too_bright() -> None:
+    point, eye, albedo = np.zeros(3), np.array([0.0, 0.0, 0.7]), 0.4
+
+    def hand(light: Light, normal: tuple[float, float, float], times: float = 1.0) -> Brightness | None:
+        shown = times * albedo / np.pi * light.irradiance(point, np.array(normal))
+        return brightness_of_hand(np.tile(linear_to_srgb(shown), (9, 1)), light, point, eye, 0.0)
+
+    even = Light.uniform((0.5, 0.5, 0.5))
+    low = Light.uniform((0.02, 0.02, 0.02), [Lamp((2.0, 2.0, 2.0), direction=(0.95, 0.0, -0.31), size=0.1)])
+    usual = [hand(even, (0.0, 0.0, 1.0))] * 4
+    facing, away = hand(low, (0.98, 0.0, 0.2)), hand(low, (-0.5, 0.0, 0.8))
+    assert facing is not None and facing.mean - usual[0].mean > 2.0  # type: ignore[union-attr]
+    assert unusual_brightness([*usual, facing, away]) == {}
+    wrong = unusual_brightness([*usual, hand(low, (0.98, 0.0, 0.2), 8.0), hand(low, (-0.5, 0.0, 0.8), 0.1)])
+    assert ["brighter" in wrong[4], "darker" in wrong[5]] == [True, True]
 
 
 def test_check_command_tells_of_lights(lit: Capture, capsys: pytest.CaptureFixture[str]) -> None:

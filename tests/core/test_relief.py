@@ -69,6 +69,7 @@ def test_relief_is_learnt_from_a_picture_of_what_stands_above_the_proxy() -> Non
         (detail(uv, lean, footprint) - wanted).square().mean().backward()
         optimiser.step()
     assert detail.relief.mean().item() == pytest.approx(0.7, abs=0.05)
+    assert detail(uv[:0], lean[:0], footprint[:0]).shape == (0, 13)
 
 
 def test_avatars_from_before_relief_have_flat_skin(tmp_path: Path) -> None:
