@@ -19,7 +19,8 @@ class Progress:
 
     Args:
         unit: what is counted, in the plural.
-        machine: write ``LIVEHAND {"done": .., "of": .., "text": ..}`` lines on stdout for a program that reads them.
+        machine: write ``LIVEHAND {"done": .., "of": .., "text": ..}`` lines on stdout for a program that reads them,
+            and ``LIVEHAND {"found": ..}`` of what came out.
         stream: where people read; stderr by default.
     """
 
@@ -59,6 +60,10 @@ class Progress:
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
+
+    def found(self, line: str) -> None:
+        """Tell a figure of what came out, on stdout."""
+        print(MACHINE_LINE + json.dumps({"found": line}) if self._machine else line, flush=True)
 
     def close(self) -> None:
         """End the line that is being written over, so that what follows begins a new one."""

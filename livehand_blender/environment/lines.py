@@ -90,7 +90,8 @@ def run_core(
 
     Args:
         words: of the command line; with ``--machine`` among them it tells its progress.
-        tell: takes each line of progress: a step's ``text``, how much of it is ``done``, and ``of`` how much.
+        tell: takes each line of progress: a step's ``text``, how much of it is ``done``, and ``of`` how much; of some
+            commands also what was ``found``.
         log: file that its lines are appended to.
 
     Raises:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from livehand_core.captures.capture import TRANSFORMS
 from livehand_core.datasets.source import LEFT_OUT, read_left_out
 from livehand_core.errors import CaptureError
-from livehand_core.progress import MACHINE_LINE
 
 from ..environment.lines import run_core
 
@@ -56,7 +55,7 @@ class Prepared:
     Attributes:
         folder: of the capture.
         left_out: why images and moments were left out, and how many of them for each reason, the most first.
-        lines: the figures that the command printed; those that name files are for a terminal.
+        lines: what the command found.
     """
 
     folder: Path
@@ -74,13 +73,19 @@ def prepare(wish: Preparation, task: Task[Prepared]) -> Prepared:
     """
     task.tell(0.0, "Starting Python")
     python = wish.python()
-    lines = run_core(python, [*wish.words, "--machine"], task, lambda told: _tell(told, task), wish.folder / LOG)
+    found: list[str] = []
+
+    def tell(told: dict[str, Any]) -> None:
+        if "found" in told:
+            found.append(str(told["found"]))
+        else:
+            _tell(told, task)
+
+    run_core(python, [*wish.words, "--machine"], task, tell, wish.folder / LOG)
     if not (wish.folder / TRANSFORMS).is_file():
         raise CaptureError(f"{wish.folder} has no capture in it.", f"{wish.folder / LOG} tells what was done.")
     counts = Counter(entry.reason for entry in read_left_out(wish.folder / LEFT_OUT))
-    rest = (MACHINE_LINE, "INFO:", "look at ", "left out: ", "and ")
-    told = tuple(line.removeprefix(f"{wish.folder}: ") for line in lines if not line.startswith(rest))
-    return Prepared(wish.folder, dict(counts.most_common()), told)
+    return Prepared(wish.folder, dict(counts.most_common()), tuple(found))
 
 
 def _tell(told: dict[str, Any], task: Task[Prepared]) -> None:

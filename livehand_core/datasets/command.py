@@ -122,14 +122,14 @@ def run(args: argparse.Namespace) -> int:
     _tell(args.capture, notes)
     report = write_report(capture, row.title)
     for line in report.lines:
-        print(line)
+        progress.found(line)
     if args.published is not None:
         from .published_layout import write_published
 
         write_published(capture, args.published, lambda done, of: progress(done, of, "published layout"))
         progress.close()
     cameras = len({frame.camera_name for frame in capture.frames})
-    print(f"{args.capture}: {len(capture.frames)} images of {len(capture.poses.poses)} poses by {cameras} cameras")
+    progress.found(f"{len(capture.frames)} images of {len(capture.poses.poses)} poses by {cameras} cameras")
     print(f"look at {report.page}")
     return 0
 

@@ -193,8 +193,9 @@ def test_the_progress_tells_of_how_many(source: Path, tmp_path: Path, capsys: py
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(MACHINE_LINE)]
     told = [json.loads(line.removeprefix(MACHINE_LINE)) for line in lines]
     assert told[0] == {"done": 1, "of": 0, "text": "reading"}
-    preparing = [one for one in told if one["text"] == "preparing"]
+    preparing = [one for one in told if one.get("text") == "preparing"]
     assert {one["of"] for one in preparing} == {3} and preparing[-1]["done"] == 3
+    assert any("images of 3 poses" in one.get("found", "") for one in told)
 
 
 def test_limits_and_choices(source: Path, tmp_path: Path) -> None:

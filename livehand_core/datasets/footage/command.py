@@ -175,7 +175,7 @@ def _make(wish: Wish, progress: Progress, asked: Callable[[], bool]) -> int:
         return INTERRUPTED
     progress.close()
     for line in [*run.remarks, *report.lines]:
-        print(line)
+        progress.found(line)
     lines = run.notes.summary()
     for line in lines[:SHOWN]:
         print(f"left out: {line}")
