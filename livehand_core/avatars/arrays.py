@@ -28,6 +28,7 @@ Model = TypeVar("Model", bound=ProxyModel)
 MOST_AXES = 4
 
 RELIEF = "detail.relief"
+"""A tensor that avatars of format 6 or earlier lack; their skin lies on the proxy."""
 
 _Blob = tuple[str, tuple[int, ...], memoryview]
 
@@ -123,7 +124,6 @@ def read_arrays(avatar: str | Path) -> AvatarArrays:
             raise AVATAR.damaged(path, f"its weights {name} are not finite")
         values[name] = value
     if "detail.texture" in values:
-        # Avatars of format 6 or earlier have none.
         side = detail_shapes(metadata.architecture.detail_size, 1)["relief"]
         values.setdefault(RELIEF, np.zeros(side, np.float32))
     if "levels" in values and not (values["levels"][:, 1] > 0.0).all():
