@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=environment.ROOT / "out" / "cycles", help="folder of the results")
     parser.add_argument("--frames", type=int, default=8, help="of the animation, evenly spread")
     parser.add_argument("--reference-samples", type=int, default=512, help="paths a pixel of the reference")
+    parser.add_argument("--keep-reference", action="store_true", help="take the reference's pictures that OUT holds")
     parser.add_argument("--most-samples", type=int, default=256, help="where the search ends")
     parser.add_argument("--repeats", type=int, default=3, help="of the avatar's frames, before and after Cycles'")
     parser.add_argument("--docs", type=Path, help="Markdown file to put the table into, between its marks")
@@ -85,7 +86,7 @@ def compare(options: argparse.Namespace) -> Comparison:
     seconds, engine = avatar_times(stills, options.repeats)
     stills.place = demo.stage_cycles(stills.scene)
     stills.scene.render.engine = "CYCLES"
-    reference, noise = make_reference(stills, options.reference_samples)
+    reference, noise = make_reference(stills, options.reference_samples, options.keep_reference)
     ours = Found("the avatar", tuple(seconds), *errors(stills.pictures("avatar"), reference))
     say(f"the avatar: {ours.median:.3f} s a frame, {ours.hand_box:.2f} dB in the hand's box; reference {noise:.1f} dB")
     tried = try_cycles(stills, reference, ours.hand_box, options.most_samples)
@@ -187,7 +188,7 @@ def avatar_times(stills: Stills, repeats: int) -> tuple[list[float], list[float]
     return seconds, engine
 
 
-def make_reference(stills: Stills, samples: int) -> tuple[list[np.ndarray], float]:
+def make_reference(stills: Stills, samples: int, keep: bool) -> tuple[list[np.ndarray], float]:
     """The frames by very many samples, and how uncertain they are: PSNR in dB of the noise left in the hand's box.
 
     Two halves with seeds of their own are averaged; half their difference is the noise of their mean.
@@ -196,11 +197,13 @@ def make_reference(stills: Stills, samples: int) -> tuple[list[np.ndarray], floa
 
     halves = []
     for half in (0, 1):
-        set_cycles(stills.scene, samples // 2, "OFF")
-        say(f"reference, half {half + 1} of 2: {samples // 2} samples, {len(stills.frames)} frames")
-        first_seed = REFERENCE_SEED * (1 + half)
-        stills.render(f"reference{half}", partial(seed, stills.scene, first_seed))
-        halves.append(stills.pictures(f"reference{half}"))
+        name = f"reference{half}_{samples // 2}"
+        if not keep or not all(stills.path(name, frame).is_file() for frame in stills.frames):
+            set_cycles(stills.scene, samples // 2, "OFF")
+            say(f"reference, half {half + 1} of 2: {samples // 2} samples, {len(stills.frames)} frames")
+            first_seed = REFERENCE_SEED * (1 + half)
+            stills.render(name, partial(seed, stills.scene, first_seed))
+        halves.append(stills.pictures(name))
     reference = [0.5 * (first + second) for first, second in zip(*halves, strict=True)]
     noise = []
     for first, second, mean in zip(*halves, reference, strict=True):
