@@ -11,7 +11,7 @@ import torch
 from ... import harmonics
 from ...kernels.compose import LIT_RAMP
 from ...kernels.shading.edges import Edges
-from ...kernels.shading.material import BEND, LEAST_ALPHA, LEAST_SOLID, LOBE_GAIN
+from ...kernels.shading.material import BACK, BEND, LEAST_ALPHA, LEAST_SOLID, LOBE_GAIN, ROUGH
 from ..shading.pixels import LitPixels
 from ..shading.received import Received
 
@@ -128,6 +128,8 @@ def shaded(material: torch.Tensor, alpha: torch.Tensor, lit: LitTensors) -> torc
 def radiance(material: torch.Tensor, alpha: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     """(P, 3): gains of (P, 13) material, from 0 to (P,) alpha, times (P, 5, 3) features."""
     gains = _Floor.apply(material[:, :11])  # type: ignore[no-untyped-call]
+    # But light from behind: what hardly passes through skin would learn noise.
+    gains = torch.cat([gains[:, :BACK], material[:, BACK:ROUGH].clamp(min=0.0), gains[:, ROUGH:]], dim=1)
     # A pixel that the hand hardly covers shines no brighter than white skin. Training still learns what is above that.
     gains = gains - (gains - alpha[:, None]).clamp(min=0.0).detach()
     colours = gains[:, :9].view(-1, 3, 3) * features[:, :3]
