@@ -31,7 +31,7 @@ class DetailTexture(nn.Module):
     def forward(
         self, uv: torch.Tensor, lean: torch.Tensor, footprint: torch.Tensor, texture: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(P, 13) to be added where the hand is opaque. Differentiable in the parameters.
+        """(P, 13) to be added where the hand is opaque, by parallax mapping. Differentiable in the parameters.
 
         Args:
             uv: (P, 2) texture coordinates of the proxy.
